@@ -1,0 +1,166 @@
+"""The words of the field and the values that travel between the layers.
+
+Every enumeration carries the strings of the field, so that the database, the API, the
+modules and the report all show the same words (reference: the field's facts, Table 10-3).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+
+class Operation(StrEnum):
+    """Certificate Operation (R26)."""
+
+    NONE = "No Pending Operation"
+    INSTALL = "Install/Upgrade"
+    DELETE = "Delete"
+    TROUBLESHOOT = "Troubleshoot"
+
+
+class AuthenticationMode(StrEnum):
+    """How the phone proves who it is (R1)."""
+
+    STRING = "By Authentication String"
+    NULL_STRING = "By Null String"
+    LSC_FIRST = "By Existing Certificate (precedence to LSC)"
+    MIC_FIRST = "By Existing Certificate (precedence to MIC)"
+
+
+class SecurityMode(StrEnum):
+    """Device Security Mode (R9, R10)."""
+
+    NON_SECURE = "Non Secure"
+    AUTHENTICATED = "Authenticated"
+    ENCRYPTED = "Encrypted"
+
+
+class KeyOrder(StrEnum):
+    """Which key types the phone is asked for, in which order."""
+
+    RSA = "RSA Only"
+    EC = "EC Only"
+    EC_RSA = "EC Preferred, RSA Backup"
+
+
+RSA_KEY_SIZES = (512, 1024, 2048, 3072, 4096)
+EC_KEY_SIZES = (256, 384, 521)
+
+
+class State(StrEnum):
+    """Where a certificate operation stands in the database; moves are compare-and-swap.
+
+    pending -> claimed -> issued -> done; any open state -> failed or cancelled.
+    """
+
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    ISSUED = "issued"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """True when nothing more is expected of the phone."""
+        return self in (State.DONE, State.FAILED, State.CANCELLED)
+
+
+class Outcome(Enum):
+    """How an operation ended: CAPF code and the words that follow the operation's family."""
+
+    SUCCESS = (0, "Success")
+    NO_CERTIFICATE = (1, "Success")
+    FAILED = (2, "Failed")
+    INVALID_STRING = (3, "Failed: Invalid Authentication String")
+    INVALID_LSC = (4, "Failed: Invalid LSC")
+    INVALID_MIC = (5, "Failed: Invalid MIC")
+    INVALID_CREDENTIALS = (6, "Failed: Invalid Credentials")
+    COMMUNICATION_FAILURE = (7, "Failed: Phone Communication Failure")
+    KEY_GENERATION_FAILED = (8, "Failed: Key Generation Failed/Timeout")
+    LATE = (11, "Failed: User Initiated Request Late/Timedout")
+    NO_EC_SUPPORT = (2, "Failed: No Support for EC only in CAPF version 3", "no EC")
+
+    @property
+    def success(self) -> bool:
+        """True when the phone did what was asked."""
+        return self in (Outcome.SUCCESS, Outcome.NO_CERTIFICATE)
+
+
+STATUS_NONE = "None"
+STATUS_PENDING = "Operation Pending"
+_FAMILY = {
+    Operation.INSTALL: "Upgrade",
+    Operation.DELETE: "Delete",
+    Operation.TROUBLESHOOT: "Troubleshoot",
+}
+
+
+def operation_status(operation: Operation, outcome: Outcome) -> str:
+    """Return the Operation Status that shows ``outcome`` (for example ``Upgrade Success``)."""
+    return f"{_FAMILY[operation]} {outcome.value[1]}"
+
+
+class CertificateState(StrEnum):
+    """What became of a certificate that this CAPF signed."""
+
+    ISSUED = "issued"
+    ACTIVE = "active"
+    SUPERSEDED = "superseded"
+    ABANDONED = "abandoned"
+    DELETED = "deleted"
+
+
+DEVICE_NAME = re.compile(r"(?:(?:SEP|ATA)[0-9A-F]{12}|(?:CSF|TCT|BOT|TAB)[A-Za-z0-9._-]{1,50})")
+DEVICE_NAME_ALLOWED = "SEP or ATA and 12 upper-case hexadecimal digits, or CSF, TCT, BOT or TAB and a name"
+AUTHENTICATION_STRING = re.compile(r"[0-9]{4,10}")
+AUTHENTICATION_STRING_ALLOWED = "4 to 10 digits"
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpec:
+    """The key that the phone is asked to make: RSA with ``bits``, or EC with the curve of ``bits``."""
+
+    ec: bool
+    bits: int
+
+    def __str__(self) -> str:
+        return f"{'EC P-' if self.ec else 'RSA '}{self.bits}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a request: where, what was given, what is allowed."""
+
+    field: str
+    value: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.value!r} is refused; allowed: {self.allowed}"
+
+
+class CapfError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class InvalidRequest(CapfError):
+    """The request breaks a rule; nothing was changed. Carries every problem that was found."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class Conflict(CapfError):
+    """The request is well formed but the present state does not allow it (R13, R24)."""
+
+
+class StoreUnavailable(CapfError):
+    """The database cannot be used now; nothing was changed."""
+
+
+class LintError(CapfError):
+    """A certificate was not signed because it breaks the profile or the key policy."""
