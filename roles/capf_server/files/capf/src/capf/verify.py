@@ -1,0 +1,194 @@
+"""Who the phone is: authentication string, certificate and signed data, SUDI data (protocol page, R1).
+
+Pure functions: certificates and times come in, an Outcome that says what is wrong comes out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from capf.effects import Claim
+from capf.model import AuthenticationMode, Outcome
+from capf.wire import CertificateType, DigestType, Sudi, WireError, unpack_sudi
+
+_DIGESTS: Mapping[int, tuple[str, hashes.HashAlgorithm]] = {
+    DigestType.SHA1: ("sha1", hashes.SHA1()),  # noqa: S303 - the phones' protocol has it; checked beside SHA-512
+    DigestType.SHA256: ("sha256", hashes.SHA256()),
+    DigestType.SHA512: ("sha512", hashes.SHA512()),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whom the server believes: issuers of LSCs and of MICs, and what is allowed of old MICs."""
+
+    lsc_issuers: Sequence[x509.Certificate]
+    mic_issuers: Sequence[x509.Certificate]
+    allow_expired_mic: bool = False
+    allow_sha1_mic: bool = False
+
+
+def same_string(given: str | None, wanted: str) -> bool:
+    """Compare two authentication strings in constant time; an absent one counts as empty."""
+    return hmac.compare_digest((given or "").encode(), wanted.encode())
+
+
+def raw_block(digest: bytes, size: int) -> bytes:
+    """Return PKCS#1 type 1 padding around the bare digest, ``size`` bytes in all (no DigestInfo)."""
+    return b"\x00\x01" + b"\xff" * (size - len(digest) - 3) + b"\x00" + digest
+
+
+def signature_is_right(key: object, data: bytes, digest: int, signature: bytes) -> bool:
+    """Check a phone's signature over ``data``: raw RSA with its full padding, or ECDSA."""
+    if digest not in _DIGESTS:
+        return False
+    name, algorithm = _DIGESTS[digest]
+    hashed = hashlib.new(name, data).digest()
+    if isinstance(key, rsa.RSAPublicKey):
+        return _raw_rsa_is_right(key, hashed, signature)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        try:
+            key.verify(signature, hashed, ec.ECDSA(Prehashed(algorithm)))
+        except InvalidSignature:
+            return False
+        return True
+    return False
+
+
+def _raw_rsa_is_right(key: rsa.RSAPublicKey, hashed: bytes, signature: bytes) -> bool:
+    """Compare the whole block, so that no reader of padding can be fooled."""
+    numbers = key.public_numbers()
+    size = (numbers.n.bit_length() + 7) // 8
+    number = int.from_bytes(signature, "big")
+    if len(signature) != size or number >= numbers.n or size < len(hashed) + 11:
+        return False
+    return pow(number, numbers.e, numbers.n).to_bytes(size, "big") == raw_block(hashed, size)
+
+
+def certificate_fault(
+    claim: Claim, mode: AuthenticationMode, has_lsc: bool, trust: Trust, now: float
+) -> Outcome | None:
+    """Return what is wrong with a phone that authenticates by an existing certificate, None when nothing is.
+
+    ``has_lsc``: the server knows an active LSC of this phone, which a mode with precedence to LSC demands.
+    ``now``: epoch seconds.
+    """
+    missing = Outcome.INVALID_LSC if mode is AuthenticationMode.LSC_FIRST else Outcome.INVALID_MIC
+    if not claim.certificates:
+        return missing
+    try:
+        certificate = x509.load_der_x509_certificate(claim.certificates[0][1])
+        is_lsc = _issuer(certificate, trust.lsc_issuers) is not None
+        return _fault(claim, certificate, is_lsc, mode, has_lsc, trust, now)
+    except (ValueError, UnsupportedAlgorithm):
+        return missing
+
+
+def _fault(
+    claim: Claim,
+    certificate: x509.Certificate,
+    is_lsc: bool,
+    mode: AuthenticationMode,
+    has_lsc: bool,
+    trust: Trust,
+    now: float,
+) -> Outcome | None:
+    bad = Outcome.INVALID_LSC if is_lsc else Outcome.INVALID_MIC
+    if not is_lsc and mode is AuthenticationMode.LSC_FIRST and has_lsc:
+        return Outcome.INVALID_LSC
+    if not is_lsc and not mic_is_trusted(certificate, trust, now):
+        return _kind_of(claim)
+    if is_lsc and not _in_date(certificate, now):
+        return Outcome.INVALID_LSC
+    if not names_device(certificate, claim.device_name, is_lsc):
+        return Outcome.INVALID_CREDENTIALS
+    if not _signed(claim, certificate):
+        return bad
+    return _sudi_fault(claim, trust, now)
+
+
+def _kind_of(claim: Claim) -> Outcome:
+    """Name the certificate as the phone does, where no issuer tells what it is."""
+    return Outcome.INVALID_LSC if claim.certificates[0][0] == CertificateType.LSC else Outcome.INVALID_MIC
+
+
+def mic_is_trusted(certificate: x509.Certificate, trust: Trust, now: float) -> bool:
+    """True when a trusted manufacturing CA issued the MIC and its date and digest are allowed."""
+    if _issuer(certificate, trust.mic_issuers) is None:
+        return False
+    if isinstance(certificate.signature_hash_algorithm, hashes.SHA1) and not trust.allow_sha1_mic:
+        return False
+    return trust.allow_expired_mic or _in_date(certificate, now)
+
+
+def _issuer(certificate: x509.Certificate, issuers: Sequence[x509.Certificate]) -> x509.Certificate | None:
+    for issuer in issuers:
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+            continue
+        return issuer
+    return None
+
+
+def _in_date(certificate: x509.Certificate, now: float) -> bool:
+    moment = datetime.fromtimestamp(now, UTC)
+    return certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc
+
+
+def names_device(certificate: x509.Certificate, device_name: str, is_lsc: bool) -> bool:
+    """True when the certificate is this device's: an LSC's common name is it, a MIC's ends in ``-`` and it."""
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    if len(names) != 1:
+        return False
+    common_name = str(names[0].value)
+    return common_name == device_name or (not is_lsc and common_name.endswith(f"-{device_name}"))
+
+
+def _signed(claim: Claim, certificate: x509.Certificate) -> bool:
+    """Check both signatures over the device name and the certificate that the phone sent."""
+    if claim.signed_data is None or claim.sha2_signed_data is None:
+        return False
+    data = claim.device_name.encode() + b"\0" + claim.certificates[0][1]
+    key = certificate.public_key()
+    digest, signature = claim.sha2_signed_data
+    if digest == DigestType.SHA1:
+        return False
+    return signature_is_right(key, data, DigestType.SHA1, claim.signed_data) and signature_is_right(
+        key, data, digest, signature
+    )
+
+
+def _sudi_fault(claim: Claim, trust: Trust, now: float) -> Outcome | None:
+    """Check SUDI data where the phone sent any: a trusted MIC of this device, signed over this session's id."""
+    if claim.sudi_data is None:
+        return None
+    try:
+        sudi = unpack_sudi(claim.sudi_data)
+        mic = x509.load_der_x509_certificate(sudi.mic)
+    except (WireError, ValueError):
+        return Outcome.INVALID_MIC
+    if not names_device(mic, claim.device_name, is_lsc=False):
+        return Outcome.INVALID_CREDENTIALS
+    right = mic_is_trusted(mic, trust, now) and _sudi_signed(sudi, mic, claim.session_id)
+    return None if right else Outcome.INVALID_MIC
+
+
+def _sudi_signed(sudi: Sudi, mic: x509.Certificate, session_id: int) -> bool:
+    data = session_id.to_bytes(4, "little") + sudi.mic
+    key = mic.public_key()
+    return signature_is_right(key, data, DigestType.SHA1, sudi.sha1_signature) and signature_is_right(
+        key, data, DigestType.SHA512, sudi.sha512_signature
+    )
+
+

@@ -1,0 +1,33 @@
+"""The documents say what is true: each requirement is listed, and the tests that it names exist."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ROW = re.compile(r"^\| R(\d+) \|(.*)\|(.*)\|$", re.MULTILINE)
+TEST = re.compile(r"`(test_\w+)`")
+
+
+def _rows() -> dict[int, str]:
+    text = (ROOT / "docs" / "requirements.md").read_text()
+    return {int(number): proof for number, _, proof in ROW.findall(text)}
+
+
+def _tests() -> set[str]:
+    sources = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    return set(re.findall(r"^\s*(?:async )?def (test_\w+)", "\n".join(sources), re.MULTILINE))
+
+
+def test_every_requirement_has_a_row() -> None:
+    assert sorted(_rows()) == list(range(1, 34))
+
+
+def test_every_row_names_a_test_or_a_later_step() -> None:
+    silent = [number for number, proof in _rows().items() if not TEST.search(proof) and "later" not in proof]
+    assert silent == []
+
+
+def test_every_test_that_a_row_names_exists() -> None:
+    named = {name for proof in _rows().values() for name in TEST.findall(proof)}
+    assert named - _tests() == set()
+    assert named
