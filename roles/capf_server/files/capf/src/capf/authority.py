@@ -1,0 +1,254 @@
+"""The CAPF certificate, the key policy, the LSC profile, its lint, and signing (R2, R3, R4)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from capf.model import KeySpec, LintError
+
+RandomBytes = Callable[[int], bytes]
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+CAPF_YEARS = 20
+_IPSEC_END_SYSTEM = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.5")
+_CURVE_BITS = {"secp256r1": 256, "secp384r1": 384, "secp521r1": 521}
+_DAYS_A_YEAR = 365.25
+_CLOCK_SKEW = timedelta(hours=1)
+_SUBJECT_PARTS = (
+    NameOID.COUNTRY_NAME,
+    NameOID.STATE_OR_PROVINCE_NAME,
+    NameOID.LOCALITY_NAME,
+    NameOID.ORGANIZATION_NAME,
+    NameOID.ORGANIZATIONAL_UNIT_NAME,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A certificate that was signed and has passed the lint."""
+
+    der: bytes
+    serial_number: str
+    issuer_key_id: str
+    issuer: str
+    subject: str
+    not_before: int
+    not_after: int
+    key: KeySpec
+    public_key_sha256: str
+
+
+def _usage(*, sign: bool = False, encipher: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=encipher,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=sign,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def new_serial(random: RandomBytes) -> int:
+    """Return a positive serial number of 128 random bits (its top bit set, so that none is shorter)."""
+    return int.from_bytes(random(16), "big") | 1 << 127
+
+
+def make_capf_certificate(
+    random: RandomBytes, now: float, organization: str, unit: str
+) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
+    """Make the CAPF key and its self-signed certificate, common name ``CAPF-`` and 8 hex digits (R3)."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"CAPF-{random(4).hex()}"),
+        ]
+    )
+    start = datetime.fromtimestamp(int(now), UTC) - _CLOCK_SKEW
+    key_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(new_serial(random))
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=CAPF_YEARS * _DAYS_A_YEAR))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(sign=True), critical=True)
+        .add_extension(key_id, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return key, certificate
+
+
+def common_name(certificate: x509.Certificate) -> str:
+    """Return the common name of the certificate's subject."""
+    return str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
+
+def _canonical(name: x509.Name) -> bytes:
+    """Return the name as OpenSSL hashes it: UTF-8, ASCII in lower case, single spaces, no outer SEQUENCE."""
+    attributes = [
+        x509.NameAttribute(item.oid, " ".join(str(item.value).split()).encode().lower().decode()) for item in name
+    ]
+    return b"".join(_inner(x509.Name([attribute]).public_bytes()) for attribute in attributes)
+
+
+def _inner(sequence: bytes) -> bytes:
+    """Return what a DER sequence holds."""
+    long_form = sequence[1] & 0x80
+    return sequence[2 + (sequence[1] & 0x7F if long_form else 0) :]
+
+
+def subject_hash(certificate: x509.Certificate) -> str:
+    """Return the subject hash under which OpenSSL looks a certificate up (8 hex digits)."""
+    digest = hashlib.sha1(_canonical(certificate.subject), usedforsecurity=False).digest()
+    return f"{int.from_bytes(digest[:4], 'little'):08x}"
+
+
+def file_names(certificate: x509.Certificate) -> tuple[str, str]:
+    """Return both names under which the CAPF certificate is published, each ending in ``.0`` (R3)."""
+    return f"{common_name(certificate)}.0", f"{subject_hash(certificate)}.0"
+
+
+def key_id(certificate: x509.Certificate) -> str:
+    """Return the subject key identifier in hex."""
+    extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    return extension.value.digest.hex()
+
+
+def key_of(public_key: object) -> KeySpec:
+    """Return type and size of a public key; LintError when it is of no allowed type."""
+    if isinstance(public_key, rsa.RSAPublicKey):
+        return KeySpec(ec=False, bits=public_key.key_size)
+    if isinstance(public_key, ec.EllipticCurvePublicKey) and public_key.curve.name in _CURVE_BITS:
+        return KeySpec(ec=True, bits=_CURVE_BITS[public_key.curve.name])
+    raise LintError("the key is neither RSA nor EC P-256, P-384 or P-521")
+
+
+def load_public_key(der: bytes, wanted: Sequence[KeySpec]) -> PublicKey:
+    """Return the phone's public key when it is as scheduled; LintError when it is not."""
+    try:
+        key = serialization.load_der_public_key(der)
+    except ValueError:
+        raise LintError("the public key cannot be read") from None
+    found = key_of(key)
+    if found not in wanted:
+        allowed = " or ".join(str(spec) for spec in wanted)
+        raise LintError(f"the key is {found}; scheduled is {allowed}")
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        raise LintError("the key is neither RSA nor EC")
+    if isinstance(key, rsa.RSAPublicKey):
+        _check_rsa(key.public_numbers())
+    return key
+
+
+_SMALL_PRIMES = [n for n in range(3, 2000, 2) if all(n % d for d in range(3, int(n**0.5) + 1, 2))]
+
+
+def _check_rsa(numbers: rsa.RSAPublicNumbers) -> None:
+    if numbers.e < 65537 or numbers.e % 2 == 0:  # noqa: PLR2004 - the usual exponent
+        raise LintError(f"the RSA exponent is {numbers.e}; 65537 or a larger odd number is allowed")
+    if numbers.n % 2 == 0 or any(numbers.n % prime == 0 for prime in _SMALL_PRIMES):
+        raise LintError("the RSA modulus has a small factor")
+
+
+class Authority:
+    """Signs LSCs with the CAPF certificate."""
+
+    def __init__(
+        self,
+        key: rsa.RSAPrivateKey,
+        certificate: x509.Certificate,
+        random: RandomBytes,
+        *,
+        earlier: Sequence[x509.Certificate] = (),
+        manufacturing: Sequence[x509.Certificate] = (),
+    ) -> None:
+        """``earlier``: CAPF certificates whose LSCs are still accepted; ``manufacturing``: trusted MIC issuers."""
+        self._key = key
+        self._random = random
+        self.certificate = certificate
+        self.lsc_issuers = (certificate, *earlier)
+        self.mic_issuers = tuple(manufacturing)
+        self.key_id = key_id(certificate)
+        self._not_after = certificate.not_valid_after_utc
+        parts = {attribute.oid: attribute for attribute in certificate.subject}
+        self._issuer_parts = [parts[oid] for oid in _SUBJECT_PARTS if oid in parts]
+        self._issuer_key = x509.AuthorityKeyIdentifier(bytes.fromhex(self.key_id), None, None)
+        self._issuer_text = certificate.subject.rfc4514_string()
+
+    def sign(
+        self, device_name: str, public_key: bytes, wanted: Sequence[KeySpec], years: int, now: float
+    ) -> Signed:
+        """Return a linted LSC for the phone's public key (DER); LintError when key or profile are wrong.
+
+        It is valid for ``years`` from ``now`` (epoch seconds) but never outlives the CAPF certificate.
+        """
+        key = load_public_key(public_key, wanted)
+        spec = key_of(key)
+        start = datetime.fromtimestamp(int(now), UTC) - _CLOCK_SKEW
+        end = min(start + timedelta(days=years * _DAYS_A_YEAR), self._not_after)
+        if end <= start + _CLOCK_SKEW:
+            raise LintError("the CAPF certificate has expired")
+        subject = x509.Name([*self._issuer_parts, x509.NameAttribute(NameOID.COMMON_NAME, device_name)])
+        certificate = self._build(subject, key, start, end, spec).sign(self._key, hashes.SHA256())
+        self._lint(certificate, device_name)
+        return Signed(
+            der=certificate.public_bytes(serialization.Encoding.DER),
+            serial_number=f"{certificate.serial_number:032x}",
+            issuer_key_id=self.key_id,
+            issuer=self._issuer_text,
+            subject=subject.rfc4514_string(),
+            not_before=int(start.timestamp()),
+            not_after=int(end.timestamp()),
+            key=spec,
+            public_key_sha256=hashlib.sha256(public_key).hexdigest(),
+        )
+
+    def _build(
+        self, subject: x509.Name, key: PublicKey, start: datetime, end: datetime, spec: KeySpec
+    ) -> x509.CertificateBuilder:
+        extended = x509.ExtendedKeyUsage(
+            [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH, _IPSEC_END_SYSTEM]
+        )
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self.certificate.subject)
+            .public_key(key)
+            .serial_number(new_serial(self._random))
+            .not_valid_before(start)
+            .not_valid_after(end)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(encipher=not spec.ec), critical=True)
+            .add_extension(extended, critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(self._issuer_key, critical=False)
+        )
+
+    def _lint(self, certificate: x509.Certificate, device_name: str) -> None:
+        """Check what was built against the profile once more, before it leaves this process (R2)."""
+        basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        faults = {
+            "the subject is not the device": common_name(certificate) != device_name,
+            "it is a CA": basic.ca,
+            "it outlives its issuer": certificate.not_valid_after_utc > self._not_after,
+            "the issuer is not CAPF": certificate.issuer != self.certificate.subject,
+        }
+        for fault, present in faults.items():
+            if present:
+                raise LintError(fault)

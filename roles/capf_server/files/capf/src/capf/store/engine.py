@@ -1,0 +1,181 @@
+"""The database engine: one writer thread with group commit, and readers apart.
+
+A job is a function of one Connection. Jobs that wait together share one COMMIT, each inside its
+own SAVEPOINT, and hear of their success only after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from capf.model import StoreUnavailable
+
+T = TypeVar("T")
+Job = Callable[[Connection], T]
+_GROUP = 200
+_READERS = 4
+_BUSY_MILLISECONDS = 5000
+
+
+class _DryRunError(Exception):
+    """Carries a dry run's result past the rollback."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    run: Job[Any]
+    future: Future[Any]
+
+
+class Store:
+    """The open database."""
+
+    def __init__(self, url: str) -> None:
+        """Open (or make) the database at an SQLAlchemy URL and bring its schema up to date."""
+        self._engine = _engine(url)
+        self._migrate()
+        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(_READERS, "capf-reader")
+        self._writer = threading.Thread(target=self._write_forever, name="capf-writer", daemon=True)
+        self._writer.start()
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+        try:
+            with self._engine.connect() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                connection.commit()
+        except DBAPIError as error:
+            raise StoreUnavailable(f"the database cannot be opened: {error.orig}") from error
+
+    def close(self) -> None:
+        """Finish the jobs that wait and close the database."""
+        self._work.put(None)
+        self._writer.join()
+        self._readers.shutdown()
+        self._engine.dispose()
+
+    def submit(self, job: Job[T]) -> Future[T]:
+        """Hand a job to the writer; the future has its result after the commit."""
+        future: Future[T] = Future()
+        self._work.put(_Work(job, future))
+        return future
+
+    def write(self, job: Job[T]) -> T:
+        """Run a job that changes data; returns after the commit. StoreUnavailable when the database fails."""
+        return self.submit(job).result()
+
+    async def awrite(self, job: Job[T]) -> T:
+        """Do what ``write`` does, without blocking the event loop."""
+        return await asyncio.wrap_future(self.submit(job))
+
+    async def adry_run(self, job: Job[T]) -> T:
+        """Run a job as ``awrite`` does and roll it back; returns what it would have returned."""
+
+        def run_and_undo(connection: Connection) -> T:
+            raise _DryRunError(job(connection))
+
+        try:
+            return await self.awrite(run_and_undo)
+        except _DryRunError as undone:
+            result: T = undone.args[0]
+            return result
+
+    def read(self, job: Job[T]) -> T:
+        """Run a job that only reads."""
+        try:
+            with self._engine.connect() as connection:
+                return job(connection)
+        except DBAPIError as error:
+            raise StoreUnavailable(f"the database cannot be read: {error.orig}") from error
+
+    async def aread(self, job: Job[T]) -> T:
+        """Do what ``read`` does, without blocking the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read, job)
+
+    def _write_forever(self) -> None:
+        while True:
+            first = self._work.get()
+            if first is None:
+                return
+            group = [first]
+            while len(group) < _GROUP and not self._work.empty():
+                following = self._work.get()
+                if following is None:
+                    self._work.put(None)
+                    break
+                group.append(following)
+            self._write(group)
+
+    def _write(self, group: list[_Work]) -> None:
+        finished: list[tuple[Future[Any], Any]] = []
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                for work in group:
+                    self._run(connection, work, finished)
+        except Exception as error:  # noqa: BLE001 - whatever broke the commit broke every job in it
+            unavailable = StoreUnavailable(f"the database cannot be written: {getattr(error, 'orig', error)}")
+            unavailable.__cause__ = error
+            for work in group:
+                if not work.future.done():
+                    work.future.set_exception(unavailable)
+            return
+        for future, result in finished:
+            future.set_result(result)
+
+    @staticmethod
+    def _run(connection: Connection, work: _Work, finished: list[tuple[Future[Any], Any]]) -> None:
+        """Run one job in its savepoint; its error is its own, a database error is the whole group's."""
+        try:
+            with connection.begin_nested():
+                result = work.run(connection)
+        except IntegrityError as error:
+            work.future.set_exception(error)
+        except DBAPIError:
+            raise
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits for the job
+            work.future.set_exception(error)
+        else:
+            finished.append((work.future, result))
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_size=_READERS + 1, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    """Leave transactions to SQLAlchemy, and make a commit mean that the data is on disk."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={_BUSY_MILLISECONDS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Readers and the writer begin alike; WAL keeps them apart, and there is one writer only."""
+    connection.exec_driver_sql("BEGIN")

@@ -1,0 +1,154 @@
+"""The statements of the phone, operation and certificate tables, in bulk where the caller has many.
+
+Every function takes the caller's Connection; nothing here commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, func, select
+from sqlalchemy import delete as delete_from
+
+from capf.model import CertificateState, State
+from capf.store.schema import certificates, operations, phones
+
+Row = RowMapping
+_BATCH = 5000
+"""Names in one IN list; SQLite allows 32,766 variables."""
+OPEN = (State.PENDING, State.CLAIMED, State.ISSUED)
+
+
+def _batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (values[start : start + _BATCH] for start in range(0, len(values), _BATCH))
+
+
+def phone(connection: Connection, device_name: str) -> Row | None:
+    """Return one phone, None when it is not registered with the server."""
+    return connection.execute(select(phones).where(phones.c.device_name == device_name)).mappings().first()
+
+
+def phones_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
+    """Return the registered phones among ``names``."""
+    found: dict[str, Row] = {}
+    for batch in _batches(names):
+        rows = connection.execute(select(phones).where(phones.c.device_name.in_(batch))).mappings()
+        found.update((row["device_name"], row) for row in rows)
+    return found
+
+
+def add_phones(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
+    """Insert phones; every mapping has the same keys."""
+    if values:
+        connection.execute(phones.insert(), list(values))
+
+
+def change_phone(connection: Connection, device_name: str, **values: Any) -> None:
+    """Update one phone."""
+    connection.execute(phones.update().where(phones.c.device_name == device_name).values(**values))
+
+
+def remove_phones(connection: Connection, names: Sequence[str]) -> None:
+    """Delete phones and, with them, their operations; their certificates stay on record."""
+    for batch in _batches(names):
+        connection.execute(delete_from(phones).where(phones.c.device_name.in_(batch)))
+
+
+def operation(connection: Connection, operation_id: int) -> Row | None:
+    """Return one operation."""
+    return connection.execute(select(operations).where(operations.c.id == operation_id)).mappings().first()
+
+
+def operations_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
+    """Return the latest operation of each phone among ``names`` that ever had one."""
+    found: dict[str, Row] = {}
+    for batch in _batches(names):
+        query = (
+            select(operations)
+            .join(phones, phones.c.operation_id == operations.c.id)
+            .where(phones.c.device_name.in_(batch))
+        )
+        found.update((row["device_name"], row) for row in connection.execute(query).mappings())
+    return found
+
+
+def add_operations(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
+    """Insert operations and make each the latest of its phone."""
+    if not values:
+        return
+    first = (connection.execute(select(func.max(operations.c.id))).scalar() or 0) + 1
+    numbered = [{"id": first + index, **value} for index, value in enumerate(values)]
+    connection.execute(operations.insert(), numbered)
+    latest = phones.update().where(phones.c.device_name == bindparam("name")).values(operation_id=bindparam("latest"))
+    connection.execute(latest, [{"name": row["device_name"], "latest": row["id"]} for row in numbered])
+
+
+def change_operation(connection: Connection, operation_id: int, **values: Any) -> None:
+    """Update an operation without moving it."""
+    connection.execute(operations.update().where(operations.c.id == operation_id).values(**values))
+
+
+def move(
+    connection: Connection, operation_id: int, before: Iterable[State], after: State, **values: Any
+) -> bool:
+    """Move an operation to ``after`` if it is in one of ``before`` (compare-and-swap); True when it was."""
+    query = (
+        operations.update()
+        .where(operations.c.id == operation_id, operations.c.state.in_(tuple(before)))
+        .values(state=after, **values)
+    )
+    return connection.execute(query).rowcount == 1
+
+
+def cancel_operations(connection: Connection, identifiers: Sequence[int], values: Mapping[str, Any]) -> None:
+    """Cancel the operations that are still open."""
+    for batch in _batches(identifiers):
+        query = operations.update().where(operations.c.id.in_(batch), operations.c.state.in_(OPEN))
+        connection.execute(query.values(state=State.CANCELLED, authentication_string=None, **values))
+
+
+def move_all(connection: Connection, before: State, after: State) -> int:
+    """Move every operation in ``before``; returns how many there were."""
+    query = operations.update().where(operations.c.state == before).values(state=after)
+    return connection.execute(query).rowcount
+
+
+def active_certificates(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
+    """Return the active certificate of each phone among ``names`` that has one."""
+    found: dict[str, Row] = {}
+    for batch in _batches(names):
+        query = select(certificates).where(
+            certificates.c.state == CertificateState.ACTIVE, certificates.c.device_name.in_(batch)
+        )
+        found.update((row["device_name"], row) for row in connection.execute(query).mappings())
+    return found
+
+
+def certificate(connection: Connection, serial_number: str) -> Row | None:
+    """Return the certificate with this serial number (hex)."""
+    query = select(certificates).where(certificates.c.serial_number == serial_number)
+    return connection.execute(query).mappings().first()
+
+
+def key_is_used(connection: Connection, public_key_sha256: str, but_in_operation: int) -> bool:
+    """True when another operation's certificate has this public key."""
+    query = select(certificates.c.serial_number).where(
+        certificates.c.public_key_sha256 == public_key_sha256, certificates.c.operation_id != but_in_operation
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def add_certificate(connection: Connection, **values: Any) -> None:
+    """Insert one certificate."""
+    connection.execute(certificates.insert().values(**values))
+
+
+def turn_certificates(
+    connection: Connection, before: CertificateState, after: CertificateState, at: int, **where: Any
+) -> int:
+    """Change the state of the certificates that match ``where``; returns how many did."""
+    query = certificates.update().where(certificates.c.state == before).values(state=after, changed_at=at)
+    for name, value in where.items():
+        query = query.where(certificates.c[name] == value)
+    return connection.execute(query).rowcount

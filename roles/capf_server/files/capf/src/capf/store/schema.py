@@ -1,0 +1,114 @@
+"""The tables. Times are epoch seconds; words are the field's (see ``capf.model``)."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+_ROW_ID = BigInteger().with_variant(Integer, "sqlite")
+
+phones = Table(
+    "phones",
+    metadata,
+    Column("device_name", String(64), primary_key=True),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("device_pool", Text, nullable=False, server_default=""),
+    Column("device_type", Text, nullable=False, server_default=""),
+    Column("security_profile", Text, nullable=False, server_default=""),
+    Column("device_security_mode", String(20), nullable=False),
+    Column("mic", Boolean, nullable=False),
+    Column("authentication_mode", String(60), nullable=False),
+    Column("key_order", String(30), nullable=False),
+    Column("key_size", Integer),
+    Column("ec_key_size", Integer, nullable=False),
+    Column("operation_id", BigInteger),
+    Column("wrong_strings", Integer, nullable=False, server_default="0"),
+    Column("locked_until", BigInteger, nullable=False, server_default="0"),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    Column("device_name", String(64), ForeignKey("phones.device_name", ondelete="CASCADE"), nullable=False),
+    Column("operation", String(20), nullable=False),
+    Column("authentication_mode", String(60), nullable=False),
+    Column("authentication_string", LargeBinary),
+    Column("key_order", String(30), nullable=False),
+    Column("key_size", Integer, nullable=False),
+    Column("ec_key_size", Integer, nullable=False),
+    Column("completes_by", BigInteger, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("status", String(80), nullable=False),
+    Column("problem", Text, nullable=False, server_default=""),
+    Column("lost_sessions", Integer, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+)
+Index("operations_by_device", operations.c.device_name)
+Index(
+    "one_open_operation_a_phone",
+    operations.c.device_name,
+    unique=True,
+    sqlite_where=text("state IN ('pending', 'claimed', 'issued')"),
+    postgresql_where=text("state IN ('pending', 'claimed', 'issued')"),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("serial_number", String(32), primary_key=True),
+    Column("device_name", String(64), nullable=False),
+    Column("operation_id", BigInteger, nullable=False),
+    Column("der", LargeBinary, nullable=False),
+    Column("issuer_key_id", String(64), nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("issuer_not_after", BigInteger, nullable=False),
+    Column("not_before", BigInteger, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    Column("ec", Boolean, nullable=False),
+    Column("bits", Integer, nullable=False),
+    Column("public_key_sha256", String(64), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+Index("certificates_by_device", certificates.c.device_name)
+Index("certificates_by_key", certificates.c.public_key_sha256)
+Index(
+    "one_active_certificate_a_phone",
+    certificates.c.device_name,
+    unique=True,
+    sqlite_where=text("state = 'active'"),
+    postgresql_where=text("state = 'active'"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("device_name", String(64), nullable=False, server_default=""),
+    Column("detail", Text, nullable=False, server_default=""),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    Column("value", Text, nullable=False),
+)
