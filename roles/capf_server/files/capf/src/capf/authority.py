@@ -38,6 +38,7 @@ class Signed:
     serial_number: str
     issuer_key_id: str
     issuer: str
+    issuer_not_after: int
     subject: str
     not_before: int
     not_after: int
@@ -212,6 +213,7 @@ class Authority:
             serial_number=f"{certificate.serial_number:032x}",
             issuer_key_id=self.key_id,
             issuer=self._issuer_text,
+            issuer_not_after=int(self._not_after.timestamp()),
             subject=subject.rfc4514_string(),
             not_before=int(start.timestamp()),
             not_after=int(end.timestamp()),

@@ -1,0 +1,38 @@
+"""What every business rule needs: the signer, the secrets, the clock, and what is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from capf.authority import Authority
+from capf.registry import parameters
+from capf.secretbox import SecretBox
+
+Clock = Callable[[], float]
+
+
+@dataclass(slots=True)
+class Context:
+    """Shared by the parts of the registry; ``running`` is None while the CAPF service does not run."""
+
+    authority: Authority
+    secrets: SecretBox
+    clock: Clock
+    first_node: bool
+    trace_directory: Path
+    running: parameters.InForce | None = None
+    live: set[int] = field(default_factory=set)
+    """Operations that a session of this process works on; touched by the store's writer only."""
+
+    @property
+    def now(self) -> int:
+        """Return the present time in epoch seconds."""
+        return int(self.clock())
+
+    def in_force(self, connection: Connection) -> parameters.InForce:
+        """Return the parameters in force, or those that will be when the service starts."""
+        return self.running or parameters.stored(connection)

@@ -1,0 +1,25 @@
+"""Times as people write them: Operation Completes By in the first node's time (R26)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from capf.model import InvalidRequest, Problem
+
+ALLOWED = "a date and time to come, such as 2030-01-31T06:00 (the first node's time) or 2030-01-31T06:00+01:00"
+
+
+def parse(text: str, now: int) -> int:
+    """Return epoch seconds of a time to come; InvalidRequest when it is unreadable or past."""
+    try:
+        moment = int(datetime.fromisoformat(text).timestamp())
+    except (ValueError, OverflowError, OSError):
+        raise InvalidRequest([Problem("completes_by", text, ALLOWED)]) from None
+    if moment <= now:
+        raise InvalidRequest([Problem("completes_by", text, ALLOWED)])
+    return moment
+
+
+def show(moment: int | None) -> str | None:
+    """Return epoch seconds as ISO 8601 with the first node's offset; None stays None."""
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).astimezone().isoformat()

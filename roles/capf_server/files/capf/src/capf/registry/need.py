@@ -1,0 +1,43 @@
+"""Which phones need an LSC, and why: the one place of this rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from capf.model import KeyOrder, KeySpec
+from capf.store.rows import Row
+
+SECONDS_A_DAY = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a right LSC looks like for one phone."""
+
+    keys: tuple[KeySpec, ...]
+    issuer_key_id: str
+    renew_before_days: int
+    force: bool
+
+
+def keys(key_order: str, key_size: int, ec_key_size: int) -> tuple[KeySpec, ...]:
+    """Return the keys that an operation asks for, in the order to try them."""
+    rsa, ec = KeySpec(ec=False, bits=key_size), KeySpec(ec=True, bits=ec_key_size)
+    return {KeyOrder.RSA.value: (rsa,), KeyOrder.EC.value: (ec,), KeyOrder.EC_RSA.value: (ec, rsa)}[key_order]
+
+
+def reason(certificate: Row | None, wanted: Wanted, now: int) -> str | None:
+    """Return why the phone needs an LSC, None when the one it has is right. ``now``: epoch seconds."""
+    if certificate is None:
+        return "no LSC"
+    if wanted.force:
+        return "forced"
+    if certificate["not_after"] <= now:
+        return "LSC expired"
+    if certificate["not_after"] <= now + wanted.renew_before_days * SECONDS_A_DAY:
+        return f"LSC expires within {wanted.renew_before_days} days"
+    if certificate["issuer_key_id"] != wanted.issuer_key_id:
+        return "LSC of another issuer"
+    if KeySpec(certificate["ec"], certificate["bits"]) not in wanted.keys:
+        return "LSC with another key"
+    return None

@@ -1,0 +1,192 @@
+"""Service and enterprise parameters: what they mean, their default and range, and what is in force (R25, R11)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection
+
+from capf.model import RSA_KEY_SIZES, InvalidRequest, Problem
+from capf.store import journal
+
+Value = str | int | bool
+Kind = Literal["service", "enterprise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter; a change is in force after a restart of the CAPF service."""
+
+    name: str
+    default: Value
+    help: str
+    unit: str = ""
+    minimum: int | None = None
+    maximum: int | None = None
+    choices: tuple[Value, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        """Say in words which values are allowed."""
+        if isinstance(self.default, bool):
+            return "True or False"
+        if self.choices:
+            return ", ".join(str(choice) for choice in self.choices)
+        return f"a whole number from {self.minimum} to {self.maximum}"
+
+    def parse(self, value: object) -> Value | None:
+        """Return the value in the parameter's own type, None when it is not allowed."""
+        if isinstance(self.default, bool):
+            return {"true": True, "false": False}.get(str(value).lower())
+        parsed: Value = str(value)
+        if isinstance(self.default, int):
+            if isinstance(value, bool) or not str(value).isdecimal():
+                return None
+            parsed = int(str(value))
+            if self.minimum is not None and self.maximum is not None:
+                return parsed if self.minimum <= parsed <= self.maximum else None
+        return parsed if parsed in self.choices else None
+
+
+CAPF_ISSUER = "Cisco Certificate Authority Proxy Function"
+
+SERVICE: tuple[Parameter, ...] = (
+    Parameter(
+        "Certificate Issuer to Endpoint",
+        CAPF_ISSUER,
+        "Who signs the certificates of the phones. This server signs them itself.",
+        choices=(CAPF_ISSUER,),
+    ),
+    Parameter(
+        "Duration Of Certificate Validity",
+        5,
+        "How long an LSC is valid. No LSC outlives the CAPF certificate.",
+        unit="years",
+        minimum=1,
+        maximum=20,
+    ),
+    Parameter(
+        "Key Size",
+        2048,
+        "RSA key size of phones for which none is set.",
+        unit="bits",
+        choices=RSA_KEY_SIZES,
+    ),
+    Parameter(
+        "Maximum Allowable Time For Key Generation",
+        30,
+        "How long a session stays open while the phone makes its key. Old phones need 30 minutes and more.",
+        unit="minutes",
+        minimum=1,
+        maximum=120,
+    ),
+    Parameter(
+        "Maximum Allowable Attempts For Key Generation",
+        3,
+        "How often the phone is asked again for a key after it could not make one.",
+        minimum=0,
+        maximum=100,
+    ),
+    Parameter(
+        "Keep-Alive Between CAPF And Phone",
+        15,
+        "How long the server waits for any other answer of the phone.",
+        unit="minutes",
+        minimum=5,
+        maximum=60,
+    ),
+)
+
+ENTERPRISE: tuple[Parameter, ...] = (
+    Parameter("CAPF Phone Port", 3804, "TCP port of the CAPF service.", minimum=1024, maximum=65535),
+    Parameter(
+        "CAPF Operation Expires in (days)",
+        10,
+        "Operation Completes By of operations that do not say.",
+        unit="days",
+        minimum=1,
+        maximum=365,
+    ),
+    Parameter("Enable IPv6", False, "False: CAPF rejects the connections of IPv6 phones."),
+    Parameter("Cluster Security Mode", 0, "0 non-secure, 1 mixed.", choices=(0, 1)),
+    Parameter("TFTP Encrypted Config", False, "True: phone configuration files are served encrypted."),
+)
+
+_BY_KIND: Mapping[Kind, Sequence[Parameter]] = {"service": SERVICE, "enterprise": ENTERPRISE}
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The parameters with which the CAPF service was started."""
+
+    values: Mapping[str, Value]
+
+    def number(self, name: str) -> int:
+        """Return a numeric parameter."""
+        return int(self.values[name])
+
+    def flag(self, name: str) -> bool:
+        """Return a True/False parameter."""
+        return bool(self.values[name])
+
+
+def stored(connection: Connection) -> InForce:
+    """Return the parameters as they are set, which is what the next start of the service brings in force."""
+    texts = journal.all_settings(connection)
+    values: dict[str, Value] = {}
+    for parameter in (*SERVICE, *ENTERPRISE):
+        value = parameter.parse(texts.get(_key(parameter), parameter.default))
+        values[parameter.name] = parameter.default if value is None else value
+    return InForce(values)
+
+
+def _key(parameter: Parameter) -> str:
+    return f"parameter:{parameter.name}"
+
+
+def show(kind: Kind, now: InForce, running: InForce | None) -> list[dict[str, Any]]:
+    """Return every parameter with its value, the value in force, default, range and help (R25)."""
+    return [
+        {
+            "name": parameter.name,
+            "value": now.values[parameter.name],
+            "in_force": None if running is None else running.values[parameter.name],
+            "default": parameter.default,
+            "unit": parameter.unit,
+            "minimum": parameter.minimum,
+            "maximum": parameter.maximum,
+            "choices": list(parameter.choices),
+            "help": parameter.help,
+        }
+        for parameter in _BY_KIND[kind]
+    ]
+
+
+def check(kind: Kind, wanted: Mapping[str, object]) -> dict[str, Value]:
+    """Return the wanted values in their own types; InvalidRequest with every one that is not allowed."""
+    known = {parameter.name: parameter for parameter in _BY_KIND[kind]}
+    problems, values = [], {}
+    for name, value in wanted.items():
+        if name not in known:
+            problems.append(Problem(f"parameters.{name}", str(value), f"one of: {', '.join(known)}"))
+            continue
+        parsed = known[name].parse(value)
+        if parsed is None:
+            problems.append(Problem(f"parameters.{name}", str(value), known[name].allowed))
+        else:
+            values[name] = parsed
+    if problems:
+        raise InvalidRequest(problems)
+    return values
+
+
+def change(connection: Connection, kind: Kind, wanted: Mapping[str, object]) -> tuple[dict[str, Value], dict[str, Value]]:
+    """Set parameters; returns (before, after) of those that change."""
+    values = check(kind, wanted)
+    now = stored(connection).values
+    after = {name: value for name, value in values.items() if now[name] != value}
+    for name, value in after.items():
+        journal.put_setting(connection, f"parameter:{name}", str(value))
+    return {name: now[name] for name in after}, after

@@ -1,0 +1,147 @@
+"""Phones: which are registered with the server, and their settings (R26)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection
+
+from capf.model import (
+    DEVICE_NAME,
+    DEVICE_NAME_ALLOWED,
+    EC_KEY_SIZES,
+    RSA_KEY_SIZES,
+    AuthenticationMode,
+    Conflict,
+    InvalidRequest,
+    KeyOrder,
+    Problem,
+    SecurityMode,
+    State,
+)
+from capf.registry.context import Context
+from capf.store import journal, rows
+
+DEFAULTS: Mapping[str, Any] = {
+    "description": "",
+    "device_pool": "",
+    "device_type": "",
+    "security_profile": "",
+    "device_security_mode": SecurityMode.NON_SECURE.value,
+    "mic": False,
+    "authentication_mode": AuthenticationMode.NULL_STRING.value,
+    "key_order": KeyOrder.RSA.value,
+    "key_size": None,
+    "ec_key_size": 384,
+}
+CHOICES: Mapping[str, Sequence[Any]] = {
+    "device_security_mode": [mode.value for mode in SecurityMode],
+    "authentication_mode": [mode.value for mode in AuthenticationMode],
+    "key_order": [order.value for order in KeyOrder],
+    "key_size": RSA_KEY_SIZES,
+    "ec_key_size": EC_KEY_SIZES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What ``ensure`` did or would do."""
+
+    counts: dict[str, int]
+    results: list[dict[str, Any]]
+
+    @property
+    def changed(self) -> bool:
+        """True when anything differs."""
+        return bool(self.results)
+
+
+def name_problems(names: Iterable[str], where: str) -> list[Problem]:
+    """Return a problem for each device name with a wrong form or that stands twice, by its index."""
+    problems, seen = [], dict[str, int]()
+    for index, name in enumerate(names):
+        field = where.format(index)
+        if not DEVICE_NAME.fullmatch(name):
+            problems.append(Problem(field, name, DEVICE_NAME_ALLOWED))
+        elif name in seen:
+            problems.append(Problem(field, name, f"each phone once; it stands at {where.format(seen[name])} too"))
+        seen.setdefault(name, index)
+    return problems
+
+
+def choice_problems(values: Mapping[str, Any], where: str) -> list[Problem]:
+    """Return a problem for each value that is not among its field's choices."""
+    return [
+        Problem(f"{where}{name}", str(values[name]), ", ".join(str(choice) for choice in choices))
+        for name, choices in CHOICES.items()
+        if values.get(name) is not None and values[name] not in choices
+    ]
+
+
+def ensure(
+    connection: Connection,
+    context: Context,
+    wanted: Sequence[Mapping[str, Any]],
+    state: Literal["present", "absent"],
+    actor: str,
+) -> Changes:
+    """Register, change or remove phones; all or nothing. A setting that is not given is left alone.
+
+    InvalidRequest names every wrong field; Conflict when a phone to remove is in a session.
+    """
+    names = [str(phone["device_name"]) for phone in wanted]
+    problems = name_problems(names, "phones[{}].device_name")
+    for index, phone in enumerate(wanted):
+        problems += choice_problems(phone, f"phones[{index}].")
+    if problems:
+        raise InvalidRequest(problems)
+    known = rows.phones_of(connection, names)
+    if state == "absent":
+        return _remove(connection, context, [name for name in names if name in known], len(names), actor)
+    return _present(connection, context, wanted, known, actor)
+
+
+def _remove(connection: Connection, context: Context, names: list[str], asked: int, actor: str) -> Changes:
+    operations = rows.operations_of(connection, names)
+    busy = [name for name, row in operations.items() if row["state"] in (State.CLAIMED, State.ISSUED)]
+    if busy:
+        raise Conflict(f"in a session with CAPF now: {', '.join(sorted(busy)[:10])}")
+    rows.remove_phones(connection, names)
+    journal.record(connection, context.now, actor, (journal.Act("remove phone", name) for name in names))
+    results = [{"device_name": name, "before": {"state": "present"}, "after": None} for name in names]
+    counts = {"created": 0, "updated": 0, "removed": len(names), "unchanged": asked - len(names)}
+    return Changes(counts, results)
+
+
+def _present(
+    connection: Connection,
+    context: Context,
+    wanted: Sequence[Mapping[str, Any]],
+    known: Mapping[str, rows.Row],
+    actor: str,
+) -> Changes:
+    new: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
+    for phone in wanted:
+        given = {name: value for name, value in phone.items() if value is not None}
+        row = known.get(given["device_name"])
+        if row is None:
+            new.append({**DEFAULTS, **given})
+            results.append({"device_name": given["device_name"], "before": None, "after": new[-1]})
+            continue
+        after = {name: value for name, value in given.items() if row[name] != value}
+        if after:
+            rows.change_phone(connection, row["device_name"], **after)
+            before = {name: row[name] for name in after}
+            results.append({"device_name": row["device_name"], "before": before, "after": after})
+    rows.add_phones(connection, new)
+    acts = (
+        journal.Act("add phone" if result["before"] is None else "change phone", result["device_name"], result["after"])
+        for result in results
+    )
+    journal.record(connection, context.now, actor, acts)
+    updated = len(results) - len(new)
+    counts = {"created": len(new), "updated": updated, "removed": 0, "unchanged": len(wanted) - len(results)}
+    return Changes(counts, results)

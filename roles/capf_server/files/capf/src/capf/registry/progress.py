@@ -1,0 +1,35 @@
+"""How far the operations of some phones are: the numbers that a wave waits for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from capf.model import InvalidRequest, Problem, State
+from capf.store import rows
+
+
+def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
+    """Return done, failed and pending counts, the failed phones with their status, and who is pending."""
+    known = rows.phones_of(connection, names)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InvalidRequest(
+            [Problem("phones", name, "phones that are registered with the server") for name in unknown]
+        )
+    operations = rows.operations_of(connection, names)
+    pending = sorted(name for name, row in operations.items() if row["state"] in rows.OPEN)
+    failed = sorted(name for name, row in operations.items() if row["state"] == State.FAILED)
+    return {
+        "ended": not pending,
+        "counts": {"done": len(names) - len(failed) - len(pending), "failed": len(failed), "pending": len(pending)},
+        "by_status": dict(sorted(Counter(row["status"] for row in operations.values()).items())),
+        "failed": [
+            {"device_name": name, "status": operations[name]["status"], "problem": operations[name]["problem"]}
+            for name in failed
+        ],
+        "pending": pending,
+    }

@@ -1,0 +1,223 @@
+"""Scheduling certificate operations, in bulk and declaratively: all or nothing (R26, R10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from capf.model import (
+    AUTHENTICATION_STRING,
+    AUTHENTICATION_STRING_ALLOWED,
+    STATUS_NONE,
+    STATUS_PENDING,
+    AuthenticationMode,
+    InvalidRequest,
+    Operation,
+    Problem,
+    SecurityMode,
+    State,
+)
+from capf.registry import moment, need
+from capf.registry.context import Context
+from capf.registry.phones import choice_problems, name_problems
+from capf.secretbox import generate_string
+from capf.store import journal, rows
+
+SETTINGS = ("authentication_mode", "key_order", "key_size", "ec_key_size")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an administrator wants of a list of phones. ``items`` are mappings with ``device_name`` and,
+    where a phone differs from ``defaults``, its own settings and ``authentication_string``."""
+
+    operation: Operation
+    items: Sequence[Mapping[str, Any]]
+    item_field: str = "phones[{}]"
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    completes_by: str | None = None
+    renew_before_days: int = 0
+    force: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is done, or would be: names by what happens to them, and each change."""
+
+    completes_by: int
+    scheduled: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+    results: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    new: list[dict[str, Any]] = field(default_factory=list)
+    replaced: list[int] = field(default_factory=list)
+
+    def skip(self, name: str, reason: str) -> None:
+        """Leave a phone as it is."""
+        self.skipped.setdefault(reason, []).append(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Phone:
+    """One phone of the request with all that is known of it."""
+
+    name: str
+    field: str
+    row: rows.Row
+    last: rows.Row | None
+    certificate: rows.Row | None
+    settings: Mapping[str, Any]
+    string: str | None
+
+    @property
+    def open(self) -> rows.Row | None:
+        return self.last if self.last is not None and self.last["state"] in rows.OPEN else None
+
+
+def schedule(connection: Connection, context: Context, request: Request, actor: str) -> Plan:
+    """Schedule (or cancel) an operation for every phone of the request; InvalidRequest names all that is wrong."""
+    now = context.now
+    days = context.in_force(connection).number("CAPF Operation Expires in (days)")
+    given = moment.parse(request.completes_by, now) if request.completes_by else None
+    plan = Plan(given or now + days * need.SECONDS_A_DAY)
+    for phone in _phones(connection, context, request, plan):
+        _decide(context, request, phone, plan, given, now)
+    if plan.problems:
+        raise InvalidRequest(plan.problems)
+    ended = {"ended_at": now, "status": STATUS_NONE, "problem": "cancelled by the administrator"}
+    rows.cancel_operations(connection, plan.replaced, ended)
+    rows.add_operations(connection, plan.new)
+    acts = (journal.Act("schedule operation", item["device_name"], item["after"]) for item in plan.results)
+    journal.record(connection, now, actor, acts)
+    return plan
+
+
+def _phones(connection: Connection, context: Context, request: Request, plan: Plan) -> list[_Phone]:
+    """Look up every phone of the request at once, noting what is wrong with its item."""
+    names = [str(item["device_name"]) for item in request.items]
+    plan.problems += name_problems(names, request.item_field + ("" if request.item_field == "phones[{}]" else ".device_name"))
+    known, last = rows.phones_of(connection, names), rows.operations_of(connection, names)
+    certificates = rows.active_certificates(connection, names)
+    key_size = context.in_force(connection).number("Key Size")
+    found = []
+    for index, item in enumerate(request.items):
+        name, where = str(item["device_name"]), request.item_field.format(index)
+        row = known.get(name)
+        plan.problems += _item_problems(item, where)
+        if row is None:
+            plan.problems.append(Problem(where, name, "a phone that is registered with the server"))
+            continue
+        settings = {key: item.get(key) or request.defaults.get(key) or row[key] for key in SETTINGS}
+        settings["key_size"] = settings["key_size"] or key_size
+        string = item.get("authentication_string")
+        found.append(_Phone(name, where, row, last.get(name), certificates.get(name), settings, string))
+    return found
+
+
+def _item_problems(item: Mapping[str, Any], where: str) -> list[Problem]:
+    problems = choice_problems(item, f"{where}.")
+    string = item.get("authentication_string")
+    if string and not AUTHENTICATION_STRING.fullmatch(string):
+        problems.append(Problem(f"{where}.authentication_string", "(hidden)", AUTHENTICATION_STRING_ALLOWED))
+    return problems
+
+
+def _decide(
+    context: Context, request: Request, phone: _Phone, plan: Plan, given: int | None, now: int
+) -> None:
+    """Put one phone where it belongs in the plan."""
+    if request.operation is Operation.NONE:
+        _cancel(phone, plan)
+        return
+    problem = _refusal(request.operation, phone)
+    if problem is not None:
+        plan.problems.append(problem)
+        return
+    if phone.open is not None and _goes_on(context, request, phone, phone.open, given, now):
+        plan.pending.append(phone.name)
+        return
+    reason: str | None = "asked for"
+    if request.operation is Operation.INSTALL:
+        keys = need.keys(phone.settings["key_order"], phone.settings["key_size"], phone.settings["ec_key_size"])
+        wanted = need.Wanted(keys, context.authority.key_id, request.renew_before_days, request.force)
+        reason = need.reason(phone.certificate, wanted, now)
+    if reason is None and phone.open is None:
+        plan.skip(phone.name, "LSC is right")
+        return
+    _add(context, request, phone, plan, reason or "replaces another operation", now)
+
+
+def _cancel(phone: _Phone, plan: Plan) -> None:
+    if phone.open is None:
+        plan.skip(phone.name, "no pending operation")
+        return
+    plan.cancelled.append(phone.name)
+    plan.replaced.append(phone.open["id"])
+    before = {"certificate_operation": phone.open["operation"], "operation_status": phone.open["status"]}
+    after = {"certificate_operation": Operation.NONE.value, "operation_status": STATUS_NONE}
+    plan.results.append({"device_name": phone.name, "reason": "cancelled", "before": before, "after": after})
+
+
+def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
+    """Return why this phone may not have this operation (R26, R10), None when it may."""
+    if operation is Operation.DELETE and phone.certificate is None:
+        return Problem(phone.field, phone.name, "Delete only for a phone that has an LSC")
+    if operation is Operation.TROUBLESHOOT and phone.certificate is None and not phone.row["mic"]:
+        return Problem(phone.field, phone.name, "Troubleshoot only for a phone that has a certificate")
+    by_string = phone.settings["authentication_mode"] == AuthenticationMode.STRING
+    secure = phone.row["device_security_mode"] != SecurityMode.NON_SECURE
+    if by_string and secure and phone.certificate is None:
+        allowed = "for a secure device without LSC, any mode but By Authentication String: it could never register"
+        return Problem(f"{phone.field}.authentication_mode", f"{phone.name}: {AuthenticationMode.STRING}", allowed)
+    if phone.string and not by_string:
+        allowed = "an authentication string only with By Authentication String"
+        return Problem(f"{phone.field}.authentication_string", "(hidden)", allowed)
+    return None
+
+
+def _goes_on(
+    context: Context, request: Request, phone: _Phone, pending: rows.Row, given: int | None, now: int
+) -> bool:
+    """True when the phone's open operation is the wanted one, or is in a session that must not be disturbed."""
+    if pending["state"] != State.PENDING and pending["id"] in context.live:
+        return True
+    same = pending["operation"] == request.operation and all(pending[key] == phone.settings[key] for key in SETTINGS)
+    in_time = pending["completes_by"] > now and given in (None, pending["completes_by"])
+    return same and in_time and (phone.string is None or phone.string == _string(context, pending))
+
+
+def _string(context: Context, operation: rows.Row) -> str | None:
+    secret = operation["authentication_string"]
+    return None if secret is None else context.secrets.decrypt(secret, operation["device_name"])
+
+
+def _add(context: Context, request: Request, phone: _Phone, plan: Plan, reason: str, now: int) -> None:
+    by_string = phone.settings["authentication_mode"] == AuthenticationMode.STRING
+    string = (phone.string or generate_string()) if by_string else None
+    if phone.open is not None:
+        plan.replaced.append(phone.open["id"])
+    plan.scheduled.append(phone.name)
+    plan.new.append(
+        {
+            "device_name": phone.name,
+            "operation": request.operation.value,
+            **phone.settings,
+            "authentication_string": None if string is None else context.secrets.encrypt(string, phone.name),
+            "completes_by": plan.completes_by,
+            "state": State.PENDING.value,
+            "status": STATUS_PENDING,
+            "created_at": now,
+        }
+    )
+    last = phone.last
+    before = {
+        "certificate_operation": Operation.NONE.value if phone.open is None else phone.open["operation"],
+        "operation_status": STATUS_NONE if last is None else last["status"],
+    }
+    after = {"certificate_operation": request.operation.value, "operation_status": STATUS_PENDING}
+    plan.results.append({"device_name": phone.name, "reason": reason, "before": before, "after": after})

@@ -1,0 +1,28 @@
+"""Activation of the CAPF service: explicit, and on the first node only (R13, R24)."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from capf.model import Conflict
+from capf.registry.context import Context
+from capf.store import journal
+
+_ACTIVATED = "activated"
+
+
+def is_activated(connection: Connection) -> bool:
+    """Return whether the CAPF service is activated; after the installation it is not."""
+    return journal.setting(connection, _ACTIVATED) == "True"
+
+
+def activate(connection: Connection, context: Context, wanted: bool, actor: str) -> bool:
+    """Activate or deactivate; returns whether that is a change. Conflict on any node but the first."""
+    if wanted and not context.first_node:
+        raise Conflict("CAPF is activated on the first node only; this is a further node")
+    if is_activated(connection) == wanted:
+        return False
+    journal.put_setting(connection, _ACTIVATED, str(wanted))
+    action = "activate service" if wanted else "deactivate service"
+    journal.record(connection, context.now, actor, [journal.Act(action)])
+    return True

@@ -1,0 +1,274 @@
+"""What a phone's session may do to the record: claim, issue, confirm, fail (R5, R14, R27, the design's order).
+
+Every function runs in one transaction of the store's writer, its audit row included.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from capf.effects import Claim, Granted, Refused
+from capf.model import (
+    STATUS_PENDING,
+    AuthenticationMode,
+    CertificateState,
+    KeyOrder,
+    LintError,
+    Operation,
+    Outcome,
+    State,
+    operation_status,
+)
+from capf.registry import need, trace
+from capf.registry.context import Context
+from capf.store import journal, rows
+from capf.verify import Trust, certificate_fault, certificate_serial, same_string
+from capf.wire import CertificateType, Reason
+
+LOG = logging.getLogger(__name__)
+LARGEST_LOSS = 4
+"""Sessions that an operation may lose: the first try and the phone's three more (R5)."""
+WRONG_STRINGS = 10
+LOCK_SECONDS = 600
+_SECONDS_A_MINUTE = 60
+_VERSION_WITH_EC = 3
+_WORKING = (State.CLAIMED, State.ISSUED)
+
+
+def claim(connection: Connection, context: Context, wanted: Claim) -> Granted | Refused:
+    """Decide whether this phone may carry out its operation now, and take the operation for the session."""
+    phone = rows.phone(connection, wanted.device_name)
+    if phone is None:
+        _audit(connection, context, wanted, "unknown device")
+        return Refused(Reason.UNKNOWN_DEVICE)
+    if phone["locked_until"] > context.now:
+        _audit(connection, context, wanted, "refused: locked")
+        return Refused(Reason.REJECTED, Outcome.INVALID_STRING)
+    operation = _claimable(connection, phone)
+    if operation is None:
+        return Refused(Reason.NO_ACTION)
+    if operation["id"] in context.live or operation["state"] == State.CLAIMED:
+        _audit(connection, context, wanted, "refused: in another session")
+        return Refused(Reason.REJECTED)
+    outcome = _refusal(connection, context, wanted, operation)
+    if outcome is not None:
+        _fail(connection, context, operation, outcome, "")
+        if outcome is Outcome.INVALID_STRING:
+            _count_wrong_string(connection, context, phone)
+        return Refused(Reason.REJECTED, outcome)
+    return _grant(connection, context, wanted, operation)
+
+
+def _audit(connection: Connection, context: Context, claim: Claim, action: str) -> None:
+    journal.record(connection, context.now, claim.peer, [journal.Act(action, claim.device_name[:64])])
+
+
+def _claimable(connection: Connection, phone: rows.Row) -> rows.Row | None:
+    """Return the phone's operation if a session may still carry it out.
+
+    A wrong string has failed it (R14), but the right one entered later goes on: nobody can stop a
+    phone's operation for good by one wrong guess.
+    """
+    operation = None if phone["operation_id"] is None else rows.operation(connection, phone["operation_id"])
+    if operation is None or operation["state"] in rows.OPEN:
+        return operation
+    wrong_string = operation_status(Operation(operation["operation"]), Outcome.INVALID_STRING)
+    again = operation["status"] == wrong_string and operation["authentication_string"] is not None
+    return operation if again else None
+
+
+def _refusal(
+    connection: Connection, context: Context, claim: Claim, operation: rows.Row
+) -> Outcome | None:
+    if operation["completes_by"] <= context.now:
+        return Outcome.LATE
+    fault = _identity_fault(connection, context, claim, operation)
+    if fault is not None:
+        return fault
+    ec_only = operation["operation"] == Operation.INSTALL and operation["key_order"] == KeyOrder.EC
+    return Outcome.NO_EC_SUPPORT if ec_only and claim.version < _VERSION_WITH_EC else None
+
+
+def _identity_fault(
+    connection: Connection, context: Context, claim: Claim, operation: rows.Row
+) -> Outcome | None:
+    """Check the phone's credentials by the operation's mode (R1)."""
+    mode = AuthenticationMode(operation["authentication_mode"])
+    if mode is AuthenticationMode.NULL_STRING:
+        return None if not claim.password else Outcome.INVALID_STRING
+    if mode is AuthenticationMode.STRING:
+        kept = operation["authentication_string"]
+        wanted = None if kept is None else context.secrets.decrypt(kept, claim.device_name)
+        return None if wanted and same_string(claim.password, wanted) else Outcome.INVALID_STRING
+    trust = Trust(context.authority.lsc_issuers, context.authority.mic_issuers)
+    active = rows.active_certificates(connection, [claim.device_name]).get(claim.device_name)
+    fault = certificate_fault(claim, mode, active is not None, trust, context.now)
+    return fault or _superseded(connection, claim)
+
+
+def _superseded(connection: Connection, claim: Claim) -> Outcome | None:
+    """Refuse an LSC of ours that is no longer the phone's."""
+    record = rows.certificate(connection, certificate_serial(claim.certificates[0][1]))
+    good = record is None or record["state"] in (CertificateState.ACTIVE, CertificateState.ISSUED)
+    return None if good else Outcome.INVALID_LSC
+
+
+def _count_wrong_string(connection: Connection, context: Context, phone: rows.Row) -> None:
+    tries = phone["wrong_strings"] + 1
+    if tries < WRONG_STRINGS:
+        rows.change_phone(connection, phone["device_name"], wrong_strings=tries)
+        return
+    until = context.now + LOCK_SECONDS
+    rows.change_phone(connection, phone["device_name"], wrong_strings=0, locked_until=until)
+    journal.record(connection, context.now, "capf", [journal.Act("lock phone", phone["device_name"])])
+
+
+def _grant(connection: Connection, context: Context, claim: Claim, operation: rows.Row) -> Granted | Refused:
+    after = State.ISSUED if operation["state"] == State.ISSUED else State.CLAIMED
+    taken = rows.move(
+        connection, operation["id"], [State(operation["state"])], after, status=STATUS_PENDING, problem="", ended_at=None
+    )
+    if not taken:
+        return Refused(Reason.REJECTED)
+    context.live.add(operation["id"])
+    if any(kind == CertificateType.MIC for kind, _ in claim.certificates) or claim.sudi_data is not None:
+        rows.change_phone(connection, claim.device_name, mic=True)
+    rows.change_phone(connection, claim.device_name, wrong_strings=0)
+    _audit(connection, context, claim, "claim operation")
+    in_force = context.in_force(connection)
+    return Granted(
+        operation_id=operation["id"],
+        operation=Operation(operation["operation"]),
+        keys=_keys(operation, claim.version),
+        attempts=1 + in_force.number("Maximum Allowable Attempts For Key Generation"),
+        key_timeout=in_force.number("Maximum Allowable Time For Key Generation") * _SECONDS_A_MINUTE,
+    )
+
+
+def _keys(operation: rows.Row, version: int) -> tuple[need.KeySpec, ...]:
+    keys = need.keys(operation["key_order"], operation["key_size"], operation["ec_key_size"])
+    return keys if version >= _VERSION_WITH_EC else tuple(key for key in keys if not key.ec)
+
+
+def issue(connection: Connection, context: Context, operation_id: int, public_key: bytes) -> bytes | None:
+    """Sign a certificate and record it; the caller sends it only after this is committed.
+
+    Returns its DER, or None when the key or the certificate is refused; then the operation has failed.
+    """
+    operation = rows.operation(connection, operation_id)
+    if operation is None or operation["state"] not in _WORKING:
+        return None
+    years = context.in_force(connection).number("Duration Of Certificate Validity")
+    keys = need.keys(operation["key_order"], operation["key_size"], operation["ec_key_size"])
+    name = operation["device_name"]
+    try:
+        signed = context.authority.sign(name, public_key, keys, years, context.now)
+        if rows.key_is_used(connection, signed.public_key_sha256, operation_id):
+            raise LintError("the key already has a certificate")
+    except LintError as error:
+        _fail(connection, context, operation, Outcome.FAILED, str(error))
+        return None
+    issued, abandoned = CertificateState.ISSUED, CertificateState.ABANDONED
+    rows.turn_certificates(connection, issued, abandoned, context.now, operation_id=operation_id)
+    rows.move(connection, operation_id, _WORKING, State.ISSUED)
+    rows.add_certificate(
+        connection,
+        serial_number=signed.serial_number,
+        device_name=name,
+        operation_id=operation_id,
+        der=signed.der,
+        issuer_key_id=signed.issuer_key_id,
+        issuer=signed.issuer,
+        issuer_not_after=signed.issuer_not_after,
+        not_before=signed.not_before,
+        not_after=signed.not_after,
+        ec=signed.key.ec,
+        bits=signed.key.bits,
+        public_key_sha256=signed.public_key_sha256,
+        state=issued.value,
+        changed_at=context.now,
+    )
+    detail = {"serial_number": signed.serial_number}
+    journal.record(connection, context.now, "capf", [journal.Act("issue certificate", name, detail)])
+    return signed.der
+
+
+def confirm(connection: Connection, context: Context, operation_id: int) -> None:
+    """The phone has stored or deleted its LSC: the operation is done and its string erased (R14)."""
+    operation = rows.operation(connection, operation_id)
+    if operation is None or operation["state"] not in _WORKING:
+        return
+    name, at = operation["device_name"], context.now
+    after = CertificateState.DELETED if operation["operation"] == Operation.DELETE else CertificateState.SUPERSEDED
+    rows.turn_certificates(connection, CertificateState.ACTIVE, after, at, device_name=name)
+    issued, active = CertificateState.ISSUED, CertificateState.ACTIVE
+    rows.turn_certificates(connection, issued, active, at, operation_id=operation_id)
+    _end(connection, context, operation, State.DONE, Outcome.SUCCESS, "")
+
+
+def fetched(
+    connection: Connection, context: Context, operation_id: int, certificates: Sequence[tuple[int, bytes]]
+) -> None:
+    """Troubleshoot brought the phone's certificates: one trace file per type, and the operation is done (R27)."""
+    operation = rows.operation(connection, operation_id)
+    if operation is None or operation["state"] not in _WORKING:
+        return
+    name = operation["device_name"]
+    trace.write(context.trace_directory, name, certificates)
+    if any(kind == CertificateType.MIC for kind, _ in certificates):
+        rows.change_phone(connection, name, mic=True)
+    outcome = Outcome.SUCCESS if certificates else Outcome.NO_CERTIFICATE
+    problem = "" if certificates else "the phone has no certificate"
+    _end(connection, context, operation, State.DONE, outcome, problem)
+
+
+def fail(connection: Connection, context: Context, operation_id: int, outcome: Outcome, problem: str) -> None:
+    """The operation of this session failed."""
+    operation = rows.operation(connection, operation_id)
+    if operation is not None and operation["state"] in _WORKING:
+        _fail(connection, context, operation, outcome, problem)
+
+
+def _fail(connection: Connection, context: Context, operation: rows.Row, outcome: Outcome, problem: str) -> None:
+    _end(connection, context, operation, State.FAILED, outcome, problem)
+
+
+def _end(
+    connection: Connection, context: Context, operation: rows.Row, state: State, outcome: Outcome, problem: str
+) -> None:
+    """End an operation with its status; the string lives on only where another try of it is allowed."""
+    status = operation_status(Operation(operation["operation"]), outcome)
+    values: dict[str, Any] = {"status": status, "problem": problem, "ended_at": context.now}
+    if outcome is not Outcome.INVALID_STRING:
+        values["authentication_string"] = None
+    rows.move(connection, operation["id"], [State(operation["state"])], state, **values)
+    context.live.discard(operation["id"])
+    act = journal.Act(f"operation {state}", operation["device_name"], {"status": status, "problem": problem})
+    journal.record(connection, context.now, "capf", [act])
+
+
+def lost(connection: Connection, context: Context, operation_id: int) -> None:
+    """The session was lost: the phone's next try goes on, until its tries are used up (R5)."""
+    context.live.discard(operation_id)
+    operation = rows.operation(connection, operation_id)
+    if operation is None or operation["state"] not in _WORKING:
+        return
+    losses = operation["lost_sessions"] + 1
+    if losses >= LARGEST_LOSS:
+        _fail(connection, context, operation, Outcome.COMMUNICATION_FAILURE, "four sessions were lost")
+        return
+    rows.change_operation(connection, operation_id, lost_sessions=losses, problem="session lost")
+    rows.move(connection, operation_id, [State.CLAIMED], State.PENDING)
+    journal.record(connection, context.now, "capf", [journal.Act("session lost", operation["device_name"])])
+
+
+def recover(connection: Connection, context: Context) -> int:
+    """After a start, give operations of sessions that died with the old process back to the phones (R18)."""
+    context.live.clear()
+    count = rows.move_all(connection, State.CLAIMED, State.PENDING)
+    journal.record(connection, context.now, "capf", [journal.Act("recover", detail={"operations": count})])
+    return count

@@ -1,0 +1,40 @@
+"""Trace files of Troubleshoot: one per certificate type that the phone has (R27)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from capf.wire import CertificateType
+
+
+def write(directory: Path, device_name: str, certificates: Sequence[tuple[int, bytes]]) -> list[Path]:
+    """Write each certificate with its main fields as ``<device>-<type>.txt``; returns the files."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    files = []
+    for kind, der in certificates:
+        name = CertificateType(kind).name if kind in tuple(CertificateType) else f"TYPE{kind}"
+        path = directory / f"{device_name}-{name}.txt"
+        path.write_text(_describe(device_name, name, der))
+        files.append(path)
+    return files
+
+
+def _describe(device_name: str, kind: str, der: bytes) -> str:
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+    except ValueError:
+        return f"device name: {device_name}\ncertificate type: {kind}\nunreadable: {der.hex()}\n"
+    return (
+        f"device name: {device_name}\n"
+        f"certificate type: {kind}\n"
+        f"subject: {certificate.subject.rfc4514_string()}\n"
+        f"issuer: {certificate.issuer.rfc4514_string()}\n"
+        f"serial number: {certificate.serial_number:x}\n"
+        f"not before: {certificate.not_valid_before_utc.isoformat()}\n"
+        f"not after: {certificate.not_valid_after_utc.isoformat()}\n"
+        f"{certificate.public_bytes(Encoding.PEM).decode()}"
+    )
