@@ -192,9 +192,7 @@ class Authority:
         self._issuer_key = x509.AuthorityKeyIdentifier(bytes.fromhex(self.key_id), None, None)
         self._issuer_text = certificate.subject.rfc4514_string()
 
-    def sign(
-        self, device_name: str, public_key: bytes, wanted: Sequence[KeySpec], years: int, now: float
-    ) -> Signed:
+    def sign(self, device_name: str, public_key: bytes, wanted: Sequence[KeySpec], years: int, now: float) -> Signed:
         """Return a linted LSC for the phone's public key (DER); LintError when key or profile are wrong.
 
         It is valid for ``years`` from ``now`` (epoch seconds) but never outlives the CAPF certificate.

@@ -146,7 +146,7 @@ class CapfError(Exception):
     """Root of every error that this project raises on purpose."""
 
 
-class InvalidRequest(CapfError):
+class InvalidRequestError(CapfError):
     """The request breaks a rule; nothing was changed. Carries every problem that was found."""
 
     def __init__(self, problems: list[Problem]) -> None:
@@ -154,11 +154,11 @@ class InvalidRequest(CapfError):
         self.problems = problems
 
 
-class Conflict(CapfError):
+class ConflictError(CapfError):
     """The request is well formed but the present state does not allow it (R13, R24)."""
 
 
-class StoreUnavailable(CapfError):
+class StoreUnavailableError(CapfError):
     """The database cannot be used now; nothing was changed."""
 
 

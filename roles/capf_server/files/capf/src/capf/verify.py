@@ -192,8 +192,6 @@ def _sudi_signed(sudi: Sudi, mic: x509.Certificate, session_id: int) -> bool:
     )
 
 
-
-
 def certificate_serial(der: bytes) -> str:
     """Return a certificate's serial number as the database has it (32 hex digits)."""
     return f"{x509.load_der_x509_certificate(der).serial_number:032x}"

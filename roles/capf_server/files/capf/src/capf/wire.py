@@ -11,6 +11,8 @@ from enum import IntEnum
 
 PROTOCOL_ID = 0x55
 HEADER_BYTES = 8
+_TYPE_BYTES = 2
+_LONGEST_VALUE = 0xFFFF
 MAXIMUM_PAYLOAD = 16384
 """The longest payload seen in the field is under 4 KiB (LSC and SUDI data); the bound leaves room."""
 
@@ -146,8 +148,8 @@ def _runs(data: bytes, what: str) -> Iterator[tuple[int, bytes]]:
 
 def element(tag: int, value: bytes) -> bytes:
     """Return one ``tag · length · value``; WireError when the value is too long for its length field."""
-    if len(value) > 0xFFFF:
-        raise WireError(f"element {tag} has {len(value)} bytes; 65535 are allowed")
+    if len(value) > _LONGEST_VALUE:
+        raise WireError(f"element {tag} has {len(value)} bytes; {_LONGEST_VALUE} are allowed")
     return bytes((tag,)) + len(value).to_bytes(2, "big") + value
 
 
@@ -226,9 +228,9 @@ def unpack_certificates(package: bytes) -> tuple[tuple[int, bytes], ...]:
     """Return the (certificate type, DER) pairs of a CERTIFICATE package; WireError when it is damaged."""
     found = []
     for tag, value in _runs(package, "certificate package"):
-        if tag != 1 or len(value) <= 2:
+        if tag != 1 or len(value) <= _TYPE_BYTES:
             raise WireError("certificate package has an entry that is no certificate")
-        found.append((int.from_bytes(value[:2], "big"), value[2:]))
+        found.append((int.from_bytes(value[:_TYPE_BYTES], "big"), value[_TYPE_BYTES:]))
     return tuple(found)
 
 

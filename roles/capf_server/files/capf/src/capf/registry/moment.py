@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from capf.model import InvalidRequest, Problem
+from capf.model import InvalidRequestError, Problem
 
 ALLOWED = "a date and time to come, such as 2030-01-31T06:00 (the first node's time) or 2030-01-31T06:00+01:00"
 
 
 def parse(text: str, now: int) -> int:
-    """Return epoch seconds of a time to come; InvalidRequest when it is unreadable or past."""
+    """Return epoch seconds of a time to come; InvalidRequestError when it is unreadable or past."""
     try:
         moment = int(datetime.fromisoformat(text).timestamp())
     except (ValueError, OverflowError, OSError):
-        raise InvalidRequest([Problem("completes_by", text, ALLOWED)]) from None
+        raise InvalidRequestError([Problem("completes_by", text, ALLOWED)]) from None
     if moment <= now:
-        raise InvalidRequest([Problem("completes_by", text, ALLOWED)])
+        raise InvalidRequestError([Problem("completes_by", text, ALLOWED)])
     return moment
 
 

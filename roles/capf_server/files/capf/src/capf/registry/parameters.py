@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from capf.model import RSA_KEY_SIZES, InvalidRequest, Problem
+from capf.model import RSA_KEY_SIZES, InvalidRequestError, Problem
 from capf.store import journal
 
 Value = str | int | bool
@@ -165,7 +165,7 @@ def show(kind: Kind, now: InForce, running: InForce | None) -> list[dict[str, An
 
 
 def check(kind: Kind, wanted: Mapping[str, object]) -> dict[str, Value]:
-    """Return the wanted values in their own types; InvalidRequest with every one that is not allowed."""
+    """Return the wanted values in their own types; InvalidRequestError with every one that is not allowed."""
     known = {parameter.name: parameter for parameter in _BY_KIND[kind]}
     problems, values = [], {}
     for name, value in wanted.items():
@@ -178,11 +178,13 @@ def check(kind: Kind, wanted: Mapping[str, object]) -> dict[str, Value]:
         else:
             values[name] = parsed
     if problems:
-        raise InvalidRequest(problems)
+        raise InvalidRequestError(problems)
     return values
 
 
-def change(connection: Connection, kind: Kind, wanted: Mapping[str, object]) -> tuple[dict[str, Value], dict[str, Value]]:
+def change(
+    connection: Connection, kind: Kind, wanted: Mapping[str, object]
+) -> tuple[dict[str, Value], dict[str, Value]]:
     """Set parameters; returns (before, after) of those that change."""
     values = check(kind, wanted)
     now = stored(connection).values

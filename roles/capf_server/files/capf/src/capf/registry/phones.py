@@ -14,8 +14,8 @@ from capf.model import (
     EC_KEY_SIZES,
     RSA_KEY_SIZES,
     AuthenticationMode,
-    Conflict,
-    InvalidRequest,
+    ConflictError,
+    InvalidRequestError,
     KeyOrder,
     Problem,
     SecurityMode,
@@ -89,14 +89,14 @@ def ensure(
 ) -> Changes:
     """Register, change or remove phones; all or nothing. A setting that is not given is left alone.
 
-    InvalidRequest names every wrong field; Conflict when a phone to remove is in a session.
+    InvalidRequestError names every wrong field; ConflictError when a phone to remove is in a session.
     """
     names = [str(phone["device_name"]) for phone in wanted]
     problems = name_problems(names, "phones[{}].device_name")
     for index, phone in enumerate(wanted):
         problems += choice_problems(phone, f"phones[{index}].")
     if problems:
-        raise InvalidRequest(problems)
+        raise InvalidRequestError(problems)
     known = rows.phones_of(connection, names)
     if state == "absent":
         return _remove(connection, context, [name for name in names if name in known], len(names), actor)
@@ -107,7 +107,7 @@ def _remove(connection: Connection, context: Context, names: list[str], asked: i
     operations = rows.operations_of(connection, names)
     busy = [name for name, row in operations.items() if row["state"] in (State.CLAIMED, State.ISSUED)]
     if busy:
-        raise Conflict(f"in a session with CAPF now: {', '.join(sorted(busy)[:10])}")
+        raise ConflictError(f"in a session with CAPF now: {', '.join(sorted(busy)[:10])}")
     rows.remove_phones(connection, names)
     journal.record(connection, context.now, actor, (journal.Act("remove phone", name) for name in names))
     results = [{"device_name": name, "before": {"state": "present"}, "after": None} for name in names]

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.model import InvalidRequest, Problem, State
+from capf.model import InvalidRequestError, Problem, State
 from capf.store import rows
 
 
@@ -17,7 +17,7 @@ def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
     known = rows.phones_of(connection, names)
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise InvalidRequest(
+        raise InvalidRequestError(
             [Problem("phones", name, "phones that are registered with the server") for name in unknown]
         )
     operations = rows.operations_of(connection, names)

@@ -14,7 +14,7 @@ from capf.model import (
     STATUS_NONE,
     STATUS_PENDING,
     AuthenticationMode,
-    InvalidRequest,
+    InvalidRequestError,
     Operation,
     Problem,
     SecurityMode,
@@ -80,7 +80,7 @@ class _Phone:
 
 
 def schedule(connection: Connection, context: Context, request: Request, actor: str) -> Plan:
-    """Schedule (or cancel) an operation for every phone of the request; InvalidRequest names all that is wrong."""
+    """Schedule (or cancel) an operation for every phone of the request; InvalidRequestError names all that is wrong."""
     now = context.now
     days = context.in_force(connection).number("CAPF Operation Expires in (days)")
     given = moment.parse(request.completes_by, now) if request.completes_by else None
@@ -88,7 +88,7 @@ def schedule(connection: Connection, context: Context, request: Request, actor: 
     for phone in _phones(connection, context, request, plan):
         _decide(context, request, phone, plan, given, now)
     if plan.problems:
-        raise InvalidRequest(plan.problems)
+        raise InvalidRequestError(plan.problems)
     ended = {"ended_at": now, "status": STATUS_NONE, "problem": "cancelled by the administrator"}
     rows.cancel_operations(connection, plan.replaced, ended)
     rows.add_operations(connection, plan.new)
@@ -100,7 +100,9 @@ def schedule(connection: Connection, context: Context, request: Request, actor: 
 def _phones(connection: Connection, context: Context, request: Request, plan: Plan) -> list[_Phone]:
     """Look up every phone of the request at once, noting what is wrong with its item."""
     names = [str(item["device_name"]) for item in request.items]
-    plan.problems += name_problems(names, request.item_field + ("" if request.item_field == "phones[{}]" else ".device_name"))
+    plan.problems += name_problems(
+        names, request.item_field + ("" if request.item_field == "phones[{}]" else ".device_name")
+    )
     known, last = rows.phones_of(connection, names), rows.operations_of(connection, names)
     certificates = rows.active_certificates(connection, names)
     key_size = context.in_force(connection).number("Key Size")
@@ -127,9 +129,7 @@ def _item_problems(item: Mapping[str, Any], where: str) -> list[Problem]:
     return problems
 
 
-def _decide(
-    context: Context, request: Request, phone: _Phone, plan: Plan, given: int | None, now: int
-) -> None:
+def _decide(context: Context, request: Request, phone: _Phone, plan: Plan, given: int | None, now: int) -> None:
     """Put one phone where it belongs in the plan."""
     if request.operation is Operation.NONE:
         _cancel(phone, plan)
@@ -180,9 +180,7 @@ def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
     return None
 
 
-def _goes_on(
-    context: Context, request: Request, phone: _Phone, pending: rows.Row, given: int | None, now: int
-) -> bool:
+def _goes_on(context: Context, request: Request, phone: _Phone, pending: rows.Row, given: int | None, now: int) -> bool:
     """True when the phone's open operation is the wanted one, or is in a session that must not be disturbed."""
     if pending["state"] != State.PENDING and pending["id"] in context.live:
         return True

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
-from capf.model import STATUS_NONE, CertificateState, InvalidRequest, KeySpec, Operation, Problem
+from capf.model import STATUS_NONE, CertificateState, InvalidRequestError, KeySpec, Operation, Problem
 from capf.registry import moment
 from capf.registry.context import Context
-from capf.store.rows import OPEN
+from capf.store.rows import OPEN, Row
 from capf.store.schema import certificates, operations, phones
 
 _STATUS = func.coalesce(operations.c.status, STATUS_NONE)
@@ -64,7 +64,7 @@ class Page:
 
 
 def check(criteria: Sequence[Criterion], sort: str) -> None:
-    """Raise InvalidRequest for unknown fields, patterns that do not fit, and unreadable dates."""
+    """Raise InvalidRequestError for unknown fields, patterns that do not fit, and unreadable dates."""
     problems = []
     for index, criterion in enumerate(criteria):
         where = f"criteria[{index}]"
@@ -78,7 +78,7 @@ def check(criteria: Sequence[Criterion], sort: str) -> None:
     if sort not in {**TEXT_FIELDS, **DATE_FIELDS}:
         problems.append(Problem("sort", sort, ", ".join((*TEXT_FIELDS, *DATE_FIELDS))))
     if problems:
-        raise InvalidRequest(problems)
+        raise InvalidRequestError(problems)
 
 
 def _date(text: str) -> int | None:
@@ -123,9 +123,7 @@ def _query(criteria: Sequence[Criterion]) -> Select[Any]:
         *(column.label(f"operation_{column.name}") for column in operations.c),
         *(column.label(f"certificate_{column.name}") for column in certificates.c if column.name != "der"),
     ]
-    active = and_(
-        certificates.c.device_name == phones.c.device_name, certificates.c.state == CertificateState.ACTIVE
-    )
+    active = and_(certificates.c.device_name == phones.c.device_name, certificates.c.state == CertificateState.ACTIVE)
     query = select(*[column for column in columns if column is not phones.c.operation_id]).select_from(
         phones.outerjoin(operations, operations.c.id == phones.c.operation_id).outerjoin(certificates, active)
     )
@@ -161,12 +159,12 @@ def find(
     return total, matching
 
 
-def _string(context: Context, row: Mapping[str, Any]) -> str:
+def _string(context: Context, row: Row) -> str:
     secret = row["operation_authentication_string"]
     return "" if secret is None else context.secrets.decrypt(secret, row["device_name"])
 
 
-def _show(row: Mapping[str, Any], now: int, string: str | None) -> dict[str, Any]:
+def _show(row: Row, now: int, string: str | None) -> dict[str, Any]:
     """Return a phone as the API, the modules and the report show it."""
     pending = row["operation_state"] in OPEN
     status = row["operation_status"] or STATUS_NONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from capf.model import Conflict
+from capf.model import ConflictError
 from capf.registry.context import Context
 from capf.store import journal
 
@@ -17,9 +17,9 @@ def is_activated(connection: Connection) -> bool:
 
 
 def activate(connection: Connection, context: Context, wanted: bool, actor: str) -> bool:
-    """Activate or deactivate; returns whether that is a change. Conflict on any node but the first."""
+    """Activate or deactivate; returns whether that is a change. ConflictError on any node but the first."""
     if wanted and not context.first_node:
-        raise Conflict("CAPF is activated on the first node only; this is a further node")
+        raise ConflictError("CAPF is activated on the first node only; this is a further node")
     if is_activated(connection) == wanted:
         return False
     journal.put_setting(connection, _ACTIVATED, str(wanted))

@@ -17,6 +17,7 @@ from capf.model import (
     AuthenticationMode,
     CertificateState,
     KeyOrder,
+    KeySpec,
     LintError,
     Operation,
     Outcome,
@@ -81,9 +82,7 @@ def _claimable(connection: Connection, phone: rows.Row) -> rows.Row | None:
     return operation if again else None
 
 
-def _refusal(
-    connection: Connection, context: Context, claim: Claim, operation: rows.Row
-) -> Outcome | None:
+def _refusal(connection: Connection, context: Context, claim: Claim, operation: rows.Row) -> Outcome | None:
     if operation["completes_by"] <= context.now:
         return Outcome.LATE
     fault = _identity_fault(connection, context, claim, operation)
@@ -93,9 +92,7 @@ def _refusal(
     return Outcome.NO_EC_SUPPORT if ec_only and claim.version < _VERSION_WITH_EC else None
 
 
-def _identity_fault(
-    connection: Connection, context: Context, claim: Claim, operation: rows.Row
-) -> Outcome | None:
+def _identity_fault(connection: Connection, context: Context, claim: Claim, operation: rows.Row) -> Outcome | None:
     """Check the phone's credentials by the operation's mode (R1)."""
     mode = AuthenticationMode(operation["authentication_mode"])
     if mode is AuthenticationMode.NULL_STRING:
@@ -130,7 +127,13 @@ def _count_wrong_string(connection: Connection, context: Context, phone: rows.Ro
 def _grant(connection: Connection, context: Context, claim: Claim, operation: rows.Row) -> Granted | Refused:
     after = State.ISSUED if operation["state"] == State.ISSUED else State.CLAIMED
     taken = rows.move(
-        connection, operation["id"], [State(operation["state"])], after, status=STATUS_PENDING, problem="", ended_at=None
+        connection,
+        operation["id"],
+        [State(operation["state"])],
+        after,
+        status=STATUS_PENDING,
+        problem="",
+        ended_at=None,
     )
     if not taken:
         return Refused(Reason.REJECTED)
@@ -149,7 +152,7 @@ def _grant(connection: Connection, context: Context, claim: Claim, operation: ro
     )
 
 
-def _keys(operation: rows.Row, version: int) -> tuple[need.KeySpec, ...]:
+def _keys(operation: rows.Row, version: int) -> tuple[KeySpec, ...]:
     keys = need.keys(operation["key_order"], operation["key_size"], operation["ec_key_size"])
     return keys if version >= _VERSION_WITH_EC else tuple(key for key in keys if not key.ec)
 

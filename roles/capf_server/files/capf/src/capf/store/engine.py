@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from capf.model import StoreUnavailable
+from capf.model import StoreUnavailableError
 
 T = TypeVar("T")
 Job = Callable[[Connection], T]
@@ -60,7 +60,7 @@ class Store:
                 command.upgrade(config, "head")
                 connection.commit()
         except DBAPIError as error:
-            raise StoreUnavailable(f"the database cannot be opened: {error.orig}") from error
+            raise StoreUnavailableError(f"the database cannot be opened: {error.orig}") from error
 
     def close(self) -> None:
         """Finish the jobs that wait and close the database."""
@@ -76,7 +76,7 @@ class Store:
         return future
 
     def write(self, job: Job[T]) -> T:
-        """Run a job that changes data; returns after the commit. StoreUnavailable when the database fails."""
+        """Run a job that changes data; returns after the commit. StoreUnavailableError when the database fails."""
         return self.submit(job).result()
 
     async def awrite(self, job: Job[T]) -> T:
@@ -101,11 +101,16 @@ class Store:
             with self._engine.connect() as connection:
                 return job(connection)
         except DBAPIError as error:
-            raise StoreUnavailable(f"the database cannot be read: {error.orig}") from error
+            raise StoreUnavailableError(f"the database cannot be read: {error.orig}") from error
 
     async def aread(self, job: Job[T]) -> T:
         """Do what ``read`` does, without blocking the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.read, job)
+
+    def stream(self, job: Job[Iterator[T]]) -> Iterator[T]:
+        """Yield what a reading job yields, its connection open as long; for use outside the event loop."""
+        with self._engine.connect() as connection:
+            yield from job(connection)
 
     def _write_forever(self) -> None:
         while True:
@@ -127,8 +132,8 @@ class Store:
             with self._engine.connect() as connection, connection.begin():
                 for work in group:
                     self._run(connection, work, finished)
-        except Exception as error:  # noqa: BLE001 - whatever broke the commit broke every job in it
-            unavailable = StoreUnavailable(f"the database cannot be written: {getattr(error, 'orig', error)}")
+        except Exception as error:
+            unavailable = StoreUnavailableError(f"the database cannot be written: {getattr(error, 'orig', error)}")
             unavailable.__cause__ = error
             for work in group:
                 if not work.future.done():
@@ -147,7 +152,7 @@ class Store:
             work.future.set_exception(error)
         except DBAPIError:
             raise
-        except Exception as error:  # noqa: BLE001 - handed to whoever waits for the job
+        except Exception as error:
             work.future.set_exception(error)
         else:
             finished.append((work.future, result))

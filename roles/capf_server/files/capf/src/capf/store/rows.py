@@ -89,9 +89,7 @@ def change_operation(connection: Connection, operation_id: int, **values: Any) -
     connection.execute(operations.update().where(operations.c.id == operation_id).values(**values))
 
 
-def move(
-    connection: Connection, operation_id: int, before: Iterable[State], after: State, **values: Any
-) -> bool:
+def move(connection: Connection, operation_id: int, before: Iterable[State], after: State, **values: Any) -> bool:
     """Move an operation to ``after`` if it is in one of ``before`` (compare-and-swap); True when it was."""
     query = (
         operations.update()

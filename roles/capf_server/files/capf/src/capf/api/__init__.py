@@ -1,0 +1,1 @@
+"""The administration API: authenticate, parse, ask the registry, render. No rule is decided here."""

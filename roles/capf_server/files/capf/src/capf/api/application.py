@@ -1,0 +1,40 @@
+"""The administration application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.middleware.base import RequestResponseEndpoint
+
+from capf import __version__
+from capf.api import errors, operations, phones, service
+from capf.api.node import Node
+from capf.api.shapes import Health
+
+MAXIMUM_BODY = 64 * 1024 * 1024
+
+
+def application(node: Node) -> FastAPI:
+    """Return the API of this node."""
+    app = FastAPI(title="CAPF administration", version=__version__, docs_url=None, redoc_url=None)
+    app.state.node = node
+    errors.install(app)
+    api = APIRouter(prefix="/api/v1", responses=errors.DOCUMENTED)
+    for part in (service.router, phones.router, operations.router):
+        api.include_router(part)
+    app.include_router(api)
+
+    @app.get("/healthz", response_model=Health, tags=["node"])
+    async def healthz() -> dict[str, Any]:
+        """Say that the process answers; needs no login."""
+        return {"status": "ok"}
+
+    @app.middleware("http")
+    async def limit_body(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        length = request.headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > MAXIMUM_BODY:
+            return errors.answer(errors.TOO_LARGE, "too_large", f"at most {MAXIMUM_BODY} bytes are allowed")
+        return await call_next(request)
+
+    return app

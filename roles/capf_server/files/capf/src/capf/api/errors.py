@@ -1,0 +1,78 @@
+"""Errors become answers, in one table."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from capf.api.shapes import ErrorAnswer
+from capf.model import CapfError, InvalidRequestError, StoreUnavailableError
+
+LOG = logging.getLogger(__name__)
+_HIDDEN = ("authentication_string", "password")
+_VALUE_CHARACTERS = 100
+_PROBLEMS = 100
+
+UNAUTHORIZED, CONFLICT, TOO_LARGE, INVALID, UNAVAILABLE = 401, 409, 413, 422, 503
+_MEANINGS = {
+    UNAUTHORIZED: "Administrator name or password is wrong",
+    CONFLICT: "The present state does not allow it",
+    TOO_LARGE: "The body is too large",
+    INVALID: "Something in the request is wrong; nothing was changed",
+    UNAVAILABLE: "The database cannot be used now; nothing was changed",
+}
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer, "description": meaning} for status, meaning in _MEANINGS.items()
+}
+
+
+def answer(status: int, code: str, message: str, problems: list[dict[str, str]] | None = None) -> JSONResponse:
+    """Return an error answer."""
+    body = {"error": {"code": code, "message": message, "problems": (problems or [])[:_PROBLEMS]}}
+    headers = {"WWW-Authenticate": 'Basic realm="capf"'} if status == UNAUTHORIZED else None
+    return JSONResponse(body, status, headers)
+
+
+async def _capf_error(_: Request, error: Exception) -> Response:
+    if isinstance(error, InvalidRequestError):
+        problems = [{"field": item.field, "value": item.value, "allowed": item.allowed} for item in error.problems]
+        return answer(INVALID, "invalid", f"{len(problems)} problem(s); nothing was changed", problems)
+    if isinstance(error, StoreUnavailableError):
+        LOG.error("event=store-unavailable error=%r", str(error))
+        return answer(UNAVAILABLE, "unavailable", str(error))
+    assert isinstance(error, CapfError)  # noqa: S101 - FastAPI calls this handler for no other
+    return answer(CONFLICT, "conflict", str(error))
+
+
+async def _validation_error(_: Request, error: Exception) -> Response:
+    """Name field, value and what is allowed of every error that pydantic found."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - FastAPI calls this handler for no other
+    problems = [_problem(item) for item in error.errors()]
+    return answer(INVALID, "invalid", f"{len(problems)} problem(s); nothing was changed", problems)
+
+
+def _problem(error: Any) -> dict[str, str]:
+    field = ""
+    for part in error["loc"][1:]:
+        field += f"[{part}]" if isinstance(part, int) else f".{part}"
+    hidden = any(word in field for word in _HIDDEN)
+    value = "(hidden)" if hidden else str(error.get("input"))[:_VALUE_CHARACTERS]
+    return {"field": field.lstrip("."), "value": value, "allowed": error["msg"]}
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - FastAPI calls this handler for no other
+    code = "unauthorized" if error.status_code == UNAUTHORIZED else "not_found"
+    return answer(error.status_code, code, str(error.detail))
+
+
+def install(app: FastAPI) -> None:
+    """Handle every error of ``app`` here."""
+    app.add_exception_handler(CapfError, _capf_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)

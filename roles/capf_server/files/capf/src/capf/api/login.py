@@ -1,0 +1,32 @@
+"""One administrator name and password for the whole cluster (R17)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+
+from capf.api.node import Node
+
+_SCHEME = HTTPBasic(realm="capf")
+
+
+async def administrator(request: Request, given: Annotated[HTTPBasicCredentials, Depends(_SCHEME)]) -> str:
+    """Return the administrator's name, which is the actor of every audit row; 401 otherwise."""
+    node: Node = request.app.state.node
+    if not await node.password_is_right(given.username, given.password):
+        raise HTTPException(401, "administrator name or password is wrong")
+    return given.username
+
+
+Actor = Annotated[str, Depends(administrator)]
+
+
+def node_of(request: Request) -> Node:
+    """Return the running node."""
+    node: Node = request.app.state.node
+    return node
+
+
+RunningNode = Annotated[Node, Depends(node_of)]

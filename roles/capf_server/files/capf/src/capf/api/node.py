@@ -1,0 +1,23 @@
+"""What the routes ask of the running node."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from capf.registry.context import Context
+from capf.reset import Resetter
+from capf.store.engine import Store
+
+
+class Node(Protocol):
+    """The running server, as the API sees it."""
+
+    store: Store
+    context: Context
+    resetter: Resetter
+
+    @property
+    def sessions_open(self) -> int: ...
+    async def password_is_right(self, administrator: str, password: str) -> bool: ...
+    async def start_service(self) -> None: ...
+    async def stop_service(self) -> None: ...

@@ -1,0 +1,75 @@
+"""Certificate operations: scheduling in bulk, and waiting for their end (R26)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy import Connection
+
+from capf.api.login import Actor, RunningNode
+from capf.api.running import carry_out
+from capf.api.shapes import OperationsChange, OperationsChanged, Progress, Wait
+from capf.model import InvalidRequestError, Problem
+from capf.registry import moment, phones, progress, schedule
+
+router = APIRouter(tags=["operations"])
+_LOOK_AGAIN_SECONDS = 0.5
+
+
+@router.post("/operations", response_model=OperationsChanged)
+async def change(wanted: OperationsChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Schedule an operation for every phone that needs it, or cancel what is pending; all or nothing."""
+    request = _request(wanted)
+
+    def job(connection: Connection) -> schedule.Plan:
+        return schedule.schedule(connection, node.context, request, actor)
+
+    plan = await carry_out(node, job, dry_run=wanted.dry_run)
+    return {
+        "changed": bool(plan.results),
+        "counts": {
+            "scheduled": len(plan.scheduled),
+            "pending": len(plan.pending),
+            "skipped": sum(map(len, plan.skipped.values())),
+            "cancelled": len(plan.cancelled),
+        },
+        "scheduled": plan.scheduled,
+        "pending": plan.pending,
+        "cancelled": plan.cancelled,
+        "skipped": plan.skipped,
+        "results": plan.results,
+        "completes_by": moment.show(plan.completes_by),
+    }
+
+
+def _request(wanted: OperationsChange) -> schedule.Request:
+    if (wanted.phones is None) == (wanted.items is None):
+        raise InvalidRequestError([Problem("phones", "", "either phones or items")])
+    defaults = wanted.model_dump(include=set(schedule.SETTINGS), exclude_none=True)
+    problems = phones.choice_problems(defaults, "")
+    if problems:
+        raise InvalidRequestError(problems)
+    items = [item.model_dump(exclude_none=True) for item in wanted.items or ()]
+    return schedule.Request(
+        operation=wanted.operation,
+        items=items or [{"device_name": name} for name in wanted.phones or ()],
+        item_field="phones[{}]" if wanted.items is None else "items[{}]",
+        defaults=defaults,
+        completes_by=wanted.completes_by,
+        renew_before_days=wanted.renew_before_days,
+        force=wanted.force,
+    )
+
+
+@router.post("/operations/wait", response_model=Progress)
+async def wait(wanted: Wait, _: Actor, node: RunningNode) -> dict[str, Any]:
+    """Answer when the operations of all these phones have ended, or when the time is up."""
+    deadline = asyncio.get_running_loop().time() + wanted.timeout
+    while True:
+        state = await node.store.aread(lambda c: progress.progress(c, wanted.phones))
+        left = deadline - asyncio.get_running_loop().time()
+        if state["ended"] or left <= 0:
+            return state
+        await asyncio.sleep(min(_LOOK_AGAIN_SECONDS, left))

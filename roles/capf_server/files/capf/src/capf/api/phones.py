@@ -1,0 +1,88 @@
+"""Phones: registering, finding, resetting, reporting (R28, R29, R30)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from sqlalchemy import Connection
+
+from capf.api.login import Actor, RunningNode
+from capf.api.running import carry_out
+from capf.api.shapes import (
+    FoundPhones,
+    PhonesChange,
+    PhonesChanged,
+    Report,
+    Reset,
+    ResetDone,
+    Search,
+    SearchCriterion,
+)
+from capf.registry import phones, progress, report, search
+from capf.store import journal
+
+router = APIRouter(tags=["phones"])
+
+
+@router.post("/phones", response_model=PhonesChanged)
+async def ensure(wanted: PhonesChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Register, change or remove phones; all or nothing."""
+    given = [phone.model_dump(exclude_none=True) for phone in wanted.phones]
+
+    def job(connection: Connection) -> phones.Changes:
+        return phones.ensure(connection, node.context, given, wanted.state, actor)
+
+    changes = await carry_out(node, job, dry_run=wanted.dry_run)
+    return {"changed": changes.changed, "counts": changes.counts, "results": changes.results}
+
+
+@router.post("/phones/find", response_model=FoundPhones)
+async def find(wanted: Search, _: Actor, node: RunningNode) -> dict[str, Any]:
+    """Find phones by criteria that must all match."""
+    page = search.Page(wanted.sort, wanted.descending, wanted.page, wanted.rows_per_page)
+    criteria = _criteria(wanted.criteria)
+    total, found = await node.store.aread(
+        lambda c: search.find(c, node.context, criteria, page, strings=wanted.authentication_strings)
+    )
+    return {"total": total, "page": page.number, "rows_per_page": page.rows, "phones": found}
+
+
+def _criteria(given: list[SearchCriterion]) -> list[search.Criterion]:
+    return [search.Criterion(item.field, item.pattern, item.value) for item in given]
+
+
+@router.post("/phones/reset", response_model=ResetDone)
+async def reset(wanted: Reset, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Have the call processor reset phones, so that their settings take effect."""
+    node.resetter.check()
+    await node.store.aread(lambda c: progress.progress(c, wanted.phones))
+    faults: dict[str, str] = {}
+    if not wanted.dry_run:
+        acts = [journal.Act("reset phone", name) for name in wanted.phones]
+        await node.store.awrite(lambda c: journal.record(c, node.context.now, actor, acts))
+        faults = await node.resetter.reset(wanted.phones)
+    return {
+        "changed": bool(wanted.phones),
+        "counts": {"reset": len(wanted.phones) - len(faults), "failed": len(faults)},
+        "failed": [{"device_name": name, "problem": fault} for name, fault in faults.items()],
+    }
+
+
+@router.post(
+    "/reports/capf",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The CAPF report"}},
+)
+async def capf_report(wanted: Report, _: Actor, node: RunningNode) -> StreamingResponse:
+    """Return the CAPF report of all phones, or of those that match."""
+    criteria = _criteria(wanted.criteria)
+    search.check(criteria, search.Page().sort)
+
+    def lines(connection: Connection) -> Iterator[str]:
+        strings = wanted.authentication_strings
+        return report.lines(search.found(connection, node.context, criteria, search.Page(), strings=strings))
+
+    return StreamingResponse(node.store.stream(lines), media_type="text/csv")

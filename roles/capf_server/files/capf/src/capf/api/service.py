@@ -1,0 +1,139 @@
+"""The CAPF service: status, activation, restart, and its parameters (R13, R24, R25)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes, serialization
+from fastapi import APIRouter
+from sqlalchemy import Connection
+
+from capf import __version__, authority
+from capf.api.login import Actor, RunningNode
+from capf.api.node import Node
+from capf.api.running import carry_out
+from capf.api.shapes import (
+    Activated,
+    Activation,
+    Change,
+    Changed,
+    ParameterChange,
+    Parameters,
+    ParametersChanged,
+    Service,
+)
+from capf.model import ConflictError
+from capf.registry import parameters, service
+from capf.store import journal
+
+router = APIRouter(tags=["service"])
+_CHANGING = asyncio.Lock()
+"""Starting and stopping the service are whole acts, one after the other."""
+
+
+@router.get("/service", response_model=Service)
+async def show(_: Actor, node: RunningNode) -> dict[str, Any]:
+    """Show the state of the CAPF service."""
+    activated, stored = await node.store.aread(lambda c: (service.is_activated(c), parameters.stored(c)))
+    running = node.context.running
+    return {
+        "version": __version__,
+        "first_node": node.context.first_node,
+        "activated": activated,
+        "running": running is not None,
+        "restart_required": running is not None and running != stored,
+        "capf_phone_port": (running or stored).number("CAPF Phone Port"),
+        "sessions_open": node.sessions_open,
+        "capf_certificate": _certificate(node),
+    }
+
+
+def _certificate(node: Node) -> dict[str, Any]:
+    certificate = node.context.authority.certificate
+    return {
+        "common_name": authority.common_name(certificate),
+        "subject": certificate.subject.rfc4514_string(),
+        "serial_number": f"{certificate.serial_number:032x}",
+        "not_before": _iso(certificate.not_valid_before_utc),
+        "not_after": _iso(certificate.not_valid_after_utc),
+        "sha256": certificate.fingerprint(hashes.SHA256()).hex(),
+        "pem": certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        "file_names": list(authority.file_names(certificate)),
+    }
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone().isoformat()
+
+
+@router.put("/service", response_model=Activated)
+async def activate(wanted: Activation, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Activate or deactivate the CAPF service; on the first node only."""
+    async with _CHANGING:
+        changed = await carry_out(
+            node, lambda c: service.activate(c, node.context, wanted.activated, actor), dry_run=wanted.dry_run
+        )
+        if not wanted.dry_run and wanted.activated:
+            await node.start_service()
+        elif not wanted.dry_run:
+            await node.stop_service()
+    before = wanted.activated != changed
+    return {"changed": changed, "before": {"activated": before}, "after": {"activated": wanted.activated}}
+
+
+@router.post("/service/restart", response_model=Changed)
+async def restart(wanted: Change, actor: Actor, node: RunningNode) -> dict[str, bool]:
+    """Restart the CAPF service, which brings changed parameters in force."""
+    async with _CHANGING:
+        if not await node.store.aread(service.is_activated):
+            raise ConflictError("the CAPF service is not activated")
+        if not wanted.dry_run:
+            act = [journal.Act("restart service")]
+            await node.store.awrite(lambda c: journal.record(c, node.context.now, actor, act))
+            await node.stop_service()
+            await node.start_service()
+    return {"changed": True}
+
+
+@router.get("/service-parameters", response_model=Parameters)
+async def service_parameters(_: Actor, node: RunningNode) -> dict[str, Any]:
+    """Show the service parameters."""
+    return await _show(node, "service")
+
+
+@router.get("/enterprise-parameters", response_model=Parameters)
+async def enterprise_parameters(_: Actor, node: RunningNode) -> dict[str, Any]:
+    """Show the enterprise parameters."""
+    return await _show(node, "enterprise")
+
+
+@router.put("/service-parameters", response_model=ParametersChanged)
+async def set_service_parameters(wanted: ParameterChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Set service parameters; in force after a restart of the service."""
+    return await _set(node, "service", wanted, actor)
+
+
+@router.put("/enterprise-parameters", response_model=ParametersChanged)
+async def set_enterprise_parameters(wanted: ParameterChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Set enterprise parameters; in force after a restart of the service."""
+    return await _set(node, "enterprise", wanted, actor)
+
+
+async def _show(node: Node, kind: parameters.Kind) -> dict[str, Any]:
+    activated, stored = await node.store.aread(lambda c: (service.is_activated(c), parameters.stored(c)))
+    return {"active": activated, "parameters": parameters.show(kind, stored, node.context.running)}
+
+
+async def _set(node: Node, kind: parameters.Kind, wanted: ParameterChange, actor: str) -> dict[str, Any]:
+    def change(connection: Connection) -> dict[str, Any]:
+        before, after = parameters.change(connection, kind, wanted.parameters)
+        if after:
+            act = [journal.Act(f"change {kind} parameters", detail=after)]
+            journal.record(connection, node.context.now, actor, act)
+        running = node.context.running
+        due = running is not None and running != parameters.stored(connection)
+        return {"changed": bool(after), "before": before, "after": after, "restart_required": due}
+
+    return await carry_out(node, change, dry_run=wanted.dry_run)

@@ -1,0 +1,303 @@
+"""What the API takes and gives; the OpenAPI document is made from these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from capf.model import Operation
+
+Name = Annotated[str, Field(max_length=200)]
+MAXIMUM_PHONES = 100_000
+_Phones = Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)]
+
+
+class Strict(BaseModel):
+    """A request body in which an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Change(Strict):
+    """A request that changes something, unless it is a dry run."""
+
+    dry_run: StrictBool = False
+
+
+class Wrong(BaseModel):
+    """One thing that is wrong with a request."""
+
+    field: str
+    value: str
+    allowed: str
+
+
+class Failure(BaseModel):
+    """What went wrong."""
+
+    code: Literal["invalid", "unauthorized", "conflict", "not_found", "unavailable", "too_large"]
+    message: str
+    problems: list[Wrong] = []
+
+
+class ErrorAnswer(BaseModel):
+    """The body of every answer that is an error."""
+
+    error: Failure
+
+
+class CapfCertificate(BaseModel):
+    """The CAPF certificate (R3)."""
+
+    common_name: str
+    subject: str
+    serial_number: str
+    not_before: str
+    not_after: str
+    sha256: str
+    pem: str
+    file_names: list[str]
+
+
+class Service(BaseModel):
+    """The state of the CAPF service (R24)."""
+
+    version: str
+    first_node: bool
+    activated: bool
+    running: bool
+    restart_required: bool
+    capf_phone_port: int
+    sessions_open: int
+    capf_certificate: CapfCertificate
+
+
+class Activation(Change):
+    """Whether the CAPF service shall be activated."""
+
+    activated: StrictBool
+
+
+class Activated(BaseModel):
+    """The activation before and after."""
+
+    changed: bool
+    before: dict[str, bool]
+    after: dict[str, bool]
+
+
+class Changed(BaseModel):
+    """Whether anything was changed, or would be."""
+
+    changed: bool
+
+
+class ShownParameter(BaseModel):
+    """One parameter with its help, default and range (R25)."""
+
+    name: str
+    value: bool | int | str
+    in_force: bool | int | str | None
+    default: bool | int | str
+    unit: str
+    minimum: int | None
+    maximum: int | None
+    choices: list[int | str]
+    help: str
+
+
+class Parameters(BaseModel):
+    """All parameters; active only while the service is activated (R25)."""
+
+    active: bool
+    parameters: list[ShownParameter]
+
+
+class ParameterChange(Change):
+    """Parameters to set, by name."""
+
+    parameters: dict[str, bool | int | str]
+
+
+class ParametersChanged(BaseModel):
+    """The parameters that change, before and after."""
+
+    changed: bool
+    before: dict[str, bool | int | str]
+    after: dict[str, bool | int | str]
+    restart_required: bool
+
+
+class Phone(Strict):
+    """A phone and its CAPF defaults; what is not given is left alone."""
+
+    device_name: Name
+    description: str | None = None
+    device_pool: str | None = None
+    device_type: str | None = None
+    security_profile: str | None = None
+    device_security_mode: str | None = None
+    mic: StrictBool | None = None
+    authentication_mode: str | None = None
+    key_order: str | None = None
+    key_size: int | None = None
+    ec_key_size: int | None = None
+
+
+class PhonesChange(Change):
+    """Phones that shall be registered with the server, or not."""
+
+    phones: Annotated[list[Phone], Field(max_length=MAXIMUM_PHONES)]
+    state: Literal["present", "absent"] = "present"
+
+
+class PhoneResult(BaseModel):
+    """One phone that changes."""
+
+    device_name: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class PhonesChanged(BaseModel):
+    """What becomes of the phones."""
+
+    changed: bool
+    counts: dict[str, int]
+    results: list[PhoneResult]
+
+
+class SearchCriterion(Strict):
+    """One criterion; several must all match (R29)."""
+
+    field: str
+    pattern: str
+    value: str = ""
+
+
+class Search(Strict):
+    """Which phones to find, in which order, which page of them."""
+
+    criteria: list[SearchCriterion] = []
+    sort: str = "device_name"
+    descending: StrictBool = False
+    page: Annotated[int, Field(ge=1)] = 1
+    rows_per_page: Annotated[int, Field(ge=1, le=10_000)] = 50
+    authentication_strings: StrictBool = False
+
+
+class FoundPhones(BaseModel):
+    """A page of the phones that match."""
+
+    total: int
+    page: int
+    rows_per_page: int
+    phones: list[dict[str, Any]]
+
+
+class OperationItem(Strict):
+    """One phone with its own settings."""
+
+    device_name: Name
+    authentication_mode: str | None = None
+    authentication_string: str | None = Field(default=None, repr=False)
+    key_order: str | None = None
+    key_size: int | None = None
+    ec_key_size: int | None = None
+
+
+class OperationsChange(Change):
+    """A certificate operation for many phones (R26)."""
+
+    operation: Operation
+    phones: _Phones | None = None
+    items: Annotated[list[OperationItem], Field(max_length=MAXIMUM_PHONES)] | None = None
+    authentication_mode: str | None = None
+    key_order: str | None = None
+    key_size: int | None = None
+    ec_key_size: int | None = None
+    completes_by: str | None = None
+    renew_before_days: Annotated[int, Field(ge=0, le=7300)] = 0
+    force: StrictBool = False
+
+
+class OperationResult(BaseModel):
+    """One phone whose operation changes."""
+
+    device_name: str
+    reason: str
+    before: dict[str, str]
+    after: dict[str, str]
+
+
+class OperationsChanged(BaseModel):
+    """What becomes of the phones' operations."""
+
+    changed: bool
+    counts: dict[str, int]
+    scheduled: list[str]
+    pending: list[str]
+    cancelled: list[str]
+    skipped: dict[str, list[str]]
+    results: list[OperationResult]
+    completes_by: str
+
+
+class Wait(Strict):
+    """Wait until the operations of these phones have ended, at most ``timeout`` seconds."""
+
+    phones: _Phones
+    timeout: Annotated[float, Field(ge=0, le=60)] = 30
+
+
+class FailedPhone(BaseModel):
+    """A phone whose operation failed."""
+
+    device_name: str
+    status: str
+    problem: str
+
+
+class Progress(BaseModel):
+    """How far the operations are."""
+
+    ended: bool
+    counts: dict[str, int]
+    by_status: dict[str, int]
+    failed: list[FailedPhone]
+    pending: list[str]
+
+
+class Reset(Change):
+    """Phones to reset (R28)."""
+
+    phones: _Phones
+
+
+class ResetFault(BaseModel):
+    """A phone that could not be reset."""
+
+    device_name: str
+    problem: str
+
+
+class ResetDone(BaseModel):
+    """What became of the resets."""
+
+    changed: bool
+    counts: dict[str, int]
+    failed: list[ResetFault]
+
+
+class Report(Strict):
+    """Which phones to report (R30)."""
+
+    criteria: list[SearchCriterion] = []
+    authentication_strings: StrictBool = True
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"]

@@ -1,0 +1,82 @@
+"""The ``capf`` command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+import time
+from pathlib import Path
+
+from capf import __version__, config, state
+from capf.model import CapfError
+from capf.server import Server
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="capf", description="Certificate Authority Proxy Function for IP phones.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    init = commands.add_parser("init", help="make the state directory, the CAPF certificate and the account")
+    init.add_argument("--state-directory", type=Path, required=True)
+    init.add_argument("--administrator", required=True, help="the administrator's name, the same on every node")
+    init.add_argument("--password-file", type=Path, required=True, help="file with the password in its first line")
+    init.add_argument("--manufacturing-ca", type=Path, action="append", default=[], help="PEM of trusted MIC issuers")
+    init.add_argument("--name", action="append", default=[], help="host name or address of this node")
+    init.set_defaults(run=_init)
+    for name, what, run in (
+        ("serve", "run the server", _serve),
+        ("check", "check a configuration file", _check),
+    ):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("--config", type=Path, required=True)
+        command.set_defaults(run=run)
+    commands.add_parser("version", help="show the version").set_defaults(run=_version)
+    from capf.lab.cli import add_parser  # noqa: PLC0415 - the server does not load the simulated phones
+
+    add_parser(commands)
+    return parser
+
+
+def _init(arguments: argparse.Namespace) -> None:
+    password = arguments.password_file.read_text().splitlines()[0]
+    name = state.initialise(
+        arguments.state_directory,
+        arguments.administrator,
+        password,
+        arguments.manufacturing_ca,
+        arguments.name or ["localhost", "127.0.0.1"],
+        time.time(),
+    )
+    print(f"CAPF certificate {name} is made in {arguments.state_directory}")
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    server = Server(config.load(arguments.config))
+    asyncio.run(server.run())
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    config.load(arguments.config)
+    print(f"{arguments.config} is right")
+
+
+def _version(_: argparse.Namespace) -> None:
+    print(__version__)
+
+
+def main() -> int:
+    """Run the command line; returns the exit status: 0, or 1 with one line that says what is wrong."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s level=%(levelname)s logger=%(name)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    arguments = _parser().parse_args()
+    try:
+        arguments.run(arguments)
+    except (CapfError, OSError) as error:
+        print(f"capf: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

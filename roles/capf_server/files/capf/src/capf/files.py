@@ -1,0 +1,79 @@
+"""What phones fetch over HTTP 6970: CTL file, CAPF certificate, configuration (protocol page: configuration file)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from fastapi import FastAPI, Response
+from sqlalchemy import Connection
+
+from capf import authority
+from capf.model import DEVICE_NAME, AuthenticationMode, SecurityMode
+from capf.registry.context import Context
+from capf.store import rows
+from capf.store.engine import Store
+
+_SUFFIX = ".cnf.xml"
+_SECURITY_MODES = {SecurityMode.NON_SECURE: 1, SecurityMode.AUTHENTICATED: 2, SecurityMode.ENCRYPTED: 3}
+_AUTHENTICATION_MODES = {
+    AuthenticationMode.STRING: 1,
+    AuthenticationMode.NULL_STRING: 2,
+    AuthenticationMode.LSC_FIRST: 3,
+    AuthenticationMode.MIC_FIRST: 4,
+}
+
+
+def configuration(connection: Connection, context: Context, device_name: str, node_name: str) -> bytes | None:
+    """Return a minimal phone configuration file; None for a phone that is not registered with the server.
+
+    ``capfAuthMode`` is 0 unless an operation waits for the phone and CAPF runs.
+    """
+    phone = rows.phone(connection, device_name)
+    if phone is None:
+        return None
+    operation = rows.operations_of(connection, [device_name]).get(device_name)
+    in_force = context.in_force(connection)
+    mode = 0
+    if operation is not None and operation["state"] in rows.OPEN:
+        mode = _AUTHENTICATION_MODES[AuthenticationMode(operation["authentication_mode"])]
+    device = ElementTree.Element("device")
+    _add(device, "deviceSecurityMode", _SECURITY_MODES[SecurityMode(phone["device_security_mode"])])
+    _add(device, "capfAuthMode", mode)
+    capf = ElementTree.SubElement(ElementTree.SubElement(device, "capfList"), "capf")
+    _add(capf, "processNodeName", node_name)
+    _add(capf, "phonePort", in_force.number("CAPF Phone Port"))
+    _add(device, "ipAddressMode", 2 if in_force.flag("Enable IPv6") else 0)
+    document: bytes = ElementTree.tostring(device, encoding="utf-8", xml_declaration=True)
+    return document
+
+
+def _add(parent: ElementTree.Element, tag: str, value: object) -> None:
+    ElementTree.SubElement(parent, tag).text = str(value)
+
+
+def application(store: Store, context: Context, node_name: str, directory: Path) -> FastAPI:
+    """Return the application of the files port; it knows a few names and nothing else of the disk."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    published = {"CTLFile.tlv", *authority.file_names(context.authority.certificate)}
+
+    @app.get("/{name}")
+    async def fetch(name: str) -> Response:
+        content: bytes | None = None
+        if name in published:
+            content = await store.aread(lambda _: _read(directory / name))
+        elif name.endswith(_SUFFIX) and DEVICE_NAME.fullmatch(name.removesuffix(_SUFFIX)):
+            device_name = name.removesuffix(_SUFFIX)
+            content = await store.aread(lambda connection: configuration(connection, context, device_name, node_name))
+        if content is None:
+            return Response(status_code=404)
+        return Response(content, media_type="application/octet-stream")
+
+    return app
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None

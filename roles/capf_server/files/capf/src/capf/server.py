@@ -1,0 +1,162 @@
+"""The running node: administration always, phones' files, and the CAPF service while it is activated (R24)."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI
+from hypercorn.asyncio import serve as serve_http
+from hypercorn.config import Config as HttpConfig
+
+from capf import files, state
+from capf.accounts import PasswordMemory
+from capf.api.application import application
+from capf.backend import RegistryBackend
+from capf.config import Settings
+from capf.listener import Limits, Listener
+from capf.model import ConflictError
+from capf.registry import parameters, service, sessions
+from capf.registry.context import Context
+from capf.reset import Resetter
+from capf.session import Patience
+from capf.store import journal
+from capf.store.engine import Store
+
+LOG = logging.getLogger(__name__)
+_SECONDS_A_MINUTE = 60
+
+
+class Server:
+    """One node; implements what the API asks of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open state and database; CapfError when either cannot be used."""
+        directory = state.StateDirectory(settings.state_directory)
+        self._settings = settings
+        self._directory = directory
+        self._lock = directory.lock()
+        self.context = Context(
+            authority=state.load_authority(directory),
+            secrets=state.load_secrets(directory),
+            clock=time.time,
+            first_node=settings.first_node,
+            trace_directory=directory.trace,
+        )
+        self.store = Store(settings.database)
+        self.resetter = Resetter(settings.reset_command, settings.reset_parallel, settings.reset_seconds)
+        self._passwords = PasswordMemory()
+        self._listener: Listener | None = None
+
+    @property
+    def sessions_open(self) -> int:
+        """How many phones are connected now."""
+        return 0 if self._listener is None else self._listener.sessions
+
+    async def password_is_right(self, administrator: str, password: str) -> bool:
+        """Check the administrator's name and password, off the event loop."""
+        known = await self.store.aread(journal.all_settings)
+        name_is_right = hmac.compare_digest(administrator.encode(), known[state.ADMINISTRATOR].encode())
+        right = await asyncio.to_thread(self._passwords.check, password, known[state.PASSWORD])
+        return right and name_is_right
+
+    async def start_service(self) -> None:
+        """Start the CAPF service with the parameters as they are now; nothing to do when it runs."""
+        if self._listener is not None:
+            return
+        in_force = await self.store.aread(parameters.stored)
+        answer = in_force.number("Keep-Alive Between CAPF And Phone") * _SECONDS_A_MINUTE
+        limits = Limits(
+            self._settings.maximum_sessions,
+            self._settings.maximum_sessions_per_address,
+            self._settings.handshake_seconds,
+        )
+        backend = RegistryBackend(self.store, self.context)
+        listener = Listener(backend, state.capf_tls(self._directory), limits, Patience(answer=answer))
+        addresses = self._settings.capf_addresses
+        if in_force.flag("Enable IPv6"):
+            addresses += self._settings.capf_addresses_ipv6
+        port = in_force.number("CAPF Phone Port")
+        try:
+            await listener.start(addresses, port)
+        except OSError as error:
+            raise ConflictError(f"CAPF cannot listen on port {port}: {error.strerror}") from error
+        self._listener = listener
+        self.context.running = in_force
+        LOG.info("event=capf-started addresses=%s port=%d", ",".join(addresses), port)
+
+    async def stop_service(self) -> None:
+        """Stop the CAPF service; open sessions may end first, within the drain time."""
+        if self._listener is None:
+            return
+        await self._listener.stop(self._settings.drain_seconds)
+        self._listener = None
+        self.context.running = None
+        LOG.info("event=capf-stopped")
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await self.store.awrite(lambda connection: sessions.recover(connection, self.context))
+        if await self.store.aread(service.is_activated):
+            await self.start_service()
+        web = [asyncio.create_task(self._administration(stop.wait))]
+        if self._settings.files_enabled:
+            web.append(asyncio.create_task(self._files(stop.wait)))
+        _notify("READY=1")
+        LOG.info("event=ready administration=%d", self._settings.administration_port)
+        await asyncio.wait([*web, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        _notify("STOPPING=1")
+        await self.stop_service()
+        results = await asyncio.gather(*web, return_exceptions=True)
+        self.store.close()
+        LOG.info("event=stopped")
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _administration(self, stopped: Callable[[], Awaitable[object]]) -> None:
+        config = _http(self._settings.administration_addresses, self._settings.administration_port)
+        config.certfile = str(self._directory.administration_certificate)
+        config.keyfile = str(self._directory.administration_key)
+        await _serve(application(self), config, stopped)
+
+    async def _files(self, stopped: Callable[[], Awaitable[object]]) -> None:
+        app = files.application(self.store, self.context, self._settings.node_name, self._directory.path)
+        await _serve(app, _http(self._settings.files_addresses, self._settings.files_port), stopped)
+
+
+def _http(addresses: tuple[str, ...], port: int) -> HttpConfig:
+    config = HttpConfig()
+    config.bind = [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address in addresses]
+    config.include_server_header = False
+    config.graceful_timeout = 3
+    config.loglevel = "WARNING"
+    return config
+
+
+async def _serve(app: FastAPI, config: HttpConfig, stopped: Callable[[], Awaitable[object]]) -> None:
+    async def trigger() -> None:
+        await stopped()
+
+    await serve_http(app, config, shutdown_trigger=trigger)  # type: ignore[arg-type]
+
+
+def _notify(message: str) -> None:
+    """Tell systemd, where it started us."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.connect("\0" + address[1:] if address.startswith("@") else address)
+        notify.send(message.encode())

@@ -1,0 +1,216 @@
+"""The state directory: keys, certificates, the administrator's account and the database (R3)."""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import os
+import secrets
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from capf import accounts, authority
+from capf.authority import Authority
+from capf.model import CapfError, ConflictError, InvalidRequestError, Problem
+from capf.secretbox import KEY_BYTES, SecretBox
+from capf.store import journal
+from capf.store.engine import Store
+
+_ADMINISTRATION_YEARS = 10
+_MINIMUM_PASSWORD = 8
+ADMINISTRATOR, PASSWORD = "administrator", "password"
+
+
+@dataclass(frozen=True, slots=True)
+class StateDirectory:
+    """Where everything lies."""
+
+    path: Path
+
+    @property
+    def capf_key(self) -> Path:
+        """The CAPF private key."""
+        return self.path / "capf.key"
+
+    @property
+    def capf_certificate(self) -> Path:
+        """The CAPF certificate, PEM."""
+        return self.path / "capf.crt"
+
+    @property
+    def strings_key(self) -> Path:
+        """The key of the authentication strings at rest."""
+        return self.path / "strings.key"
+
+    @property
+    def administration_key(self) -> Path:
+        """The key of the administration API's TLS."""
+        return self.path / "administration.key"
+
+    @property
+    def administration_certificate(self) -> Path:
+        """The certificate of the administration API's TLS, PEM."""
+        return self.path / "administration.crt"
+
+    @property
+    def trace(self) -> Path:
+        """The trace files of Troubleshoot."""
+        return self.path / "trace"
+
+    def lock(self) -> IO[str]:
+        """Return the lock that only one server can hold; ConflictError when another one runs."""
+        handle = (self.path / "lock").open("w")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.close()
+            raise ConflictError(f"another capf server runs on {self.path}") from None
+        return handle
+
+
+def _write_secret(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(data)
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _key_pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
+    none = serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, none)
+
+
+def initialise(
+    directory: Path, administrator: str, password: str, manufacturing: Sequence[Path], names: Sequence[str], now: float
+) -> str:
+    """Make the state directory of a new node; returns the CAPF certificate's common name.
+
+    ``names``: host names and addresses of the administration certificate. ConflictError when it exists already.
+    """
+    state = StateDirectory(directory)
+    if state.capf_key.exists():
+        raise ConflictError(f"{directory} already holds a CAPF server's state")
+    if len(password) < _MINIMUM_PASSWORD:
+        raise InvalidRequestError([Problem("password", "(hidden)", f"at least {_MINIMUM_PASSWORD} characters")])
+    issuers = [(path.name, _pem(certificate)) for path in manufacturing for certificate in _certificates(path)]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    for name in ("manufacturing", "trusted"):
+        (directory / name).mkdir(exist_ok=True)
+    for index, (name, data) in enumerate(issuers):
+        (directory / "manufacturing" / f"{index:02d}-{name}").write_bytes(data)
+    _make_administration(state, names, now)
+    _write_secret(state.strings_key, secrets.token_bytes(KEY_BYTES))
+    key, certificate = authority.make_capf_certificate(os.urandom, now, "ucm.capf", "CAPF")
+    _publish(state, certificate)
+    _make_account(f"sqlite:///{directory}/capf.db", administrator, password)
+    _write_secret(state.capf_key, _key_pem(key))
+    return authority.common_name(certificate)
+
+
+def _publish(state: StateDirectory, certificate: x509.Certificate) -> None:
+    """Write the CAPF certificate under each of its names (R3)."""
+    for name in ("capf.crt", *authority.file_names(certificate)):
+        (state.path / name).write_bytes(_pem(certificate))
+    (state.path / "CAPF.cer").write_bytes(certificate.public_bytes(serialization.Encoding.DER))
+
+
+def _make_account(database: str, administrator: str, password: str) -> None:
+    store = Store(database)
+    kept = accounts.hash_password(password)
+    store.write(lambda connection: journal.put_setting(connection, ADMINISTRATOR, administrator))
+    store.write(lambda connection: journal.put_setting(connection, PASSWORD, kept))
+    store.close()
+
+
+def _make_administration(state: StateDirectory, names: Sequence[str], now: float) -> None:
+    """Make the self-signed certificate of the administration API."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    start = datetime.fromtimestamp(int(now), UTC) - timedelta(hours=1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(authority.new_serial(os.urandom))
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=365 * _ADMINISTRATION_YEARS))
+        .add_extension(x509.SubjectAlternativeName([_alternative(item) for item in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    _write_secret(state.administration_key, _key_pem(key))
+    state.administration_certificate.write_bytes(_pem(certificate))
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _certificates(path: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InvalidRequestError([Problem("certificates", str(path), f"a readable PEM file ({error})")]) from None
+
+
+def load_authority(state: StateDirectory) -> Authority:
+    """Return the signer; CapfError when a key is missing or others may read it."""
+    for path in (state.capf_key, state.strings_key, state.administration_key):
+        _check_mode(path)
+    key = serialization.load_pem_private_key(state.capf_key.read_bytes(), None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise CapfError(f"{state.capf_key}: the CAPF key is not RSA")
+    return Authority(
+        key,
+        _certificates(state.capf_certificate)[0],
+        os.urandom,
+        earlier=_all_certificates(state.path / "trusted"),
+        manufacturing=_all_certificates(state.path / "manufacturing"),
+    )
+
+
+def _all_certificates(directory: Path) -> list[x509.Certificate]:
+    return [certificate for path in sorted(directory.glob("*.pem")) for certificate in _certificates(path)]
+
+
+def _check_mode(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        raise CapfError(f"{path} is missing; `capf init` makes it") from None
+    if mode & 0o077:
+        raise CapfError(f"{path} can be read by others; its mode must be 0600")
+
+
+def load_secrets(state: StateDirectory) -> SecretBox:
+    """Return the cipher of the authentication strings."""
+    return SecretBox(state.strings_key.read_bytes())
+
+
+def capf_tls(state: StateDirectory) -> ssl.SSLContext:
+    """Return the TLS settings of the CAPF port: the CAPF certificate, TLS 1.2 and later."""
+    return _tls(state.capf_certificate, state.capf_key)
+
+
+def _tls(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    return context
