@@ -1,0 +1,1 @@
+"""The lab: simulated phones that rehearse a rollout before the maintenance window."""

@@ -1,0 +1,171 @@
+"""The ``capf lab`` commands."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from capf.lab import behaviour, control, csvfile
+from capf.lab.conversation import KeyGeneration
+from capf.lab.csvfile import Row
+from capf.lab.flash import Flash
+from capf.lab.fleet import Fleet
+from capf.lab.keys import KeyMaker
+from capf.lab.manufacturing import Maker
+from capf.lab.phone import RETRY_SECONDS, Phone, Surroundings
+from capf.model import CapfError
+
+_SLOW_SECONDS = "3-6"
+_POOL_NOTE = "the phones' RSA keys come from a pool of {} primes: for rehearsals of scale, never for security"
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``lab`` and its commands to the parser of ``capf``."""
+    lab = commands.add_parser("lab", help="simulated phones").add_subparsers(dest="lab", required=True)
+    init = lab.add_parser("init", help="make a manufacturing CA and every phone's flash with its MIC")
+    run = lab.add_parser("run", help="switch the phones on and wait for resets")
+    for command in (init, run):
+        command.add_argument("--directory", type=Path, required=True, help="where the lab lives")
+        command.add_argument("--phones", type=Path, required=True, help="CSV file of the phones")
+        command.add_argument("--key-pool", type=int, default=0, metavar="N", help="take RSA keys from N primes")
+    init.set_defaults(run=_init)
+    run.add_argument("--files-server", required=True, help="URL of the files server, http://host:6970")
+    run.add_argument("--capf-certificate", type=Path, action="append", default=[], help="PEM for the CTL file")
+    run.add_argument("--control", default="127.0.0.1:0", help="host:port on which the lab takes requests")
+    run.add_argument("--strings", type=Path, help="CSV with the authentication strings that people enter")
+    for name in ("offline", "slow", "lossy", "wrong-string"):
+        run.add_argument(f"--{name}", default="0%", metavar="SHARE", help="share of such phones, as in 3%%")
+    run.add_argument("--key-generation-seconds", default="0-0", metavar="A-B", help="seconds that a key takes")
+    run.add_argument("--retry-seconds", type=float, default=RETRY_SECONDS, help="to rehearse faster than phones are")
+    run.set_defaults(run=_run)
+    _add_requests(lab)
+
+
+def _add_requests(lab: Any) -> None:
+    reset = lab.add_parser("reset", help="reset phones of a running lab")
+    press = lab.add_parser("press", help="press keys on a phone and show its screen")
+    status = lab.add_parser("status", help="show what the phones of a running lab do")
+    for command in (reset, press, status):
+        command.add_argument("--control", required=True, help="host:port of the running lab")
+    reset.add_argument("names", nargs="+", metavar="NAME")
+    press.add_argument("name")
+    press.add_argument("keys", nargs="+", metavar="KEY")
+    reset.set_defaults(run=_reset)
+    press.set_defaults(run=_press)
+    status.set_defaults(run=_status)
+
+
+def _flash(directory: Path, row: Row) -> Flash:
+    return Flash(directory / "phones" / row.device_name)
+
+
+def _init(arguments: argparse.Namespace) -> None:
+    rows = csvfile.read(arguments.phones)
+    keys = _keys(arguments.key_pool)
+    maker = Maker.open_or_make(arguments.directory / "manufacturing", "Lab Manufacturing CA")
+
+    def make(row: Row) -> None:
+        flash = _flash(arguments.directory, row)
+        if row.mic and flash.mic is None:
+            flash.make_mic(maker.make_mic(row.device_name, row.model, keys))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(make, rows):
+            pass
+    print(f"{len(rows)} phones are made in {arguments.directory}, {sum(row.mic for row in rows)} with a MIC")
+
+
+def _keys(pool: int) -> KeyMaker:
+    if pool:
+        print(_POOL_NOTE.format(pool), file=sys.stderr)
+    return KeyMaker(pool)
+
+
+def _seconds(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("-")
+    try:
+        found = float(low), float(high or low)
+    except ValueError:
+        found = (-1.0, -1.0)
+    if not 0 <= found[0] <= found[1]:
+        raise CapfError(f"key-generation-seconds: {text!r} is refused; allowed: seconds such as 0-5")
+    return found
+
+
+def _fleet(arguments: argparse.Namespace) -> Fleet:
+    rows = csvfile.read(arguments.phones)
+    keys = _keys(arguments.key_pool)
+    around = Surroundings(
+        files_server=arguments.files_server.rstrip("/"),
+        generation=KeyGeneration(keys, _seconds(arguments.key_generation_seconds)),
+        slow_generation=KeyGeneration(keys, _seconds(_SLOW_SECONDS), progress_seconds=1.0),
+        retry_seconds=arguments.retry_seconds,
+    )
+    names = ("offline", "slow", "lossy", "wrong_string")
+    shares = behaviour.Shares(**{name: behaviour.share(getattr(arguments, name)) for name in names})
+    phones = [
+        Phone(row.device_name, _flash(arguments.directory, row), around, row.behaviour or shares.of(row.device_name))
+        for row in rows
+    ]
+    _hand_out_ctl(arguments, phones)
+    return Fleet(phones)
+
+
+def _hand_out_ctl(arguments: argparse.Namespace, phones: Sequence[Phone]) -> None:
+    """Give phones that hold no CTL file one of the lab's own, as a CTL client would have."""
+    if not arguments.capf_certificate:
+        return
+    token = Maker.open_or_make(arguments.directory / "token", "Lab Security Token")
+    data = token.make_ctl([x509.load_pem_x509_certificate(path.read_bytes()) for path in arguments.capf_certificate])
+    for phone in phones:
+        phone.flash.store_ctl(data)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    asyncio.run(_serve(arguments, _fleet(arguments)))
+
+
+async def _serve(arguments: argparse.Namespace, fleet: Fleet) -> None:
+    host, port = control.address(arguments.control)
+    server = await control.serve(fleet, host, port)
+    port = server.sockets[0].getsockname()[1]
+    ready = {"control": f"{host}:{port}", "pid": os.getpid()}
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    temporary = arguments.directory / "ready.json.new"
+    temporary.write_text(json.dumps(ready))
+    temporary.replace(arguments.directory / "ready.json")
+    print(f"{len(fleet.phones)} phones are on; control at {host}:{port}", flush=True)
+    people = asyncio.create_task(fleet.people(arguments.strings))
+    await stop.wait()
+    people.cancel()
+    await fleet.stop()
+    server.close()
+
+
+def _reset(arguments: argparse.Namespace) -> None:
+    unknown = control.ask(arguments.control, {"do": "reset", "names": arguments.names})["unknown"]
+    if unknown:
+        raise CapfError(f"not in this lab: {', '.join(unknown[:20])}")
+
+
+def _press(arguments: argparse.Namespace) -> None:
+    print(control.ask(arguments.control, {"do": "press", "name": arguments.name, "keys": arguments.keys})["shown"])
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    print(json.dumps(control.ask(arguments.control, {"do": "status"}), indent=2))

@@ -1,0 +1,63 @@
+"""How a running lab is asked to do something: one JSON line each way over TCP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+from capf.lab.fleet import Fleet
+from capf.model import CapfError
+
+_LINE_BYTES = 16 * 1024 * 1024
+_SECONDS = 30
+
+
+def address(text: str) -> tuple[str, int]:
+    """Return host and port of ``host:port``; CapfError when it is neither."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal():
+        raise CapfError(f"control: {text!r} is refused; allowed: host:port")
+    return host.strip("[]"), int(port)
+
+
+async def serve(fleet: Fleet, host: str, port: int) -> asyncio.Server:
+    """Listen for requests; port 0 takes a free one."""
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            answer = _answer(fleet, json.loads(await reader.readline()))
+        except (ValueError, KeyError, TypeError) as error:
+            answer = {"error": f"bad request: {error!r}"}
+        writer.write(json.dumps(answer).encode() + b"\n")
+        await writer.drain()
+        writer.close()
+
+    return await asyncio.start_server(one, host, port, limit=_LINE_BYTES)
+
+
+def _answer(fleet: Fleet, request: dict[str, Any]) -> dict[str, Any]:
+    match request["do"]:
+        case "reset":
+            return {"unknown": fleet.reset(request["names"])}
+        case "status":
+            return fleet.status()
+        case "press":
+            return {"shown": fleet.press(request["name"], request["keys"])}
+        case other:
+            return {"error": f"do: {other!r} is refused; allowed: reset, status, press"}
+
+
+def ask(where: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Send a request to a running lab and return its answer; CapfError when it refuses or cannot be reached."""
+    try:
+        with socket.create_connection(address(where), timeout=_SECONDS) as connection:
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as answers:
+                answer: dict[str, Any] = json.loads(answers.readline())
+    except (OSError, ValueError) as error:
+        raise CapfError(f"no lab answers at {where}: {error}") from error
+    if "error" in answer:
+        raise CapfError(str(answer["error"]))
+    return answer

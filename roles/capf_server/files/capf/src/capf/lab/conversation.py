@@ -1,0 +1,135 @@
+"""Carries out one CAPF session of a simulated phone over TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import TypeVar
+
+from capf.lab.dialogue import Authenticate, GenerateStep, ReceiveStep, Reply, Result, SendStep, session
+from capf.lab.flash import Flash
+from capf.lab.keys import KeyMaker, PrivateKey
+from capf.model import CapfError
+from capf.wire import Command, Message, Reader, WireError, encode
+
+T = TypeVar("T")
+_READ_BYTES = 8192
+_ANSWER_SECONDS = 120.0
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGeneration:
+    """How phones make keys: where from, the seconds it takes at least, and how often they report progress."""
+
+    keys: KeyMaker
+    seconds: tuple[float, float] = (0.0, 0.0)
+    progress_seconds: float = 10.0
+
+
+class StoppedError(Exception):
+    """The phone user chose Stop (R31)."""
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One connection to CAPF."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    generation: KeyGeneration
+    stop: asyncio.Event
+    lose_connection: bool = False
+    """Break off in place of the first answer after key generation."""
+
+    async def run(self, flash: Flash, authenticate: Authenticate) -> Result:
+        """Lead the session to its end; returns its result."""
+        steps = session(flash, authenticate)
+        messages = Reader()
+        identifier = 0
+        reply: Reply = None
+        try:
+            step = next(steps)
+            while True:
+                match step:
+                    case ReceiveStep():
+                        message = await self._unless_stopped(self._receive(messages))
+                        identifier, reply = message.session_id, message
+                    case SendStep(message):
+                        await self._send(message)
+                        reply = None
+                    case GenerateStep():
+                        reply = await self._unless_stopped(self._generate(step))
+                step = steps.send(reply)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        except StoppedError:
+            await self._abort(identifier, messages)
+            return Result.STOPPED
+        except (OSError, EOFError, WireError, TimeoutError):
+            return Result.LOST
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        """Close and wait for it, but never long."""
+        self.writer.close()
+        with contextlib.suppress(OSError, TimeoutError):
+            await asyncio.wait_for(self.writer.wait_closed(), 1.0)
+
+    async def _send(self, message: Message) -> None:
+        if self.lose_connection and message.command is Command.KEY_GENERATE_RESPONSE:
+            self.writer.transport.abort()
+            raise EOFError
+        self.writer.write(encode(message))
+        await self.writer.drain()
+
+    async def _receive(self, messages: Reader) -> Message:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            while (message := messages.next_message()) is None:
+                data = await self.reader.read(_READ_BYTES)
+                if not data:
+                    raise EOFError
+                messages.feed(data)
+            return message
+
+    async def _generate(self, step: GenerateStep) -> PrivateKey | None:
+        """Make a key beside everything else, telling CAPF from time to time that it is under way (R8)."""
+        low, high = self.generation.seconds
+        pause = random.uniform(low, high)  # noqa: S311 - how slow a phone is, is no secret
+        work = asyncio.gather(asyncio.to_thread(self.generation.keys.make, step.spec), asyncio.sleep(pause))
+        await self._send(Message(Command.REQUEST_IN_PROGRESS, step.session_id, {}))
+        try:
+            while True:
+                done, _ = await asyncio.wait({work}, timeout=self.generation.progress_seconds)
+                if done:
+                    return work.result()[0]
+                await self._send(Message(Command.REQUEST_IN_PROGRESS, step.session_id, {}))
+        except (ValueError, CapfError):
+            return None
+        finally:
+            work.cancel()
+
+    async def _unless_stopped(self, work: Coroutine[object, object, T]) -> T:
+        """Wait for the work, or raise StoppedError as soon as the user chooses Stop."""
+        task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self.stop.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise StoppedError
+            return task.result()
+        finally:
+            stop.cancel()
+            task.cancel()
+
+    async def _abort(self, identifier: int, messages: Reader) -> None:
+        """Tell CAPF that the user stopped, and give it a moment to answer (R7)."""
+        with contextlib.suppress(OSError, EOFError, WireError, TimeoutError):
+            await self._send(Message(Command.ABORT_REQUEST, identifier, {}))
+            async with asyncio.timeout(_STOP_SECONDS):
+                while (await self._receive(messages)).command is not Command.ABORT_RESPONSE:
+                    pass

@@ -1,0 +1,77 @@
+"""The lab's view of a phones CSV file: the same file from which the collection registers the phones."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from capf.lab.behaviour import Behaviour
+from capf.model import DEVICE_NAME, DEVICE_NAME_ALLOWED, CapfError
+
+_TRUE = ("true", "yes", "1")
+
+
+class CsvError(CapfError):
+    """The file has a bad row; the message names file, line and column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One phone to simulate. ``behaviour`` is None where the file does not say."""
+
+    device_name: str
+    model: str
+    mic: bool
+    behaviour: Behaviour | None
+    authentication_string: str
+
+
+def read(path: Path) -> list[Row]:
+    """Return the phones of a CSV file with a header; CsvError names the line that is wrong."""
+    with path.open(newline="", encoding="utf-8-sig") as handle:
+        rows = list(_rows(path, csv.DictReader(handle)))
+    if not rows:
+        raise CsvError(f"{path}: no phones in it")
+    return rows
+
+
+def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[Row]:
+    if "device_name" not in (reader.fieldnames or ()):
+        raise CsvError(f"{path} line 1: the header needs the column device_name")
+    for row in reader:
+        name = (row["device_name"] or "").strip()
+        if not DEVICE_NAME.fullmatch(name):
+            raise CsvError(f"{path} line {reader.line_num} device_name: {name!r} is refused; {DEVICE_NAME_ALLOWED}")
+        yield Row(
+            device_name=name,
+            model=(row.get("device_type") or "").split(" ")[-1] or "8845",
+            mic=(row.get("mic") or "").lower() in _TRUE,
+            behaviour=_behaviour(path, reader.line_num, row.get("lab_behaviour") or ""),
+            authentication_string=row.get("authentication_string") or "",
+        )
+
+
+def _behaviour(path: Path, line: int, text: str) -> Behaviour | None:
+    if not text:
+        return None
+    try:
+        return Behaviour(text)
+    except ValueError:
+        allowed = ", ".join(Behaviour)
+        raise CsvError(f"{path} line {line} lab_behaviour: {text!r} is refused; {allowed}") from None
+
+
+def strings(path: Path) -> dict[str, str]:
+    """Return the authentication strings of a CSV that the rollout wrote, empty while there is none."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle))
+    except FileNotFoundError:
+        return {}
+    found = {}
+    for row in rows:
+        name = row.get("device_name") or row.get("Device Name") or ""
+        found[name] = row.get("authentication_string") or row.get("Authentication String") or ""
+    return found

@@ -1,0 +1,123 @@
+"""A simulated phone's flash: a directory of its own, the only place where its private keys are."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from capf.lab.keys import PrivateKey
+from capf.model import CapfError
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A certificate of the phone and its private key."""
+
+    certificate: x509.Certificate
+    key: PrivateKey
+
+    @property
+    def der(self) -> bytes:
+        """The certificate in DER."""
+        return self.certificate.public_bytes(Encoding.DER)
+
+
+class Flash:
+    """What survives a loss of power. Every write replaces a whole file at once."""
+
+    def __init__(self, directory: Path) -> None:
+        """Use ``directory``, made with mode 0700 where it is missing."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory = directory
+
+    def _write(self, name: str, data: bytes) -> None:
+        temporary = self._directory / f"{name}.new"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(data)
+        temporary.replace(self._directory / name)
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return (self._directory / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _identity(self, name: str) -> Identity | None:
+        pem = self._read(name)
+        if pem is None:
+            return None
+        key = load_pem_private_key(pem, None)
+        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+            raise CapfError(f"{self._directory / name}: neither an RSA nor an EC key")
+        return Identity(x509.load_pem_x509_certificate(pem), key)
+
+    def _keep_identity(self, name: str, identity: Identity) -> None:
+        key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        self._write(name, key + identity.certificate.public_bytes(Encoding.PEM))
+
+    @property
+    def mic(self) -> Identity | None:
+        """The manufacturing installed certificate, None for a phone made without."""
+        return self._identity("mic.pem")
+
+    def make_mic(self, identity: Identity) -> None:
+        """Install the MIC, in the factory."""
+        self._keep_identity("mic.pem", identity)
+
+    @property
+    def lsc(self) -> Identity | None:
+        """The locally significant certificate."""
+        return self._identity("lsc.pem")
+
+    @property
+    def has_lsc(self) -> bool:
+        """True when an LSC is installed; what the phone shows under Model Information (R32)."""
+        return (self._directory / "lsc.pem").exists()
+
+    def store_lsc(self, identity: Identity) -> None:
+        """Install an LSC; certificate and key replace the earlier ones in one step."""
+        self._keep_identity("lsc.pem", identity)
+
+    def delete_lsc(self) -> None:
+        """Remove the LSC and its key."""
+        (self._directory / "lsc.pem").unlink(missing_ok=True)
+
+    @property
+    def ctl(self) -> bytes | None:
+        """The CTL file that the phone holds."""
+        return self._read("ctl.tlv")
+
+    def store_ctl(self, data: bytes) -> None:
+        """Replace the CTL file."""
+        self._write("ctl.tlv", data)
+
+    def delete_ctl(self) -> None:
+        """Delete the CTL file, as a person does on the phone before a move to another cluster (R19)."""
+        (self._directory / "ctl.tlv").unlink(missing_ok=True)
+
+    @property
+    def unfinished(self) -> dict[str, Any] | None:
+        """The CAPF settings of an operation that has begun and not ended (R6)."""
+        data = self._read("unfinished.json")
+        return None if data is None else dict(json.loads(data))
+
+    def begin(self, settings: dict[str, Any]) -> None:
+        """Keep the settings of an operation that begins, for a start without a configuration file (R6)."""
+        self._write("unfinished.json", json.dumps(settings).encode())
+
+    def finish(self) -> None:
+        """Clear what ``begin`` kept: the operation has ended (R6)."""
+        (self._directory / "unfinished.json").unlink(missing_ok=True)

@@ -1,0 +1,108 @@
+"""A fleet of simulated phones in one process, and the people who enter authentication strings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from capf.lab import csvfile
+from capf.lab.behaviour import Behaviour
+from capf.lab.menus import UNLOCK, Menus
+from capf.lab.phone import Phone, fleet_summary
+
+LOG = logging.getLogger(__name__)
+_LOOK_SECONDS = 0.5
+_WAY_TO_PROMPT = ("Settings", UNLOCK, "Security Configuration", "LSC", "Update")
+
+
+class Fleet:
+    """The phones by name; each runs as one task at most."""
+
+    def __init__(self, phones: Sequence[Phone]) -> None:
+        self.phones: Mapping[str, Phone] = {phone.name: phone for phone in phones}
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def reset(self, names: Sequence[str]) -> list[str]:
+        """Reset phones, whatever they do now; returns the names that are not in this lab."""
+        unknown = []
+        for name in names:
+            phone = self.phones.get(name)
+            if phone is None:
+                unknown.append(name)
+                continue
+            running = self._running.get(name)
+            if running is not None:
+                running.cancel()
+            task = asyncio.create_task(phone.start(), name=name)
+            task.add_done_callback(self._ended)
+            self._running[name] = task
+        return unknown
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if self._running.get(task.get_name()) is task:
+            del self._running[task.get_name()]
+        if not task.cancelled() and task.exception() is not None:
+            LOG.error("device=%s event=phone-error", task.get_name(), exc_info=task.exception())
+
+    def press(self, name: str, keys: Sequence[str]) -> str:
+        """Press keys on a phone, from its home screen; returns what it shows at the end."""
+        menus = Menus(self.phones[name])
+        shown = menus.show()
+        for key in keys:
+            shown = menus.press(key)
+        return shown
+
+    async def people(self, path: Path | None) -> None:
+        """Play the people who go to the phones and type what the list says, over and over."""
+        given: dict[str, str] = {}
+        seen = -1.0
+        while path is not None:
+            changed = await asyncio.to_thread(_modified, path)
+            if changed != seen:
+                seen, given = changed, await asyncio.to_thread(csvfile.strings, path)
+            for phone in [phone for phone in self.phones.values() if phone.waits_for_string]:
+                self._type(phone, given.get(phone.name, ""))
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _type(self, phone: Phone, authentication_string: str) -> None:
+        if not authentication_string:
+            return
+        if phone.behaviour is Behaviour.WRONG_STRING:
+            authentication_string = mistyped(authentication_string)
+        self.press(phone.name, (*_WAY_TO_PROMPT, *authentication_string, "Submit"))
+
+    def status(self) -> dict[str, object]:
+        """Return what the phones show, and per phone its registration, its LSC and its sessions."""
+        return {
+            "messages": fleet_summary(list(self.phones.values())),
+            "phones": {
+                phone.name: {
+                    "message": phone.message,
+                    "registration": phone.registration.value,
+                    "lsc": phone.flash.has_lsc,
+                    "attempts": phone.attempts,
+                }
+                for phone in self.phones.values()
+            },
+        }
+
+    async def stop(self) -> None:
+        """Switch every phone off."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def mistyped(authentication_string: str) -> str:
+    """Return the string with its first digit wrong."""
+    return str((int(authentication_string[0]) + 1) % 10) + authentication_string[1:]
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

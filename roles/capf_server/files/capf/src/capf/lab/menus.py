@@ -1,0 +1,75 @@
+"""The menus of a simulated phone, key by key (R31, R32)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from capf.lab.phone import Phone
+
+UNLOCK = "**#"
+
+
+class Screen(StrEnum):
+    """What the phone shows."""
+
+    HOME = "Home"
+    SETTINGS = "Settings"
+    SECURITY = "Security Configuration"
+    LSC = "LSC"
+    PROMPT = "Authentication String"
+    MODEL = "Model Information"
+
+
+_WAYS = {
+    (Screen.HOME, "Settings"): Screen.SETTINGS,
+    (Screen.SETTINGS, "Security Configuration"): Screen.SECURITY,
+    (Screen.SETTINGS, "Model Information"): Screen.MODEL,
+    (Screen.SECURITY, "LSC"): Screen.LSC,
+}
+
+
+class Menus:
+    """A person at the phone. ``press`` takes a key, a menu entry, a softkey, or digits at the prompt."""
+
+    def __init__(self, phone: Phone) -> None:
+        self._phone = phone
+        self._screen = Screen.HOME
+        self._unlocked = False
+        self._typed = ""
+
+    def press(self, key: str) -> str:
+        """Press one key; returns what the phone then shows."""
+        if key == "Stop":
+            self._phone.stop()
+        elif key == UNLOCK:
+            self._unlocked = True
+        elif self._screen is Screen.PROMPT:
+            self._prompt(key)
+        elif (self._screen, key) == (Screen.LSC, "Update"):
+            self._update()
+        else:
+            self._screen = _WAYS.get((self._screen, key), self._screen)
+        return self.show()
+
+    def _update(self) -> None:
+        """Open the prompt where the settings are unlocked and the phone asks for a string."""
+        if self._unlocked and self._phone.waits_for_string:
+            self._screen, self._typed = Screen.PROMPT, ""
+
+    def _prompt(self, key: str) -> None:
+        if key == "Submit":
+            self._phone.enter_string(self._typed)
+            self._screen = Screen.LSC
+        else:
+            self._typed += key
+
+    def show(self) -> str:
+        """Return the text on the phone's screen."""
+        if self._screen is Screen.MODEL:
+            return f"LSC: {'Installed' if self._phone.flash.has_lsc else 'Not Installed'}"
+        if self._screen is Screen.PROMPT:
+            return "Authentication String: " + "*" * len(self._typed)
+        if self._screen is Screen.LSC:
+            lock = "" if self._unlocked else " (locked)"
+            return f"LSC{lock}: {self._phone.message}"
+        return self._screen.value
