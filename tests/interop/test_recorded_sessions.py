@@ -102,7 +102,7 @@ def test_the_state_machine_says_what_the_recorded_server_said(recorded: dict[str
 
 def _claim(name: str, **changes: object) -> Claim:
     recorded = BY_NAME[name]
-    _, asked = _replay(recorded, {Claim: Refused(0)})
+    _unused, asked = _replay(recorded, {Claim: Refused(0)})
     claim = asked[0]
     assert isinstance(claim, Claim)
     values = {field: getattr(claim, field) for field in Claim.__dataclass_fields__}

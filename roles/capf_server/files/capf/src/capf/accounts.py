@@ -25,7 +25,7 @@ def hash_password(password: str) -> str:
 
 def password_is_right(password: str, kept: str) -> bool:
     """Check a password against what ``hash_password`` returned; takes about 50 ms of one core."""
-    _, salt, wanted = kept.split("$")
+    _unused, salt, wanted = kept.split("$")
     return hmac.compare_digest(_scrypt(password, base64.b64decode(salt)), base64.b64decode(wanted))
 
 

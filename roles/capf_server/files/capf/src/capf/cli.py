@@ -61,7 +61,7 @@ def _check(arguments: argparse.Namespace) -> None:
     print(f"{arguments.config} is right")
 
 
-def _version(_: argparse.Namespace) -> None:
+def _version(_unused: argparse.Namespace) -> None:
     print(__version__)
 
 

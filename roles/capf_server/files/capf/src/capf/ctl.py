@@ -255,7 +255,7 @@ def _read_record(data: bytes, start: int) -> tuple[Record, int]:
     end = start + length
     if data[start] != _R.LENGTH or length <= _HEAD_BYTES + _LENGTH_BYTES or end > len(data):
         raise CtlError(f"the CTL file is damaged at byte {start}")
-    values = {tag: value for _, tag, value in _elements(data, start, end)}
+    values = {tag: value for _unused, tag, value in _elements(data, start, end)}
     try:
         certificate = x509.load_der_x509_certificate(values[_R.CERTIFICATE])
         role = int.from_bytes(values[_R.ROLE], "big")

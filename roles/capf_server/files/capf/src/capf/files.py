@@ -61,7 +61,7 @@ def application(store: Store, context: Context, node_name: str, directory: Path)
     async def fetch(name: str) -> Response:
         content: bytes | None = None
         if name in published:
-            content = await store.aread(lambda _: _read(directory / name))
+            content = await store.aread(lambda _unused: _read(directory / name))
         elif name.endswith(_SUFFIX) and DEVICE_NAME.fullmatch(name.removesuffix(_SUFFIX)):
             device_name = name.removesuffix(_SUFFIX)
             content = await store.aread(lambda connection: configuration(connection, context, device_name, node_name))

@@ -155,7 +155,7 @@ class Listener:
         protocol = asyncio.StreamReaderProtocol(reader)
         loop = asyncio.get_running_loop()
         try:
-            transport, _ = await loop.connect_accepted_socket(
+            transport, _unused = await loop.connect_accepted_socket(
                 lambda: protocol,
                 connection,
                 ssl=self._tls,

@@ -55,7 +55,7 @@ class Resetter:
             except OSError as error:
                 return f"the reset command cannot be run: {error.strerror}"
             try:
-                _, errors = await asyncio.wait_for(process.communicate(), self.seconds)
+                _unused, errors = await asyncio.wait_for(process.communicate(), self.seconds)
             except TimeoutError:
                 process.kill()
                 await process.wait()

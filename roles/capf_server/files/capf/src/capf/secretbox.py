@@ -29,4 +29,4 @@ class SecretBox:
 
 def generate_string() -> str:
     """Return a new authentication string of 8 digits (R26 allows 4 to 10)."""
-    return "".join(secrets.choice("0123456789") for _ in range(_GENERATED_DIGITS))
+    return "".join(secrets.choice("0123456789") for _unused in range(_GENERATED_DIGITS))

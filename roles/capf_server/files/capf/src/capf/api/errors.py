@@ -38,7 +38,7 @@ def answer(status: int, code: str, message: str, problems: list[dict[str, str]] 
     return JSONResponse(body, status, headers)
 
 
-async def _capf_error(_: Request, error: Exception) -> Response:
+async def _capf_error(_unused: Request, error: Exception) -> Response:
     if isinstance(error, InvalidRequestError):
         problems = [{"field": item.field, "value": item.value, "allowed": item.allowed} for item in error.problems]
         return answer(INVALID, "invalid", f"{len(problems)} problem(s); nothing was changed", problems)
@@ -49,7 +49,7 @@ async def _capf_error(_: Request, error: Exception) -> Response:
     return answer(CONFLICT, "conflict", str(error))
 
 
-async def _validation_error(_: Request, error: Exception) -> Response:
+async def _validation_error(_unused: Request, error: Exception) -> Response:
     """Name field, value and what is allowed of every error that pydantic found."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - FastAPI calls this handler for no other
     problems = [_problem(item) for item in error.errors()]
@@ -65,7 +65,7 @@ def _problem(error: Any) -> dict[str, str]:
     return {"field": field.lstrip("."), "value": value, "allowed": error["msg"]}
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(_unused: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - FastAPI calls this handler for no other
     code = "unauthorized" if error.status_code == UNAUTHORIZED else "not_found"
     return answer(error.status_code, code, str(error.detail))

@@ -64,7 +64,7 @@ def _request(wanted: OperationsChange) -> schedule.Request:
 
 
 @router.post("/operations/wait", response_model=Progress)
-async def wait(wanted: Wait, _: Actor, node: RunningNode) -> dict[str, Any]:
+async def wait(wanted: Wait, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Answer when the operations of all these phones have ended, or when the time is up."""
     deadline = asyncio.get_running_loop().time() + wanted.timeout
     while True:

@@ -40,7 +40,7 @@ async def ensure(wanted: PhonesChange, actor: Actor, node: RunningNode) -> dict[
 
 
 @router.post("/phones/find", response_model=FoundPhones)
-async def find(wanted: Search, _: Actor, node: RunningNode) -> dict[str, Any]:
+async def find(wanted: Search, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Find phones by criteria that must all match."""
     page = search.Page(wanted.sort, wanted.descending, wanted.page, wanted.rows_per_page)
     criteria = _criteria(wanted.criteria)
@@ -76,7 +76,7 @@ async def reset(wanted: Reset, actor: Actor, node: RunningNode) -> dict[str, Any
     response_class=StreamingResponse,
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The CAPF report"}},
 )
-async def capf_report(wanted: Report, _: Actor, node: RunningNode) -> StreamingResponse:
+async def capf_report(wanted: Report, _unused: Actor, node: RunningNode) -> StreamingResponse:
     """Return the CAPF report of all phones, or of those that match."""
     criteria = _criteria(wanted.criteria)
     search.check(criteria, search.Page().sort)

@@ -34,7 +34,7 @@ _CHANGING = asyncio.Lock()
 
 
 @router.get("/service", response_model=Service)
-async def show(_: Actor, node: RunningNode) -> dict[str, Any]:
+async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Show the state of the CAPF service."""
     activated, stored = await node.store.aread(lambda c: (service.is_activated(c), parameters.stored(c)))
     running = node.context.running
@@ -98,13 +98,13 @@ async def restart(wanted: Change, actor: Actor, node: RunningNode) -> dict[str, 
 
 
 @router.get("/service-parameters", response_model=Parameters)
-async def service_parameters(_: Actor, node: RunningNode) -> dict[str, Any]:
+async def service_parameters(_unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Show the service parameters."""
     return await _show(node, "service")
 
 
 @router.get("/enterprise-parameters", response_model=Parameters)
-async def enterprise_parameters(_: Actor, node: RunningNode) -> dict[str, Any]:
+async def enterprise_parameters(_unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Show the enterprise parameters."""
     return await _show(node, "enterprise")
 

@@ -81,7 +81,7 @@ def _init(arguments: argparse.Namespace) -> None:
             flash.make_mic(maker.make_mic(row.device_name, row.model, keys))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(make, rows):
+        for _unused in pool.map(make, rows):
             pass
     print(f"{len(rows)} phones are made in {arguments.directory}, {sum(row.mic for row in rows)} with a MIC")
 
@@ -93,7 +93,7 @@ def _keys(pool: int) -> KeyMaker:
 
 
 def _seconds(text: str) -> tuple[float, float]:
-    low, _, high = text.partition("-")
+    low, _unused, high = text.partition("-")
     try:
         found = float(low), float(high or low)
     except ValueError:
@@ -133,7 +133,7 @@ def _hand_out_ctl(arguments: argparse.Namespace, phones: Sequence[Phone]) -> Non
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _unused, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     asyncio.run(_serve(arguments, _fleet(arguments)))
 

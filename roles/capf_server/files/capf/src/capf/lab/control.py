@@ -16,7 +16,7 @@ _SECONDS = 30
 
 def address(text: str) -> tuple[str, int]:
     """Return host and port of ``host:port``; CapfError when it is neither."""
-    host, _, port = text.rpartition(":")
+    host, _unused, port = text.rpartition(":")
     if not host or not port.isdecimal():
         raise CapfError(f"control: {text!r} is refused; allowed: host:port")
     return host.strip("[]"), int(port)

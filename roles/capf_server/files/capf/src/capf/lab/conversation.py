@@ -105,7 +105,7 @@ class Conversation:
         await self._send(Message(Command.REQUEST_IN_PROGRESS, step.session_id, {}))
         try:
             while True:
-                done, _ = await asyncio.wait({work}, timeout=self.generation.progress_seconds)
+                done, _unused = await asyncio.wait({work}, timeout=self.generation.progress_seconds)
                 if done:
                     return work.result()[0]
                 await self._send(Message(Command.REQUEST_IN_PROGRESS, step.session_id, {}))

@@ -100,7 +100,7 @@ def session(flash: Flash, authenticate: Authenticate) -> Session:
                 return Result.RETRY_LATER
             case Command.END_SESSION:
                 return _end(request, done)
-            case _:
+            case _unused:
                 return Result.REFUSED
 
 
@@ -138,7 +138,7 @@ def _store(flash: Flash, request: Message, key: PrivateKey | None) -> bool:
     if key is None:
         return False
     try:
-        ((_, der),) = unpack_certificates(request.elements.get(Tag.CERTIFICATE, b""))
+        ((_unused, der),) = unpack_certificates(request.elements.get(Tag.CERTIFICATE, b""))
         certificate = x509.load_der_x509_certificate(der)
     except ValueError:
         return False

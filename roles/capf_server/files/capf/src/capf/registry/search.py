@@ -38,8 +38,8 @@ _TESTS: Mapping[str, Callable[[str, str], bool]] = {
     "contains": lambda text, part: part in text,
     "ends with": lambda text, part: text.endswith(part),
     "is exactly": lambda text, part: text == part,
-    "is empty": lambda text, _: not text,
-    "is not empty": lambda text, _: bool(text),
+    "is empty": lambda text, _unused: not text,
+    "is not empty": lambda text, _unused: bool(text),
 }
 _SECONDS_A_DAY = 86400
 

@@ -138,7 +138,7 @@ def _grant(connection: Connection, context: Context, claim: Claim, operation: ro
     if not taken:
         return Refused(Reason.REJECTED)
     context.live.add(operation["id"])
-    if any(kind == CertificateType.MIC for kind, _ in claim.certificates) or claim.sudi_data is not None:
+    if any(kind == CertificateType.MIC for kind, _unused in claim.certificates) or claim.sudi_data is not None:
         rows.change_phone(connection, claim.device_name, mic=True)
     rows.change_phone(connection, claim.device_name, wrong_strings=0)
     _audit(connection, context, claim, "claim operation")
@@ -222,7 +222,7 @@ def fetched(
         return
     name = operation["device_name"]
     trace.write(context.trace_directory, name, certificates)
-    if any(kind == CertificateType.MIC for kind, _ in certificates):
+    if any(kind == CertificateType.MIC for kind, _unused in certificates):
         rows.change_phone(connection, name, mic=True)
     outcome = Outcome.SUCCESS if certificates else Outcome.NO_CERTIFICATE
     problem = "" if certificates else "the phone has no certificate"

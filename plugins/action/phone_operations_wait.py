@@ -1,0 +1,48 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Waits by asking the module again and again, and shows a line of progress after each interval."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+_MODULE = "ucm.capf.phone_operations_wait"
+_DEFAULT_TIMEOUT = 1800
+_MINIMUM_INTERVAL = 1
+_DEFAULT_INTERVAL = 5
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """The action plugin of the module of this name; the module checks the arguments."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return the last answer, with the seconds that passed."""
+        super().run(tmp, task_vars)
+        begin = time.monotonic()
+        given = dict(self._task.args)
+        total = float(given.get("wait_timeout") or _DEFAULT_TIMEOUT)
+        interval = max(_MINIMUM_INTERVAL, int(given.get("progress_interval") or _DEFAULT_INTERVAL))
+        while True:
+            left = max(0, int(begin + total - time.monotonic()))
+            arguments = dict(given, wait_timeout=left, progress_interval=interval)
+            result = t.cast("dict[str, t.Any]", self._execute_module(_MODULE, arguments, task_vars=task_vars))
+            left = max(0, int(begin + total - time.monotonic()))
+            if result.get("failed"):
+                return result
+            self._show(result["counts"], left)
+            if result["ended"] or not left or self._task.check_mode:
+                return dict(result, waited_seconds=int(time.monotonic() - begin))
+
+    @staticmethod
+    def _show(counts: dict[str, int], left: int) -> None:
+        line = "    done {done}, failed {failed}, pending {pending}".format(**counts)
+        display.display("{0}, time left {1} s".format(line, left))

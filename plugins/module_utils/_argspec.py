@@ -1,0 +1,93 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options that modules share; each function mirrors one documentation fragment."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import env_fallback
+
+FIELDS = [
+    "device_name",
+    "description",
+    "device_pool",
+    "device_type",
+    "security_profile",
+    "lsc_status",
+    "authentication_string",
+    "lsc_expires",
+    "lsc_issued_by",
+    "lsc_issuer_expires_by",
+]
+PATTERNS = [
+    "begins with",
+    "contains",
+    "ends with",
+    "is exactly",
+    "is empty",
+    "is not empty",
+    "is before",
+    "is after",
+]
+AUTHENTICATION_MODES = [
+    "By Authentication String",
+    "By Null String",
+    "By Existing Certificate (precedence to LSC)",
+    "By Existing Certificate (precedence to MIC)",
+]
+SECURITY_MODES = ["Non Secure", "Authenticated", "Encrypted"]
+KEY_ORDERS = ["RSA Only", "EC Only", "EC Preferred, RSA Backup"]
+RSA_KEY_SIZES = [512, 1024, 2048, 3072, 4096]
+EC_KEY_SIZES = [256, 384, 521]
+
+
+def connection_options() -> dict[str, t.Any]:
+    """Return the options of the fragment C(connection)."""
+    return {
+        "host": {"type": "str", "default": "127.0.0.1"},
+        "port": {"type": "int", "default": 8443},
+        "administrator": {"type": "str", "required": True},
+        "password": {
+            "type": "str",
+            "required": True,
+            "no_log": True,
+            "fallback": (env_fallback, ["CAPF_PASSWORD"]),
+        },
+        "ca_path": {"type": "path"},
+        "validate_certs": {"type": "bool", "default": True},
+        "timeout": {"type": "int", "default": 60},
+    }
+
+
+def selection_options() -> dict[str, t.Any]:
+    """Return the options of the fragment C(selection)."""
+    return {"phones": {"type": "list", "elements": "str"}, "csv_file": {"type": "path"}}
+
+
+def key_options() -> dict[str, t.Any]:
+    """Return the options that say how a phone authenticates and which key it makes."""
+    return {
+        "authentication_mode": {"type": "str", "choices": AUTHENTICATION_MODES},
+        "key_order": {"type": "str", "choices": KEY_ORDERS, "no_log": False},
+        "key_size": {"type": "int", "choices": RSA_KEY_SIZES, "no_log": False},
+        "ec_key_size": {"type": "int", "choices": EC_KEY_SIZES, "no_log": False},
+    }
+
+
+def criteria_options() -> dict[str, t.Any]:
+    """Return the options of the fragment C(selection.criteria)."""
+    criterion = {
+        "field": {"type": "str", "required": True, "choices": FIELDS},
+        "pattern": {"type": "str", "default": "is exactly", "choices": PATTERNS},
+        "value": {"type": "str", "default": ""},
+    }
+    return {"criteria": {"type": "list", "elements": "dict", "default": [], "options": criterion}}
+
+
+ONE_SELECTION: dict[str, t.Any] = {
+    "mutually_exclusive": [("phones", "csv_file")],
+    "required_one_of": [("phones", "csv_file")],
+}

@@ -1,0 +1,94 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one way to the server's administration API, and the one error that comes back from it."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from urllib.error import HTTPError
+
+from ansible.module_utils.common.text.converters import to_text
+from ansible.module_utils.urls import open_url
+
+_SHOWN_PROBLEMS = 5
+
+
+class CapfError(Exception):
+    """Something went wrong; C(problems) lists field, value and what is allowed where the server says so."""
+
+    def __init__(self, message: str, problems: list[dict[str, str]] | None = None) -> None:
+        super().__init__(message)
+        self.problems = problems or []
+
+
+class Client:
+    """Speaks with one server; made from a module's parameters."""
+
+    def __init__(self, params: dict[str, t.Any]) -> None:
+        self._params = params
+        host = params["host"]
+        self._base = "https://{0}:{1}/api/v1".format("[{0}]".format(host) if ":" in host else host, params["port"])
+
+    def get(self, path: str) -> dict[str, t.Any]:
+        """Return the answer to a GET request."""
+        return self._json(self._open("GET", path, None, 0))
+
+    def send(self, method: str, path: str, body: dict[str, t.Any], extra_seconds: int = 0) -> dict[str, t.Any]:
+        """Return the answer to a request with a JSON body; CapfError when it is refused."""
+        return self._json(self._open(method, path, body, extra_seconds))
+
+    def text(self, path: str, body: dict[str, t.Any]) -> str:
+        """Return an answer that is no JSON."""
+        return to_text(self._open("POST", path, body, 0))
+
+    def _json(self, data: bytes) -> dict[str, t.Any]:
+        try:
+            answer = json.loads(data)
+        except ValueError:
+            raise CapfError("{0} does not answer as a CAPF server does".format(self._base)) from None
+        return t.cast("dict[str, t.Any]", answer)
+
+    def _open(self, method: str, path: str, body: dict[str, t.Any] | None, extra_seconds: int) -> bytes:
+        params = self._params
+        try:
+            answer = open_url(
+                self._base + path,
+                data=None if body is None else json.dumps(body),
+                headers={"Content-Type": "application/json"},
+                method=method,
+                url_username=params["administrator"],
+                url_password=params["password"],
+                force_basic_auth=True,
+                validate_certs=params["validate_certs"],
+                ca_path=params["ca_path"],
+                timeout=params["timeout"] + extra_seconds,
+                use_proxy=False,
+            )
+            return t.cast("bytes", answer.read())
+        except HTTPError as error:
+            raise _refusal(error.code, error.read()) from None
+        except Exception as error:  # open_url raises errors of many kinds when it cannot connect
+            reason = getattr(error, "reason", error)
+            raise CapfError("the CAPF server {0} cannot be reached: {1}".format(self._base, reason)) from None
+
+
+def _refusal(status: int, data: bytes) -> CapfError:
+    try:
+        error = json.loads(data)["error"]
+    except (ValueError, KeyError, TypeError):
+        return CapfError("the server answered with HTTP status {0}".format(status))
+    problems = error.get("problems", [])
+    return CapfError(describe(error["message"], problems), problems)
+
+
+def describe(message: str, problems: list[dict[str, str]]) -> str:
+    """Return a message that names field, value and what is allowed of the first problems."""
+    shown = [
+        "{field}: {value!r} is refused; allowed: {allowed}".format(**problem)
+        for problem in problems[:_SHOWN_PROBLEMS]
+    ]
+    more = len(problems) - len(shown)
+    return ". ".join([message] + shown + (["and {0} more".format(more)] if more else []))

@@ -1,0 +1,106 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""CSV files of phones: read whole, refused whole, the bad line named."""
+
+from __future__ import annotations
+
+import csv
+import typing as t
+
+from ._client import CapfError, describe
+
+_NUMBERS = ("key_size", "ec_key_size")
+_FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+PHONE_COLUMNS = (
+    "device_name",
+    "description",
+    "device_pool",
+    "device_type",
+    "security_profile",
+    "device_security_mode",
+    "mic",
+    "authentication_mode",
+    "key_order",
+    "key_size",
+    "ec_key_size",
+)
+SECRET_COLUMN = "authentication_string"
+_LAB = "lab_"
+
+
+class Rows:
+    """The phones of a file, one mapping each, and the line on which each of them stands."""
+
+    def __init__(self, path: str, phones: list[dict[str, t.Any]], lines: list[int]) -> None:
+        self.path = path
+        self.phones = phones
+        self.lines = lines
+
+    @property
+    def names(self) -> list[str]:
+        """The device names."""
+        return [phone["device_name"] for phone in self.phones]
+
+    def located(self, error: CapfError) -> CapfError:
+        """Return the server's refusal with the file's lines in place of the request's indexes."""
+        problems = [dict(problem, field=self._place(problem["field"])) for problem in error.problems]
+        return CapfError(describe(str(error).split(". ", 1)[0], problems), problems)
+
+    def _place(self, field: str) -> str:
+        number, bracket, rest = field.partition("[")[2].partition("]")
+        if not bracket or not number.isdecimal():
+            return field
+        return "{0} line {1}{2}".format(self.path, self.lines[int(number)], rest.replace(".", " ", 1))
+
+
+def read(path: str) -> Rows:
+    """Return the phones, empty cells left out and C(lab_) columns ignored; CapfError names the bad line."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle, strict=True)
+            _check_header(path, list(reader.fieldnames or []))
+            rows = [(_row(path, reader.line_num, row), reader.line_num) for row in reader]
+            return Rows(path, [phone for phone, line in rows], [line for phone, line in rows])
+    except OSError as error:
+        raise CapfError("csv_file: {0!r} cannot be read: {1}".format(path, error.strerror)) from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise CapfError("csv_file: {0!r} is no CSV file in UTF-8: {1}".format(path, error)) from None
+
+
+def _check_header(path: str, columns: list[str]) -> None:
+    allowed = PHONE_COLUMNS + (SECRET_COLUMN,)
+    for column in columns:
+        if column not in allowed and not column.startswith(_LAB):
+            raise CapfError("{0} line 1: column {1!r} is unknown; allowed: {2}".format(path, column, ", ".join(allowed)))
+    if "device_name" not in columns:
+        raise CapfError("{0} line 1: the column device_name is missing".format(path))
+
+
+def _row(path: str, line: int, row: dict[str, t.Any]) -> dict[str, t.Any]:
+    if None in row or None in row.values():
+        raise CapfError("{0} line {1}: the row has not as many cells as the header".format(path, line))
+    cells = {name: text.strip() for name, text in row.items() if text.strip() and not name.startswith(_LAB)}
+    if "device_name" not in cells:
+        raise CapfError("{0} line {1} device_name: '' is refused; allowed: a device name".format(path, line))
+    return {name: _value(path, line, name, text) for name, text in cells.items()}
+
+
+def _value(path: str, line: int, name: str, text: str) -> t.Any:
+    if name in _NUMBERS:
+        if not text.isdecimal():
+            raise CapfError("{0} line {1} {2}: {3!r} is refused; allowed: a number".format(path, line, name, text))
+        return int(text)
+    if name == "mic":
+        if text.lower() not in _FLAGS:
+            raise CapfError("{0} line {1} mic: {2!r} is refused; allowed: true or false".format(path, line, text))
+        return _FLAGS[text.lower()]
+    return text
+
+
+def names_of(params: dict[str, t.Any]) -> list[str]:
+    """Return the device names of the options O(phones) or O(csv_file)."""
+    if params["csv_file"] is None:
+        return t.cast("list[str]", params["phones"])
+    return read(params["csv_file"]).names

@@ -1,0 +1,56 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How modules end: results that stay small, short sorted diffs, and one place where errors become failures."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._client import CapfError, Client
+
+SHOWN = 100
+
+
+def capped(items: list[t.Any]) -> list[t.Any]:
+    """Return the first items of a long list; the counts tell how many there are in all."""
+    return items[:SHOWN]
+
+
+def diff_of(results: list[dict[str, t.Any]]) -> dict[str, str]:
+    """Return before and after of the first changed phones, sorted by device name, one line each."""
+    ordered = sorted(results, key=lambda item: item["device_name"])
+    more = "... and {0} more phones\n".format(len(ordered) - SHOWN) if len(ordered) > SHOWN else ""
+    return {
+        side: "".join(_line(item["device_name"], item[side]) for item in ordered[:SHOWN]) + more
+        for side in ("before", "after")
+    }
+
+
+def _line(name: str, values: dict[str, t.Any] | None) -> str:
+    if values is None:
+        return ""
+    shown = ", ".join("{0}={1}".format(key, values[key]) for key in sorted(values) if key != "device_name")
+    return "{0}: {1}\n".format(name, shown)
+
+
+def values_diff(before: dict[str, t.Any], after: dict[str, t.Any]) -> dict[str, str]:
+    """Return before and after of named values, one line each."""
+    return {
+        side: "".join("{0}: {1}\n".format(name, values[name]) for name in sorted(values))
+        for side, values in (("before", before), ("after", after))
+    }
+
+
+def run(module: AnsibleModule, work: Callable[[AnsibleModule, Client], dict[str, t.Any]]) -> None:
+    """Do the module's work and exit with its result, or fail with what the server refused."""
+    try:
+        result = work(module, Client(module.params))
+    except CapfError as error:
+        module.fail_json(msg=str(error), problems=capped(error.problems))
+    else:
+        module.exit_json(**result)

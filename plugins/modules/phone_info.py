@@ -1,0 +1,133 @@
+#!/usr/bin/python
+
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phone_info
+short_description: Find phones by LSC status and other fields
+version_added: 0.1.0
+description:
+  - Finds phones by criteria that must all match, sorted and paged as the administration pages do it.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.selection.criteria
+  - ucm.capf.attributes
+  - ucm.capf.attributes.action_group
+  - ucm.capf.attributes.reads
+options:
+  sort:
+    description: The field by which the phones are sorted.
+    type: str
+    default: device_name
+    choices:
+      - device_name
+      - description
+      - device_pool
+      - device_type
+      - security_profile
+      - lsc_status
+      - lsc_issued_by
+      - lsc_expires
+      - lsc_issuer_expires_by
+  descending:
+    description: Whether the order is reversed.
+    type: bool
+    default: false
+  page:
+    description: Which page of the found phones is returned, from 1.
+    type: int
+    default: 1
+  rows_per_page:
+    description: How many phones a page has, from 1 to 10000.
+    type: int
+    default: 50
+  authentication_strings:
+    description: Whether the authentication strings are returned. They are secrets; use C(no_log) with it.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Find phones of Berlin whose operation failed
+  ucm.capf.phone_info:
+    administrator: admin
+    password: "{{ capf_password }}"
+    criteria:
+      - field: device_pool
+        value: Berlin
+      - field: lsc_status
+        pattern: contains
+        value: Failed
+
+- name: Find the phones whose LSC expires first
+  ucm.capf.phone_info:
+    administrator: admin
+    password: "{{ capf_password }}"
+    criteria:
+      - field: lsc_expires
+        pattern: is before
+        value: "2031-01-31"
+    sort: lsc_expires
+    rows_per_page: 20
+"""
+
+RETURN = r"""
+total:
+  description: How many phones match.
+  returned: success
+  type: int
+phones:
+  description: The phones of this page, each with its settings, its operation and its LSC.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - device_name: SEP001122334455
+      lsc: Installed
+      operation_status: Upgrade Success
+page:
+  description: The number of this page.
+  returned: success
+  type: int
+rows_per_page:
+  description: How many phones a page has.
+  returned: success
+  type: int
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import FIELDS, connection_options, criteria_options
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._result import run
+
+_SEARCH = ("criteria", "sort", "descending", "page", "rows_per_page", "authentication_strings")
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    wanted = {name: module.params[name] for name in _SEARCH}
+    return dict(client.send("POST", "/phones/find", wanted), changed=False)
+
+
+def main() -> None:
+    sortable = [field for field in FIELDS if field != "authentication_string"]
+    options = dict(
+        criteria_options(),
+        sort={"type": "str", "default": "device_name", "choices": sortable},
+        descending={"type": "bool", "default": False},
+        page={"type": "int", "default": 1},
+        rows_per_page={"type": "int", "default": 50},
+        authentication_strings={"type": "bool", "default": False, "no_log": False},
+    )
+    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True), work)
+
+
+if __name__ == "__main__":
+    main()

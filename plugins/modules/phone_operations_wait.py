@@ -1,0 +1,119 @@
+#!/usr/bin/python
+
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phone_operations_wait
+short_description: Wait until certificate operations of phones have ended
+version_added: 0.1.0
+description:
+  - Waits until the operations of all given phones have ended, or until O(wait_timeout) seconds are over, and shows the
+    progress while it waits.
+  - Operations that failed, and operations that are still pending when the time is up, do not fail the task. The result
+    says what became of each, so that the play can judge.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.selection
+  - ucm.capf.attributes
+  - ucm.capf.attributes.action_group
+attributes:
+  check_mode:
+    support: full
+    details: In check mode nothing is pending on account of the play, so it looks once and does not wait.
+  diff_mode:
+    support: N/A
+  idempotent:
+    support: full
+options:
+  wait_timeout:
+    description: Seconds to wait in all.
+    type: int
+    default: 1800
+  progress_interval:
+    description: Seconds between two lines of progress.
+    type: int
+    default: 5
+"""
+
+EXAMPLES = r"""
+- name: Wait for the wave
+  ucm.capf.phone_operations_wait:
+    administrator: admin
+    password: "{{ capf_password }}"
+    phones:
+      - SEP001122334455
+      - SEP001122334466
+    wait_timeout: 1
+  register: wave
+
+- name: Show what failed
+  ansible.builtin.debug:
+    var: wave.by_status
+"""
+
+RETURN = r"""
+ended:
+  description: Whether all operations have ended.
+  returned: success
+  type: bool
+counts:
+  description: How many phones are done, failed and pending.
+  returned: success
+  type: dict
+  sample: {done: 190, failed: 4, pending: 6}
+by_status:
+  description: How many phones have which Operation Status.
+  returned: success
+  type: dict
+  sample: {Upgrade Success: 190}
+failed_phones:
+  description: The phones whose operation failed, with Operation Status and, where it is known, the problem.
+  returned: success
+  type: list
+  elements: dict
+pending_phones:
+  description: Device names of the phones whose operation has not ended.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
+    ONE_SELECTION,
+    connection_options,
+    selection_options,
+)
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._csv import names_of
+from ansible_collections.ucm.capf.plugins.module_utils._result import run
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    """Wait for one interval; the action plugin of this name asks again until the time is up."""
+    seconds = 0 if module.check_mode else min(module.params["progress_interval"], module.params["wait_timeout"])
+    wanted = {"phones": names_of(module.params), "timeout": seconds}
+    answer = client.send("POST", "/operations/wait", wanted, extra_seconds=seconds)
+    failed, pending = answer.pop("failed"), answer.pop("pending")
+    return dict(answer, changed=False, failed_phones=failed, pending_phones=pending)
+
+
+def main() -> None:
+    options = dict(
+        selection_options(),
+        wait_timeout={"type": "int", "default": 1800},
+        progress_interval={"type": "int", "default": 5},
+    )
+    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **ONE_SELECTION), work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+#!/usr/bin/python
+
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phone_reset
+short_description: Reset phones, so that their settings take effect
+version_added: 0.1.0
+description:
+  - Asks the server to reset phones by the command that it is configured with, which is the call processor's or the
+    lab's.
+  - Phones that could not be reset fail the task, which still says how many were.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.selection
+  - ucm.capf.attributes
+  - ucm.capf.attributes.action_group
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+    details: A reset changes no setting.
+  idempotent:
+    support: none
+    details: Every run resets the phones.
+"""
+
+EXAMPLES = r"""
+- name: Reset two phones
+  ucm.capf.phone_reset:
+    administrator: admin
+    password: "{{ capf_password }}"
+    phones:
+      - SEP001122334455
+      - SEP001122334466
+"""
+
+RETURN = r"""
+counts:
+  description: How many phones were reset, and how many could not be.
+  returned: success or failure
+  type: dict
+  sample: {reset: 2, failed: 0}
+failed_phones:
+  description: The first 100 phones that could not be reset, and why.
+  returned: success or failure
+  type: list
+  elements: dict
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
+    ONE_SELECTION,
+    connection_options,
+    selection_options,
+)
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._csv import names_of
+from ansible_collections.ucm.capf.plugins.module_utils._result import capped, run
+
+_LONGEST_SECONDS = 3600
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    wanted = {"phones": names_of(module.params), "dry_run": module.check_mode}
+    answer = client.send("POST", "/phones/reset", wanted, extra_seconds=_LONGEST_SECONDS)
+    failed = answer.pop("failed")
+    result = dict(answer, failed_phones=capped(failed))
+    if failed:
+        first = "{device_name}: {problem}".format(**failed[0])
+        module.fail_json(msg="{0} phones could not be reset; {1}".format(len(failed), first), **result)
+    return result
+
+
+def main() -> None:
+    options = dict(connection_options(), **selection_options())
+    run(AnsibleModule(options, supports_check_mode=True, **ONE_SELECTION), work)
+
+
+if __name__ == "__main__":
+    main()

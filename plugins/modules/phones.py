@@ -1,0 +1,190 @@
+#!/usr/bin/python
+
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phones
+short_description: Register phones with the CAPF server, in bulk
+version_added: 0.1.0
+description:
+  - Registers, changes or removes phones and their CAPF defaults, thousands in one request.
+  - It is all or nothing. A bad item is named by its index, or by its line where the phones come from a CSV file.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.attributes
+  - ucm.capf.attributes.action_group
+  - ucm.capf.attributes.changes
+options:
+  phones:
+    description: The phones. A setting that is not given is left alone, or takes its default for a new phone.
+    type: list
+    elements: dict
+    suboptions:
+      device_name:
+        description: Device name, such as V(SEP001122334455).
+        type: str
+        required: true
+      description:
+        description: Description.
+        type: str
+      device_pool:
+        description: Device pool.
+        type: str
+      device_type:
+        description: Device type, such as V(Cisco 8845).
+        type: str
+      security_profile:
+        description: Name of the phone's security profile.
+        type: str
+      device_security_mode:
+        description: Device Security Mode. New phones are V(Non Secure).
+        type: str
+        choices: [Non Secure, Authenticated, Encrypted]
+      mic:
+        description: Whether the phone is known to have a manufacturing installed certificate.
+        type: bool
+      authentication_mode:
+        description: Authentication Mode of operations that do not say. New phones have V(By Null String).
+        type: str
+        choices:
+          - By Authentication String
+          - By Null String
+          - By Existing Certificate (precedence to LSC)
+          - By Existing Certificate (precedence to MIC)
+      key_order:
+        description: Key Order of operations that do not say. New phones have V(RSA Only).
+        type: str
+        choices: [RSA Only, EC Only, 'EC Preferred, RSA Backup']
+      key_size:
+        description: RSA key size in bits. Phones without one take the service parameter Key Size.
+        type: int
+        choices: [512, 1024, 2048, 3072, 4096]
+      ec_key_size:
+        description: EC key size in bits. New phones have V(384).
+        type: int
+        choices: [256, 384, 521]
+  csv_file:
+    description:
+      - CSV file with one phone a row, its columns named as the suboptions of O(phones), on the host that runs the
+        module. Empty cells are settings that are not given.
+      - The column C(authentication_string) is for M(ucm.capf.phone_operations), columns that begin with C(lab_) are
+        for simulated phones; both are passed over here. Any other column is an error.
+      - Exactly one of O(phones) and O(csv_file) is needed.
+    type: path
+  state:
+    description:
+      - V(present) registers and changes the phones.
+      - V(absent) removes them; the record of their certificates stays.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: Register two phones
+  ucm.capf.phones:
+    administrator: admin
+    password: "{{ capf_password }}"
+    phones:
+      - device_name: SEP001122334455
+        description: Reception
+        device_pool: Berlin
+        mic: true
+        authentication_mode: By Existing Certificate (precedence to MIC)
+      - device_name: SEP001122334466
+        device_security_mode: Encrypted
+        key_order: EC Only
+        ec_key_size: 256
+
+- name: Register all phones of a file
+  ucm.capf.phones:
+    administrator: admin
+    password: "{{ capf_password }}"
+    csv_file: phones.csv
+
+- name: Remove a phone that was thrown away
+  ucm.capf.phones:
+    administrator: admin
+    password: "{{ capf_password }}"
+    phones:
+      - device_name: SEP001122334466
+    state: absent
+"""
+
+RETURN = r"""
+counts:
+  description: How many phones were created, updated, removed and left unchanged.
+  returned: success
+  type: dict
+  sample: {created: 2, updated: 0, removed: 0, unchanged: 0}
+results:
+  description: The first 100 phones that change, before and after.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
+    ONE_SELECTION,
+    SECURITY_MODES,
+    connection_options,
+    key_options,
+)
+from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
+from ansible_collections.ucm.capf.plugins.module_utils._csv import SECRET_COLUMN, read
+from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
+
+
+def _given(phone: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {name: value for name, value in phone.items() if value is not None and name != SECRET_COLUMN}
+
+
+def _ask(module: AnsibleModule, client: Client, phones: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    wanted = {"phones": phones, "state": module.params["state"], "dry_run": module.check_mode}
+    return client.send("POST", "/phones", wanted)
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    if module.params["csv_file"] is None:
+        answer = _ask(module, client, [_given(phone) for phone in module.params["phones"]])
+    else:
+        rows = read(module.params["csv_file"])
+        try:
+            answer = _ask(module, client, [_given(phone) for phone in rows.phones])
+        except CapfError as error:
+            raise rows.located(error) from None
+    return dict(answer, results=capped(answer["results"]), diff=diff_of(answer["results"]))
+
+
+def main() -> None:
+    phone = dict(
+        {
+            "device_name": {"type": "str", "required": True},
+            "description": {"type": "str"},
+            "device_pool": {"type": "str"},
+            "device_type": {"type": "str"},
+            "security_profile": {"type": "str"},
+            "device_security_mode": {"type": "str", "choices": SECURITY_MODES},
+            "mic": {"type": "bool"},
+        },
+        **key_options(),
+    )
+    options = {
+        "phones": {"type": "list", "elements": "dict", "options": phone},
+        "csv_file": {"type": "path"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    }
+    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **ONE_SELECTION), work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+#!/usr/bin/python
+
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service
+short_description: Activate, deactivate or restart the CAPF service
+version_added: 0.1.0
+description:
+  - CAPF is installed but not activated. It is activated on the first node only, and deactivated, explicitly.
+  - A restart brings changed service and enterprise parameters in force.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.attributes
+  - ucm.capf.attributes.action_group
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details: O(state=restarted) restarts the service every time.
+options:
+  state:
+    description:
+      - V(activated) and V(deactivated) are lasting states of the first node.
+      - V(restarted) restarts the service of an activated CAPF; sessions that are open may end first.
+      - V(current) restarts it only where changed parameters wait for a restart.
+    type: str
+    choices: [activated, deactivated, restarted, current]
+    default: activated
+seealso:
+  - module: ucm.capf.service_info
+"""
+
+EXAMPLES = r"""
+- name: Activate CAPF on the first node
+  ucm.capf.service:
+    administrator: admin
+    password: "{{ capf_password }}"
+    state: activated
+
+- name: Bring changed parameters in force
+  ucm.capf.service:
+    administrator: admin
+    password: "{{ capf_password }}"
+    state: current
+"""
+
+RETURN = r"""
+activated:
+  description: Whether CAPF is activated now, or would be.
+  returned: success
+  type: bool
+restarted:
+  description: Whether the service was restarted, or would be.
+  returned: success
+  type: bool
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
+
+
+def _activation(module: AnsibleModule, client: Client, wanted: bool) -> dict[str, t.Any]:
+    answer = client.send("PUT", "/service", {"activated": wanted, "dry_run": module.check_mode})
+    return {
+        "changed": answer["changed"],
+        "activated": wanted,
+        "restarted": False,
+        "diff": values_diff(answer["before"], answer["after"]),
+    }
+
+
+def _restart(module: AnsibleModule, client: Client, only_if_due: bool) -> dict[str, t.Any]:
+    state = client.get("/service")
+    result = {"changed": False, "activated": state["activated"], "restarted": False}
+    if only_if_due and not state["restart_required"]:
+        return result
+    client.send("POST", "/service/restart", {"dry_run": module.check_mode})
+    before = {"restart_required": state["restart_required"]}
+    return dict(result, changed=True, restarted=True, diff=values_diff(before, {"restart_required": False}))
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    state = module.params["state"]
+    if state in ("activated", "deactivated"):
+        return _activation(module, client, state == "activated")
+    return _restart(module, client, only_if_due=state == "current")
+
+
+def main() -> None:
+    states = ["activated", "deactivated", "restarted", "current"]
+    options = {"state": {"type": "str", "choices": states, "default": "activated"}}
+    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True), work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+#!/usr/bin/python
+
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_info
+short_description: Show the state of the CAPF service
+version_added: 0.1.0
+description:
+  - Shows whether CAPF is activated and running, whether a restart is due, the CAPF certificate, and all service and
+    enterprise parameters with help, default and range.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.attributes
+  - ucm.capf.attributes.action_group
+  - ucm.capf.attributes.reads
+seealso:
+  - module: ucm.capf.service
+"""
+
+EXAMPLES = r"""
+- name: Ask for the state of CAPF
+  ucm.capf.service_info:
+    administrator: admin
+    password: "{{ capf_password }}"
+  register: capf
+
+- name: Stop where CAPF does not run
+  ansible.builtin.assert:
+    that: capf.service.running
+"""
+
+RETURN = r"""
+service:
+  description: The state of the service.
+  returned: success
+  type: dict
+  contains:
+    version:
+      description: The server's version.
+      type: str
+    first_node:
+      description: Whether this node is the first one, on which alone CAPF can be activated.
+      type: bool
+    activated:
+      description: Whether CAPF is activated.
+      type: bool
+    running:
+      description: Whether CAPF takes phones now.
+      type: bool
+    restart_required:
+      description: Whether changed parameters wait for a restart of the service.
+      type: bool
+    capf_phone_port:
+      description: The TCP port that phones use.
+      type: int
+    sessions_open:
+      description: How many phones are connected now.
+      type: int
+    capf_certificate:
+      description: The CAPF certificate with its names, serial number, dates, fingerprint, PEM and file names.
+      type: dict
+service_parameters:
+  description: The service parameters, active only while CAPF is activated.
+  returned: success
+  type: dict
+enterprise_parameters:
+  description: The enterprise parameters.
+  returned: success
+  type: dict
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._result import run
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    return {
+        "changed": False,
+        "service": client.get("/service"),
+        "service_parameters": client.get("/service-parameters"),
+        "enterprise_parameters": client.get("/enterprise-parameters"),
+    }
+
+
+def main() -> None:
+    run(AnsibleModule(connection_options(), supports_check_mode=True), work)
+
+
+if __name__ == "__main__":
+    main()
