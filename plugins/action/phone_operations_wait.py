@@ -29,8 +29,8 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         begin = time.monotonic()
         given = dict(self._task.args)
-        total = float(given.get("wait_timeout") or _DEFAULT_TIMEOUT)
-        interval = max(_MINIMUM_INTERVAL, int(given.get("progress_interval") or _DEFAULT_INTERVAL))
+        total = float(given.get("wait_timeout", _DEFAULT_TIMEOUT))
+        interval = max(_MINIMUM_INTERVAL, int(given.get("progress_interval", _DEFAULT_INTERVAL)))
         while True:
             left = max(0, int(begin + total - time.monotonic()))
             arguments = dict(given, wait_timeout=left, progress_interval=interval)

@@ -43,6 +43,16 @@ class Rows:
         """The device names."""
         return [phone["device_name"] for phone in self.phones]
 
+    def only(self, names: list[str] | None) -> Rows:
+        """Return the rows of these device names, all rows for None; CapfError for a name that is not in the file."""
+        if names is None:
+            return self
+        wanted = set(names)
+        for name in sorted(wanted.difference(self.names)):
+            raise CapfError("only: {0!r} is refused; allowed: device names in {1}".format(name, self.path))
+        kept = [index for index, name in enumerate(self.names) if name in wanted]
+        return Rows(self.path, [self.phones[index] for index in kept], [self.lines[index] for index in kept])
+
     def located(self, error: CapfError) -> CapfError:
         """Return the server's refusal with the file's lines in place of the request's indexes."""
         problems = [dict(problem, field=self._place(problem["field"])) for problem in error.problems]

@@ -41,6 +41,10 @@ options:
       - CSV file with one phone a row, on the host that runs the module.
       - The columns C(authentication_mode), C(key_order), C(key_size), C(ec_key_size) and C(authentication_string) say
         it for that phone.
+  only:
+    description: Device names of the CSV file that are taken; without it all of them are.
+    type: list
+    elements: str
   operation:
     description:
       - The Certificate Operation.
@@ -175,7 +179,7 @@ def _ask(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     wanted.update(renew_before_days=module.params["renew_before"], dry_run=module.check_mode)
     if module.params["csv_file"] is None:
         return client.send("POST", "/operations", dict(wanted, phones=module.params["phones"]))
-    rows = read(module.params["csv_file"])
+    rows = read(module.params["csv_file"]).only(module.params["only"])
     try:
         return client.send("POST", "/operations", dict(wanted, items=[_item(phone) for phone in rows.phones]))
     except CapfError as error:
@@ -196,13 +200,15 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 def main() -> None:
     options = dict(
         selection_options(),
+        only={"type": "list", "elements": "str"},
         operation={"type": "str", "choices": _OPERATIONS, "default": "Install/Upgrade"},
         completes_by={"type": "str"},
         renew_before={"type": "int", "default": 0},
         force={"type": "bool", "default": False},
         **key_options(),
     )
-    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **ONE_SELECTION), work)
+    rules = dict(ONE_SELECTION, required_by={"only": "csv_file"})
+    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **rules), work)
 
 
 if __name__ == "__main__":

@@ -63,10 +63,10 @@ ended:
   returned: success
   type: bool
 counts:
-  description: How many phones are done, failed and pending.
+  description: How many phones there are, and how many are done, failed, pending, and have an LSC.
   returned: success
   type: dict
-  sample: {done: 190, failed: 4, pending: 6}
+  sample: {phones: 200, done: 190, failed: 4, pending: 6, lsc_installed: 190}
 by_status:
   description: How many phones have which Operation Status.
   returned: success

@@ -123,6 +123,17 @@ def active_certificates(connection: Connection, names: Sequence[str]) -> dict[st
     return found
 
 
+def count_active_certificates(connection: Connection, names: Sequence[str]) -> int:
+    """Return how many phones among ``names`` have an active certificate."""
+    active = certificates.c.state == CertificateState.ACTIVE
+    return sum(
+        connection.execute(
+            select(func.count()).select_from(certificates).where(active, certificates.c.device_name.in_(batch))
+        ).scalar_one()
+        for batch in _batches(names)
+    )
+
+
 def certificate(connection: Connection, serial_number: str) -> Row | None:
     """Return the certificate with this serial number (hex)."""
     query = select(certificates).where(certificates.c.serial_number == serial_number)

@@ -1,0 +1,222 @@
+"""The demonstration: a server, 200 simulated phones, and the collection's own rollout playbook, run twice.
+
+It needs the virtual environment that scripts/bootstrap makes, takes free ports on loopback, and stops whatever it
+started, also when it fails or is interrupted.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+PHONES = ROOT / "demo" / "phones.csv"
+CACHE = ROOT / ".cache" / "demo"
+WORK = CACHE / "work"
+OUTPUT = CACHE / "output"
+BIN = Path(sys.executable).parent
+FAILING = ("offline", "wrong_string")
+START_SECONDS = 30
+
+
+def free_ports(count: int) -> list[int]:
+    """Return TCP ports that are free on loopback now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _index in range(count)]
+    ports = [item.getsockname()[1] for item in sockets]
+    for item in sockets:
+        item.close()
+    return ports
+
+
+def say(text: str) -> None:
+    """Print a headline."""
+    print(f"\n=== {text}", flush=True)
+
+
+class Demo:
+    """One demonstration in its own directory."""
+
+    def __init__(self) -> None:
+        self.administration, self.capf, self.files, self.control = free_ports(4)
+        self.password = secrets.token_urlsafe(16)
+        self.lab: subprocess.Popen[bytes] | None = None
+        shutil.rmtree(WORK, ignore_errors=True)
+        shutil.rmtree(OUTPUT, ignore_errors=True)
+        WORK.mkdir(parents=True)
+        self.state = WORK / "state"
+
+    def run(self, *argv: str | Path, quiet: bool = False) -> None:
+        """Run a command to its end; CalledProcessError when it fails."""
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "demo" / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(CACHE / "collections"),
+            "CAPF_PASSWORD": self.password,
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+        }
+        output = subprocess.DEVNULL if quiet else None
+        subprocess.run([str(item) for item in argv], check=True, cwd=WORK, env=environment, stdout=output)
+
+    def install_collection(self) -> None:
+        """Build the collection from what git tracks and install it where only the demonstration sees it."""
+        shutil.rmtree(CACHE / "collections", ignore_errors=True)
+        source = WORK / "source"
+        self.run(ROOT / "scripts" / "copy-collection", source, quiet=True)
+        galaxy = BIN / "ansible-galaxy"
+        tree = source / "ansible_collections" / "ucm" / "capf"
+        self.run(galaxy, "collection", "build", tree, "--output-path", WORK, quiet=True)
+        (archive,) = WORK.glob("ucm-capf-*.tar.gz")
+        self.run(galaxy, "collection", "install", archive, "-p", CACHE / "collections", "--offline", quiet=True)
+
+    def playbook(self, name: str, variables: dict[str, Any]) -> None:
+        """Run a playbook of the installed collection; the password goes through the environment."""
+        variables["capf_password"] = "{{ lookup('ansible.builtin.env', 'CAPF_PASSWORD') }}"
+        playbook = BIN / "ansible-playbook"
+        self.run(playbook, f"ucm.capf.{name}", "-i", WORK / "inventory", "--extra-vars", json.dumps(variables))
+
+    def make_phones(self) -> None:
+        """Make the simulated phones and the CA of their MICs."""
+        self.run(BIN / "capf", "lab", "init", "--directory", WORK / "lab", "--phones", PHONES)
+
+    def deploy(self) -> None:
+        """Deploy the server with the role, as a plain process on loopback."""
+        (WORK / "inventory").write_text("[capf]\nnode1 ansible_connection=local\n")
+        control = f"127.0.0.1:{self.control}"
+        self.playbook(
+            "deploy",
+            {
+                "ansible_python_interpreter": sys.executable,
+                "capf_become": False,
+                "capf_activate": True,
+                "capf_enterprise_parameters": {"CAPF Phone Port": self.capf},
+                "capf_server_run_as": "process",
+                "capf_server_python": sys.executable,
+                "capf_server_directory": str(WORK / "server"),
+                "capf_server_configuration": str(WORK / "capf.toml"),
+                "capf_server_state_directory": str(self.state),
+                "capf_server_wheelhouse_cache": str(ROOT / ".cache" / "wheelhouse"),
+                "capf_server_node_name": "127.0.0.1",
+                "capf_server_administration_addresses": ["127.0.0.1"],
+                "capf_server_administration_port": self.administration,
+                "capf_server_capf_addresses": ["127.0.0.1"],
+                "capf_server_files_addresses": ["127.0.0.1"],
+                "capf_server_files_port": self.files,
+                "capf_server_manufacturing_cas": [str(WORK / "lab" / "manufacturing" / "ca.pem")],
+                "capf_server_reset_command": [str(BIN / "capf"), "lab", "reset", "--control", control, "{names}"],
+            },
+        )
+
+    def switch_phones_on(self) -> None:
+        """Start the lab and wait until it answers."""
+        log = (WORK / "lab.log").open("wb")
+        self.lab = subprocess.Popen(
+            [
+                BIN / "capf", "lab", "run", "--directory", WORK / "lab", "--phones", PHONES,
+                "--files-server", f"http://127.0.0.1:{self.files}", "--capf-certificate", self.state / "capf.crt",
+                "--control", f"127.0.0.1:{self.control}", "--strings", OUTPUT / "authentication-strings.csv",
+                "--retry-seconds", "3",
+            ],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+        limit = time.monotonic() + START_SECONDS
+        while not (WORK / "lab" / "ready.json").exists():
+            if time.monotonic() > limit or self.lab.poll() is not None:
+                raise RuntimeError(f"the lab does not start; see {WORK / 'lab.log'}")
+            time.sleep(0.1)
+
+    def rollout(self) -> dict[str, Any]:
+        """Run the rollout playbook; returns its summary."""
+        self.playbook(
+            "rollout",
+            {
+                "capf_port": self.administration,
+                "capf_ca_path": str(self.state / "administration.crt"),
+                "lsc_rollout_csv_file": str(PHONES),
+                "lsc_rollout_directory": str(OUTPUT),
+                "lsc_rollout_wave_size": 40,
+                "lsc_rollout_wave_seconds": 12,
+                "lsc_rollout_failure_limit": "100%" if (OUTPUT / "summary.json").exists() else "25%",
+                "lsc_rollout_progress_interval": 2,
+            },
+        )
+        return dict(json.loads((OUTPUT / "summary.json").read_text()))
+
+    def stop(self) -> None:
+        """Stop what was started."""
+        if self.lab is not None:
+            self.lab.terminate()
+            self.lab.wait(10)
+        try:
+            pid = int((self.state / "capf.pid").read_text())
+            os.kill(pid, signal.SIGTERM)
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        limit = time.monotonic() + START_SECONDS
+        while time.monotonic() < limit and Path(f"/proc/{pid}").exists():
+            time.sleep(0.1)
+
+
+def table(first: dict[str, Any], second: dict[str, Any]) -> None:
+    """Print the results of both runs beside each other."""
+    rows = [("", "first run", "second run")]
+    names = {"phones": "phones in all", "installed": "LSC installed", "skipped": "skipped", "changed": "changed"}
+    rows += [(words, first[key], second[key]) for key, words in names.items()]
+    rows += [("failed, or not reached", *(run["failed"] + run["pending"] for run in (first, second)))]
+    statuses = sorted({*first["by_status"], *second["by_status"]} - {"Upgrade Success"})
+    rows += [(f"  {item}", first["by_status"].get(item, 0), second["by_status"].get(item, 0)) for item in statuses]
+    for words, left, right in rows:
+        print(f"{words:<52}{left!s:>12}{right!s:>12}")
+
+
+def right(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    """Hold the results against the phones' list: all phones that can have an LSC have one, and keep it."""
+    with PHONES.open(newline="") as handle:
+        behaviours = [row["lab_behaviour"] for row in csv.DictReader(handle)]
+    able = sum(behaviour not in FAILING for behaviour in behaviours)
+    wrong = behaviours.count("wrong_string")
+    return first["installed"] == second["installed"] == second["skipped"] == able and second["changed"] == wrong
+
+
+def main() -> int:
+    """Run the demonstration; returns the exit status."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    demo = Demo()
+    begin = time.monotonic()
+    try:
+        say("Installing the collection")
+        demo.install_collection()
+        say("Making 200 phones with the CA of their manufacturer")
+        demo.make_phones()
+        say("Deploying the CAPF server on loopback")
+        demo.deploy()
+        demo.switch_phones_on()
+        say("First rollout")
+        first = demo.rollout()
+        say("Second rollout: only what is left")
+        second = demo.rollout()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (subprocess.CalledProcessError, RuntimeError) as error:
+        print(f"the demonstration failed: {error}", file=sys.stderr)
+        return 1
+    finally:
+        demo.stop()
+    say("Results")
+    table(first, second)
+    print(f"\nreport: {(OUTPUT / 'capf-report.csv').relative_to(ROOT)}   time: {time.monotonic() - begin:.0f} s")
+    return 0 if right(first, second) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""Makes, on the control node, an archive of all wheels that the server needs on a node.
+
+Prints JSON: the archive's path, its name, and whether it was built now. The name holds a digest of the server's source,
+so that a new version makes a new wheelhouse and an old one is not built again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+MANYLINUX = ("manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux_2_34")
+INSTALL = '''"""Installs the server from the wheels beside this file into the running interpreter's environment."""
+
+import pathlib
+import runpy
+import sys
+
+here = pathlib.Path(__file__).parent
+sys.path.insert(0, str(next(here.glob("pip-*.whl"))))
+sys.argv = ["pip", "install", "--no-index", "--find-links", str(here), "--upgrade", "--force-reinstall", "capf"]
+try:
+    runpy.run_module("pip", run_name="__main__")
+except SystemExit as end:
+    if end.code:
+        raise
+(here / "installed").write_text("")
+'''
+
+
+def digest(source: Path) -> str:
+    """Return a digest of the server's project."""
+    found = hashlib.sha256(INSTALL.encode())
+    files = [source / "pyproject.toml", *sorted((source / "src").rglob("*"))]
+    for path in files:
+        if path.is_file() and "egg-info" not in str(path) and "__pycache__" not in str(path):
+            found.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def pip(*arguments: str) -> None:
+    """Run pip; its output goes to the error stream."""
+    subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments], check=True, stdout=sys.stderr)
+
+
+def build(source: Path, directory: Path, python: str, machine: str) -> None:
+    """Fill the directory with the wheels of the server, of what it needs, and of pip."""
+    with tempfile.TemporaryDirectory() as copy:
+        project = Path(copy) / "capf"
+        shutil.copytree(source, project, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", "build"))
+        pip("wheel", "--no-deps", "--wheel-dir", str(directory), str(project))
+    wheel = next(directory.glob("capf-*.whl"))
+    platforms = [f"--platform={name}_{machine}" for name in MANYLINUX]
+    pip("download", "--only-binary=:all:", f"--python-version={python}", "--implementation=cp", *platforms,
+        "--dest", str(directory), str(wheel), "pip")  # fmt: skip
+    (directory / "install.py").write_text(INSTALL)
+
+
+def main() -> None:
+    """Make the archive where it is missing."""
+    parser = argparse.ArgumentParser()
+    for name in ("--source", "--cache"):
+        parser.add_argument(name, type=Path, required=True)
+    for name in ("--python", "--machine"):
+        parser.add_argument(name, required=True)
+    arguments = parser.parse_args()
+    name = f"wheelhouse-{arguments.python}-{arguments.machine}-{digest(arguments.source)}"
+    archive = arguments.cache / f"{name}.tar"
+    missing = not archive.exists()
+    if missing:
+        arguments.cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=arguments.cache) as work:
+            build(arguments.source, Path(work), arguments.python, arguments.machine)
+            unfinished = Path(work) / "archive"
+            with tarfile.open(unfinished, "w") as tar:
+                for path in sorted(Path(work).iterdir()):
+                    if path != unfinished:
+                        tar.add(path, f"{name}/{path.name}")
+            unfinished.replace(archive)
+    print(json.dumps({"archive": str(archive), "name": name, "built": missing}))
+
+
+if __name__ == "__main__":
+    main()
