@@ -1,0 +1,88 @@
+"""The CTL file, held against files that an independent tool made."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capf import ctl
+from capf.ctl import CtlError, Digest, Record, Role
+from capf.lab.manufacturing import Maker
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+FILES = sorted((VECTORS / "ctl").glob("*.tlv"))
+DATA = FILES[0].read_bytes()
+
+
+def certificate(name: str) -> x509.Certificate:
+    """Return one of the recorded certificates."""
+    return x509.load_pem_x509_certificate((VECTORS / "certificates" / f"{name}.crt").read_bytes())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_recorded_files_are_read_verified_and_remade(path: Path) -> None:
+    data = path.read_bytes()
+    file = ctl.read(data)
+    assert file.signer() == certificate("sast1")
+    assert file.certificates(Role.SAST) == [certificate("sast1"), certificate("sast2")]
+    assert file.certificates(Role.CAPF) == [certificate("capf")]
+    assert file.certificates(Role.CCM_TFTP) == [certificate("ccm")]
+    assert b"".join(map(ctl.encode_record, file.records)) == data[int.from_bytes(data[8:10], "big") :]
+
+
+@pytest.fixture(scope="module")
+def token(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    """A security token."""
+    return Maker.open_or_make(tmp_path_factory.mktemp("token"), "Token")
+
+
+@pytest.mark.parametrize("digest", Digest)
+@pytest.mark.parametrize("version", [(1, 0), (1, 1)])
+@pytest.mark.parametrize("timestamp", [1_800_000_000, 0x0D0D0D0D, 13])
+def test_a_file_of_our_own_is_read_again(
+    token: Maker, digest: Digest, version: tuple[int, int], timestamp: int
+) -> None:
+    records = [Record(Role.SAST, token.certificate), Record(Role.CAPF, certificate("capf"), "node1")]
+    data = ctl.make(records, token.certificate, token.key, timestamp, digest=digest, signer_version=version)
+    file = ctl.read(data)
+    assert file.records == tuple(records)
+    assert (file.digest, file.signer_version, file.timestamp) == (digest, version, timestamp)
+    assert file.signer() == token.certificate
+    assert int.from_bytes(data[8:10], "big") % 4 == 0
+
+
+def test_a_phone_refuses_a_file_of_a_token_that_its_own_does_not_list(token: Maker) -> None:
+    data = ctl.make([Record(Role.SAST, token.certificate)], token.certificate, token.key, int(time.time()))
+    with pytest.raises(CtlError, match="not signed by a security token that is known"):
+        ctl.read(data).signer(ctl.read(DATA).certificates(Role.SAST))
+
+
+def test_the_signers_record_has_to_be_there(token: Maker) -> None:
+    with pytest.raises(CtlError, match="no record"):
+        ctl.make([Record(Role.CAPF, certificate("capf"))], token.certificate, token.key, 0)
+
+
+@given(st.integers(0, len(DATA) - 1), st.integers(1, 255))
+def test_a_changed_byte_is_never_accepted(position: int, change: int) -> None:
+    damaged = bytearray(DATA)
+    damaged[position] ^= change
+    try:
+        file = ctl.read(bytes(damaged))
+        signer = file.signer([certificate("sast1"), certificate("sast2")])
+    except CtlError:
+        return
+    assert (signer, file.records) == (certificate("sast1"), ctl.read(DATA).records)
+
+
+@given(st.binary(max_size=200), st.integers(0, len(DATA)))
+def test_any_bytes_are_a_file_or_one_error(data: bytes, length: int) -> None:
+    for given_bytes in (data, DATA[:length], DATA[:length] + data):
+        try:
+            ctl.read(given_bytes)
+        except CtlError:
+            continue

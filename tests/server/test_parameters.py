@@ -1,0 +1,48 @@
+"""Service and enterprise parameters (R25, R11)."""
+
+from __future__ import annotations
+
+import pytest
+
+from capf.model import InvalidRequestError
+from capf.registry import parameters
+from support.record import Record
+
+
+@pytest.mark.parametrize("kind", ["service", "enterprise"])
+def test_r25_every_parameter_has_help_default_and_range(kind: parameters.Kind, record: Record) -> None:
+    shown = parameters.show(kind, record.store.read(parameters.stored), None)
+    assert len(shown) >= 5
+    for item in shown:
+        assert item["help"].endswith(".")
+        assert item["value"] == item["default"]
+        assert isinstance(item["default"], bool) or item["choices"] or item["maximum"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("Key Size", 1000, "512, 1024, 2048, 3072, 4096"),
+        ("Key Size", "big", "512, 1024, 2048, 3072, 4096"),
+        ("Duration Of Certificate Validity", 0, "a whole number from 1 to 20"),
+        ("Duration Of Certificate Validity", 21, "a whole number from 1 to 20"),
+        ("Duration Of Certificate Validity", True, "a whole number from 1 to 20"),
+        ("Maximum Allowable Attempts For Key Generation", -1, "a whole number from 0 to 100"),
+        ("Certificate Issuer to Endpoint", "Me", "Cisco Certificate Authority Proxy Function"),
+        ("No Such Parameter", 1, "one of: Certificate Issuer"),
+    ],
+)
+def test_r25_a_value_out_of_range_is_named(record: Record, name: str, value: object, allowed: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        record.run(lambda c: parameters.change(c, "service", {name: value}))
+    assert str(refused.value).startswith(f"parameters.{name}: {str(value)!r} is refused; allowed: {allowed}")
+
+
+def test_r25_a_change_is_told_before_and_after(record: Record) -> None:
+    change = {"Key Size": "3072", "Duration Of Certificate Validity": 5}
+    assert record.run(lambda c: parameters.change(c, "service", change)) == ({"Key Size": 2048}, {"Key Size": 3072})
+    assert record.run(lambda c: parameters.change(c, "service", change)) == ({}, {})
+
+
+def test_r11_enable_ipv6_is_false_by_default(record: Record) -> None:
+    assert record.store.read(parameters.stored).flag("Enable IPv6") is False

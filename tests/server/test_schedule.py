@@ -1,0 +1,177 @@
+"""Scheduling in bulk: declarative, all or nothing, every problem named (R10, R26)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from capf.model import InvalidRequestError, Operation, State
+from capf.registry import phones, schedule
+from support.record import NOW, PHONE, Record
+
+OTHER = "SEP001122334466"
+STRING = "By Authentication String"
+
+
+def problems(record: Record, **request: Any) -> list[str]:
+    """Return what a refused request names, one text a problem, after checking that nothing was changed."""
+    before = record.acts()
+    with pytest.raises(InvalidRequestError) as refused:
+        record.plan(**request)
+    assert record.acts() == before
+    return [str(problem) for problem in refused.value.problems]
+
+
+def test_r26_only_phones_that_need_an_lsc_are_scheduled(record: Record) -> None:
+    for name in (PHONE, OTHER):
+        record.add(name)
+    record.plan(PHONE)
+    record.install(PHONE)
+    plan = record.plan(PHONE, OTHER)
+    assert (plan.scheduled, plan.skipped) == ([OTHER], {"LSC is right": [PHONE]})
+    again = record.plan(PHONE, OTHER)
+    assert (again.scheduled, again.pending, again.results) == ([], [OTHER], [])
+
+
+@pytest.mark.parametrize(
+    ("later", "reason"),
+    [
+        ({"defaults": {"key_size": 3072}}, "LSC with another key"),
+        ({"defaults": {"key_order": "EC Only"}}, "LSC with another key"),
+        ({"renew_before_days": 5 * 366}, "LSC expires within 1830 days"),
+        ({"force": True}, "forced"),
+    ],
+)
+def test_r26_the_reason_of_a_new_lsc_is_told(record: Record, later: dict[str, Any], reason: str) -> None:
+    record.add()
+    record.plan()
+    record.install()
+    assert record.plan(**later).results[0]["reason"] == reason
+
+
+def test_r26_an_expired_lsc_is_replaced(record: Record) -> None:
+    record.add()
+    record.plan()
+    record.install()
+    record.times[0] = NOW + 6 * 366 * 86400
+    assert record.plan().results[0]["reason"] == "LSC expired"
+
+
+def test_r26_a_changed_request_replaces_what_is_pending(record: Record) -> None:
+    record.add()
+    record.plan()
+    first = record.operation()["id"]
+    assert record.plan(defaults={"key_size": 4096}).scheduled == [PHONE]
+    assert record.operation()["id"] != first
+    assert record.operation()["key_size"] == 4096
+
+
+def test_r26_no_pending_operation_cancels(record: Record) -> None:
+    record.add(authentication_mode=STRING)
+    record.plan()
+    assert record.plan(operation=Operation.NONE).cancelled == [PHONE]
+    operation = record.operation()
+    assert (operation["state"], operation["authentication_string"]) == (State.CANCELLED, None)
+    assert record.plan(operation=Operation.NONE).skipped == {"no pending operation": [PHONE]}
+
+
+def test_r26_the_server_makes_a_string_where_none_is_given(record: Record) -> None:
+    record.add(authentication_mode=STRING)
+    record.plan()
+    made = record.context.secrets.decrypt(record.operation()["authentication_string"], PHONE)
+    assert made.isdecimal() and 4 <= len(made) <= 10
+
+
+@pytest.mark.parametrize("string", ["123", "12345678901", "12a4", "١٢٣٤", "1234\n"])
+def test_r26_a_string_has_4_to_10_digits(record: Record, string: str) -> None:
+    record.add(authentication_mode=STRING)
+    (problem,) = problems(record, items=[{"device_name": PHONE, "authentication_string": string}])
+    assert problem == "phones[0].authentication_string: '(hidden)' is refused; allowed: 4 to 10 digits"
+
+
+@pytest.mark.parametrize("operation", [Operation.DELETE, Operation.TROUBLESHOOT])
+def test_r26_delete_and_troubleshoot_need_a_certificate(record: Record, operation: Operation) -> None:
+    record.add()
+    (problem,) = problems(record, operation=operation)
+    assert problem.startswith(f"phones[0]: '{PHONE}' is refused; allowed: {operation} only for a phone that has")
+
+
+def test_r26_troubleshoot_is_for_a_phone_with_a_mic_too(record: Record) -> None:
+    record.add(mic=True)
+    assert record.plan(operation=Operation.TROUBLESHOOT).scheduled == [PHONE]
+
+
+@pytest.mark.parametrize("mode", ["Authenticated", "Encrypted"])
+def test_r10_no_string_for_a_secure_device_without_lsc(record: Record, mode: str) -> None:
+    record.add(device_security_mode=mode, authentication_mode=STRING)
+    (problem,) = problems(record)
+    assert problem.startswith(f"phones[0].authentication_mode: '{PHONE}: {STRING}' is refused")
+    record.plan(defaults={"authentication_mode": "By Null String"})
+    record.install()
+    assert record.plan(force=True).scheduled == [PHONE]
+
+
+@pytest.mark.parametrize("name", ["SEP00112233445", "sep001122334455", "SEP00112233445G", "XYZ001122334455", "", "SEP001122334455\n"])
+def test_a_device_name_with_a_wrong_form_is_named(record: Record, name: str) -> None:
+    found = problems(record, items=[{"device_name": name}])
+    assert found[0].startswith(f"phones[0]: {name!r} is refused; allowed: SEP or ATA and 12 upper-case hex")
+
+
+def test_a_phone_that_is_not_registered_is_named(record: Record) -> None:
+    record.add()
+    found = problems(record, items=[{"device_name": PHONE}, {"device_name": OTHER}])
+    assert found == [f"phones[1]: {OTHER!r} is refused; allowed: a phone that is registered with the server"]
+
+
+def test_a_phone_that_stands_twice_is_named_by_its_index(record: Record) -> None:
+    record.add()
+    found = problems(record, items=[{"device_name": PHONE}, {"device_name": PHONE}])
+    assert found == [f"phones[1]: {PHONE!r} is refused; allowed: each phone once; it stands at phones[0] too"]
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2020-01-01T00:00", "31.12.2030", "2030-02-31T06:00"])
+def test_r26_completes_by_is_readable_and_to_come(record: Record, text: str) -> None:
+    record.add()
+    (problem,) = problems(record, completes_by=text)
+    assert problem.startswith(f"completes_by: {text!r} is refused; allowed: a date and time to come")
+
+
+def test_r26_completes_by_is_in_the_first_nodes_time(record: Record) -> None:
+    record.add()
+    text = (datetime.fromtimestamp(NOW) + timedelta(hours=2)).isoformat(timespec="minutes")  # noqa: DTZ006 - local
+    assert abs(record.plan(completes_by=text).completes_by - (NOW + 7200)) < 60
+
+
+def test_an_unknown_key_size_is_named() -> None:
+    (problem,) = phones.choice_problems({"key_size": 1000}, "")
+    assert str(problem) == "key_size: '1000' is refused; allowed: 512, 1024, 2048, 3072, 4096"
+
+
+def test_all_problems_come_at_once(record: Record) -> None:
+    record.add()
+    items = [{"device_name": "bad"}, {"device_name": PHONE, "key_size": 5}, {"device_name": OTHER}]
+    assert len(problems(record, items=items)) == 4
+
+
+def test_a_live_session_is_not_disturbed(record: Record) -> None:
+    record.add()
+    record.plan()
+    record.grant()
+    plan = record.plan(defaults={"key_size": 4096})
+    assert (plan.scheduled, plan.pending) == ([], [PHONE])
+
+
+def test_a_dry_run_leaves_no_trace(record: Record) -> None:
+    record.add()
+    before = record.acts()
+
+    async def dry() -> schedule.Plan:
+        request = schedule.Request(Operation.INSTALL, [{"device_name": PHONE}])
+        return await record.store.adry_run(lambda c: schedule.schedule(c, record.context, request, "test"))
+
+    import asyncio  # noqa: PLC0415 - this test alone needs it
+
+    assert asyncio.run(dry()).scheduled == [PHONE]
+    assert record.acts() == before

@@ -1,0 +1,114 @@
+"""Finding phones and reporting them (R29, R30)."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from capf.model import InvalidRequestError
+from capf.registry import report, search
+from capf.registry.search import Criterion, Page
+from support.record import NOW, Record
+
+NAMES = ["SEP00000000000A", "SEP00000000000B", "SEP00000000000C"]
+
+
+@pytest.fixture
+def three(record: Record) -> Record:
+    """Three phones: A has an LSC, B waits for a string, C has nothing."""
+    record.add(NAMES[0], description="Reception", device_pool="Berlin")
+    record.add(NAMES[1], description="=cmd()", device_pool="Bern", authentication_mode="By Authentication String")
+    record.add(NAMES[2], description="100% glass_door", device_pool="Oslo")
+    record.plan(NAMES[0])
+    record.install(NAMES[0])
+    record.plan(items=[{"device_name": NAMES[1], "authentication_string": "24681357"}])
+    return record
+
+
+def names(record: Record, *criteria: Criterion, page: Page | None = None) -> list[str]:
+    """Return the last letters of the phones that are found."""
+    wanted = page or Page()
+    _total, found = record.store.read(lambda c: search.find(c, record.context, criteria, wanted, strings=False))
+    return [phone["device_name"][-1] for phone in found]
+
+
+@pytest.mark.parametrize(
+    ("field", "pattern", "value", "found"),
+    [
+        ("device_name", "ends with", "b", "B"),
+        ("device_name", "is exactly", NAMES[2], "C"),
+        ("device_pool", "begins with", "Ber", "AB"),
+        ("description", "contains", "cept", "A"),
+        ("description", "contains", "_", "C"),
+        ("description", "contains", "%", "C"),
+        ("security_profile", "is empty", "", "ABC"),
+        ("security_profile", "is not empty", "", ""),
+        ("lsc_status", "is exactly", "Upgrade Success", "A"),
+        ("lsc_status", "is exactly", "Operation Pending", "B"),
+        ("lsc_status", "is exactly", "None", "C"),
+        ("authentication_string", "is not empty", "", "B"),
+        ("authentication_string", "is exactly", "24681357", "B"),
+        ("authentication_string", "is empty", "", "AC"),
+        ("lsc_issued_by", "contains", "CAPF-", "A"),
+        ("lsc_expires", "is after", "2030-01-01", "A"),
+        ("lsc_expires", "is before", "2030-01-01", ""),
+        ("lsc_expires", "is empty", "", "BC"),
+        ("lsc_issuer_expires_by", "is not empty", "", "A"),
+    ],
+)
+def test_r29_phones_are_found_by_field_and_pattern(
+    three: Record, field: str, pattern: str, value: str, found: str
+) -> None:
+    assert names(three, Criterion(field, pattern, value)) == list(found)
+
+
+def test_r29_several_criteria_must_all_match(three: Record) -> None:
+    pool = Criterion("device_pool", "begins with", "Ber")
+    assert names(three, pool, Criterion("lsc_status", "contains", "Pending")) == ["B"]
+
+
+def test_r29_sorting_and_paging(three: Record) -> None:
+    assert names(three, page=Page(sort="device_pool", descending=True)) == ["C", "B", "A"]
+    assert names(three, page=Page(number=2, rows=2)) == ["C"]
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [Criterion("nonsense", "is exactly"), Criterion("device_name", "is before"), Criterion("lsc_expires", "is after", "x")],
+)
+def test_r29_a_criterion_that_makes_no_sense_is_named(three: Record, criterion: Criterion) -> None:
+    with pytest.raises(InvalidRequestError, match=r"criteria\[0\]"):
+        names(three, criterion)
+
+
+def test_r30_the_report_is_csv_with_the_fields_own_names(three: Record) -> None:
+    text = three.store.read(
+        lambda c: "".join(report.lines(search.found(c, three.context, [], Page(), strings=True)))
+    )
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["Device Name"] for row in rows] == NAMES
+    assert rows[0]["LSC"] == "Installed" and rows[0]["LSC Status"] == "Upgrade Success"
+    assert rows[1]["Authentication String"] == "24681357"
+    assert rows[1]["Authentication Mode"] == "By Authentication String"
+    assert rows[1]["Description"] == "'=cmd()"
+
+
+def test_r30_the_report_can_hide_the_strings(three: Record) -> None:
+    text = three.store.read(
+        lambda c: "".join(report.lines(search.found(c, three.context, [], Page(), strings=False)))
+    )
+    assert "24681357" not in text
+
+
+def test_a_lock_is_visible(record: Record) -> None:
+    record.add(NAMES[0], authentication_mode="By Authentication String")
+    record.plan(NAMES[0])
+    for _index in range(10):
+        record.claim(NAMES[0], password="0000")
+    _total, found = record.store.read(lambda c: search.find(c, record.context, [], Page(), strings=False))
+    assert found[0]["locked_until"] is not None
+    record.times[0] = NOW + 3600
+    _total, found = record.store.read(lambda c: search.find(c, record.context, [], Page(), strings=False))
+    assert found[0]["locked_until"] is None

@@ -1,0 +1,211 @@
+"""What sessions may do to the record: claims, one-time strings, issue before send, retries (R5, R14, R18)."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography import x509
+
+from capf.effects import Granted, Refused
+from capf.model import CertificateState, Operation, Outcome, State
+from capf.registry import sessions
+from capf.wire import Reason
+from support.record import NOW, PHONE, Record, public_key
+
+STRING = "By Authentication String"
+
+
+def test_r14_the_string_is_for_one_use(record: Record) -> None:
+    record.add(authentication_mode=STRING)
+    record.plan(items=[{"device_name": PHONE, "authentication_string": "12345678"}])
+    record.install(password="12345678")
+    assert record.operation()["authentication_string"] is None
+    assert record.claim(password="12345678") == Refused(Reason.NO_ACTION)
+    record.plan(force=True)
+    assert record.claim(password="12345678") == Refused(Reason.REJECTED, Outcome.INVALID_STRING)
+
+
+def test_r14_a_wrong_string_fails_the_operation_and_the_right_one_goes_on(record: Record) -> None:
+    record.add(authentication_mode=STRING)
+    record.plan(items=[{"device_name": PHONE, "authentication_string": "1234"}])
+    for wrong in ("4321", "12345", "", None):
+        assert record.claim(password=wrong) == Refused(Reason.REJECTED, Outcome.INVALID_STRING)
+        assert record.operation()["status"] == "Upgrade Failed: Invalid Authentication String"
+    record.install(password="1234")
+    assert record.operation()["status"] == "Upgrade Success"
+
+
+def test_r14_ten_wrong_strings_lock_the_phone_for_ten_minutes(record: Record) -> None:
+    record.add(authentication_mode=STRING)
+    record.plan(items=[{"device_name": PHONE, "authentication_string": "1234"}])
+    for _index in range(10):
+        record.claim(password="9999")
+    assert record.claim(password="1234") == Refused(Reason.REJECTED, Outcome.INVALID_STRING)
+    record.times[0] = NOW + 599
+    assert isinstance(record.claim(password="1234"), Refused)
+    record.times[0] = NOW + 601
+    assert isinstance(record.claim(password="1234"), Granted)
+
+
+def test_r14_the_string_is_encrypted_at_rest(record: Record) -> None:
+    record.add(authentication_mode=STRING)
+    record.plan(items=[{"device_name": PHONE, "authentication_string": "80918273"}])
+    kept = record.operation()["authentication_string"]
+    assert b"80918273" not in kept
+    assert record.context.secrets.decrypt(kept, PHONE) == "80918273"
+
+
+def test_one_operation_is_for_one_session_at_a_time(record: Record) -> None:
+    record.add()
+    record.plan()
+    record.grant()
+    assert record.claim() == Refused(Reason.REJECTED)
+
+
+def test_a_certificate_is_on_record_before_the_phone_can_get_it(record: Record) -> None:
+    record.add()
+    record.plan()
+    der = record.issue(record.grant().operation_id, public_key())
+    assert der is not None
+    serial = f"{x509.load_der_x509_certificate(der).serial_number:032x}"
+    assert record.certificates() == {serial: CertificateState.ISSUED}
+    assert record.operation()["state"] == State.ISSUED
+    assert record.acts()[-1] == "issue certificate"
+
+
+def test_nothing_is_done_before_the_phone_says_so(record: Record) -> None:
+    record.add()
+    record.plan()
+    granted = record.grant()
+    record.issue(granted.operation_id, public_key())
+    assert record.operation()["status"] == "Operation Pending"
+    record.confirm(granted.operation_id)
+    assert record.operation()["status"] == "Upgrade Success"
+    assert list(record.certificates().values()) == [CertificateState.ACTIVE]
+
+
+def test_r5_a_lost_session_is_taken_up_by_the_phones_retry(record: Record) -> None:
+    record.add()
+    record.plan()
+    granted = record.grant()
+    first = record.issue(granted.operation_id, public_key())
+    record.run(lambda c: sessions.lost(c, record.context, granted.operation_id))
+    again = record.grant()
+    assert again.operation_id == granted.operation_id
+    assert record.issue(again.operation_id, public_key()) != first
+    record.confirm(again.operation_id)
+    assert sorted(record.certificates().values()) == [CertificateState.ABANDONED, CertificateState.ACTIVE]
+
+
+def test_r5_four_lost_sessions_are_a_communication_failure(record: Record) -> None:
+    record.add()
+    record.plan()
+    for _index in range(4):
+        operation_id = record.grant().operation_id
+        record.run(lambda c, operation_id=operation_id: sessions.lost(c, record.context, operation_id))
+    assert record.operation()["status"] == "Upgrade Failed: Phone Communication Failure"
+    assert record.claim() == Refused(Reason.NO_ACTION)
+
+
+def test_r18_a_restart_gives_open_operations_back_to_the_phones(record: Record) -> None:
+    record.add()
+    record.plan()
+    granted = record.grant()
+    assert record.run(lambda c: sessions.recover(c, record.context)) == 1
+    assert record.operation()["state"] == State.PENDING
+    assert record.grant().operation_id == granted.operation_id
+
+
+def test_a_session_after_the_deadline_is_late(record: Record) -> None:
+    record.add()
+    record.plan()
+    record.times[0] = NOW + 11 * 86400
+    assert record.claim() == Refused(Reason.REJECTED, Outcome.LATE)
+    assert record.operation()["status"] == "Upgrade Failed: User Initiated Request Late/Timedout"
+
+
+def test_an_unknown_device_is_told_so(record: Record) -> None:
+    assert record.claim("SEP0000000000FF") == Refused(Reason.UNKNOWN_DEVICE)
+
+
+def test_a_version_2_client_cannot_have_an_ec_key(record: Record) -> None:
+    record.add(key_order="EC Only")
+    record.plan()
+    assert record.claim(version=2) == Refused(Reason.REJECTED, Outcome.NO_EC_SUPPORT)
+    assert record.operation()["status"] == "Upgrade Failed: No Support for EC only in CAPF version 3"
+
+
+def test_ec_preferred_gives_a_version_2_client_rsa(record: Record) -> None:
+    record.add(key_order="EC Preferred, RSA Backup")
+    record.plan()
+    assert [key.ec for key in record.grant(version=2).keys] == [False]
+
+
+@pytest.mark.parametrize("key", [public_key(1024), b"no key", b""])
+def test_a_key_that_was_not_asked_for_is_not_signed(record: Record, key: bytes) -> None:
+    record.add()
+    record.plan()
+    assert record.issue(record.grant().operation_id, key) is None
+    assert record.operation()["status"] == "Upgrade Failed"
+    assert record.certificates() == {}
+
+
+def test_a_key_that_has_a_certificate_is_not_signed_again(record: Record) -> None:
+    key = public_key()
+    for name in (PHONE, "SEP001122334466"):
+        record.add(name)
+        record.plan(name)
+        granted = record.grant(name)
+        issued = record.issue(granted.operation_id, key)
+    assert issued is None
+
+
+def test_r2_an_upgrade_supersedes_the_earlier_lsc(record: Record) -> None:
+    record.add()
+    record.plan()
+    record.install()
+    record.plan(force=True)
+    record.install()
+    assert sorted(record.certificates().values()) == [CertificateState.ACTIVE, CertificateState.SUPERSEDED]
+
+
+def test_r2_a_deleted_lsc_is_no_longer_active(record: Record) -> None:
+    record.add()
+    record.plan()
+    record.install()
+    record.plan(operation=Operation.DELETE)
+    record.confirm(record.grant().operation_id)
+    assert list(record.certificates().values()) == [CertificateState.DELETED]
+    assert record.operation()["status"] == "Delete Success"
+
+
+def test_r7_an_abort_by_the_phone_user_is_recorded_as_what_it_is(record: Record) -> None:
+    record.add()
+    record.plan()
+    granted = record.grant()
+    record.run(
+        lambda c: sessions.fail(c, record.context, granted.operation_id, Outcome.FAILED, "aborted by the phone user")
+    )
+    operation = record.operation()
+    assert (operation["status"], operation["problem"]) == ("Upgrade Failed", "aborted by the phone user")
+
+
+def test_r27_troubleshoot_writes_one_trace_file_per_certificate_type(record: Record) -> None:
+    record.add(mic=True)
+    record.plan()
+    der = record.install()
+    record.plan(operation=Operation.TROUBLESHOOT)
+    granted = record.grant()
+    held = ((1, der), (2, der))
+    record.run(lambda c: sessions.fetched(c, record.context, granted.operation_id, held))
+    files = sorted(path.name for path in record.context.trace_directory.iterdir())
+    assert files == [f"{PHONE}-LSC.txt", f"{PHONE}-MIC.txt"]
+    assert record.operation()["status"] == "Troubleshoot Success"
+    assert f"CN={PHONE}" in (record.context.trace_directory / files[0]).read_text()
+
+
+def test_every_act_has_its_audit_row(record: Record) -> None:
+    record.add()
+    record.plan()
+    record.install()
+    wanted = ["add phone", "schedule operation", "claim operation", "issue certificate", "operation done"]
+    assert record.acts() == wanted

@@ -1,0 +1,85 @@
+"""A real lab of simulated phones in a process of its own."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from capf.lab import control
+from capf.lab.flash import Flash
+from support.node import CAPF, RunningNode
+
+_START_SECONDS = 30
+
+
+def write_phones(path: Path, phones: list[dict[str, Any]]) -> Path:
+    """Write a phones CSV file with the columns that the phones have."""
+    columns = list(dict.fromkeys(name for phone in phones for name in phone))
+    with path.open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(phones)
+    return path
+
+
+class RunningLab:
+    """``capf lab init`` at its making, ``capf lab run`` from ``start`` to ``stop``."""
+
+    def __init__(self, directory: Path, phones: Path) -> None:
+        self.directory = directory
+        self.phones = phones
+        self.manufacturing_ca = directory / "manufacturing" / "ca.pem"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._control = ""
+        argv = [CAPF, "lab", "init", "--directory", directory, "--phones", phones]
+        subprocess.run(argv, check=True, capture_output=True)
+
+    def start(self, node: RunningNode, *options: str | Path) -> RunningLab:
+        """Switch the phones on."""
+        argv = [CAPF, "lab", "run", "--directory", self.directory, "--phones", self.phones]
+        argv += ["--files-server", node.files_server, "--capf-certificate", node.capf_certificate]
+        self._control = f"127.0.0.1:{node.control_port}"
+        argv += ["--control", self._control, "--retry-seconds", "1", *options]
+        ready = self.directory / "ready.json"
+        ready.unlink(missing_ok=True)
+        with (self.directory / "lab.log").open("ab") as log:
+            self.process = subprocess.Popen([str(item) for item in argv], stdout=log, stderr=log)
+        limit = time.monotonic() + _START_SECONDS
+        while not ready.exists():
+            assert time.monotonic() < limit and self.process.poll() is None, (self.directory / "lab.log").read_text()
+            time.sleep(0.05)
+        return self
+
+    def stop(self) -> None:
+        """Switch the phones off."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(_START_SECONDS)
+
+    def flash(self, name: str) -> Flash:
+        """Return a phone's flash."""
+        return Flash(self.directory / "phones" / name)
+
+    def reset(self, *names: str) -> None:
+        """Reset phones."""
+        control.ask(self._control, {"do": "reset", "names": list(names)})
+
+    def press(self, name: str, *keys: str) -> str:
+        """Press keys on a phone; returns what it shows."""
+        return str(control.ask(self._control, {"do": "press", "name": name, "keys": list(keys)})["shown"])
+
+    def shows(self, name: str) -> dict[str, Any]:
+        """Return a phone's message, registration, LSC and number of sessions."""
+        phone: dict[str, Any] = control.ask(self._control, {"do": "status"})["phones"][name]
+        return phone
+
+    def until(self, name: str, message: str, seconds: float = 20) -> dict[str, Any]:
+        """Wait until a phone shows a message."""
+        limit = time.monotonic() + seconds
+        while (shown := self.shows(name))["message"] != message:
+            assert time.monotonic() < limit, shown
+            time.sleep(0.05)
+        return shown

@@ -1,0 +1,142 @@
+"""A real server in a process of its own, on free ports of loopback."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+CAPF = Path(sys.executable).with_name("capf")
+ADMINISTRATOR, PASSWORD = "admin", "correct-horse-battery"
+_START_SECONDS = 30
+
+
+def free_ports(count: int) -> list[int]:
+    """Return TCP ports that are free on loopback now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _index in range(count)]
+    ports = [item.getsockname()[1] for item in sockets]
+    for item in sockets:
+        item.close()
+    return ports
+
+
+class RunningNode:
+    """A node: ``capf init`` at its making, ``capf serve`` from ``start`` to ``stop``."""
+
+    def __init__(self, directory: Path, *, first_node: bool = True, manufacturing_ca: Path | None = None) -> None:
+        self.directory = directory
+        self.state = directory / "state"
+        self.port, self.capf_port, self.files_port, self.control_port = free_ports(4)
+        self.config = directory / "capf.toml"
+        self.log = directory / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        directory.mkdir(parents=True, exist_ok=True)
+        password_file = directory / "password"
+        password_file.write_text(PASSWORD + "\n")
+        argv = [CAPF, "init", "--state-directory", self.state, "--administrator", ADMINISTRATOR]
+        argv += ["--password-file", password_file, "--name", "127.0.0.1", "--name", "localhost"]
+        argv += [] if manufacturing_ca is None else ["--manufacturing-ca", manufacturing_ca]
+        subprocess.run(argv, check=True, capture_output=True)
+        self.config.write_text(self._configuration(first_node))
+
+    def _configuration(self, first_node: bool) -> str:
+        reset = [str(CAPF), "lab", "reset", "--control", f"127.0.0.1:{self.control_port}", "{names}"]
+        return (
+            f"[server]\nstate_directory = {json.dumps(str(self.state))}\nfirst_node = {json.dumps(first_node)}\n"
+            f"[administration]\nport = {self.port}\n"
+            '[capf]\naddresses = ["127.0.0.1"]\naddresses_ipv6 = ["::1"]\ndrain_seconds = 1\n'
+            f'[files]\naddresses = ["127.0.0.1"]\nport = {self.files_port}\n'
+            f"[reset]\ncommand = {json.dumps(reset)}\n"
+        )
+
+    @property
+    def capf_certificate(self) -> Path:
+        """The CAPF certificate, PEM."""
+        return self.state / "capf.crt"
+
+    @property
+    def files_server(self) -> str:
+        """URL of the files port."""
+        return f"http://127.0.0.1:{self.files_port}"
+
+    def start(self) -> RunningNode:
+        """Start the process and wait until it answers."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([CAPF, "serve", "--config", self.config], stdout=log, stderr=log)
+        limit = time.monotonic() + _START_SECONDS
+        while time.monotonic() < limit:
+            if self.process.poll() is not None:
+                break
+            try:
+                self.api("GET", "/healthz", base="")
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return self
+        raise AssertionError(f"the server does not start: {self.log.read_text()}")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Stop the process; returns its exit status."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(_START_SECONDS)
+
+    def api(
+        self, method: str, path: str, body: object = None, *, password: str = PASSWORD, base: str = "/api/v1"
+    ) -> tuple[int, Any]:
+        """Return status and decoded body of a request."""
+        token = base64.b64encode(f"{ADMINISTRATOR}:{password}".encode()).decode()
+        headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"https://127.0.0.1:{self.port}{base}{path}", data, headers, method=method
+        )
+        trust = ssl.create_default_context(cafile=str(self.state / "administration.crt"))
+        try:
+            with urllib.request.urlopen(request, timeout=60, context=trust) as answer:
+                text = answer.read().decode()
+                status = answer.status
+        except urllib.error.HTTPError as error:
+            text, status = error.read().decode(), error.code
+        return status, json.loads(text) if text.startswith(("{", "[")) else text
+
+    def ok(self, method: str, path: str, body: object = None) -> Any:
+        """Return the body of a request that has to succeed."""
+        status, answer = self.api(method, path, body)
+        assert status == 200, answer
+        return answer
+
+    def activate(self, **enterprise: object) -> None:
+        """Activate CAPF on this node's own port."""
+        parameters = {"CAPF Phone Port": self.capf_port, **enterprise}
+        self.ok("PUT", "/enterprise-parameters", {"parameters": parameters})
+        self.ok("PUT", "/service", {"activated": True})
+
+    def phone(self, name: str) -> dict[str, Any]:
+        """Return one phone as the server shows it, its authentication string included."""
+        criterion = {"field": "device_name", "pattern": "is exactly", "value": name}
+        found = self.ok("POST", "/phones/find", {"criteria": [criterion], "authentication_strings": True})
+        assert found["total"] == 1
+        phone: dict[str, Any] = found["phones"][0]
+        return phone
+
+    def schedule(self, *names: str, operation: str = "Install/Upgrade", **settings: object) -> dict[str, Any]:
+        """Schedule an operation."""
+        body = {"operation": operation, "phones": list(names), **settings}
+        answer: dict[str, Any] = self.ok("POST", "/operations", body)
+        return answer
+
+    def wait(self, *names: str, seconds: float = 30) -> dict[str, Any]:
+        """Wait until the phones' operations have ended; fails when they do not in time."""
+        answer: dict[str, Any] = self.ok("POST", "/operations/wait", {"phones": list(names), "timeout": seconds})
+        assert answer["ended"], answer
+        return answer
