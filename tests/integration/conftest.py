@@ -1,0 +1,44 @@
+"""Real servers and real labs, one of each for a module of tests where they do not disturb each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.lab import RunningLab, write_phones
+from support.node import RunningNode
+
+World = tuple[RunningNode, RunningLab]
+MakeWorld = Callable[..., World]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[RunningNode]:
+    """A running node, CAPF not activated."""
+    running = RunningNode(tmp_path / "node").start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def make_world(tmp_path: Path) -> Iterator[MakeWorld]:
+    """Return a function that makes an activated first node and a lab with the given phones, registered."""
+    started: list[RunningNode | RunningLab] = []
+
+    def make(phones: list[dict[str, Any]], *options: str | Path, **enterprise: object) -> World:
+        csv_file = write_phones(tmp_path / "phones.csv", phones)
+        lab = RunningLab(tmp_path / "lab", csv_file)
+        node = RunningNode(tmp_path / "node", manufacturing_ca=lab.manufacturing_ca).start()
+        started.append(node)
+        node.activate(**enterprise)
+        known = [{key: value for key, value in phone.items() if not key.startswith("lab_")} for phone in phones]
+        node.ok("POST", "/phones", {"phones": known})
+        started.append(lab.start(node, *options))
+        return node, lab
+
+    yield make
+    for running in reversed(started):
+        running.stop()
