@@ -106,7 +106,7 @@ def _write(module: AnsibleModule, path: str, text: str) -> None:
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    path = module.params["dest"]
+    path = os.path.abspath(module.params["dest"])
     strings = module.params["authentication_strings"] == "show"
     text = client.text("/reports/capf", {"criteria": module.params["criteria"], "authentication_strings": strings})
     before, mode = _present(path)

@@ -128,7 +128,7 @@ def test_a_phone_that_is_not_registered_is_named(record: Record) -> None:
 def test_a_phone_that_stands_twice_is_named_by_its_index(record: Record) -> None:
     record.add()
     found = problems(record, items=[{"device_name": PHONE}, {"device_name": PHONE}])
-    assert found == [f"phones[1]: {PHONE!r} is refused; allowed: each phone once; it stands at phones[0] too"]
+    assert found == [f"phones[1]: {PHONE!r} is refused; allowed: each phone once; its first index is 0"]
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2020-01-01T00:00", "31.12.2030", "2030-02-31T06:00"])

@@ -62,7 +62,7 @@ def _problem(error: Any) -> dict[str, str]:
         field += f"[{part}]" if isinstance(part, int) else f".{part}"
     hidden = any(word in field for word in _HIDDEN)
     value = "(hidden)" if hidden else str(error.get("input"))[:_VALUE_CHARACTERS]
-    return {"field": field.lstrip("."), "value": value, "allowed": error["msg"]}
+    return {"field": field.lstrip(".") or "body", "value": value, "allowed": error["msg"]}
 
 
 async def _http_error(_unused: Request, error: Exception) -> Response:

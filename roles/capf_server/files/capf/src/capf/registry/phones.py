@@ -66,7 +66,7 @@ def name_problems(names: Iterable[str], where: str) -> list[Problem]:
         if not DEVICE_NAME.fullmatch(name):
             problems.append(Problem(field, name, DEVICE_NAME_ALLOWED))
         elif name in seen:
-            problems.append(Problem(field, name, f"each phone once; it stands at {where.format(seen[name])} too"))
+            problems.append(Problem(field, name, f"each phone once; its first index is {seen[name]}"))
         seen.setdefault(name, index)
     return problems
 

@@ -1,0 +1,265 @@
+"""The administration API of a real server, and what a restart brings in force (R3, R11, R13, R24, R25)."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import signal
+import socket
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capf.wire import Command, Reader, Tag
+from integration.conftest import MakeWorld
+from support.node import ADMINISTRATOR, CAPF, PASSWORD, RunningNode
+
+A = "SEP00000000000A"
+
+
+def auth_request(host: str, port: int) -> dict[int, bytes]:
+    """Connect as a phone does; returns the elements of the server's first message."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with socket.create_connection((host, port), timeout=5) as raw, context.wrap_socket(raw) as connection:
+        reader = Reader()
+        reader.feed(connection.recv(4096))
+        message = reader.next_message()
+    assert message is not None and message.command is Command.AUTH_REQUEST
+    return dict(message.elements)
+
+
+def test_r24_capf_is_installed_but_not_activated(node: RunningNode) -> None:
+    assert node.ok("GET", "/service")["activated"] is False
+    node.ok("PUT", "/enterprise-parameters", {"parameters": {"CAPF Phone Port": node.capf_port}})
+    with pytest.raises(ConnectionRefusedError):
+        auth_request("127.0.0.1", node.capf_port)
+    assert node.ok("PUT", "/service", {"activated": True})["changed"] is True
+    assert auth_request("127.0.0.1", node.capf_port)[Tag.VERSION] == b"\x03"
+    assert node.ok("PUT", "/service", {"activated": True})["changed"] is False
+    node.ok("PUT", "/service", {"activated": False})
+    with pytest.raises(ConnectionRefusedError):
+        auth_request("127.0.0.1", node.capf_port)
+
+
+def test_r24_activation_survives_a_restart_of_the_process(node: RunningNode) -> None:
+    node.activate()
+    assert node.stop() == 0
+    node.start()
+    assert auth_request("127.0.0.1", node.capf_port)
+    assert node.ok("GET", "/service")["running"] is True
+
+
+def test_r13_capf_is_activated_on_the_first_node_only(tmp_path: Path) -> None:
+    further = RunningNode(tmp_path / "node2", first_node=False).start()
+    try:
+        status, answer = further.api("PUT", "/service", {"activated": True})
+        assert (status, answer["error"]["code"]) == (409, "conflict")
+        assert "first node only" in answer["error"]["message"]
+        assert further.ok("GET", "/service")["activated"] is False
+    finally:
+        further.stop()
+
+
+def test_r11_ipv6_phones_are_served_only_while_enable_ipv6_is_true(node: RunningNode) -> None:
+    node.activate()
+    with pytest.raises(ConnectionRefusedError):
+        auth_request("::1", node.capf_port)
+    node.ok("PUT", "/enterprise-parameters", {"parameters": {"Enable IPv6": True}})
+    with pytest.raises(ConnectionRefusedError):
+        auth_request("::1", node.capf_port)
+    node.ok("POST", "/service/restart", {})
+    assert auth_request("::1", node.capf_port)
+    assert auth_request("127.0.0.1", node.capf_port)
+
+
+def test_r25_parameters_are_active_only_while_capf_is_activated(node: RunningNode) -> None:
+    assert node.ok("GET", "/service-parameters")["active"] is False
+    node.activate()
+    assert node.ok("GET", "/service-parameters")["active"] is True
+
+
+def test_r25_a_change_is_in_force_after_a_restart_of_the_service(make_world: MakeWorld) -> None:
+    node, lab = make_world([{"device_name": A, "authentication_mode": "By Null String", "key_size": 1024}])
+    years = {"parameters": {"Duration Of Certificate Validity": 1}}
+
+    def lifetime_in_days() -> int:
+        node.schedule(A, force=True)
+        lab.reset(A)
+        node.wait(A)
+        held = lab.flash(A).lsc
+        assert held is not None
+        return (held.certificate.not_valid_after_utc - held.certificate.not_valid_before_utc).days
+
+    assert lifetime_in_days() == 1826
+    assert node.ok("PUT", "/service-parameters", years)["restart_required"] is True
+    shown = {item["name"]: item for item in node.ok("GET", "/service-parameters")["parameters"]}
+    assert shown["Duration Of Certificate Validity"]["in_force"] == 5
+    assert lifetime_in_days() == 1826
+    node.ok("POST", "/service/restart", {})
+    assert lifetime_in_days() == 365
+
+
+def test_a_port_that_is_taken_is_told_and_nothing_else_breaks(node: RunningNode) -> None:
+    with socket.create_server(("127.0.0.1", node.capf_port)):
+        node.ok("PUT", "/enterprise-parameters", {"parameters": {"CAPF Phone Port": node.capf_port}})
+        status, answer = node.api("PUT", "/service", {"activated": True})
+        assert status == 409 and "cannot listen" in answer["error"]["message"]
+    assert node.ok("PUT", "/service", {"activated": True})
+    assert auth_request("127.0.0.1", node.capf_port)
+
+
+def test_r3_the_state_directory_holds_the_certificate_under_all_its_names(node: RunningNode) -> None:
+    shown = node.ok("GET", "/service")["capf_certificate"]
+    for name in (*shown["file_names"], "capf.crt"):
+        assert (node.state / name).read_text() == shown["pem"]
+    subject_hash = subprocess.run(
+        ["openssl", "x509", "-noout", "-subject_hash", "-in", node.capf_certificate],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    assert f"{subject_hash}.0" in shown["file_names"]
+    der = subprocess.run(
+        ["openssl", "x509", "-inform", "DER", "-in", node.state / "CAPF.cer"], capture_output=True, text=True, check=True
+    )
+    assert der.stdout == shown["pem"]
+    for name in ("capf.key", "strings.key", "administration.key"):
+        assert (node.state / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_r3_phones_fetch_the_certificate_and_nothing_else_of_the_state(node: RunningNode) -> None:
+    def fetch(path: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", node.files_port, timeout=5)
+        connection.request("GET", path)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    for name in node.ok("GET", "/service")["capf_certificate"]["file_names"]:
+        assert fetch(f"/{name}") == 200
+    for path in ("/capf.key", "/capf.db", "/../state/capf.key", "/%2e%2e/state/capf.key", "/", "/SEP1.cnf.xml"):
+        assert fetch(path) == 404
+
+
+def test_every_route_wants_the_administrator(node: RunningNode) -> None:
+    _status, document = node.api("GET", "/openapi.json", base="")
+    for path, methods in document["paths"].items():
+        for method in methods:
+            if path == "/healthz":
+                continue
+            status, _answer = node.api(method.upper(), path, {}, password="wrong", base="")
+            assert status == 401, path
+
+
+def test_the_openapi_document_is_true(node: RunningNode) -> None:
+    _status, document = node.api("GET", "/openapi.json", base="")
+    schemas = document["components"]["schemas"]
+    node.ok("POST", "/phones", {"phones": [{"device_name": A}]})
+    requests: dict[tuple[str, str], Any] = {
+        ("get", "/service"): None,
+        ("put", "/service"): {"activated": False},
+        ("get", "/service-parameters"): None,
+        ("put", "/service-parameters"): {"parameters": {"Key Size": 4096}},
+        ("get", "/enterprise-parameters"): None,
+        ("put", "/enterprise-parameters"): {"parameters": {}},
+        ("post", "/phones"): {"phones": []},
+        ("post", "/phones/find"): {},
+        ("post", "/operations"): {"operation": "Install/Upgrade", "phones": [A]},
+        ("post", "/operations/wait"): {"phones": [A], "timeout": 0},
+        ("post", "/phones/reset"): {"phones": [A], "dry_run": True},
+    }
+    for (method, path), body in requests.items():
+        answer = node.ok(method.upper(), path, body)
+        described = document["paths"][f"/api/v1{path}"][method]["responses"]["200"]["content"]["application/json"]
+        schema = schemas[described["schema"]["$ref"].rsplit("/", 1)[1]]
+        assert set(answer) == set(schema["properties"]), path
+    wanted = {f"/api/v1{path}" for _method, path in requests} | {"/api/v1/service/restart", "/api/v1/reports/capf"}
+    assert set(document["paths"]) == wanted | {"/healthz"}
+    status, answer = node.api("POST", "/operations", {"operation": "Nonsense", "phones": [A]})
+    assert status == 422 and answer["error"]["problems"][0]["field"] == "operation"
+
+
+@pytest.mark.parametrize("body", ["{", "[]", '{"phones": "x"}', '{"unknown": 1, "operation": "Delete"}', '{"operation": []}'])
+def test_a_body_that_makes_no_sense_is_refused_by_field(node: RunningNode, body: str) -> None:
+    token = base64.b64encode(f"{ADMINISTRATOR}:{PASSWORD}".encode()).decode()
+    request = urllib.request.Request(
+        f"https://127.0.0.1:{node.port}/api/v1/operations",
+        body.encode(),
+        {"Authorization": f"Basic {token}", "Content-Type": "application/json"},
+    )
+    trust = ssl.create_default_context(cafile=str(node.state / "administration.crt"))
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, context=trust, timeout=10)
+    problems = json.loads(refused.value.read())["error"]["problems"]
+    assert refused.value.code == 422 and problems[0]["field"]
+
+
+def test_only_one_server_runs_on_a_state_directory(node: RunningNode) -> None:
+    second = subprocess.run([CAPF, "serve", "--config", node.config], capture_output=True, text=True, check=False)
+    assert second.returncode == 1
+    assert second.stderr.splitlines()[-1] == f"capf: another capf server runs on {node.state}"
+
+
+def test_a_key_that_others_can_read_stops_the_start(node: RunningNode) -> None:
+    node.stop()
+    (node.state / "capf.key").chmod(0o644)
+    failed = subprocess.run([CAPF, "serve", "--config", node.config], capture_output=True, text=True, check=False)
+    assert failed.returncode == 1 and "its mode must be 0600" in failed.stderr
+
+
+def test_init_refuses_what_is_there_and_short_passwords(tmp_path: Path, node: RunningNode) -> None:
+    password = tmp_path / "password"
+    password.write_text("short\n")
+    argv = [CAPF, "init", "--administrator", "admin", "--password-file", password, "--state-directory"]
+    short = subprocess.run([*argv, tmp_path / "new"], capture_output=True, text=True, check=False)
+    assert short.returncode == 1 and "at least 8 characters" in short.stderr and not (tmp_path / "new").exists()
+    password.write_text("long-enough\n")
+    there = subprocess.run([*argv, node.state], capture_output=True, text=True, check=False)
+    assert there.returncode == 1 and "already holds" in there.stderr
+
+
+def test_check_names_what_is_wrong_in_a_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "capf.toml"
+    path.write_text("[server]\nstate_directory = '/x'\n[files]\nport = 0\n")
+    done = subprocess.run([CAPF, "check", "--config", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "capf: files.port: '0' is refused; allowed: a whole number from 1 to 65535\n"
+
+
+def test_a_silent_client_does_not_delay_a_phone(node: RunningNode) -> None:
+    node.activate()
+    silent = [socket.create_connection(("127.0.0.1", node.capf_port)) for _index in range(200)]
+    try:
+        assert auth_request("127.0.0.1", node.capf_port)
+    finally:
+        for connection in silent:
+            connection.close()
+
+
+def test_a_device_name_with_a_newline_forges_no_log_line(node: RunningNode) -> None:
+    node.activate()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", node.capf_port), timeout=5) as raw,
+        context.wrap_socket(raw) as connection,
+    ):
+        session = connection.recv(4096)[2:6]
+        name = b"SEP\nlevel=ERROR forged\0"
+        payload = b"\x07\0\x01\x03\x0d" + len(name).to_bytes(2, "big") + name
+        connection.sendall(b"\x55\x02" + session + len(payload).to_bytes(2, "big") + payload)
+        assert connection.recv(4096)[1] == Command.END_SESSION
+    assert "\nlevel=ERROR forged" not in node.log.read_text()
+    assert "forged" in node.log.read_text()
+
+
+def test_sigterm_ends_the_process_politely(node: RunningNode) -> None:
+    node.activate()
+    assert node.stop(signal.SIGTERM) == 0
+    assert "event=stopped" in node.log.read_text()

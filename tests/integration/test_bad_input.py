@@ -1,0 +1,162 @@
+"""Bad input: a clear error that names field, value and what is allowed, and nothing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.node import RunningNode, free_ports
+from support.plays import play
+
+A, B = "SEP00000000000A", "SEP00000000000B"
+STRING = "By Authentication String"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    """A node with a non-secure and a secure phone, neither of which has a certificate."""
+    running = RunningNode(tmp_path_factory.mktemp("bad") / "node").start()
+    phones = [
+        {"device_name": A, "authentication_mode": STRING},
+        {"device_name": B, "device_security_mode": "Encrypted"},
+    ]
+    running.ok("POST", "/phones", {"phones": phones})
+    yield running
+    running.stop()
+
+
+CASES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "a device name with a wrong form": (
+        "phones",
+        {"phones": [{"device_name": A}, {"device_name": "SEP123"}]},
+        "phones[1].device_name: 'SEP123' is refused; allowed: SEP or ATA and 12 upper-case hexadecimal digits",
+    ),
+    "an unknown key size": (
+        "phone_operations",
+        {"phones": [A], "key_size": 1000},
+        "value of key_size must be one of: 512, 1024, 2048, 3072, 4096, got: 1000",
+    ),
+    "Operation Completes By in the past": (
+        "phone_operations",
+        {"phones": [A], "completes_by": "2020-01-31T06:00"},
+        "completes_by: '2020-01-31T06:00' is refused; allowed: a date and time to come, such as",
+    ),
+    "Operation Completes By that is unreadable": (
+        "phone_operations",
+        {"phones": [A], "completes_by": "tomorrow"},
+        "completes_by: 'tomorrow' is refused; allowed: a date and time to come, such as",
+    ),
+    "a phone that is not registered with the server": (
+        "phone_operations",
+        {"phones": [A, "SEP0000000000FF"]},
+        "phones[1]: 'SEP0000000000FF' is refused; allowed: a phone that is registered with the server",
+    ),
+    "the same phone twice in a list": (
+        "phone_operations",
+        {"phones": [A, B, A]},
+        f"phones[2]: '{A}' is refused; allowed: each phone once; its first index is 0",
+    ),
+    "Delete for a phone without certificate": (
+        "phone_operations",
+        {"phones": [A], "operation": "Delete"},
+        f"phones[0]: '{A}' is refused; allowed: Delete only for a phone that has an LSC",
+    ),
+    "Troubleshoot for a phone without certificate": (
+        "phone_operations",
+        {"phones": [A], "operation": "Troubleshoot"},
+        f"phones[0]: '{A}' is refused; allowed: Troubleshoot only for a phone that has a certificate",
+    ),
+    "By Authentication String for a secure device without LSC": (
+        "phone_operations",
+        {"phones": [B], "authentication_mode": STRING},
+        f"phones[0].authentication_mode: '{B}: {STRING}' is refused; allowed: for a secure device without LSC",
+    ),
+    "a parameter out of range": (
+        "service_parameters",
+        {"parameters": {"Duration Of Certificate Validity": 50}},
+        "parameters.Duration Of Certificate Validity: '50' is refused; allowed: a whole number from 1 to 20",
+    ),
+    "a pattern that does not fit the field": (
+        "phone_info",
+        {"criteria": [{"field": "lsc_expires", "pattern": "contains", "value": "x"}]},
+        "criteria[0].pattern: 'contains' is refused; allowed: is before, is exactly, is after",
+    ),
+    "a page that does not exist": (
+        "phone_info",
+        {"page": 0},
+        "page: '0' is refused; allowed: Input should be greater than or equal to 1",
+    ),
+    "a phone to wait for that is not registered": (
+        "phone_operations_wait",
+        {"phones": ["SEP0000000000FF"], "wait_timeout": 0},
+        "phones: 'SEP0000000000FF' is refused; allowed: phones that are registered with the server",
+    ),
+}
+
+
+def snapshot(node: RunningNode) -> object:
+    """Return everything that a request could have changed."""
+    return node.ok("POST", "/phones/find", {}), node.ok("GET", "/service-parameters")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_named_and_changes_nothing(node: RunningNode, case: str) -> None:
+    module, arguments, message = CASES[case]
+    before = snapshot(node)
+    (result,), _output = play(node, {f"ucm.capf.{module}": arguments})
+    assert result["failed"] and not result["changed"]
+    assert message in result["msg"]
+    assert snapshot(node) == before
+
+
+CSV_CASES = {
+    "a string of 3 digits": (f"device_name,authentication_string\n{A},123\n", "line 2 authentication_string: '(hidden)'"),
+    "a string of 11 digits": (f"device_name,authentication_string\n{A},12345678901\n", "4 to 10 digits"),
+    "a string with letters": (f"device_name,authentication_string\n{A},12ab\n", "4 to 10 digits"),
+    "a string for another mode": (f"device_name,authentication_string\n{B},1234\n", "only with By Authentication String"),
+    "an unknown column": ("device_name,colour\n", "line 1: column 'colour' is unknown; allowed: device_name, descr"),
+    "no device name column": ("description\nx\n", "line 1: the column device_name is missing"),
+    "an empty device name": (f"device_name,key_size\n{A},\n,2048\n", "line 3 device_name: '' is refused"),
+    "a number that is none": (f"device_name,key_size\n{A},big\n", "line 2 key_size: 'big' is refused; allowed: a number"),
+    "too many cells": (f"device_name,key_size\n{A},2048,x\n", "line 2: the row has not as many cells as the header"),
+    "too few cells": (f"device_name,key_size\n{A}\n", "line 2: the row has not as many cells as the header"),
+    "a wrong name": (f"device_name\n{A}\nSEP9\n", "line 3 device_name: 'SEP9' is refused; allowed: SEP or ATA"),
+    "the same phone twice": (f"device_name\n{A}\n{B}\n{A}\n", "line 4 device_name: "),
+    "a file that is no text": (b"device_name\n\xff\xfe\n", "is no CSV file in UTF-8"),
+}
+
+
+@pytest.mark.parametrize("case", CSV_CASES)
+def test_a_csv_file_with_a_bad_row_is_named_by_its_line(node: RunningNode, case: str) -> None:
+    text, message = CSV_CASES[case]
+    path = node.directory / "bad.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    before = snapshot(node)
+    (result,), _output = play(node, {"ucm.capf.phone_operations": {"csv_file": str(path)}})
+    assert result["failed"], result
+    assert message in result["msg"] and str(path) in result["msg"]
+    assert snapshot(node) == before
+
+
+def test_a_wrong_administrator_password_is_told(node: RunningNode) -> None:
+    (result,), _output = play(node, {"ucm.capf.service_info": {}}, password="not-the-password")
+    assert result["msg"] == "administrator name or password is wrong"
+
+
+def test_a_wrong_administrator_name_is_told(node: RunningNode) -> None:
+    (result,), _output = play(node, {"ucm.capf.service_info": {}}, administrator="nobody")
+    assert result["msg"] == "administrator name or password is wrong"
+
+
+def test_an_unreachable_server_is_told(node: RunningNode) -> None:
+    port = free_ports(1)[0]
+    (result,), _output = play(node, {"ucm.capf.service_info": {}}, port=port)
+    wanted = f"the CAPF server https://127.0.0.1:{port}/api/v1 cannot be reached"
+    assert result["msg"].startswith(wanted) and "Connection refused" in result["msg"]
+
+
+def test_a_server_whose_certificate_is_not_trusted_is_told(node: RunningNode) -> None:
+    (result,), _output = play(node, {"ucm.capf.service_info": {}}, ca_path=str(node.capf_certificate))
+    assert "cannot be reached" in result["msg"] and "CERTIFICATE_VERIFY_FAILED" in result["msg"]
