@@ -82,6 +82,10 @@ pending_phones:
   returned: success
   type: list
   elements: str
+waited_seconds:
+  description: How many seconds it waited in all.
+  returned: success
+  type: int
 """
 
 import typing as t

@@ -47,8 +47,8 @@ def play(
 ) -> tuple[list[dict[str, Any]], str]:
     """Run tasks, each in spite of failures of those before it; returns their results, and ansible's output."""
     results = node.directory / "results.json"
-    registered = [{**task, "register": f"r{index}", "ignore_errors": True} for index, task in enumerate(tasks)]
-    names = ", ".join(f"r{index}" for index in range(len(tasks)))
+    registered = [{"register": f"r{index}", **task, "ignore_errors": True} for index, task in enumerate(tasks)]
+    names = ", ".join(task["register"] for task in registered)
     keep = {"ansible.builtin.copy": {"content": "{{ [" + names + "] | to_json }}", "dest": str(results)}}
     document = [
         {

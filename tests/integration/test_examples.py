@@ -1,0 +1,64 @@
+"""The examples in the modules' documentation are run as they are, against a real server."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.node import RunningNode
+from support.plays import ROOT, connection, play
+
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
+PHONES = ["SEP001122334455", "SEP001122334466"]
+
+
+def documented(module: str, name: str) -> Any:
+    """Return DOCUMENTATION, EXAMPLES or RETURN of a module."""
+    tree = ast.parse((ROOT / "plugins" / "modules" / f"{module}.py").read_text())
+    texts = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    return yaml.safe_load(texts[name])
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> Iterator[RunningNode]:
+    """An activated node with the phones of the examples, one of them with a MIC, and their CSV file."""
+    node = RunningNode(tmp_path / "node")
+    text = node.config.read_text()
+    node.config.write_text(text[: text.index("[reset]")] + '[reset]\ncommand = ["/bin/true", "{name}"]\n')
+    node.start()
+    node.activate()
+    node.ok("POST", "/phones", {"phones": [{"device_name": name} for name in PHONES]})
+    (node.directory / "phones.csv").write_text("device_name,mic\n" + "".join(f"{name},true\n" for name in PHONES))
+    yield node
+    node.stop()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_of_a_module_run(ready: RunningNode, module: str) -> None:
+    password = {"capf_password": connection(ready)["password"]}
+    tasks = [{**task, "vars": password} for task in documented(module, "EXAMPLES")]
+    results, _output = play(ready, *tasks)
+    assert not any(result.get("failed") for result in results), results
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_returned_values_are_documented(ready: RunningNode, module: str) -> None:
+    example = documented(module, "EXAMPLES")[0]
+    (result,), _output = play(ready, {**example, "vars": {"capf_password": connection(ready)["password"]}})
+    ansibles_own = {"changed", "failed", "diff", "msg", "uid", "gid", "owner", "group", "mode", "state", "size"}
+    undocumented = set(result) - set(documented(module, "RETURN")) - ansibles_own
+    assert undocumented == set()
+
+
+def test_every_module_is_in_the_action_group() -> None:
+    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())
+    assert sorted(runtime["action_groups"]["capf"]) == MODULES

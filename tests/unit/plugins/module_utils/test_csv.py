@@ -1,0 +1,65 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError
+from ansible_collections.ucm.capf.plugins.module_utils._csv import names_of, read
+
+A, B = "SEP00000000000A", "SEP00000000000B"
+
+
+@pytest.fixture(name="path")
+def fixture_path(tmp_path):
+    return tmp_path / "phones.csv"
+
+
+def test_cells_become_values_and_empty_cells_are_not_given(path):
+    path.write_text("device_name,key_size,mic,description,lab_behaviour\n{0},2048,Yes,,slow\n".format(A))
+    assert read(str(path)).phones == [{"device_name": A, "key_size": 2048, "mic": True}]
+
+
+def test_a_byte_order_mark_of_a_spreadsheet_is_passed_over(path):
+    path.write_text("\ufeffdevice_name\n{0}\n".format(A), encoding="utf-8")
+    assert read(str(path)).names == [A]
+
+
+def test_names_come_from_the_list_or_from_the_file(path):
+    path.write_text("device_name\n{0}\n".format(A))
+    assert names_of({"csv_file": str(path), "phones": None}) == [A]
+    assert names_of({"csv_file": None, "phones": [B]}) == [B]
+
+
+def test_an_index_of_the_server_becomes_a_line_of_the_file(path):
+    path.write_text('device_name,description\n{0},"two\nlines"\n{1},\n'.format(A, B))
+    error = CapfError("2 problem(s); nothing was changed. x", [
+        {"field": "items[1].key_size", "value": "5", "allowed": "1024"},
+        {"field": "completes_by", "value": "x", "allowed": "a time"},
+    ])
+    located = read(str(path)).located(error)
+    assert [problem["field"] for problem in located.problems] == ["{0} line 4 key_size".format(path), "completes_by"]
+    assert str(located).startswith("2 problem(s); nothing was changed. {0} line 4 key_size: '5' is refused".format(path))
+
+
+def test_only_takes_some_rows_and_keeps_their_lines(path):
+    path.write_text("device_name\n{0}\n{1}\n".format(A, B))
+    rows = read(str(path))
+    assert rows.only(None) is rows
+    assert (rows.only([B]).names, rows.only([B]).lines) == ([B], [3])
+    with pytest.raises(CapfError, match="only: 'SEP1' is refused"):
+        rows.only(["SEP1"])
+
+
+@pytest.mark.parametrize("text, message", [
+    ("name\n", "line 1: column 'name' is unknown"),
+    ("description\n", "line 1: the column device_name is missing"),
+    ("device_name,mic\n{0},perhaps\n".format(A), "line 2 mic: 'perhaps' is refused; allowed: true or false"),
+    ("device_name,key_size\n{0},-1\n".format(A), "line 2 key_size: '-1' is refused; allowed: a number"),
+    ("device_name\n{0}\n{0},x\n".format(A), "line 3: the row has not as many cells as the header"),
+])
+def test_a_bad_row_is_named_by_its_line(path, text, message):
+    path.write_text(text)
+    with pytest.raises(CapfError, match=message):
+        read(str(path))
