@@ -1,0 +1,101 @@
+"""The role that deploys the server, as a plain process; under systemd the molecule scenario shows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.node import PASSWORD, free_ports
+from support.plays import PLAYBOOK, ROOT, environment
+
+
+class Deployment:
+    """A node that deploy.yml makes."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.state = directory / "state"
+        self.administration, self.capf, self.files = free_ports(3)
+        (directory / "inventory").write_text("[capf]\nnode1 ansible_connection=local\n")
+
+    def run(self, *options: str, **variables: Any) -> tuple[int, int, str]:
+        """Run deploy.yml; returns exit status, how many tasks changed something, and the output."""
+        given = {
+            "ansible_python_interpreter": sys.executable,
+            "capf_become": False,
+            "capf_password": PASSWORD,
+            "capf_activate": True,
+            "capf_enterprise_parameters": {"CAPF Phone Port": self.capf},
+            "capf_server_run_as": "process",
+            "capf_server_python": sys.executable,
+            "capf_server_directory": str(self.directory / "server"),
+            "capf_server_configuration": str(self.directory / "capf.toml"),
+            "capf_server_state_directory": str(self.state),
+            "capf_server_wheelhouse_cache": str(ROOT / ".cache" / "wheelhouse"),
+            "capf_server_administration_addresses": ["127.0.0.1"],
+            "capf_server_administration_port": self.administration,
+            "capf_server_capf_addresses": ["127.0.0.1"],
+            "capf_server_files_addresses": ["127.0.0.1"],
+            "capf_server_files_port": self.files,
+            "capf_server_certificates": str(self.directory / "certificates"),
+            **variables,
+        }
+        argv = [PLAYBOOK, "ucm.capf.deploy", "-i", self.directory / "inventory", "--extra-vars", json.dumps(given)]
+        done = subprocess.run([*argv, *options], env=environment(), capture_output=True, text=True, check=False)
+        found = re.search(r"node1 .*changed=(\d+)", done.stdout)
+        return done.returncode, int(found[1]) if found else -1, done.stdout + done.stderr
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return int((self.state / "capf.pid").read_text())
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
+    """A deployment whose server is stopped at the end."""
+    made = Deployment(tmp_path)
+    yield made
+    if (made.state / "capf.pid").exists():
+        os.kill(made.pid, signal.SIGTERM)
+
+
+def test_deploy_makes_a_first_node_and_is_idempotent(deployment: Deployment) -> None:
+    status, changed, output = deployment.run()
+    assert status == 0 and changed > 0, output
+    assert "activated True" in output
+    assert PASSWORD not in output
+    fetched = deployment.directory / "certificates" / "capf.crt"
+    assert fetched.read_bytes() == (deployment.state / "capf.crt").read_bytes()
+    before = deployment.pid
+    status, changed, output = deployment.run()
+    assert (status, changed) == (0, 0), output
+    assert deployment.pid == before
+    status, changed, output = deployment.run(capf_server_node_name="192.0.2.7")
+    assert status == 0 and changed > 0, output
+    assert deployment.pid != before
+    assert 'node_name = "192.0.2.7"' in (deployment.directory / "capf.toml").read_text()
+
+
+def test_a_bad_configuration_never_replaces_a_running_one(deployment: Deployment) -> None:
+    assert deployment.run()[0] == 0
+    text, pid = (deployment.directory / "capf.toml").read_text(), deployment.pid
+    status, _changed, output = deployment.run(capf_server_files_addresses=["not-an-address"])
+    assert status == 2 and "files.addresses: 'not-an-address' is refused" in output, output
+    assert (deployment.directory / "capf.toml").read_text() == text
+    os.kill(pid, 0)
+
+
+def test_an_argument_that_is_no_choice_is_named(deployment: Deployment) -> None:
+    status, _changed, output = deployment.run(capf_server_run_as="magic")
+    assert status == 2
+    assert "value of capf_server_run_as must be one of: systemd, process, got: magic" in output

@@ -1,0 +1,137 @@
+"""The rollout playbook against a real server and a real lab: waves, the failure limit, running again (R16)."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from integration.conftest import MakeWorld
+from support.lab import RunningLab
+from support.node import PASSWORD, RunningNode
+from support.plays import PLAYBOOK, environment
+
+NAMES = [f"SEP0000000000{index:02X}" for index in range(9)]
+
+
+def phones(**behaviours: str) -> list[dict[str, Any]]:
+    """Return nine phones, three of them by string, in order of their names."""
+    return [
+        {
+            "device_name": name,
+            "authentication_mode": "By Authentication String" if index % 3 == 0 else "By Null String",
+            "key_order": "EC Only",
+            "ec_key_size": 256,
+            "lab_behaviour": behaviours.get(f"p{index}", ""),
+        }
+        for index, name in enumerate(NAMES)
+    ]
+
+
+def rollout(node: RunningNode, lab: RunningLab, *options: str, **variables: Any) -> tuple[int, str]:
+    """Run the playbook; returns its exit status and output."""
+    given = {
+        "capf_port": node.port,
+        "capf_password": PASSWORD,
+        "capf_ca_path": str(node.state / "administration.crt"),
+        "lsc_rollout_csv_file": str(lab.phones),
+        "lsc_rollout_directory": str(node.directory / "rollout"),
+        "lsc_rollout_wave_size": 3,
+        "lsc_rollout_wave_seconds": 20,
+        "lsc_rollout_progress_interval": 1,
+        **variables,
+    }
+    argv = [PLAYBOOK, "ucm.capf.rollout", "--extra-vars", json.dumps(given), *options]
+    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
+    return done.returncode, done.stdout + done.stderr
+
+
+def summary(node: RunningNode) -> dict[str, Any]:
+    """Return what the rollout wrote about itself."""
+    return dict(json.loads((node.directory / "rollout" / "summary.json").read_text()))
+
+
+def world(make_world: MakeWorld, tmp_path: Path, **behaviours: str) -> tuple[RunningNode, RunningLab]:
+    """Make a node and a lab whose people read the strings that the rollout writes."""
+    strings = tmp_path / "node" / "rollout" / "authentication-strings.csv"
+    return make_world(phones(**behaviours), "--strings", strings)
+
+
+def test_r16_phones_get_their_lsc_in_waves_and_a_second_run_changes_nothing(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    node, lab = world(make_world, tmp_path)
+    status, output = rollout(node, lab)
+    assert status == 0, output
+    assert output.count("Wait for wave") == 3
+    assert re.search(r"done 3, failed 0, pending 0, time left \d+ s", output)
+    first = summary(node)
+    assert (first["phones"], first["installed"], first["failed"], first["changed"]) == (9, 9, 0, 9)
+    status, output = rollout(node, lab)
+    assert status == 0 and re.search(r"changed=0 ", output), output
+    assert (summary(node)["skipped"], summary(node)["changed"]) == (9, 0)
+
+
+def test_r4_every_lsc_verifies_and_no_private_key_leaves_its_phone(make_world: MakeWorld, tmp_path: Path) -> None:
+    node, lab = world(make_world, tmp_path)
+    assert rollout(node, lab)[0] == 0
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    contents = {path: path.read_bytes() for path in files}
+    for name in NAMES:
+        path = lab.directory / "phones" / name / "lsc.pem"
+        verify = ["openssl", "verify", "-CAfile", node.capf_certificate, path]
+        assert subprocess.run(verify, capture_output=True, text=True, check=True).stdout.endswith(": OK\n")
+        held = lab.flash(name).lsc
+        assert held is not None and held.certificate.public_key() == held.key.public_key()
+        der = held.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        secret = held.key.private_numbers().private_value.to_bytes(32, "big")  # type: ignore[union-attr]
+        pem_line = held.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).splitlines()[1]
+        holders = {found for found, data in contents.items() if der in data or secret in data or pem_line in data}
+        assert holders == {path}
+
+
+def test_r16_too_many_failures_stop_the_rollout_and_a_later_run_takes_what_is_left(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    node, lab = world(make_world, tmp_path, p0="wrong_string")
+    status, output = rollout(node, lab, lsc_rollout_failure_limit="0")
+    assert status == 2
+    assert "1 of 3 phones failed in wave 1, allowed are 0" in output
+    assert "Upgrade Failed: Invalid Authentication String" in output
+    assert output.count("Wait for wave") == 1
+    assert (summary(node)["installed"], summary(node)["failed"]) == (2, 1)
+    assert (node.directory / "rollout" / "capf-report.csv").exists()
+    assert node.phone(NAMES[3])["operation_status"] == "None"
+    status, output = rollout(node, lab, lsc_rollout_failure_limit="34%")
+    assert status == 0, output
+    assert (summary(node)["installed"], summary(node)["skipped"]) == (8, 2)
+
+
+def test_r22_a_capf_that_does_not_run_stops_the_rollout_before_anything_changes(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    node, lab = world(make_world, tmp_path)
+    node.ok("PUT", "/service", {"activated": False})
+    status, output = rollout(node, lab)
+    assert status == 2 and "CAPF is not ready. Activated False, running False" in " ".join(output.split())
+    assert node.phone(NAMES[0])["operation_status"] == "None"
+
+
+def test_check_mode_shows_the_plan_and_changes_nothing(make_world: MakeWorld, tmp_path: Path) -> None:
+    node, lab = world(make_world, tmp_path)
+    status, output = rollout(node, lab, "--check")
+    assert status == 0 and "9 phones need an LSC" in output, output
+    assert node.phone(NAMES[0])["operation_status"] == "None"
+    assert not (node.directory / "rollout").exists()
+
+
+def test_a_variable_that_is_missing_is_named(node: RunningNode) -> None:
+    given = {"capf_password": PASSWORD, "capf_ca_path": "/none"}
+    argv = [PLAYBOOK, "ucm.capf.rollout", "--extra-vars", json.dumps(given)]
+    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
+    assert done.returncode == 2
+    assert "missing required arguments: lsc_rollout_csv_file" in done.stdout + done.stderr
