@@ -48,6 +48,7 @@ class Server:
             clock=time.time,
             first_node=settings.first_node,
             trace_directory=directory.trace,
+            node_name=settings.node_name,
         )
         self.store = Store(settings.database)
         self.resetter = Resetter(settings.reset_command, settings.reset_parallel, settings.reset_seconds)

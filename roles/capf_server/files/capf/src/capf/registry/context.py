@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -25,13 +25,17 @@ class Context:
     first_node: bool
     trace_directory: Path
     running: parameters.InForce | None = None
-    live: set[int] = field(default_factory=set)
-    """Operations that a session of this process works on; touched by the store's writer only."""
+    node_name: str = "127.0.0.1"
 
     @property
     def now(self) -> int:
         """Return the present time in epoch seconds."""
         return int(self.clock())
+
+    @property
+    def holder(self) -> str:
+        """Return the name under which this server holds operations; two servers may share one database."""
+        return f"{self.authority.key_id} {self.node_name}"
 
     def in_force(self, connection: Connection) -> parameters.InForce:
         """Return the parameters in force, or those that will be when the service starts."""

@@ -182,7 +182,7 @@ def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
 
 def _goes_on(context: Context, request: Request, phone: _Phone, pending: rows.Row, given: int | None, now: int) -> bool:
     """True when the phone's open operation is the wanted one, or is in a session that must not be disturbed."""
-    if pending["state"] != State.PENDING and pending["id"] in context.live:
+    if pending["holder"]:
         return True
     same = pending["operation"] == request.operation and all(pending[key] == phone.settings[key] for key in SETTINGS)
     in_time = pending["completes_by"] > now and given in (None, pending["completes_by"])

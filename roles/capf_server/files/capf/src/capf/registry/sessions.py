@@ -52,7 +52,7 @@ def claim(connection: Connection, context: Context, wanted: Claim) -> Granted | 
     operation = _claimable(connection, phone)
     if operation is None:
         return Refused(Reason.NO_ACTION)
-    if operation["id"] in context.live or operation["state"] == State.CLAIMED:
+    if operation["holder"]:
         _audit(connection, context, wanted, "refused: in another session")
         return Refused(Reason.REJECTED)
     outcome = _refusal(connection, context, wanted, operation)
@@ -125,19 +125,9 @@ def _count_wrong_string(connection: Connection, context: Context, phone: rows.Ro
 
 
 def _grant(connection: Connection, context: Context, claim: Claim, operation: rows.Row) -> Granted | Refused:
-    after = State.ISSUED if operation["state"] == State.ISSUED else State.CLAIMED
-    taken = rows.move(
-        connection,
-        operation["id"],
-        [State(operation["state"])],
-        after,
-        status=STATUS_PENDING,
-        problem="",
-        ended_at=None,
-    )
-    if not taken:
+    values = {"status": STATUS_PENDING, "problem": "", "ended_at": None}
+    if not rows.hold(connection, operation["id"], context.holder, **values):
         return Refused(Reason.REJECTED)
-    context.live.add(operation["id"])
     if any(kind == CertificateType.MIC for kind, _unused in claim.certificates) or claim.sudi_data is not None:
         rows.change_phone(connection, claim.device_name, mic=True)
     rows.change_phone(connection, claim.device_name, wrong_strings=0)
@@ -245,18 +235,16 @@ def _end(
 ) -> None:
     """End an operation with its status; the string lives on only where another try of it is allowed."""
     status = operation_status(Operation(operation["operation"]), outcome)
-    values: dict[str, Any] = {"status": status, "problem": problem, "ended_at": context.now}
+    values: dict[str, Any] = {"status": status, "problem": problem, "ended_at": context.now, "holder": ""}
     if outcome is not Outcome.INVALID_STRING:
         values["authentication_string"] = None
     rows.move(connection, operation["id"], [State(operation["state"])], state, **values)
-    context.live.discard(operation["id"])
     act = journal.Act(f"operation {state}", operation["device_name"], {"status": status, "problem": problem})
     journal.record(connection, context.now, "capf", [act])
 
 
 def lost(connection: Connection, context: Context, operation_id: int) -> None:
     """The session was lost: the phone's next try goes on, until its tries are used up (R5)."""
-    context.live.discard(operation_id)
     operation = rows.operation(connection, operation_id)
     if operation is None or operation["state"] not in _WORKING:
         return
@@ -264,14 +252,13 @@ def lost(connection: Connection, context: Context, operation_id: int) -> None:
     if losses >= LARGEST_LOSS:
         _fail(connection, context, operation, Outcome.COMMUNICATION_FAILURE, "four sessions were lost")
         return
-    rows.change_operation(connection, operation_id, lost_sessions=losses, problem="session lost")
+    rows.change_operation(connection, operation_id, lost_sessions=losses, problem="session lost", holder="")
     rows.move(connection, operation_id, [State.CLAIMED], State.PENDING)
     journal.record(connection, context.now, "capf", [journal.Act("session lost", operation["device_name"])])
 
 
 def recover(connection: Connection, context: Context) -> int:
     """After a start, give operations of sessions that died with the old process back to the phones (R18)."""
-    context.live.clear()
-    count = rows.move_all(connection, State.CLAIMED, State.PENDING)
+    count = rows.release_all(connection, context.holder)
     journal.record(connection, context.now, "capf", [journal.Act("recover", detail={"operations": count})])
     return count

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, RowMapping, select
 
-from capf.store.schema import audit, settings
+from capf.store.schema import audit, audit_head, settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,10 @@ class Act:
 
 
 def record(connection: Connection, at: int, actor: str, acts: Iterable[Act]) -> None:
-    """Write the audit rows of an act in the act's own transaction: no row, no act."""
+    """Write the audit rows of an act in the act's own transaction: no row, no act.
+
+    Each row carries a digest over itself and the row before it, so that no row can be changed or taken out unseen.
+    """
     rows = [
         {
             "at": at,
@@ -33,8 +37,34 @@ def record(connection: Connection, at: int, actor: str, acts: Iterable[Act]) -> 
         }
         for act in acts
     ]
-    if rows:
-        connection.execute(audit.insert(), rows)
+    if not rows:
+        return
+    digest = connection.execute(select(audit_head.c.digest).with_for_update()).scalar_one()
+    for row in rows:
+        digest = row["digest"] = _digest(digest, row)
+    connection.execute(audit.insert(), rows)
+    connection.execute(audit_head.update().values(digest=digest))
+
+
+def _digest(before: str, row: RowMapping | dict[str, Any]) -> str:
+    text = json.dumps([before, *(row[name] for name in ("at", "actor", "action", "device_name", "detail"))])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def broken_audit_row(connection: Connection) -> int | None:
+    """Return the id of the first audit row that does not follow from those before it, None when all do.
+
+    A chain that ends before its recorded head is broken at the row after its last one.
+    """
+    digest, last = "", 0
+    for row in connection.execute(select(audit).order_by(audit.c.id)).mappings():
+        last = row["id"]
+        if row["digest"]:
+            digest = _digest(digest, row)
+        if row["digest"] != digest:
+            return int(last)
+    head = connection.execute(select(audit_head.c.digest)).scalar_one()
+    return None if head == digest else int(last) + 1
 
 
 def setting(connection: Connection, name: str) -> str | None:

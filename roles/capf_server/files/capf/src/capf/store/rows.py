@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, select
+from sqlalchemy import Connection, RowMapping, and_, case, func, select
 from sqlalchemy import delete as delete_from
 
 from capf.model import CertificateState, State
@@ -77,11 +77,11 @@ def add_operations(connection: Connection, values: Sequence[Mapping[str, Any]]) 
     """Insert operations and make each the latest of its phone."""
     if not values:
         return
-    first = (connection.execute(select(func.max(operations.c.id))).scalar() or 0) + 1
-    numbered = [{"id": first + index, **value} for index, value in enumerate(values)]
-    connection.execute(operations.insert(), numbered)
-    latest = phones.update().where(phones.c.device_name == bindparam("name")).values(operation_id=bindparam("latest"))
-    connection.execute(latest, [{"name": row["device_name"], "latest": row["id"]} for row in numbered])
+    connection.execute(operations.insert(), list(values))
+    latest = select(func.max(operations.c.id)).where(operations.c.device_name == phones.c.device_name)
+    for batch in _batches([value["device_name"] for value in values]):
+        query = phones.update().where(phones.c.device_name.in_(batch))
+        connection.execute(query.values(operation_id=latest.scalar_subquery()))
 
 
 def change_operation(connection: Connection, operation_id: int, **values: Any) -> None:
@@ -103,13 +103,27 @@ def cancel_operations(connection: Connection, identifiers: Sequence[int], values
     """Cancel the operations that are still open."""
     for batch in _batches(identifiers):
         query = operations.update().where(operations.c.id.in_(batch), operations.c.state.in_(OPEN))
-        connection.execute(query.values(state=State.CANCELLED, authentication_string=None, **values))
+        connection.execute(query.values(state=State.CANCELLED, authentication_string=None, holder="", **values))
 
 
-def move_all(connection: Connection, before: State, after: State) -> int:
-    """Move every operation in ``before``; returns how many there were."""
-    query = operations.update().where(operations.c.state == before).values(state=after)
-    return connection.execute(query).rowcount
+def hold(connection: Connection, operation_id: int, holder: str, **values: Any) -> bool:
+    """Take an open operation for one session, if no other session has it (compare-and-swap); True when it was free.
+
+    A pending operation becomes claimed; an issued one, which the phone's retry goes on with, stays issued. One that a
+    wrong string has failed opens again.
+    """
+    claimed = case((operations.c.state == State.ISSUED, State.ISSUED), else_=State.CLAIMED)
+    free = and_(operations.c.holder == "", operations.c.state.in_((State.PENDING, State.ISSUED, State.FAILED)))
+    query = operations.update().where(operations.c.id == operation_id, free)
+    return connection.execute(query.values(state=claimed, holder=holder, **values)).rowcount == 1
+
+
+def release_all(connection: Connection, holder: str) -> int:
+    """Give back every operation that a server held; returns how many there were."""
+    mine = operations.c.holder == holder
+    claimed = operations.update().where(mine, operations.c.state == State.CLAIMED)
+    connection.execute(claimed.values(state=State.PENDING))
+    return connection.execute(operations.update().where(mine).values(holder="")).rowcount
 
 
 def active_certificates(connection: Connection, names: Sequence[str]) -> dict[str, Row]:

@@ -55,6 +55,7 @@ operations = Table(
     Column("status", String(80), nullable=False),
     Column("problem", Text, nullable=False, server_default=""),
     Column("lost_sessions", Integer, nullable=False, server_default="0"),
+    Column("holder", String(160), nullable=False, server_default=""),
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
 )
@@ -104,6 +105,14 @@ audit = Table(
     Column("action", String(40), nullable=False),
     Column("device_name", String(64), nullable=False, server_default=""),
     Column("detail", Text, nullable=False, server_default=""),
+    Column("digest", String(64), nullable=False, server_default=""),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False),
 )
 
 settings = Table(

@@ -1,0 +1,19 @@
+"""Which server holds an operation in a session, and an audit table whose rows are chained."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Add the columns and the chain's head."""
+    op.add_column("operations", sa.Column("holder", sa.String(160), nullable=False, server_default=""))
+    op.add_column("audit", sa.Column("digest", sa.String(64), nullable=False, server_default=""))
+    op.create_table(
+        "audit_head",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("digest", sa.String(64), nullable=False),
+    )
+    op.execute("INSERT INTO audit_head (id, digest) VALUES (1, '')")

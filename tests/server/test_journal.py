@@ -1,0 +1,46 @@
+"""The audit table: a chain in which no row can be changed or taken out unseen (P22 of the server's promises)."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import delete, select, update
+
+from capf.store import journal, schema
+from support.record import PHONE, Record
+
+AUDIT = schema.audit
+
+
+@pytest.fixture
+def busy(record: Record) -> Record:
+    """A record with a whole installation behind it."""
+    record.add()
+    record.plan()
+    record.install()
+    return record
+
+
+def test_p22_an_untouched_audit_table_verifies(busy: Record) -> None:
+    assert busy.store.read(journal.broken_audit_row) is None
+
+
+@pytest.mark.parametrize("column", ["at", "actor", "action", "device_name", "detail", "digest"])
+def test_p22_a_changed_row_is_found(busy: Record, column: str) -> None:
+    value = 1 if column == "at" else "changed"
+    busy.run(lambda c: c.execute(update(AUDIT).where(AUDIT.c.id == 3).values({column: value})))
+    assert busy.store.read(journal.broken_audit_row) == 3
+
+
+@pytest.mark.parametrize("row", [1, 3, 5])
+def test_p22_a_row_that_is_taken_out_is_found(busy: Record, row: int) -> None:
+    busy.run(lambda c: c.execute(delete(AUDIT).where(AUDIT.c.id == row)))
+    assert busy.store.read(journal.broken_audit_row) is not None
+
+
+def test_p22_no_audit_row_no_act(record: Record) -> None:
+    record.add()
+    record.run(lambda c: c.exec_driver_sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END"))
+    with pytest.raises(Exception, match="full"):
+        record.plan()
+    operations = select(schema.operations).where(schema.operations.c.device_name == PHONE)
+    assert record.store.read(lambda c: c.execute(operations).first()) is None
