@@ -7,10 +7,14 @@ import http.client
 import json
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
+import time
 import urllib.error
 import urllib.request
+import warnings
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +177,7 @@ def test_the_openapi_document_is_true(node: RunningNode) -> None:
         ("post", "/operations"): {"operation": "Install/Upgrade", "phones": [A]},
         ("post", "/operations/wait"): {"phones": [A], "timeout": 0},
         ("post", "/phones/reset"): {"phones": [A], "dry_run": True},
+        ("post", "/phones/unlock"): {"phones": [A]},
     }
     for (method, path), body in requests.items():
         answer = node.ok(method.upper(), path, body)
@@ -257,6 +262,71 @@ def test_a_device_name_with_a_newline_forges_no_log_line(node: RunningNode) -> N
         assert connection.recv(4096)[1] == Command.END_SESSION
     assert "\nlevel=ERROR forged" not in node.log.read_text()
     assert "forged" in node.log.read_text()
+
+
+def test_p20_tls_policy(tmp_path: Path) -> None:
+    versions = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+    matrix = {False: {"capf": ["1.2", "1.3"], "api": ["1.2", "1.3"]}, True: {"capf": list(versions), "api": ["1.2", "1.3"]}}
+    for allowed, wanted in matrix.items():
+        node = RunningNode(tmp_path / f"node{allowed}")
+        text = node.config.read_text().replace("[capf]\n", f"[capf]\nallow_tls_1_0 = {str(allowed).lower()}\n")
+        node.config.write_text(text)
+        node.start().activate()
+        try:
+            for port, name in ((node.capf_port, "capf"), (node.port, "api")):
+                spoken = [text for text, version in versions.items() if speaks(port, version)]
+                assert spoken == wanted[name], (allowed, name)
+        finally:
+            node.stop()
+
+
+def speaks(port: int, version: ssl.TLSVersion) -> bool:
+    """Return whether a port takes just this version of TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = version
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as raw, context.wrap_socket(raw):
+            return True
+    except ssl.SSLError:
+        return False
+
+
+def test_p22_the_audit_table_is_verified_by_command(node: RunningNode) -> None:
+    node.ok("POST", "/phones", {"phones": [{"device_name": A}]})
+    argv = [CAPF, "audit", "verify", "--config", node.config]
+    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "the audit table is as it was written\n"
+    with closing(sqlite3.connect(node.state / "capf.db")) as database, database:
+        database.execute("UPDATE audit SET actor = 'somebody else'")
+    failed = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert failed.returncode == 1 and "row 1 does not follow" in failed.stderr
+
+
+def test_p27_a_newer_schema_is_refused_by_name(node: RunningNode) -> None:
+    node.stop()
+    with closing(sqlite3.connect(node.state / "capf.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    failed = subprocess.run([CAPF, "serve", "--config", node.config], capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1] == "capf: the database has schema 9999, which is newer than this server knows"
+
+
+def test_p23_a_second_signal_ends_at_once(node: RunningNode) -> None:
+    node.config.write_text(node.config.read_text().replace("drain_seconds = 1", "drain_seconds = 300"))
+    node.stop()
+    node.start().activate()
+    with socket.create_connection(("127.0.0.1", node.capf_port)):
+        assert node.process is not None
+        time.sleep(0.3)
+        node.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert node.process.poll() is None
+        begin = time.monotonic()
+        assert node.stop(signal.SIGTERM) == 1
+        assert time.monotonic() - begin < 5
 
 
 def test_sigterm_ends_the_process_politely(node: RunningNode) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from cryptography import x509
 
-from capf.effects import Granted, Refused
+from capf import authority
+from capf.effects import Claim, Granted, Refused
 from capf.model import CertificateState, Operation, Outcome, State
-from capf.registry import sessions
+from capf.registry import phones, sessions
+from capf.registry.context import Policy
 from capf.wire import Reason
 from support.record import NOW, PHONE, Record, public_key
 
@@ -52,6 +56,56 @@ def test_r14_the_string_is_encrypted_at_rest(record: Record) -> None:
     kept = record.operation()["authentication_string"]
     assert b"80918273" not in kept
     assert record.context.secrets.decrypt(kept, PHONE) == "80918273"
+
+
+def test_p4_a_lock_can_be_lifted_and_its_length_is_a_setting(record: Record) -> None:
+    record.context.policy = Policy(lock_seconds=60)
+    record.add(authentication_mode=STRING)
+    record.plan(items=[{"device_name": PHONE, "authentication_string": "1234"}])
+    for _index in range(10):
+        record.claim(password="9999")
+    assert isinstance(record.claim(password="1234"), Refused)
+    assert record.run(lambda c: phones.unlock(c, record.context, [PHONE], "test")) == [PHONE]
+    assert record.run(lambda c: phones.unlock(c, record.context, [PHONE], "test")) == []
+    assert isinstance(record.claim(password="1234"), Granted)
+    assert "unlock phone" in record.acts()
+
+
+def test_p4_tries_in_parallel_do_not_exceed_the_limit(record: Record) -> None:
+    record.add(authentication_mode=STRING)
+    record.plan(items=[{"device_name": PHONE, "authentication_string": "0042"}])
+    tries = [
+        record.store.submit(
+            lambda c, n=number: sessions.claim(c, record.context, Claim(PHONE, 3, 1, "192.0.2.1", password=f"{n:04}"))
+        )
+        for number in range(1000, 1100)
+    ]
+    assert all(isinstance(future.result(), Refused) for future in tries)
+    assert record.acts().count("operation failed") == 10
+    assert record.acts().count("lock phone") == 1
+    assert record.acts().count("refused: locked") == 90
+
+
+def test_p6_a_serial_number_that_is_taken_is_drawn_again(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([1 << 127 | 1, 1 << 127 | 1, 1 << 127 | 2])
+    monkeypatch.setattr(authority, "new_serial", lambda _random: next(drawn))
+    for name in (PHONE, "SEP001122334466"):
+        record.add(name)
+        record.plan(name)
+        record.install(name)
+    assert list(record.certificates("SEP001122334466")) == [f"{1 << 127 | 2:032x}"]
+
+
+def test_p3_two_servers_on_one_database_never_share_an_operation(record: Record) -> None:
+    other = dataclasses.replace(record.context, node_name="node2")
+    record.add()
+    record.plan()
+    granted = record.grant()
+    record.issue(granted.operation_id, public_key())
+    assert record.run(lambda c: sessions.claim(c, other, Claim(PHONE, 3, 2, "192.0.2.1"))) == Refused(Reason.REJECTED)
+    assert record.run(lambda c: sessions.recover(c, other)) == 0
+    assert record.run(lambda c: sessions.recover(c, record.context)) == 1
+    assert isinstance(record.run(lambda c: sessions.claim(c, other, Claim(PHONE, 3, 2, "192.0.2.1"))), Granted)
 
 
 def test_one_operation_is_for_one_session_at_a_time(record: Record) -> None:

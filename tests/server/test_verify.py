@@ -139,6 +139,15 @@ def test_an_expired_mic_needs_an_explicit_setting(world: tuple[Trust, Flash, flo
     assert certificate_fault(claim, MIC_FIRST, False, allowed, late) is None
 
 
+def test_p11_sudi_data_is_required_by_setting(world: tuple[Trust, Flash, float]) -> None:
+    trust, flash, now = world
+    claim = dataclasses.replace(claim_of(flash, MODE_MIC_FIRST), sudi_data=None)
+    assert certificate_fault(claim, MIC_FIRST, False, trust, now) is None
+    strict = dataclasses.replace(trust, require_sudi=True)
+    assert certificate_fault(claim, MIC_FIRST, False, strict, now) is Outcome.INVALID_MIC
+    assert certificate_fault(claim_of(flash, MODE_MIC_FIRST), MIC_FIRST, False, strict, now) is None
+
+
 def test_an_expired_lsc_is_refused(world: tuple[Trust, Flash, float]) -> None:
     trust, flash, now = world
     claim = dataclasses.replace(claim_of(flash, MODE_LSC_FIRST), sudi_data=None)

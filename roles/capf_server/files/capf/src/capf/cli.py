@@ -12,6 +12,8 @@ from pathlib import Path
 from capf import __version__, config, state
 from capf.model import CapfError
 from capf.server import Server
+from capf.store import journal
+from capf.store.engine import Store
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -31,6 +33,10 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what)
         command.add_argument("--config", type=Path, required=True)
         command.set_defaults(run=run)
+    audit = commands.add_parser("audit", help="check the audit table").add_subparsers(dest="audit", required=True)
+    verify = audit.add_parser("verify", help="check that no audit row was changed or taken out")
+    verify.add_argument("--config", type=Path, required=True)
+    verify.set_defaults(run=_audit_verify)
     commands.add_parser("version", help="show the version").set_defaults(run=_version)
     from capf.lab.cli import add_parser  # noqa: PLC0415 - the server does not load the simulated phones
 
@@ -59,6 +65,15 @@ def _serve(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> None:
     config.load(arguments.config)
     print(f"{arguments.config} is right")
+
+
+def _audit_verify(arguments: argparse.Namespace) -> None:
+    store = Store(config.load(arguments.config).database)
+    broken = store.read(journal.broken_audit_row)
+    store.close()
+    if broken is not None:
+        raise CapfError(f"the audit table was changed: row {broken} does not follow from those before it")
+    print("the audit table is as it was written")
 
 
 def _version(_unused: argparse.Namespace) -> None:

@@ -33,6 +33,11 @@ class Settings:
     files_enabled: bool
     files_addresses: tuple[str, ...]
     files_port: int
+    allow_tls_1_0: bool
+    allow_expired_mic: bool
+    allow_sha1_mic: bool
+    require_sudi: bool
+    lock_seconds: int
     reset_command: tuple[str, ...]
     reset_parallel: int
     reset_seconds: int
@@ -107,7 +112,7 @@ def parse(text: str) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise InvalidRequestError([Problem("file", str(error), "TOML")]) from None
     problems: list[Problem] = []
-    names = ("server", "administration", "capf", "files", "reset")
+    names = ("server", "administration", "capf", "authentication", "files", "reset")
     problems += [Problem(name, "", f"tables: {', '.join(names)}") for name in document if name not in names]
     tables = {name: _Table(document, name, problems) for name in names}
     settings = _settings(tables)
@@ -120,7 +125,7 @@ def parse(text: str) -> Settings:
 
 def _settings(tables: Mapping[str, _Table]) -> Settings:
     server, administration, capf = tables["server"], tables["administration"], tables["capf"]
-    files, reset = tables["files"], tables["reset"]
+    authentication, files, reset = tables["authentication"], tables["files"], tables["reset"]
     directory = Path(server.text("state_directory"))
     return Settings(
         state_directory=directory,
@@ -138,6 +143,11 @@ def _settings(tables: Mapping[str, _Table]) -> Settings:
         files_enabled=files.flag("enabled", True),
         files_addresses=files.addresses("addresses", ("0.0.0.0",)),  # noqa: S104 - phones are everywhere
         files_port=files.number("port", 6970, 1, _MAXIMUM_PORT),
+        allow_tls_1_0=capf.flag("allow_tls_1_0", False),
+        allow_expired_mic=authentication.flag("allow_expired_mic", False),
+        allow_sha1_mic=authentication.flag("allow_sha1_mic", False),
+        require_sudi=authentication.flag("require_sudi", False),
+        lock_seconds=authentication.number("lock_seconds", 600, 1, 86400),
         reset_command=reset.texts("command", ()),
         reset_parallel=reset.number("parallel", 10, 1, 1000),
         reset_seconds=reset.number("seconds", 60, 1, 3600),

@@ -23,7 +23,7 @@ from capf.config import Settings
 from capf.listener import Limits, Listener
 from capf.model import ConflictError
 from capf.registry import parameters, service, sessions
-from capf.registry.context import Context
+from capf.registry.context import Context, Policy
 from capf.reset import Resetter
 from capf.session import Patience
 from capf.store import journal
@@ -31,6 +31,7 @@ from capf.store.engine import Store
 
 LOG = logging.getLogger(__name__)
 _SECONDS_A_MINUTE = 60
+_SECOND_SIGNAL = 1
 
 
 class Server:
@@ -49,6 +50,9 @@ class Server:
             first_node=settings.first_node,
             trace_directory=directory.trace,
             node_name=settings.node_name,
+            policy=Policy(
+                settings.allow_expired_mic, settings.allow_sha1_mic, settings.require_sudi, settings.lock_seconds
+            ),
         )
         self.store = Store(settings.database)
         self.resetter = Resetter(settings.reset_command, settings.reset_parallel, settings.reset_seconds)
@@ -79,7 +83,8 @@ class Server:
             self._settings.handshake_seconds,
         )
         backend = RegistryBackend(self.store, self.context)
-        listener = Listener(backend, state.capf_tls(self._directory), limits, Patience(answer=answer))
+        tls = state.capf_tls(self._directory, allow_tls_1_0=self._settings.allow_tls_1_0)
+        listener = Listener(backend, tls, limits, Patience(answer=answer))
         addresses = self._settings.capf_addresses
         if in_force.flag("Enable IPv6"):
             addresses += self._settings.capf_addresses_ipv6
@@ -106,7 +111,7 @@ class Server:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, _stop_or_exit, stop)
         await self.store.awrite(lambda connection: sessions.recover(connection, self.context))
         if await self.store.aread(service.is_activated):
             await self.start_service()
@@ -135,6 +140,13 @@ class Server:
     async def _files(self, stopped: Callable[[], Awaitable[object]]) -> None:
         app = files.application(self.store, self.context, self._settings.node_name, self._directory.path)
         await _serve(app, _http(self._settings.files_addresses, self._settings.files_port), stopped)
+
+
+def _stop_or_exit(stop: asyncio.Event) -> None:
+    """End politely at the first signal, at once at the second."""
+    if stop.is_set():
+        os._exit(_SECOND_SIGNAL)
+    stop.set()
 
 
 def _http(addresses: tuple[str, ...], port: int) -> HttpConfig:

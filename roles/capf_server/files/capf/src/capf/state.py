@@ -204,13 +204,12 @@ def load_secrets(state: StateDirectory) -> SecretBox:
     return SecretBox(state.strings_key.read_bytes())
 
 
-def capf_tls(state: StateDirectory) -> ssl.SSLContext:
-    """Return the TLS settings of the CAPF port: the CAPF certificate, TLS 1.2 and later."""
-    return _tls(state.capf_certificate, state.capf_key)
-
-
-def _tls(certificate: Path, key: Path) -> ssl.SSLContext:
+def capf_tls(state: StateDirectory, *, allow_tls_1_0: bool) -> ssl.SSLContext:
+    """Return the TLS settings of the CAPF port: TLS 1.2 and later, or 1.0 for old phones by explicit setting."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
+    if allow_tls_1_0:
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.load_cert_chain(state.capf_certificate, state.capf_key)
     return context

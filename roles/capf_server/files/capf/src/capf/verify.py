@@ -36,6 +36,7 @@ class Trust:
     mic_issuers: Sequence[x509.Certificate]
     allow_expired_mic: bool = False
     allow_sha1_mic: bool = False
+    require_sudi: bool = False
 
 
 def same_string(given: str | None, wanted: str) -> bool:
@@ -172,7 +173,7 @@ def _signed(claim: Claim, certificate: x509.Certificate) -> bool:
 def _sudi_fault(claim: Claim, trust: Trust, now: float) -> Outcome | None:
     """Check SUDI data where the phone sent any: a trusted MIC of this device, signed over this session's id."""
     if claim.sudi_data is None:
-        return None
+        return Outcome.INVALID_MIC if trust.require_sudi else None
     try:
         sudi = unpack_sudi(claim.sudi_data)
         mic = x509.load_der_x509_certificate(sudi.mic)

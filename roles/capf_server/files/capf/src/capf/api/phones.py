@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -20,6 +21,8 @@ from capf.api.shapes import (
     ResetDone,
     Search,
     SearchCriterion,
+    Unlock,
+    Unlocked,
 )
 from capf.registry import phones, progress, report, search
 from capf.store import journal
@@ -52,6 +55,14 @@ async def find(wanted: Search, _unused: Actor, node: RunningNode) -> dict[str, A
 
 def _criteria(given: list[SearchCriterion]) -> list[search.Criterion]:
     return [search.Criterion(item.field, item.pattern, item.value) for item in given]
+
+
+@router.post("/phones/unlock", response_model=Unlocked)
+async def unlock(wanted: Unlock, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Lift the locks that ten wrong authentication strings have set."""
+    job = partial(phones.unlock, context=node.context, names=wanted.phones, actor=actor)
+    names = await carry_out(node, job, dry_run=wanted.dry_run)
+    return {"changed": bool(names), "unlocked": names}
 
 
 @router.post("/phones/reset", response_model=ResetDone)

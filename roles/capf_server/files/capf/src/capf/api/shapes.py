@@ -275,6 +275,19 @@ class Reset(Change):
     phones: _Phones
 
 
+class Unlock(Change):
+    """Phones whose lock is lifted."""
+
+    phones: _Phones
+
+
+class Unlocked(BaseModel):
+    """The phones that were locked."""
+
+    changed: bool
+    unlocked: list[str]
+
+
 class ResetFault(BaseModel):
     """A phone that could not be reset."""
 

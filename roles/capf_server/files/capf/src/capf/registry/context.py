@@ -15,6 +15,16 @@ from capf.secretbox import SecretBox
 Clock = Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is accepted of phones, by explicit settings; ``lock_seconds`` is the lock after ten wrong strings."""
+
+    allow_expired_mic: bool = False
+    allow_sha1_mic: bool = False
+    require_sudi: bool = False
+    lock_seconds: int = 600
+
+
 @dataclass(slots=True)
 class Context:
     """Shared by the parts of the registry; ``running`` is None while the CAPF service does not run."""
@@ -26,6 +36,7 @@ class Context:
     trace_directory: Path
     running: parameters.InForce | None = None
     node_name: str = "127.0.0.1"
+    policy: Policy = Policy()
 
     @property
     def now(self) -> int:

@@ -103,6 +103,24 @@ def ensure(
     return _present(connection, context, wanted, known, actor)
 
 
+def unlock(connection: Connection, context: Context, names: Sequence[str], actor: str) -> list[str]:
+    """Lift the locks that wrong strings have set; returns the device names that were locked."""
+    known = rows.phones_of(connection, names)
+    problems = name_problems(names, "phones[{}]")
+    problems += [
+        Problem(f"phones[{index}]", name, "a phone that is registered with the server")
+        for index, name in enumerate(names)
+        if name not in known
+    ]
+    if problems:
+        raise InvalidRequestError(problems)
+    locked = [name for name in names if known[name]["locked_until"] > context.now]
+    for name in locked:
+        rows.change_phone(connection, name, locked_until=0, wrong_strings=0)
+    journal.record(connection, context.now, actor, (journal.Act("unlock phone", name) for name in locked))
+    return locked
+
+
 def _remove(connection: Connection, context: Context, names: list[str], asked: int, actor: str) -> Changes:
     operations = rows.operations_of(connection, names)
     busy = [name for name, row in operations.items() if row["state"] in (State.CLAIMED, State.ISSUED)]

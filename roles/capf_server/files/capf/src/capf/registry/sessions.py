@@ -34,7 +34,6 @@ LOG = logging.getLogger(__name__)
 LARGEST_LOSS = 4
 """Sessions that an operation may lose: the first try and the phone's three more (R5)."""
 WRONG_STRINGS = 10
-LOCK_SECONDS = 600
 _SECONDS_A_MINUTE = 60
 _VERSION_WITH_EC = 3
 _WORKING = (State.CLAIMED, State.ISSUED)
@@ -101,7 +100,14 @@ def _identity_fault(connection: Connection, context: Context, claim: Claim, oper
         kept = operation["authentication_string"]
         wanted = None if kept is None else context.secrets.decrypt(kept, claim.device_name)
         return None if wanted and same_string(claim.password, wanted) else Outcome.INVALID_STRING
-    trust = Trust(context.authority.lsc_issuers, context.authority.mic_issuers)
+    policy = context.policy
+    trust = Trust(
+        context.authority.lsc_issuers,
+        context.authority.mic_issuers,
+        allow_expired_mic=policy.allow_expired_mic,
+        allow_sha1_mic=policy.allow_sha1_mic,
+        require_sudi=policy.require_sudi,
+    )
     active = rows.active_certificates(connection, [claim.device_name]).get(claim.device_name)
     fault = certificate_fault(claim, mode, active is not None, trust, context.now)
     return fault or _superseded(connection, claim)
@@ -119,7 +125,7 @@ def _count_wrong_string(connection: Connection, context: Context, phone: rows.Ro
     if tries < WRONG_STRINGS:
         rows.change_phone(connection, phone["device_name"], wrong_strings=tries)
         return
-    until = context.now + LOCK_SECONDS
+    until = context.now + context.policy.lock_seconds
     rows.change_phone(connection, phone["device_name"], wrong_strings=0, locked_until=until)
     journal.record(connection, context.now, "capf", [journal.Act("lock phone", phone["device_name"])])
 
@@ -160,6 +166,8 @@ def issue(connection: Connection, context: Context, operation_id: int, public_ke
     name = operation["device_name"]
     try:
         signed = context.authority.sign(name, public_key, keys, years, context.now)
+        while rows.certificate(connection, signed.serial_number) is not None:
+            signed = context.authority.sign(name, public_key, keys, years, context.now)
         if rows.key_is_used(connection, signed.public_key_sha256, operation_id):
             raise LintError("the key already has a certificate")
     except LintError as error:

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -57,10 +59,19 @@ class Store:
         try:
             with self._engine.connect() as connection:
                 config.attributes["connection"] = connection
+                self._refuse_newer(connection, config)
                 command.upgrade(config, "head")
                 connection.commit()
         except DBAPIError as error:
             raise StoreUnavailableError(f"the database cannot be opened: {error.orig}") from error
+
+    @staticmethod
+    def _refuse_newer(connection: Connection, config: Config) -> None:
+        """Leave a database alone that a newer version of the server has changed."""
+        found = MigrationContext.configure(connection).get_current_revision()
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if found is not None and found not in known:
+            raise StoreUnavailableError(f"the database has schema {found}, which is newer than this server knows")
 
     def close(self) -> None:
         """Finish the jobs that wait and close the database."""
