@@ -13,6 +13,7 @@ from capf.authority import Authority, make_capf_certificate
 from capf.registry.context import Context
 from capf.secretbox import KEY_BYTES, SecretBox
 from capf.store.engine import Store
+from support import postgresql
 from support.record import NOW, Record
 
 
@@ -22,9 +23,17 @@ def signer() -> tuple[Any, Any]:
     return make_capf_certificate(os.urandom, NOW, "ucm.capf", "CAPF")
 
 
-@pytest.fixture
-def record(tmp_path: Path, signer: tuple[Any, Any]) -> Iterator[Record]:
-    """An empty record on SQLite."""
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgresql.PostgreSQL]:
+    """A running PostgreSQL."""
+    yield from postgresql.running()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def record(
+    request: pytest.FixtureRequest, tmp_path: Path, signer: tuple[Any, Any], cluster: postgresql.PostgreSQL
+) -> Iterator[Record]:
+    """An empty record, on each of the databases."""
     times = [NOW]
     context = Context(
         authority=Authority(*signer, os.urandom),
@@ -33,6 +42,7 @@ def record(tmp_path: Path, signer: tuple[Any, Any]) -> Iterator[Record]:
         first_node=True,
         trace_directory=tmp_path / "trace",
     )
-    store = Store(f"sqlite:///{tmp_path}/capf.db")
+    sqlite = request.param == "sqlite"
+    store = Store(f"sqlite:///{tmp_path}/capf.db" if sqlite else cluster.new_database())
     yield Record(store, context, times)
     store.close()

@@ -25,7 +25,8 @@ import sys
 
 here = pathlib.Path(__file__).parent
 sys.path.insert(0, str(next(here.glob("pip-*.whl"))))
-sys.argv = ["pip", "install", "--no-index", "--find-links", str(here), "--upgrade", "--force-reinstall", "capf"]
+wanted = "capf[postgresql]" if list(here.glob("psycopg-*.whl")) else "capf"
+sys.argv = ["pip", "install", "--no-index", "--find-links", str(here), "--upgrade", "--force-reinstall", wanted]
 try:
     runpy.run_module("pip", run_name="__main__")
 except SystemExit as end:
@@ -50,7 +51,7 @@ def pip(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments], check=True, stdout=sys.stderr)
 
 
-def build(source: Path, directory: Path, python: str, machine: str) -> None:
+def build(source: Path, directory: Path, python: str, machine: str, extra: str) -> None:
     """Fill the directory with the wheels of the server, of what it needs, and of pip."""
     with tempfile.TemporaryDirectory() as copy:
         project = Path(copy) / "capf"
@@ -59,7 +60,7 @@ def build(source: Path, directory: Path, python: str, machine: str) -> None:
     wheel = next(directory.glob("capf-*.whl"))
     platforms = [f"--platform={name}_{machine}" for name in MANYLINUX]
     pip("download", "--only-binary=:all:", f"--python-version={python}", "--implementation=cp", *platforms,
-        "--dest", str(directory), str(wheel), "pip")  # fmt: skip
+        "--dest", str(directory), f"{wheel}{extra}", "pip")  # fmt: skip
     (directory / "install.py").write_text(INSTALL)
 
 
@@ -70,14 +71,16 @@ def main() -> None:
         parser.add_argument(name, type=Path, required=True)
     for name in ("--python", "--machine"):
         parser.add_argument(name, required=True)
+    parser.add_argument("--postgresql", action="store_true", help="with what PostgreSQL needs")
     arguments = parser.parse_args()
-    name = f"wheelhouse-{arguments.python}-{arguments.machine}-{digest(arguments.source)}"
+    kind, extra = ("-postgresql", "[postgresql]") if arguments.postgresql else ("", "")
+    name = f"wheelhouse-{arguments.python}-{arguments.machine}-{digest(arguments.source)}{kind}"
     archive = arguments.cache / f"{name}.tar"
     missing = not archive.exists()
     if missing:
         arguments.cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=arguments.cache) as work:
-            build(arguments.source, Path(work), arguments.python, arguments.machine)
+            build(arguments.source, Path(work), arguments.python, arguments.machine, extra)
             unfinished = Path(work) / "archive"
             with tarfile.open(unfinished, "w") as tar:
                 for path in sorted(Path(work).iterdir()):

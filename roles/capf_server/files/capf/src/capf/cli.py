@@ -20,11 +20,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="capf", description="Certificate Authority Proxy Function for IP phones.")
     commands = parser.add_subparsers(dest="command", required=True)
     init = commands.add_parser("init", help="make the state directory, the CAPF certificate and the account")
-    init.add_argument("--state-directory", type=Path, required=True)
+    where = init.add_mutually_exclusive_group(required=True)
+    where.add_argument("--state-directory", type=Path, help="where the state goes, with a database of its own")
+    where.add_argument("--config", type=Path, help="configuration file that names state directory and database")
     init.add_argument("--administrator", required=True, help="the administrator's name, the same on every node")
     init.add_argument("--password-file", type=Path, required=True, help="file with the password in its first line")
     init.add_argument("--manufacturing-ca", type=Path, action="append", default=[], help="PEM of trusted MIC issuers")
     init.add_argument("--name", action="append", default=[], help="host name or address of this node")
+    init.add_argument("--like", type=Path, help="state directory of the server with which the database is shared")
     init.set_defaults(run=_init)
     for name, what, run in (
         ("serve", "run the server", _serve),
@@ -46,15 +49,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def _init(arguments: argparse.Namespace) -> None:
     password = arguments.password_file.read_text().splitlines()[0]
-    name = state.initialise(
-        arguments.state_directory,
+    settings = None if arguments.config is None else config.load(arguments.config)
+    node = state.NewNode(
+        arguments.state_directory if settings is None else settings.state_directory,
         arguments.administrator,
         password,
-        arguments.manufacturing_ca,
         arguments.name or ["localhost", "127.0.0.1"],
-        time.time(),
+        arguments.manufacturing_ca,
+        None if settings is None else settings.database,
+        arguments.like,
     )
-    print(f"CAPF certificate {name} is made in {arguments.state_directory}")
+    name = state.initialise(node, time.time())
+    print(f"CAPF certificate {name} is made in {node.directory}")
 
 
 def _serve(arguments: argparse.Namespace) -> None:

@@ -92,31 +92,51 @@ def _key_pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, none)
 
 
-def initialise(
-    directory: Path, administrator: str, password: str, manufacturing: Sequence[Path], names: Sequence[str], now: float
-) -> str:
+@dataclass(frozen=True, slots=True)
+class NewNode:
+    """What ``capf init`` is told: where the state goes, whom to trust, and the node's ``names`` in the certificate of
+    its administration API. A server ``like`` another one has that one's CAPF certificate and reads the same strings,
+    so that both can share a ``database`` (its URL; None for one of its own)."""
+
+    directory: Path
+    administrator: str
+    password: str
+    names: Sequence[str]
+    manufacturing: Sequence[Path] = ()
+    database: str | None = None
+    like: Path | None = None
+
+
+def initialise(node: NewNode, now: float) -> str:
     """Make the state directory of a new node; returns the CAPF certificate's common name.
 
-    ``names``: host names and addresses of the administration certificate. ConflictError when it exists already.
+    ConflictError when it exists already, or when the database has another administrator's account.
     """
+    directory, password = node.directory, node.password
     state = StateDirectory(directory)
     if state.capf_key.exists():
         raise ConflictError(f"{directory} already holds a CAPF server's state")
     if len(password) < _MINIMUM_PASSWORD:
         raise InvalidRequestError([Problem("password", "(hidden)", f"at least {_MINIMUM_PASSWORD} characters")])
-    issuers = [(path.name, _pem(certificate)) for path in manufacturing for certificate in _certificates(path)]
+    issuers = [(path.name, _pem(certificate)) for path in node.manufacturing for certificate in _certificates(path)]
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
     for name in ("manufacturing", "trusted"):
         (directory / name).mkdir(exist_ok=True)
     for index, (name, data) in enumerate(issuers):
         (directory / "manufacturing" / f"{index:02d}-{name}").write_bytes(data)
-    _make_administration(state, names, now)
-    _write_secret(state.strings_key, secrets.token_bytes(KEY_BYTES))
-    key, certificate = authority.make_capf_certificate(os.urandom, now, "ucm.capf", "CAPF")
+    _make_account(node.database or f"sqlite:///{directory}/capf.db", node.administrator, password)
+    _make_administration(state, node.names, now)
+    if node.like is None:
+        _write_secret(state.strings_key, secrets.token_bytes(KEY_BYTES))
+        key, certificate = authority.make_capf_certificate(os.urandom, now, "ucm.capf", "CAPF")
+        key_pem = _key_pem(key)
+    else:
+        other = StateDirectory(node.like)
+        _write_secret(state.strings_key, other.strings_key.read_bytes())
+        (certificate,), key_pem = _certificates(other.capf_certificate), other.capf_key.read_bytes()
     _publish(state, certificate)
-    _make_account(f"sqlite:///{directory}/capf.db", administrator, password)
-    _write_secret(state.capf_key, _key_pem(key))
+    _write_secret(state.capf_key, key_pem)
     return authority.common_name(certificate)
 
 
@@ -128,11 +148,20 @@ def _publish(state: StateDirectory, certificate: x509.Certificate) -> None:
 
 
 def _make_account(database: str, administrator: str, password: str) -> None:
+    """Make the administrator's account, or find the same one in a database that is shared."""
     store = Store(database)
-    kept = accounts.hash_password(password)
-    store.write(lambda connection: journal.put_setting(connection, ADMINISTRATOR, administrator))
-    store.write(lambda connection: journal.put_setting(connection, PASSWORD, kept))
-    store.close()
+    try:
+        known = store.read(journal.all_settings)
+        if PASSWORD in known:
+            same = known[ADMINISTRATOR] == administrator and accounts.password_is_right(password, known[PASSWORD])
+            if not same:
+                raise ConflictError("the database has another administrator's account")
+            return
+        kept = accounts.hash_password(password)
+        store.write(lambda connection: journal.put_setting(connection, ADMINISTRATOR, administrator))
+        store.write(lambda connection: journal.put_setting(connection, PASSWORD, kept))
+    finally:
+        store.close()
 
 
 def _make_administration(state: StateDirectory, names: Sequence[str], now: float) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.middleware.base import RequestResponseEndpoint
 
 from capf import __version__
-from capf.api import errors, operations, phones, service
+from capf.api import errors, health, operations, phones, service
 from capf.api.node import Node
-from capf.api.shapes import Health
 
 MAXIMUM_BODY = 64 * 1024 * 1024
 
@@ -25,10 +22,7 @@ def application(node: Node) -> FastAPI:
         api.include_router(part)
     app.include_router(api)
 
-    @app.get("/healthz", response_model=Health, tags=["node"])
-    async def healthz() -> dict[str, Any]:
-        """Say that the process answers; needs no login."""
-        return {"status": "ok"}
+    app.include_router(health.router)
 
     @app.middleware("http")
     async def limit_body(request: Request, call_next: RequestResponseEndpoint) -> Response:

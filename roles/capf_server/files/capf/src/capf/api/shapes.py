@@ -310,6 +310,14 @@ class Report(Strict):
     authentication_strings: StrictBool = True
 
 
+class Readiness(BaseModel):
+    """Whether phones can be served now, and what will be a problem one day."""
+
+    ready: bool
+    problems: list[str]
+    warnings: list[str]
+
+
 class Health(BaseModel):
     """The process answers."""
 

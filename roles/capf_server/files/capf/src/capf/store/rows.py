@@ -148,6 +148,28 @@ def count_active_certificates(connection: Connection, names: Sequence[str]) -> i
     )
 
 
+def count_phones(connection: Connection) -> int:
+    """Return how many phones there are."""
+    return connection.execute(select(func.count()).select_from(phones)).scalar_one()
+
+
+def count_all_active(connection: Connection) -> int:
+    """Return how many phones have an active certificate."""
+    active = certificates.c.state == CertificateState.ACTIVE
+    return connection.execute(select(func.count()).select_from(certificates).where(active)).scalar_one()
+
+
+def count_statuses(connection: Connection) -> dict[str, int]:
+    """Return how many phones have which status of their latest operation."""
+    query = (
+        select(operations.c.status, func.count().label("number"))
+        .join(phones, phones.c.operation_id == operations.c.id)
+        .group_by(operations.c.status)
+        .order_by(operations.c.status)
+    )
+    return {row.status: row.number for row in connection.execute(query)}
+
+
 def certificate(connection: Connection, serial_number: str) -> Row | None:
     """Return the certificate with this serial number (hex)."""
     query = select(certificates).where(certificates.c.serial_number == serial_number)

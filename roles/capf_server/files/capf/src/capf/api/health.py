@@ -1,0 +1,76 @@
+"""Whether the node is ready, and its numbers for Prometheus; neither needs a login, neither shows a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection
+
+from capf.api.login import RunningNode
+from capf.api.node import Node
+from capf.api.shapes import Health, Readiness
+from capf.model import CapfError
+from capf.registry import health, service
+
+router = APIRouter(tags=["node"])
+_NOT_READY = 503
+
+
+@router.get("/healthz", response_model=Health)
+async def healthz() -> dict[str, Any]:
+    """Say that the process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", response_model=Readiness, responses={_NOT_READY: {"model": Readiness}})
+async def readyz(node: RunningNode) -> Response:
+    """Say whether phones can be served: the database can be written and CAPF runs where it is activated."""
+    problems = []
+    try:
+        await node.store.adry_run(health.probe)
+        if await node.store.aread(service.is_activated) and node.context.running is None:
+            problems.append("CAPF is activated and does not run")
+    except CapfError as error:
+        problems.append(str(error))
+    state = {"ready": not problems, "problems": problems, "warnings": health.warnings(node.context)}
+    return JSONResponse(state, _NOT_READY if problems else 200)
+
+
+class _Numbers(Collector):
+    """The metrics of one scrape."""
+
+    def __init__(self, node: Node, counts: health.Counts) -> None:
+        self._node = node
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each metric."""
+        yield GaugeMetricFamily("capf_sessions_open", "Phones that are connected now", self._node.sessions_open)
+        running = float(self._node.context.running is not None)
+        yield GaugeMetricFamily("capf_service_running", "Whether the CAPF service takes phones", running)
+        expires = self._node.context.authority.certificate.not_valid_after_utc.timestamp()
+        yield GaugeMetricFamily("capf_certificate_expires_timestamp_seconds", "End of the CAPF certificate", expires)
+        yield GaugeMetricFamily("capf_phones", "Phones that are registered with the server", self._counts.phones)
+        yield GaugeMetricFamily("capf_lsc_active", "Phones that have an LSC", self._counts.active)
+        latest = GaugeMetricFamily("capf_operations", "Phones by the status of their operation", labels=["status"])
+        for status, count in self._counts.by_status.items():
+            latest.add_metric([status], count)
+        yield latest
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})
+async def metrics(node: RunningNode) -> Response:
+    """Return the node's numbers for Prometheus."""
+
+    def count(connection: Connection) -> health.Counts:
+        return health.counts(connection)
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Numbers(node, await node.store.aread(count)))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

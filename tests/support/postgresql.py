@@ -1,0 +1,62 @@
+"""A real PostgreSQL server of the tests' own."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from support.node import free_ports
+
+_NUMBERS = itertools.count()
+
+
+class PostgreSQL:
+    """A database cluster on a free port of loopback; root runs it as the user postgres."""
+
+    def __init__(self) -> None:
+        (self._bin,) = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
+        self._user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        self._directory = Path(tempfile.mkdtemp(prefix="capf-postgresql-"))
+        if os.geteuid() == 0:
+            shutil.chown(self._directory, "postgres")
+        self.port = free_ports(1)[0]
+        self._run("initdb", "--auth=trust", "--no-sync", "-D", str(self._directory / "data"))
+        self.start()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        argv = [str(self._bin / program), *arguments]
+        prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        subprocess.run([*prefix, *argv], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+
+    def start(self) -> None:
+        """Start the cluster and wait until it takes connections."""
+        options = f"-p {self.port} -h 127.0.0.1 -k {self._directory}"
+        self._run("pg_ctl", "start", "-w", "-D", str(self._directory / "data"), "-o", options)
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop the cluster."""
+        self._run("pg_ctl", "stop", "-w", "-m", mode, "-D", str(self._directory / "data"))
+
+    def new_database(self) -> str:
+        """Make an empty database; returns its URL."""
+        name = f"capf{next(_NUMBERS)}"
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", self._user, name)
+        return f"postgresql+psycopg://{self._user}@127.0.0.1:{self.port}/{name}"
+
+    def remove(self) -> None:
+        """Stop the cluster and remove its files."""
+        self.stop()
+        shutil.rmtree(self._directory)
+
+
+def running() -> Iterator[PostgreSQL]:
+    """Yield a running cluster and remove it afterwards; the body of a fixture."""
+    cluster = PostgreSQL()
+    yield cluster
+    cluster.remove()
