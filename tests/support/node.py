@@ -32,7 +32,16 @@ def free_ports(count: int) -> list[int]:
 class RunningNode:
     """A node: ``capf init`` at its making, ``capf serve`` from ``start`` to ``stop``."""
 
-    def __init__(self, directory: Path, *, first_node: bool = True, manufacturing_ca: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        first_node: bool = True,
+        manufacturing_ca: Path | None = None,
+        database: str | None = None,
+        like: RunningNode | None = None,
+    ) -> None:
+        """``database``: URL of a database that exists; ``like``: the node with which it is shared."""
         self.directory = directory
         self.state = directory / "state"
         self.port, self.capf_port, self.files_port, self.control_port = free_ports(4)
@@ -42,17 +51,20 @@ class RunningNode:
         directory.mkdir(parents=True, exist_ok=True)
         password_file = directory / "password"
         password_file.write_text(PASSWORD + "\n")
-        argv = [CAPF, "init", "--state-directory", self.state, "--administrator", ADMINISTRATOR]
+        self.config.write_text(self._configuration(first_node, database))
+        argv = [CAPF, "init", "--config", self.config, "--administrator", ADMINISTRATOR]
         argv += ["--password-file", password_file, "--name", "127.0.0.1", "--name", "localhost"]
         argv += [] if manufacturing_ca is None else ["--manufacturing-ca", manufacturing_ca]
+        argv += [] if like is None else ["--like", like.state]
         subprocess.run(argv, check=True, capture_output=True)
-        self.config.write_text(self._configuration(first_node))
 
-    def _configuration(self, first_node: bool) -> str:
+    def _configuration(self, first_node: bool, database: str | None) -> str:
         reset = [str(CAPF), "lab", "reset", "--control", f"127.0.0.1:{self.control_port}", "{names}"]
         return (
             f"[server]\nstate_directory = {json.dumps(str(self.state))}\nfirst_node = {json.dumps(first_node)}\n"
-            f"[administration]\nport = {self.port}\n"
+            f'node_name = "127.0.0.1"\n'
+            + (f"database = {json.dumps(database)}\n" if database else "")
+            + f"[administration]\nport = {self.port}\n"
             '[capf]\naddresses = ["127.0.0.1"]\naddresses_ipv6 = ["::1"]\ndrain_seconds = 1\n'
             f'[files]\naddresses = ["127.0.0.1"]\nport = {self.files_port}\n'
             f"[reset]\ncommand = {json.dumps(reset)}\n"

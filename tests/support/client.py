@@ -1,0 +1,75 @@
+"""A phone's side of one session, step by step, in the hands of a test."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from functools import cache
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from capf.wire import Command, Message, Reader, Tag, encode, string, unpack_certificates
+
+_SECONDS = 20
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def new_public_key() -> bytes:
+    """Return a new EC P-256 public key as phones send it."""
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+class Client:
+    """One connection to CAPF; every method is one step of the session."""
+
+    def __init__(self, port: int, name: str, host: str = "127.0.0.1") -> None:
+        """Connect, and take the server's first message."""
+        self._name = name
+        self._reader = Reader()
+        self._connection = _tls().wrap_socket(socket.create_connection((host, port), timeout=_SECONDS))
+        self.session_id = self.receive().session_id
+
+    def receive(self) -> Message:
+        """Return the server's next message; EOFError when it closes."""
+        while (message := self._reader.next_message()) is None:
+            data = self._connection.recv(8192)
+            if not data:
+                raise EOFError
+            self._reader.feed(data)
+        return message
+
+    def send(self, command: Command, elements: dict[int, bytes]) -> None:
+        """Send a message."""
+        self._connection.sendall(encode(Message(command, self.session_id, elements)))
+
+    def authenticate(self, password: str = "") -> Message:
+        """Say who the phone is; returns the server's answer."""
+        name, version = string(self._name), b"\x03"
+        self.send(Command.AUTH_RESPONSE, {Tag.VERSION: version, Tag.DEVICE_NAME: name, Tag.PASSWORD: string(password)})
+        return self.receive()
+
+    def send_key(self, key: bytes | None = None) -> bytes:
+        """Send a public key; returns the certificate that comes for it."""
+        self.send(Command.KEY_GENERATE_RESPONSE, {Tag.PUBLIC_KEY: key or new_public_key()})
+        answer = self.receive()
+        assert answer.command is Command.STORE_CERTIFICATE_REQUEST, answer
+        ((_kind, der),) = unpack_certificates(answer.elements[Tag.CERTIFICATE])
+        return der
+
+    def confirm(self, reason: int = 1) -> Message:
+        """Say that the certificate is stored, or not; returns the server's answer."""
+        self.send(Command.STORE_CERTIFICATE_RESPONSE, {Tag.REASON: bytes((reason,))})
+        return self.receive()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
