@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import logging
 import os
+import resource
 import signal
 import socket
 import time
@@ -16,7 +17,7 @@ from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config as HttpConfig
 
 from capf import files, state
-from capf.accounts import PasswordMemory
+from capf.accounts import Login, LoginGuard, PasswordMemory
 from capf.api.application import application
 from capf.backend import RegistryBackend
 from capf.config import Settings
@@ -57,6 +58,7 @@ class Server:
         self.store = Store(settings.database)
         self.resetter = Resetter(settings.reset_command, settings.reset_parallel, settings.reset_seconds)
         self._passwords = PasswordMemory()
+        self._guard = LoginGuard(time.monotonic)
         self._listener: Listener | None = None
 
     @property
@@ -64,12 +66,20 @@ class Server:
         """How many phones are connected now."""
         return 0 if self._listener is None else self._listener.sessions
 
-    async def password_is_right(self, administrator: str, password: str) -> bool:
-        """Check the administrator's name and password, off the event loop."""
+    async def login(self, administrator: str, password: str, address: str) -> Login:
+        """Check the administrator's name and password, off the event loop.
+
+        An address that tries passwords has to wait; a password that was right before is let in all the same.
+        """
         known = await self.store.aread(journal.all_settings)
+        kept = known[state.PASSWORD]
         name_is_right = hmac.compare_digest(administrator.encode(), known[state.ADMINISTRATOR].encode())
-        right = await asyncio.to_thread(self._passwords.check, password, known[state.PASSWORD])
-        return right and name_is_right
+        remembered = name_is_right and self._passwords.remembers(password, kept)
+        if not remembered and self._guard.wait_seconds(address):
+            return Login.WAIT
+        right = remembered or (await asyncio.to_thread(self._passwords.check, password, kept) and name_is_right)
+        (self._guard.right if right else self._guard.wrong)(address)
+        return Login.RIGHT if right else Login.WRONG
 
     async def start_service(self) -> None:
         """Start the CAPF service with the parameters as they are now; nothing to do when it runs."""
@@ -108,6 +118,8 @@ class Server:
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
+        _soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -18,12 +18,13 @@ _HIDDEN = ("authentication_string", "password")
 _VALUE_CHARACTERS = 100
 _PROBLEMS = 100
 
-UNAUTHORIZED, CONFLICT, TOO_LARGE, INVALID, UNAVAILABLE = 401, 409, 413, 422, 503
+UNAUTHORIZED, CONFLICT, TOO_LARGE, INVALID, TOO_MANY, UNAVAILABLE = 401, 409, 413, 422, 429, 503
 _MEANINGS = {
     UNAUTHORIZED: "Administrator name or password is wrong",
     CONFLICT: "The present state does not allow it",
     TOO_LARGE: "The body is too large",
     INVALID: "Something in the request is wrong; nothing was changed",
+    TOO_MANY: "Too many wrong passwords from this address",
     UNAVAILABLE: "The database cannot be used now; nothing was changed",
 }
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
@@ -67,7 +68,7 @@ def _problem(error: Any) -> dict[str, str]:
 
 async def _http_error(_unused: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - FastAPI calls this handler for no other
-    code = "unauthorized" if error.status_code == UNAUTHORIZED else "not_found"
+    code = {UNAUTHORIZED: "unauthorized", TOO_MANY: "too_many"}.get(error.status_code, "not_found")
     return answer(error.status_code, code, str(error.detail))
 
 

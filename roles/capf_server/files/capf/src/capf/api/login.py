@@ -7,15 +7,20 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
+from capf.accounts import Login
 from capf.api.node import Node
 
 _SCHEME = HTTPBasic(realm="capf")
 
 
 async def administrator(request: Request, given: Annotated[HTTPBasicCredentials, Depends(_SCHEME)]) -> str:
-    """Return the administrator's name, which is the actor of every audit row; 401 otherwise."""
+    """Return the administrator's name, which is the actor of every audit row; 401 or 429 otherwise."""
     node: Node = request.app.state.node
-    if not await node.password_is_right(given.username, given.password):
+    address = request.client.host if request.client else ""
+    login = await node.login(given.username, given.password, address)
+    if login is Login.WAIT:
+        raise HTTPException(429, "too many wrong passwords from this address; wait a minute")
+    if login is Login.WRONG:
         raise HTTPException(401, "administrator name or password is wrong")
     return given.username
 

@@ -36,7 +36,7 @@ class Wrong(BaseModel):
 class Failure(BaseModel):
     """What went wrong."""
 
-    code: Literal["invalid", "unauthorized", "conflict", "not_found", "unavailable", "too_large"]
+    code: Literal["invalid", "unauthorized", "conflict", "not_found", "unavailable", "too_large", "too_many"]
     message: str
     problems: list[Wrong] = []
 
