@@ -60,7 +60,7 @@ def claim(connection: Connection, context: Context, wanted: Claim) -> Granted | 
         if outcome is Outcome.INVALID_STRING:
             _count_wrong_string(connection, context, phone)
         return Refused(Reason.REJECTED, outcome)
-    return _grant(connection, context, wanted, operation)
+    return _grant(connection, context, wanted, phone, operation)
 
 
 def _audit(connection: Connection, context: Context, claim: Claim, action: str) -> None:
@@ -130,13 +130,16 @@ def _count_wrong_string(connection: Connection, context: Context, phone: rows.Ro
     journal.record(connection, context.now, "capf", [journal.Act("lock phone", phone["device_name"])])
 
 
-def _grant(connection: Connection, context: Context, claim: Claim, operation: rows.Row) -> Granted | Refused:
+def _grant(
+    connection: Connection, context: Context, claim: Claim, phone: rows.Row, operation: rows.Row
+) -> Granted | Refused:
     values = {"status": STATUS_PENDING, "problem": "", "ended_at": None}
     if not rows.hold(connection, operation["id"], context.holder, **values):
         return Refused(Reason.REJECTED)
-    if any(kind == CertificateType.MIC for kind, _unused in claim.certificates) or claim.sudi_data is not None:
-        rows.change_phone(connection, claim.device_name, mic=True)
-    rows.change_phone(connection, claim.device_name, wrong_strings=0)
+    shown_mic = any(kind == CertificateType.MIC for kind, _unused in claim.certificates)
+    if shown_mic or claim.sudi_data is not None or phone["wrong_strings"]:
+        mic = bool(phone["mic"] or shown_mic or claim.sudi_data)
+        rows.change_phone(connection, claim.device_name, mic=mic, wrong_strings=0)
     _audit(connection, context, claim, "claim operation")
     in_force = context.in_force(connection)
     return Granted(
@@ -174,7 +177,7 @@ def issue(connection: Connection, context: Context, operation_id: int, public_ke
         _fail(connection, context, operation, Outcome.FAILED, str(error))
         return None
     issued, abandoned = CertificateState.ISSUED, CertificateState.ABANDONED
-    rows.turn_certificates(connection, issued, abandoned, context.now, operation_id=operation_id)
+    rows.turn_certificates(connection, name, issued, abandoned, context.now)
     rows.move(connection, operation_id, _WORKING, State.ISSUED)
     rows.add_certificate(
         connection,
@@ -205,9 +208,9 @@ def confirm(connection: Connection, context: Context, operation_id: int) -> None
         return
     name, at = operation["device_name"], context.now
     after = CertificateState.DELETED if operation["operation"] == Operation.DELETE else CertificateState.SUPERSEDED
-    rows.turn_certificates(connection, CertificateState.ACTIVE, after, at, device_name=name)
+    rows.turn_certificates(connection, name, CertificateState.ACTIVE, after, at)
     issued, active = CertificateState.ISSUED, CertificateState.ACTIVE
-    rows.turn_certificates(connection, issued, active, at, operation_id=operation_id)
+    rows.turn_certificates(connection, name, issued, active, at)
     _end(connection, context, operation, State.DONE, Outcome.SUCCESS, "")
 
 

@@ -12,6 +12,10 @@ from sqlalchemy import Connection, RowMapping, select
 
 from capf.store.schema import audit, audit_head, settings
 
+_HEAD = select(audit_head.c.digest).with_for_update()
+_NEW_HEAD = audit_head.update()
+_INSERT = audit.insert()
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -39,11 +43,11 @@ def record(connection: Connection, at: int, actor: str, acts: Iterable[Act]) -> 
     ]
     if not rows:
         return
-    digest = connection.execute(select(audit_head.c.digest).with_for_update()).scalar_one()
+    digest = connection.execute(_HEAD).scalar_one()
     for row in rows:
         digest = row["digest"] = _digest(digest, row)
-    connection.execute(audit.insert(), rows)
-    connection.execute(audit_head.update().values(digest=digest))
+    connection.execute(_INSERT, rows)
+    connection.execute(_NEW_HEAD, {"digest": digest})
 
 
 def _digest(before: str, row: RowMapping | dict[str, Any]) -> str:

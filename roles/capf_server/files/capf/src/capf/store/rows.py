@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, case, func, select
+from sqlalchemy import Connection, RowMapping, bindparam, case, func, select
 from sqlalchemy import delete as delete_from
 
 from capf.model import CertificateState, State
@@ -19,6 +19,34 @@ _BATCH = 5000
 """Names in one IN list; SQLite allows 32,766 variables."""
 OPEN = (State.PENDING, State.CLAIMED, State.ISSUED)
 
+# The statements of a session are built once; what each of them does, the function that runs it says.
+_THIS_PHONE = phones.c.device_name == bindparam("name")
+_THIS_OPERATION = operations.c.id == bindparam("identifier")
+_PHONE = select(phones).where(_THIS_PHONE)
+_CHANGE_PHONE = phones.update().where(_THIS_PHONE)
+_OPERATION = select(operations).where(_THIS_OPERATION)
+_CHANGE_OPERATION = operations.update().where(_THIS_OPERATION)
+_MOVE = operations.update().where(_THIS_OPERATION, operations.c.state.in_(bindparam("before", expanding=True)))
+_HOLD = (
+    operations.update()
+    .where(
+        _THIS_OPERATION,
+        operations.c.holder == "",
+        operations.c.state.in_((State.PENDING, State.ISSUED, State.FAILED)),
+    )
+    .values(state=case((operations.c.state == State.ISSUED, State.ISSUED), else_=State.CLAIMED))
+)
+_CERTIFICATE = select(certificates).where(certificates.c.serial_number == bindparam("serial"))
+_KEY_IS_USED = (
+    select(certificates.c.serial_number)
+    .where(certificates.c.public_key_sha256 == bindparam("key"), certificates.c.operation_id != bindparam("identifier"))
+    .limit(1)
+)
+_ADD_CERTIFICATE = certificates.insert()
+_TURN_CERTIFICATES = certificates.update().where(
+    certificates.c.device_name == bindparam("name"), certificates.c.state == bindparam("before")
+)
+
 
 def _batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (values[start : start + _BATCH] for start in range(0, len(values), _BATCH))
@@ -26,7 +54,7 @@ def _batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 def phone(connection: Connection, device_name: str) -> Row | None:
     """Return one phone, None when it is not registered with the server."""
-    return connection.execute(select(phones).where(phones.c.device_name == device_name)).mappings().first()
+    return connection.execute(_PHONE, {"name": device_name}).mappings().first()
 
 
 def phones_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
@@ -46,7 +74,7 @@ def add_phones(connection: Connection, values: Sequence[Mapping[str, Any]]) -> N
 
 def change_phone(connection: Connection, device_name: str, **values: Any) -> None:
     """Update one phone."""
-    connection.execute(phones.update().where(phones.c.device_name == device_name).values(**values))
+    connection.execute(_CHANGE_PHONE, {"name": device_name, **values})
 
 
 def remove_phones(connection: Connection, names: Sequence[str]) -> None:
@@ -57,7 +85,7 @@ def remove_phones(connection: Connection, names: Sequence[str]) -> None:
 
 def operation(connection: Connection, operation_id: int) -> Row | None:
     """Return one operation."""
-    return connection.execute(select(operations).where(operations.c.id == operation_id)).mappings().first()
+    return connection.execute(_OPERATION, {"identifier": operation_id}).mappings().first()
 
 
 def operations_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
@@ -86,17 +114,13 @@ def add_operations(connection: Connection, values: Sequence[Mapping[str, Any]]) 
 
 def change_operation(connection: Connection, operation_id: int, **values: Any) -> None:
     """Update an operation without moving it."""
-    connection.execute(operations.update().where(operations.c.id == operation_id).values(**values))
+    connection.execute(_CHANGE_OPERATION, {"identifier": operation_id, **values})
 
 
 def move(connection: Connection, operation_id: int, before: Iterable[State], after: State, **values: Any) -> bool:
     """Move an operation to ``after`` if it is in one of ``before`` (compare-and-swap); True when it was."""
-    query = (
-        operations.update()
-        .where(operations.c.id == operation_id, operations.c.state.in_(tuple(before)))
-        .values(state=after, **values)
-    )
-    return connection.execute(query).rowcount == 1
+    given = {"identifier": operation_id, "before": list(before), "state": after, **values}
+    return connection.execute(_MOVE, given).rowcount == 1
 
 
 def cancel_operations(connection: Connection, identifiers: Sequence[int], values: Mapping[str, Any]) -> None:
@@ -112,10 +136,7 @@ def hold(connection: Connection, operation_id: int, holder: str, **values: Any) 
     A pending operation becomes claimed; an issued one, which the phone's retry goes on with, stays issued. One that a
     wrong string has failed opens again.
     """
-    claimed = case((operations.c.state == State.ISSUED, State.ISSUED), else_=State.CLAIMED)
-    free = and_(operations.c.holder == "", operations.c.state.in_((State.PENDING, State.ISSUED, State.FAILED)))
-    query = operations.update().where(operations.c.id == operation_id, free)
-    return connection.execute(query.values(state=claimed, holder=holder, **values)).rowcount == 1
+    return connection.execute(_HOLD, {"identifier": operation_id, "holder": holder, **values}).rowcount == 1
 
 
 def release_all(connection: Connection, holder: str) -> int:
@@ -172,28 +193,23 @@ def count_statuses(connection: Connection) -> dict[str, int]:
 
 def certificate(connection: Connection, serial_number: str) -> Row | None:
     """Return the certificate with this serial number (hex)."""
-    query = select(certificates).where(certificates.c.serial_number == serial_number)
-    return connection.execute(query).mappings().first()
+    return connection.execute(_CERTIFICATE, {"serial": serial_number}).mappings().first()
 
 
 def key_is_used(connection: Connection, public_key_sha256: str, but_in_operation: int) -> bool:
     """True when another operation's certificate has this public key."""
-    query = select(certificates.c.serial_number).where(
-        certificates.c.public_key_sha256 == public_key_sha256, certificates.c.operation_id != but_in_operation
-    )
-    return connection.execute(query.limit(1)).first() is not None
+    given = {"key": public_key_sha256, "identifier": but_in_operation}
+    return connection.execute(_KEY_IS_USED, given).first() is not None
 
 
 def add_certificate(connection: Connection, **values: Any) -> None:
     """Insert one certificate."""
-    connection.execute(certificates.insert().values(**values))
+    connection.execute(_ADD_CERTIFICATE, values)
 
 
 def turn_certificates(
-    connection: Connection, before: CertificateState, after: CertificateState, at: int, **where: Any
-) -> int:
-    """Change the state of the certificates that match ``where``; returns how many did."""
-    query = certificates.update().where(certificates.c.state == before).values(state=after, changed_at=at)
-    for name, value in where.items():
-        query = query.where(certificates.c[name] == value)
-    return connection.execute(query).rowcount
+    connection: Connection, device_name: str, before: CertificateState, after: CertificateState, at: int
+) -> None:
+    """Change the state of a phone's certificates that are in ``before``."""
+    given = {"name": device_name, "before": before, "state": after, "changed_at": at}
+    connection.execute(_TURN_CERTIFICATES, given)
