@@ -64,23 +64,11 @@ restart_required:
   type: bool
 """
 
-import typing as t
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
-from ansible_collections.ucm.capf.plugins.module_utils._client import Client
-from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
-
-
-def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    wanted = {"parameters": module.params["parameters"], "dry_run": module.check_mode}
-    answer = client.send("PUT", "/service-parameters", wanted)
-    return dict(answer, diff=values_diff(answer["before"], answer["after"]))
+from ansible_collections.ucm.capf.plugins.module_utils._parameters import set_parameters
 
 
 def main() -> None:
-    options = {"parameters": {"type": "dict", "required": True}}
-    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True), work)
+    set_parameters("service")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 import capf
 
 SOURCE = Path(capf.__file__).parent
-OUTER = {"listener", "api", "pages", "files", "cluster", "lab", "cli", "server", "reset", "backend", "__main__"}
+OUTER = {"listener", "api", "pages", "files", "cluster", "lab", "cli", "server", "reset", "backend", "backup"}
 STORE_ENGINE = "store.engine"
 FORBIDDEN = {"socket", "asyncio", "http", "urllib", "fastapi", "starlette", "hypercorn", "ssl"}
 MAY_IMPORT = {

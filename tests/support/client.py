@@ -47,6 +47,10 @@ class Client:
             self._reader.feed(data)
         return message
 
+    def receive_record(self) -> bytes:
+        """Return what the next TLS record holds."""
+        return self._connection.recv(65536)
+
     def send(self, command: Command, elements: dict[int, bytes]) -> None:
         """Send a message."""
         self._connection.sendall(encode(Message(command, self.session_id, elements)))

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from capf import __version__, config, state
+from capf import __version__, backup, config, state
 from capf.model import CapfError
 from capf.server import Server
 from capf.store import journal
@@ -40,6 +40,14 @@ def _parser() -> argparse.ArgumentParser:
     verify = audit.add_parser("verify", help="check that no audit row was changed or taken out")
     verify.add_argument("--config", type=Path, required=True)
     verify.set_defaults(run=_audit_verify)
+    for name, what, option, run in (
+        ("backup", "write state and database to one archive", "--to", _backup),
+        ("restore", "restore such an archive", "--from", _restore),
+    ):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("--config", type=Path, required=True)
+        command.add_argument(option, type=Path, required=True, dest="archive", metavar="FILE")
+        command.set_defaults(run=run)
     commands.add_parser("version", help="show the version").set_defaults(run=_version)
     from capf.lab.cli import add_parser  # noqa: PLC0415 - the server does not load the simulated phones
 
@@ -80,6 +88,15 @@ def _audit_verify(arguments: argparse.Namespace) -> None:
     if broken is not None:
         raise CapfError(f"the audit table was changed: row {broken} does not follow from those before it")
     print("the audit table is as it was written")
+
+
+def _backup(arguments: argparse.Namespace) -> None:
+    count = backup.write(config.load(arguments.config), arguments.archive)
+    print(f"{arguments.archive} holds {count} files; it is as secret as the server's keys")
+
+
+def _restore(arguments: argparse.Namespace) -> None:
+    print(f"restored {backup.restore(config.load(arguments.config), arguments.archive)}")
 
 
 def _version(_unused: argparse.Namespace) -> None:

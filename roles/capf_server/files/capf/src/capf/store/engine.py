@@ -29,6 +29,7 @@ Job = Callable[[Connection], T]
 _GROUP = 200
 _READERS = 4
 _BUSY_MILLISECONDS = 5000
+_WRITES = {"capf_writes": True}
 
 
 class _DryRunError(Exception):
@@ -140,7 +141,7 @@ class Store:
     def _write(self, group: list[_Work]) -> None:
         finished: list[tuple[Future[Any], Any]] = []
         try:
-            with self._engine.connect() as connection, connection.begin():
+            with self._engine.connect().execution_options(**_WRITES) as connection, connection.begin():
                 for work in group:
                     self._run(connection, work, finished)
         except Exception as error:
@@ -193,5 +194,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Readers and the writer begin alike; WAL keeps them apart, and there is one writer only."""
-    connection.exec_driver_sql("BEGIN")
+    """Take the write lock at once where a job will write: a reader that turns writer late is refused by SQLite."""
+    writes = connection.get_execution_options().get("capf_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,45 @@
+"""The demonstration leaves nothing running behind when it is interrupted; that it succeeds, its own run shows."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WORK = ROOT / ".cache" / "demo" / "work"
+
+
+def still_running() -> list[str]:
+    """Return the command lines of processes that belong to the demonstration."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(WORK) in line:
+            found.append(line)
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demonstration_stops_what_it_started(number: signal.Signals) -> None:
+    (WORK / "lab" / "ready.json").unlink(missing_ok=True)
+    demo = subprocess.Popen(
+        [sys.executable, ROOT / "demo" / "run.py"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    limit = time.monotonic() + 120
+    while not (WORK / "lab" / "ready.json").exists():
+        assert demo.poll() is None and time.monotonic() < limit
+        time.sleep(0.2)
+    time.sleep(2)
+    assert any("capf serve" in line for line in still_running())
+    demo.send_signal(number)
+    _output, errors = demo.communicate(timeout=60)
+    assert demo.returncode == 130 and "interrupted" in errors
+    assert still_running() == []
