@@ -17,6 +17,8 @@ description:
     phone for which the same operation is pending is left alone.
   - Where Authentication Mode is V(By Authentication String), the server makes a string for every phone that has none in
     the CSV file. Strings are never returned here; M(ucm.capf.report) writes them to a file.
+  - It warns where the enterprise parameter TFTP Encrypted Config is True and phones authenticate by string, because such
+    a phone may not recover until its string is entered.
   - Settings take effect when the phone is reset, which M(ucm.capf.phone_reset) does.
 author:
   - The ucm.capf founders (@ucm-capf)
@@ -189,6 +191,8 @@ def _ask(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     answer = _ask(module, client)
     skipped = answer.pop("skipped")
+    for warning in answer.pop("warnings"):
+        module.warn(warning)
     return dict(
         answer,
         skipped_because={reason: len(names) for reason, names in skipped.items()},

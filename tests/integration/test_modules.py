@@ -119,6 +119,13 @@ def test_phone_operations_take_strings_and_settings_from_a_csv_file(node: Runnin
     assert node.phone(C)["operation_status"] == "None"
 
 
+def test_r15_phone_operations_warn_of_strings_with_encrypted_configuration(node: RunningNode) -> None:
+    add(node, A, authentication_mode=STRING)
+    node.ok("PUT", "/enterprise-parameters", {"parameters": {"TFTP Encrypted Config": True}})
+    (result,), output = play(node, {"ucm.capf.phone_operations": {"phones": [A]}})
+    assert result["changed"] and "may not recover until the string is entered" in " ".join(output.split())
+
+
 def test_phone_operations_wait_shows_progress_until_the_time_is_up(node: RunningNode) -> None:
     add(node, A, B)
     node.schedule(A)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from capf.model import InvalidRequestError, Operation, State
-from capf.registry import phones, schedule
+from capf.registry import parameters, phones, schedule
 from support.record import NOW, PHONE, Record
 
 OTHER = "SEP001122334466"
@@ -153,6 +153,15 @@ def test_all_problems_come_at_once(record: Record) -> None:
     record.add()
     items = [{"device_name": "bad"}, {"device_name": PHONE, "key_size": 5}, {"device_name": OTHER}]
     assert len(problems(record, items=items)) == 4
+
+
+def test_r15_encrypted_configuration_files_and_strings_are_warned_of(record: Record) -> None:
+    record.add(authentication_mode=STRING)
+    assert record.plan().warnings == []
+    record.run(lambda c: parameters.change(c, "enterprise", {"TFTP Encrypted Config": True}))
+    (warning,) = record.plan(defaults={"key_size": 3072}).warnings
+    assert f"1 phones by authentication string, the first of them {PHONE}, may not recover" in warning
+    assert record.plan(defaults={"authentication_mode": "By Null String"}).warnings == []
 
 
 def test_a_live_session_is_not_disturbed(record: Record) -> None:

@@ -10,8 +10,9 @@ from cryptography import x509
 from capf import authority
 from capf.effects import Claim, Granted, Refused
 from capf.model import CertificateState, Operation, Outcome, State
-from capf.registry import phones, sessions
+from capf.registry import parameters, phones, sessions
 from capf.registry.context import Policy
+from capf.store import journal
 from capf.wire import Reason
 from support.record import NOW, PHONE, Record, public_key
 
@@ -106,6 +107,42 @@ def test_p3_two_servers_on_one_database_never_share_an_operation(record: Record)
     assert record.run(lambda c: sessions.recover(c, other)) == 0
     assert record.run(lambda c: sessions.recover(c, record.context)) == 1
     assert isinstance(record.run(lambda c: sessions.claim(c, other, Claim(PHONE, 3, 2, "192.0.2.1"))), Granted)
+
+
+def test_p24_key_generation_parameters_reach_the_session(record: Record) -> None:
+    record.add()
+    record.plan()
+    change = {"Maximum Allowable Time For Key Generation": 7, "Maximum Allowable Attempts For Key Generation": 0}
+    record.run(lambda c: parameters.change(c, "service", change))
+    granted = record.grant()
+    assert (granted.key_timeout, granted.attempts) == (420, 1)
+
+
+def test_p24_the_key_size_parameter_is_for_phones_that_have_none(record: Record) -> None:
+    record.run(lambda c: parameters.change(c, "service", {"Key Size": 4096}))
+    record.add()
+    record.add("SEP001122334466", key_size=1024)
+    record.plan(PHONE, "SEP001122334466")
+    assert [record.grant(name).keys[0].bits for name in (PHONE, "SEP001122334466")] == [4096, 1024]
+
+
+def test_p24_operations_expire_in_as_many_days_as_the_parameter_says(record: Record) -> None:
+    record.run(lambda c: parameters.change(c, "enterprise", {"CAPF Operation Expires in (days)": 2}))
+    record.add()
+    assert record.plan().completes_by == NOW + 2 * 86400
+
+
+def test_p25_a_clock_that_jumps_a_year_touches_validity_only(record: Record) -> None:
+    record.add()
+    record.plan()
+    first = x509.load_der_x509_certificate(record.install())
+    record.times[0] = NOW + 366 * 86400
+    record.plan(force=True)
+    second = x509.load_der_x509_certificate(record.install())
+    assert (second.not_valid_after_utc - first.not_valid_after_utc).days == 366
+    record.times[0] = NOW
+    assert record.plan().skipped == {"LSC is right": [PHONE]}
+    assert record.store.read(journal.broken_audit_row) is None
 
 
 def test_one_operation_is_for_one_session_at_a_time(record: Record) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,10 @@ from capf.lab.flash import Flash, Identity
 from capf.lab.keys import KeyMaker
 from capf.lab.manufacturing import Maker
 from capf.model import AuthenticationMode, KeySpec, Outcome
-from capf.verify import Trust, certificate_fault
+from capf.verify import Trust, certificate_fault, signature_is_right
 from capf.wire import Tag, unpack_certificates, unpack_sha2
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 NAME = "SEP001122334455"
@@ -146,6 +148,25 @@ def test_p11_sudi_data_is_required_by_setting(world: tuple[Trust, Flash, float])
     strict = dataclasses.replace(trust, require_sudi=True)
     assert certificate_fault(claim, MIC_FIRST, False, strict, now) is Outcome.INVALID_MIC
     assert certificate_fault(claim_of(flash, MODE_MIC_FIRST), MIC_FIRST, False, strict, now) is None
+
+
+def test_p10_a_signature_forged_by_a_cube_root_is_refused() -> None:
+    numbers = rsa.generate_private_key(65537, 2048).private_numbers()
+    key = rsa.RSAPublicNumbers(3, numbers.public_numbers.n).public_key()
+    hashed = hashlib.sha512(b"data").digest()
+    prefix = b"\x00\x01" + b"\xff" * 8 + b"\x00" + hashed
+    target = int.from_bytes(prefix + b"\xff" * (256 - len(prefix)), "big")
+    root = _cube_root(target)
+    assert (root**3).to_bytes(256, "big").startswith(prefix)
+    assert not signature_is_right(key, b"data", 3, root.to_bytes(256, "big"))
+
+
+def _cube_root(number: int) -> int:
+    low, high = 0, 1 << 800
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if middle**3 <= number else (low, middle - 1)
+    return low
 
 
 def test_an_expired_lsc_is_refused(world: tuple[Trust, Flash, float]) -> None:

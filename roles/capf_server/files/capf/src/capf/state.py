@@ -140,6 +140,24 @@ def initialise(node: NewNode, now: float) -> str:
     return authority.common_name(certificate)
 
 
+def renew(directory: Path, now: float) -> str:
+    """Make a new CAPF key and certificate; the earlier one stays trusted for the LSCs of its making.
+
+    Returns the new common name. It is in force after a restart of the server; phones need a CTL file that lists it
+    before that. CapfError where there is no state.
+    """
+    state = StateDirectory(directory)
+    (earlier,) = load_authority(state).lsc_issuers[:1]
+    key, certificate = authority.make_capf_certificate(os.urandom, now, "ucm.capf", "CAPF")
+    (directory / "trusted" / f"{authority.common_name(earlier)}.pem").write_bytes(_pem(earlier))
+    unfinished = directory / "capf.key.new"
+    unfinished.unlink(missing_ok=True)
+    _write_secret(unfinished, _key_pem(key))
+    unfinished.replace(state.capf_key)
+    _publish(state, certificate)
+    return authority.common_name(certificate)
+
+
 def _publish(state: StateDirectory, certificate: x509.Certificate) -> None:
     """Write the CAPF certificate under each of its names (R3)."""
     for name in ("capf.crt", *authority.file_names(certificate)):
@@ -206,9 +224,12 @@ def load_authority(state: StateDirectory) -> Authority:
     key = serialization.load_pem_private_key(state.capf_key.read_bytes(), None)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise CapfError(f"{state.capf_key}: the CAPF key is not RSA")
+    certificate = _certificates(state.capf_certificate)[0]
+    if certificate.public_key() != key.public_key():
+        raise CapfError(f"{state.capf_key} is not the key of {state.capf_certificate}")
     return Authority(
         key,
-        _certificates(state.capf_certificate)[0],
+        certificate,
         os.urandom,
         earlier=_all_certificates(state.path / "trusted"),
         manufacturing=_all_certificates(state.path / "manufacturing"),

@@ -40,6 +40,7 @@ async def change(wanted: OperationsChange, actor: Actor, node: RunningNode) -> d
         "cancelled": plan.cancelled,
         "skipped": plan.skipped,
         "results": plan.results,
+        "warnings": plan.warnings,
         "completes_by": moment.show(plan.completes_by),
     }
 

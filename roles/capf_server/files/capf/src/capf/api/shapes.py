@@ -241,6 +241,7 @@ class OperationsChanged(BaseModel):
     cancelled: list[str]
     skipped: dict[str, list[str]]
     results: list[OperationResult]
+    warnings: list[str]
     completes_by: str
 
 

@@ -56,6 +56,7 @@ class Plan:
     problems: list[Problem] = field(default_factory=list)
     new: list[dict[str, Any]] = field(default_factory=list)
     replaced: list[int] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def skip(self, name: str, reason: str) -> None:
         """Leave a phone as it is."""
@@ -89,12 +90,24 @@ def schedule(connection: Connection, context: Context, request: Request, actor: 
         _decide(context, request, phone, plan, given, now)
     if plan.problems:
         raise InvalidRequestError(plan.problems)
+    plan.warnings = _warnings(plan, encrypted=context.in_force(connection).flag("TFTP Encrypted Config"))
     ended = {"ended_at": now, "status": STATUS_NONE, "problem": "cancelled by the administrator"}
     rows.cancel_operations(connection, plan.replaced, ended)
     rows.add_operations(connection, plan.new)
     acts = (journal.Act("schedule operation", item["device_name"], item["after"]) for item in plan.results)
     journal.record(connection, now, actor, acts)
     return plan
+
+
+def _warnings(plan: Plan, *, encrypted: bool) -> list[str]:
+    """Warn of phones that may not recover until somebody enters their string (R15)."""
+    by_string = [item["device_name"] for item in plan.new if item["authentication_mode"] == AuthenticationMode.STRING]
+    if not encrypted or not by_string:
+        return []
+    return [
+        f"TFTP Encrypted Config is True: {len(by_string)} phones by authentication string, the first of them"
+        f" {by_string[0]}, may not recover until the string is entered on them"
+    ]
 
 
 def _phones(connection: Connection, context: Context, request: Request, plan: Plan) -> list[_Phone]:
