@@ -17,7 +17,7 @@ description:
     phone for which the same operation is pending is left alone.
   - Where Authentication Mode is V(By Authentication String), the server makes a string for every phone that has none in
     the CSV file. Strings are never returned here; M(ucm.capf.report) writes them to a file.
-  - It warns where the enterprise parameter TFTP Encrypted Config is True and phones authenticate by string, because such
+  - It warns where the enterprise parameter TFTP Encrypted Config is True and phones authenticate by string. Such
     a phone may not recover until its string is entered.
   - Settings take effect when the phone is reset, which M(ucm.capf.phone_reset) does.
 author:

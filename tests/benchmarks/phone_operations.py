@@ -46,7 +46,10 @@ def task(node: RunningNode, module: str) -> tuple[float, str]:
     done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=True)
     seconds = time.perf_counter() - begin
     (recap,) = re.findall(r"localhost +: (.*?unreachable)", done.stdout)
-    return seconds, f"{recap.split('unreachable')[0].strip()}, largest process {int(done.stderr.split()[-1]) / 1024:.0f} MiB"
+    return (
+        seconds,
+        f"{recap.split('unreachable')[0].strip()}, largest process {int(done.stderr.split()[-1]) / 1024:.0f} MiB",
+    )
 
 
 def main() -> None:

@@ -131,7 +131,10 @@ def test_r3_the_state_directory_holds_the_certificate_under_all_its_names(node: 
     ).stdout.strip()  # fmt: skip
     assert f"{subject_hash}.0" in shown["file_names"]
     der = subprocess.run(
-        ["openssl", "x509", "-inform", "DER", "-in", node.state / "CAPF.cer"], capture_output=True, text=True, check=True
+        ["openssl", "x509", "-inform", "DER", "-in", node.state / "CAPF.cer"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert der.stdout == shown["pem"]
     for name in ("capf.key", "strings.key", "administration.key"):
@@ -191,7 +194,9 @@ def test_the_openapi_document_is_true(node: RunningNode) -> None:
     assert status == 422 and answer["error"]["problems"][0]["field"] == "operation"
 
 
-@pytest.mark.parametrize("body", ["{", "[]", '{"phones": "x"}', '{"unknown": 1, "operation": "Delete"}', '{"operation": []}'])
+@pytest.mark.parametrize(
+    "body", ["{", "[]", '{"phones": "x"}', '{"unknown": 1, "operation": "Delete"}', '{"operation": []}']
+)
 def test_a_body_that_makes_no_sense_is_refused_by_field(node: RunningNode, body: str) -> None:
     token = base64.b64encode(f"{ADMINISTRATOR}:{PASSWORD}".encode()).decode()
     request = urllib.request.Request(
@@ -266,8 +271,16 @@ def test_a_device_name_with_a_newline_forges_no_log_line(node: RunningNode) -> N
 
 
 def test_p20_tls_policy(tmp_path: Path) -> None:
-    versions = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-    matrix = {False: {"capf": ["1.2", "1.3"], "api": ["1.2", "1.3"]}, True: {"capf": list(versions), "api": ["1.2", "1.3"]}}
+    versions = {
+        "1.0": ssl.TLSVersion.TLSv1,
+        "1.1": ssl.TLSVersion.TLSv1_1,
+        "1.2": ssl.TLSVersion.TLSv1_2,
+        "1.3": ssl.TLSVersion.TLSv1_3,
+    }
+    matrix = {
+        False: {"capf": ["1.2", "1.3"], "api": ["1.2", "1.3"]},
+        True: {"capf": list(versions), "api": ["1.2", "1.3"]},
+    }
     for allowed, wanted in matrix.items():
         node = RunningNode(tmp_path / f"node{allowed}")
         text = node.config.read_text().replace("[capf]\n", f"[capf]\nallow_tls_1_0 = {str(allowed).lower()}\n")
@@ -299,8 +312,11 @@ def speaks(port: int, version: ssl.TLSVersion) -> bool:
 def test_p22_the_audit_table_is_verified_by_command(node: RunningNode) -> None:
     node.ok("POST", "/phones", {"phones": [{"device_name": A}]})
     argv = [CAPF, "audit", "verify", "--config", node.config]
-    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "the audit table is as it was written\n"
-    with closing(sqlite3.connect(node.state / "capf.db")) as database, database:
+    assert (
+        subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+        == "the audit table is as it was written\n"
+    )
+    with closing(sqlite3.connect(node.state / "capf.db", isolation_level=None)) as database:
         database.execute("UPDATE audit SET actor = 'somebody else'")
     failed = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert failed.returncode == 1 and "row 1 does not follow" in failed.stderr
@@ -308,7 +324,7 @@ def test_p22_the_audit_table_is_verified_by_command(node: RunningNode) -> None:
 
 def test_p27_a_newer_schema_is_refused_by_name(node: RunningNode) -> None:
     node.stop()
-    with closing(sqlite3.connect(node.state / "capf.db")) as database, database:
+    with closing(sqlite3.connect(node.state / "capf.db", isolation_level=None)) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     failed = subprocess.run([CAPF, "serve", "--config", node.config], capture_output=True, text=True, check=False)
     assert failed.returncode == 1

@@ -112,14 +112,23 @@ def test_bad_input_is_named_and_changes_nothing(node: RunningNode, case: str) ->
 
 
 CSV_CASES = {
-    "a string of 3 digits": (f"device_name,authentication_string\n{A},123\n", "line 2 authentication_string: '(hidden)'"),
+    "a string of 3 digits": (
+        f"device_name,authentication_string\n{A},123\n",
+        "line 2 authentication_string: '(hidden)'",
+    ),
     "a string of 11 digits": (f"device_name,authentication_string\n{A},12345678901\n", "4 to 10 digits"),
     "a string with letters": (f"device_name,authentication_string\n{A},12ab\n", "4 to 10 digits"),
-    "a string for another mode": (f"device_name,authentication_string\n{B},1234\n", "only with By Authentication String"),
+    "a string for another mode": (
+        f"device_name,authentication_string\n{B},1234\n",
+        "only with By Authentication String",
+    ),
     "an unknown column": ("device_name,colour\n", "line 1: column 'colour' is unknown; allowed: device_name, descr"),
     "no device name column": ("description\nx\n", "line 1: the column device_name is missing"),
     "an empty device name": (f"device_name,key_size\n{A},\n,2048\n", "line 3 device_name: '' is refused"),
-    "a number that is none": (f"device_name,key_size\n{A},big\n", "line 2 key_size: 'big' is refused; allowed: a number"),
+    "a number that is none": (
+        f"device_name,key_size\n{A},big\n",
+        "line 2 key_size: 'big' is refused; allowed: a number",
+    ),
     "too many cells": (f"device_name,key_size\n{A},2048,x\n", "line 2: the row has not as many cells as the header"),
     "too few cells": (f"device_name,key_size\n{A}\n", "line 2: the row has not as many cells as the header"),
     "a wrong name": (f"device_name\n{A}\nSEP9\n", "line 3 device_name: 'SEP9' is refused; allowed: SEP or ATA"),

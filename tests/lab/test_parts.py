@@ -58,7 +58,9 @@ def test_a_configuration_file_is_read() -> None:
     assert parse(text) == Configuration(3, 2, (("node1", 3805), ("node2", 3804)))
 
 
-@pytest.mark.parametrize("text", [b"", b"<device>", b"<!DOCTYPE d><device/>", b"<device><capfAuthMode>x</capfAuthMode></device>"])
+@pytest.mark.parametrize(
+    "text", [b"", b"<device>", b"<!DOCTYPE d><device/>", b"<device><capfAuthMode>x</capfAuthMode></device>"]
+)
 def test_a_configuration_file_that_is_damaged_is_none(text: bytes) -> None:
     assert parse(text) is None
 

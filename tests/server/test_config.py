@@ -25,7 +25,10 @@ def test_a_state_directory_is_enough() -> None:
         ('[files]\nenabled = "yes"', "files.enabled: 'yes' is refused; allowed: true or false"),
         ("[reset]\ncommand = [1]", "reset.command: '[1]' is refused; allowed: a list of texts"),
         ("[reset]\ncomand = []", "reset.comand: '[]' is refused; allowed: no such setting"),
-        ("[capff]", "capff: '' is refused; allowed: tables: server, administration, capf, authentication, files, reset"),
+        (
+            "[capff]",
+            "capff: '' is refused; allowed: tables: server, administration, capf, authentication, files, reset",
+        ),
         ("server = 1", "server: '1' is refused; allowed: a table"),
     ],
 )

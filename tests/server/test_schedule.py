@@ -113,7 +113,9 @@ def test_r10_no_string_for_a_secure_device_without_lsc(record: Record, mode: str
     assert record.plan(force=True).scheduled == [PHONE]
 
 
-@pytest.mark.parametrize("name", ["SEP00112233445", "sep001122334455", "SEP00112233445G", "XYZ001122334455", "", "SEP001122334455\n"])
+@pytest.mark.parametrize(
+    "name", ["SEP00112233445", "sep001122334455", "SEP00112233445G", "XYZ001122334455", "", "SEP001122334455\n"]
+)
 def test_a_device_name_with_a_wrong_form_is_named(record: Record, name: str) -> None:
     found = problems(record, items=[{"device_name": name}])
     assert found[0].startswith(f"phones[0]: {name!r} is refused; allowed: SEP or ATA and 12 upper-case hex")
@@ -140,7 +142,7 @@ def test_r26_completes_by_is_readable_and_to_come(record: Record, text: str) -> 
 
 def test_r26_completes_by_is_in_the_first_nodes_time(record: Record) -> None:
     record.add()
-    text = (datetime.fromtimestamp(NOW) + timedelta(hours=2)).isoformat(timespec="minutes")  # noqa: DTZ006 - local
+    text = (datetime.fromtimestamp(NOW) + timedelta(hours=2)).isoformat(timespec="minutes")
     assert abs(record.plan(completes_by=text).completes_by - (NOW + 7200)) < 60
 
 
@@ -180,7 +182,7 @@ def test_a_dry_run_leaves_no_trace(record: Record) -> None:
         request = schedule.Request(Operation.INSTALL, [{"device_name": PHONE}])
         return await record.store.adry_run(lambda c: schedule.schedule(c, record.context, request, "test"))
 
-    import asyncio  # noqa: PLC0415 - this test alone needs it
+    import asyncio
 
     assert asyncio.run(dry()).scheduled == [PHONE]
     assert record.acts() == before

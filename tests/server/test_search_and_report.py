@@ -76,7 +76,11 @@ def test_r29_sorting_and_paging(three: Record) -> None:
 
 @pytest.mark.parametrize(
     "criterion",
-    [Criterion("nonsense", "is exactly"), Criterion("device_name", "is before"), Criterion("lsc_expires", "is after", "x")],
+    [
+        Criterion("nonsense", "is exactly"),
+        Criterion("device_name", "is before"),
+        Criterion("lsc_expires", "is after", "x"),
+    ],
 )
 def test_r29_a_criterion_that_makes_no_sense_is_named(three: Record, criterion: Criterion) -> None:
     with pytest.raises(InvalidRequestError, match=r"criteria\[0\]"):
@@ -84,9 +88,7 @@ def test_r29_a_criterion_that_makes_no_sense_is_named(three: Record, criterion: 
 
 
 def test_r30_the_report_is_csv_with_the_fields_own_names(three: Record) -> None:
-    text = three.store.read(
-        lambda c: "".join(report.lines(search.found(c, three.context, [], Page(), strings=True)))
-    )
+    text = three.store.read(lambda c: "".join(report.lines(search.found(c, three.context, [], Page(), strings=True))))
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["Device Name"] for row in rows] == NAMES
     assert rows[0]["LSC"] == "Installed" and rows[0]["LSC Status"] == "Upgrade Success"
@@ -96,9 +98,7 @@ def test_r30_the_report_is_csv_with_the_fields_own_names(three: Record) -> None:
 
 
 def test_r30_the_report_can_hide_the_strings(three: Record) -> None:
-    text = three.store.read(
-        lambda c: "".join(report.lines(search.found(c, three.context, [], Page(), strings=False)))
-    )
+    text = three.store.read(lambda c: "".join(report.lines(search.found(c, three.context, [], Page(), strings=False))))
     assert "24681357" not in text
 
 

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from capf.effects import Claim, Confirm, Effect, Fail, Fetched, Granted, Issue, Lost, Receive, Refused, Reply, Send, Silence
+from capf.effects import (
+    Claim,
+    Confirm,
+    Effect,
+    Fail,
+    Fetched,
+    Granted,
+    Issue,
+    Lost,
+    Receive,
+    Refused,
+    Reply,
+    Send,
+    Silence,
+)
 from capf.model import KeySpec, Operation, Outcome
 from capf.session import Patience, dialogue
 from capf.wire import Command, Message, Reason, Tag, pack_certificates, string

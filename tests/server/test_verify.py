@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from capf.authority import Authority, make_capf_certificate
 from capf.effects import Claim
@@ -19,9 +22,6 @@ from capf.lab.manufacturing import Maker
 from capf.model import AuthenticationMode, KeySpec, Outcome
 from capf.verify import Trust, certificate_fault, signature_is_right
 from capf.wire import Tag, unpack_certificates, unpack_sha2
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 NAME = "SEP001122334455"
 OTHER = "SEP001122334466"
@@ -106,7 +106,9 @@ DAMAGE: dict[str, Callable[[Claim], Claim]] = {
     "no SHA-1 signature": lambda c: dataclasses.replace(c, signed_data=None),
     "no SHA-2 signature": lambda c: dataclasses.replace(c, sha2_signed_data=None),
     "a wrong SHA-1 signature": lambda c: dataclasses.replace(c, signed_data=_flipped(c.signed_data)),
-    "a wrong SHA-512 signature": lambda c: dataclasses.replace(c, sha2_signed_data=(3, _flipped(c.sha2_signed_data[1]))),
+    "a wrong SHA-512 signature": lambda c: dataclasses.replace(
+        c, sha2_signed_data=(3, _flipped(c.sha2_signed_data[1]))
+    ),
     "SHA-1 in place of SHA-2": lambda c: dataclasses.replace(c, sha2_signed_data=(1, c.signed_data)),
     "a short signature": lambda c: dataclasses.replace(c, signed_data=c.signed_data[:-1]),
     "a long signature": lambda c: dataclasses.replace(c, signed_data=c.signed_data + b"\0"),

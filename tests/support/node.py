@@ -109,9 +109,7 @@ class RunningNode:
         token = base64.b64encode(f"{ADMINISTRATOR}:{password}".encode()).decode()
         headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"https://127.0.0.1:{self.port}{base}{path}", data, headers, method=method
-        )
+        request = urllib.request.Request(f"https://127.0.0.1:{self.port}{base}{path}", data, headers, method=method)
         trust = ssl.create_default_context(cafile=str(self.state / "administration.crt"))
         try:
             with urllib.request.urlopen(request, timeout=60, context=trust) as answer:

@@ -48,7 +48,9 @@ def digest(source: Path) -> str:
 
 def pip(*arguments: str) -> None:
     """Run pip; its output goes to the error stream."""
-    subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments], check=True, stdout=sys.stderr)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments], check=True, stdout=sys.stderr
+    )
 
 
 def build(source: Path, directory: Path, python: str, machine: str, extra: str) -> None:

@@ -34,13 +34,18 @@ def test_names_come_from_the_list_or_from_the_file(path):
 
 def test_an_index_of_the_server_becomes_a_line_of_the_file(path):
     path.write_text('device_name,description\n{0},"two\nlines"\n{1},\n'.format(A, B))
-    error = CapfError("2 problem(s); nothing was changed. x", [
-        {"field": "items[1].key_size", "value": "5", "allowed": "1024"},
-        {"field": "completes_by", "value": "x", "allowed": "a time"},
-    ])
+    error = CapfError(
+        "2 problem(s); nothing was changed. x",
+        [
+            {"field": "items[1].key_size", "value": "5", "allowed": "1024"},
+            {"field": "completes_by", "value": "x", "allowed": "a time"},
+        ],
+    )
     located = read(str(path)).located(error)
     assert [problem["field"] for problem in located.problems] == ["{0} line 4 key_size".format(path), "completes_by"]
-    assert str(located).startswith("2 problem(s); nothing was changed. {0} line 4 key_size: '5' is refused".format(path))
+    assert str(located).startswith(
+        "2 problem(s); nothing was changed. {0} line 4 key_size: '5' is refused".format(path)
+    )
 
 
 def test_only_takes_some_rows_and_keeps_their_lines(path):
@@ -52,13 +57,16 @@ def test_only_takes_some_rows_and_keeps_their_lines(path):
         rows.only(["SEP1"])
 
 
-@pytest.mark.parametrize("text, message", [
-    ("name\n", "line 1: column 'name' is unknown"),
-    ("description\n", "line 1: the column device_name is missing"),
-    ("device_name,mic\n{0},perhaps\n".format(A), "line 2 mic: 'perhaps' is refused; allowed: true or false"),
-    ("device_name,key_size\n{0},-1\n".format(A), "line 2 key_size: '-1' is refused; allowed: a number"),
-    ("device_name\n{0}\n{0},x\n".format(A), "line 3: the row has not as many cells as the header"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("name\n", "line 1: column 'name' is unknown"),
+        ("description\n", "line 1: the column device_name is missing"),
+        ("device_name,mic\n{0},perhaps\n".format(A), "line 2 mic: 'perhaps' is refused; allowed: true or false"),
+        ("device_name,key_size\n{0},-1\n".format(A), "line 2 key_size: '-1' is refused; allowed: a number"),
+        ("device_name\n{0}\n{0},x\n".format(A), "line 3: the row has not as many cells as the header"),
+    ],
+)
 def test_a_bad_row_is_named_by_its_line(path, text, message):
     path.write_text(text)
     with pytest.raises(CapfError, match=message):
