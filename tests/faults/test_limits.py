@@ -74,6 +74,28 @@ def test_p18_one_message_is_one_tls_record(strict: RunningNode) -> None:
         assert decode(client.receive_record()).command is expected
 
 
+JUNK = [
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"\x55\xff\0\0\0\0\0\0",
+    b"\x55\x02\0\0\0\0\xff\xff",
+    b"\x55\x02\0\0\0\0\0\3\1\0\x09",
+]
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_p15_malformed_sessions_are_closed_with_one_line_each(strict: RunningNode, junk: bytes) -> None:
+    sessions = 100
+    for _index in range(sessions):
+        client = Client(strict.capf_port, A)
+        client.send_bytes(junk)
+        with pytest.raises((EOFError, OSError)):
+            client.receive()
+        client.close()
+    lines = strict.log.read_text().splitlines()
+    assert sum("event=malformed" in line for line in lines) == sessions
+    assert Client(strict.capf_port, A).session_id
+
+
 values = st.one_of(st.binary(max_size=40), st.sampled_from([b"\x01", b"\x03", b"\x07", string(A), string("")]))
 messages = st.builds(
     Message, st.sampled_from(Command), st.sampled_from([7, 8]), st.dictionaries(st.sampled_from(list(Tag)), values)

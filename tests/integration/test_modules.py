@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ STRING = "By Authentication String"
 def add(node: RunningNode, *names: str, **settings: Any) -> None:
     """Register phones by the API."""
     node.ok("POST", "/phones", {"phones": [{"device_name": name, **settings} for name in names]})
+
+
+def command_lines() -> list[str]:
+    """Return the command lines of all processes."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            lines.append(path.read_bytes().decode(errors="replace"))
+    return lines
 
 
 def test_service_activates_and_deactivates(node: RunningNode) -> None:
@@ -181,7 +191,7 @@ def test_r30_report_is_not_written_in_check_mode(node: RunningNode) -> None:
     assert result["changed"] and not (node.directory / "report.csv").exists()
 
 
-def test_r14_no_secret_in_any_output(node: RunningNode) -> None:
+def test_p13_r14_no_secret_in_any_output_log_or_file(node: RunningNode) -> None:
     add(node, A, authentication_mode=STRING)
     write_phones(node.directory / "phones.csv", [{"device_name": A, "authentication_string": "9081726354"}])
     tasks = [
@@ -195,6 +205,9 @@ def test_r14_no_secret_in_any_output(node: RunningNode) -> None:
     assert (node.directory / "report.csv").read_text().count("9081726354") == 1
     for secret in (PASSWORD, "9081726354"):
         assert secret not in output and secret not in str(results) and secret not in node.log.read_text()
+        files = [path for path in node.state.rglob("*") if path.is_file()]
+        assert not [path for path in files if secret.encode() in path.read_bytes()]
+        assert not [line for line in command_lines() if secret in line]
 
 
 def test_a_phones_list_of_thousands_is_one_request(node: RunningNode) -> None:

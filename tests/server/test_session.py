@@ -86,13 +86,13 @@ def test_a_phone_that_cannot_make_a_key_is_asked_again() -> None:
     assert sent.count("KEY_GENERATE_REQUEST") == 2
 
 
-def test_after_the_last_attempt_key_generation_has_failed() -> None:
+def test_p8_after_the_last_attempt_key_generation_has_failed() -> None:
     sent, asked = talk([hello(), NO_KEY, NO_KEY], Claim=INSTALL)
     assert sent[-1] == "END_SESSION 7"
     assert asked[-1] == Fail(1, Outcome.KEY_GENERATION_FAILED, "the phone could not make a key")
 
 
-def test_r8_key_generation_past_its_time_fails() -> None:
+def test_p8_r8_key_generation_past_its_time_fails() -> None:
     sent, asked = talk([hello(), Silence.TIMEOUT], Claim=INSTALL)
     assert asked[-1] == Fail(1, Outcome.KEY_GENERATION_FAILED, "no key within the allowed time")
     assert sent[-1] == "END_SESSION 7"
@@ -120,7 +120,7 @@ def test_r5_a_lost_connection_is_for_the_phones_retry(where: int) -> None:
 
 
 @pytest.mark.parametrize("command", [Command.ABORT_REQUEST, Command.END_SESSION])
-def test_r7_the_phone_user_can_stop_at_any_time(command: Command) -> None:
+def test_p8_r7_the_phone_user_can_stop_at_any_time(command: Command) -> None:
     sent, asked = talk([hello(), phone(command)], Claim=INSTALL)
     assert asked[-1] == Fail(1, Outcome.FAILED, "aborted by the phone user")
     assert (sent[-1] == "ABORT_RESPONSE 1") == (command is Command.ABORT_REQUEST)

@@ -206,7 +206,7 @@ def test_r18_a_restart_gives_open_operations_back_to_the_phones(record: Record) 
     assert record.grant().operation_id == granted.operation_id
 
 
-def test_a_session_after_the_deadline_is_late(record: Record) -> None:
+def test_p8_a_session_after_the_deadline_is_late(record: Record) -> None:
     record.add()
     record.plan()
     record.times[0] = NOW + 11 * 86400

@@ -6,12 +6,16 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from capf.authority import Authority, make_capf_certificate
 from capf.effects import Claim
@@ -20,12 +24,13 @@ from capf.lab.flash import Flash, Identity
 from capf.lab.keys import KeyMaker
 from capf.lab.manufacturing import Maker
 from capf.model import AuthenticationMode, KeySpec, Outcome
-from capf.verify import Trust, certificate_fault, signature_is_right
+from capf.verify import Trust, certificate_fault, names_device, signature_is_right
 from capf.wire import Tag, unpack_certificates, unpack_sha2
 
 NAME = "SEP001122334455"
 OTHER = "SEP001122334466"
 SESSION = 0x01020304
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
 LSC_FIRST, MIC_FIRST = AuthenticationMode.LSC_FIRST, AuthenticationMode.MIC_FIRST
 
 
@@ -90,8 +95,30 @@ def test_r9_without_certificate_the_operation_fails(world: tuple[Trust, Flash, f
     assert certificate_fault(claim, MIC_FIRST, False, trust, now) is Outcome.INVALID_MIC
 
 
+hexadecimal = st.text("0123456789ABCDEF", min_size=12, max_size=12)
+names = st.one_of(hexadecimal.map("SEP{}".format), hexadecimal.map("ATA{}".format), st.just("CSFjdoe"))
+forms = st.one_of(
+    st.just("{}"), st.just("CP-8845-{}"), st.just("{}-CP-8845"), st.just("x{}"), st.just("{} "), st.just("-{}x")
+)
+
+
+@given(names, names, forms, st.booleans())
+def test_p9_a_certificate_names_one_device_only(owner: str, claimed: str, form: str, is_lsc: bool) -> None:
+    certificate = _named(form.format(owner))
+    allowed = form == "{}" or (form == "CP-8845-{}" and not is_lsc)
+    assert names_device(certificate, claimed, is_lsc) == (allowed and owner == claimed)
+
+
+def _named(common_name: str) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(EC_KEY.public_key())
+    builder = builder.serial_number(1).not_valid_before(start).not_valid_after(start + timedelta(days=1))
+    return builder.sign(EC_KEY, hashes.SHA256())
+
+
 @pytest.mark.parametrize("wire", [MODE_LSC_FIRST, MODE_MIC_FIRST])
-def test_a_certificate_of_one_phone_never_authorises_another(world: tuple[Trust, Flash, float], wire: int) -> None:
+def test_p9_a_certificate_of_one_phone_never_authorises_another(world: tuple[Trust, Flash, float], wire: int) -> None:
     trust, flash, now = world
     claim = claim_of(flash, wire, OTHER)
     assert certificate_fault(claim, MIC_FIRST, False, trust, now) is Outcome.INVALID_CREDENTIALS

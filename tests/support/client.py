@@ -51,6 +51,10 @@ class Client:
         """Return what the next TLS record holds."""
         return self._connection.recv(65536)
 
+    def send_bytes(self, data: bytes) -> None:
+        """Send what is no message."""
+        self._connection.sendall(data)
+
     def send(self, command: Command, elements: dict[int, bytes]) -> None:
         """Send a message."""
         self._connection.sendall(encode(Message(command, self.session_id, elements)))

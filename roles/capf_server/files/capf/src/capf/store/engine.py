@@ -157,17 +157,17 @@ class Store:
     @staticmethod
     def _run(connection: Connection, work: _Work, finished: list[tuple[Future[Any], Any]]) -> None:
         """Run one job in its savepoint; its error is its own, a database error is the whole group's."""
+        connection.exec_driver_sql("SAVEPOINT job")
         try:
-            with connection.begin_nested():
-                result = work.run(connection)
-        except IntegrityError as error:
-            work.future.set_exception(error)
-        except DBAPIError:
-            raise
+            result = work.run(connection)
         except Exception as error:
+            if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
+                raise
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
             work.future.set_exception(error)
         else:
             finished.append((work.future, result))
+        connection.exec_driver_sql("RELEASE SAVEPOINT job")
 
 
 def _engine(url: str) -> Engine:
