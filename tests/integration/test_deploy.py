@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 
 from support.node import PASSWORD, free_ports
-from support.plays import PLAYBOOK, ROOT, environment
+from support.plays import PLAYBOOK, ROOT, environment, extra_vars
 
 
 class Deployment:
@@ -49,7 +48,7 @@ class Deployment:
             "capf_server_certificates": str(self.directory / "certificates"),
             **variables,
         }
-        argv = [PLAYBOOK, "ucm.capf.deploy", "-i", self.directory / "inventory", "--extra-vars", json.dumps(given)]
+        argv = [PLAYBOOK, "ucm.capf.deploy", "-i", self.directory / "inventory", *extra_vars(self.directory, given)]
         done = subprocess.run([*argv, *options], env=environment(), capture_output=True, text=True, check=False)
         found = re.search(r"node1 .*changed=(\d+)", done.stdout)
         return done.returncode, int(found[1]) if found else -1, done.stdout + done.stderr

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from integration.conftest import MakeWorld
 from support.lab import RunningLab
 from support.node import PASSWORD, RunningNode
-from support.plays import PLAYBOOK, environment
+from support.plays import PLAYBOOK, environment, extra_vars
 
 NAMES = [f"SEP0000000000{index:02X}" for index in range(9)]
 
@@ -45,7 +45,7 @@ def rollout(node: RunningNode, lab: RunningLab, *options: str, **variables: Any)
         "lsc_rollout_progress_interval": 1,
         **variables,
     }
-    argv = [PLAYBOOK, "ucm.capf.rollout", "--extra-vars", json.dumps(given), *options]
+    argv = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(node.directory, given), *options]
     done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
     return done.returncode, done.stdout + done.stderr
 
@@ -131,7 +131,7 @@ def test_check_mode_shows_the_plan_and_changes_nothing(make_world: MakeWorld, tm
 
 def test_a_variable_that_is_missing_is_named(node: RunningNode) -> None:
     given = {"capf_password": PASSWORD, "capf_ca_path": "/none"}
-    argv = [PLAYBOOK, "ucm.capf.rollout", "--extra-vars", json.dumps(given)]
+    argv = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(node.directory, given)]
     done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
     assert done.returncode == 2
     assert "missing required arguments: lsc_rollout_csv_file" in done.stdout + done.stderr

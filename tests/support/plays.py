@@ -35,6 +35,13 @@ def environment() -> dict[str, str]:
     }
 
 
+def extra_vars(directory: Path, given: dict[str, Any]) -> list[str]:
+    """Return the option that gives variables by a file: an administrator's password has no place in a command line."""
+    path = directory / "extra-vars.json"
+    path.write_text(json.dumps(given))
+    return ["--extra-vars", f"@{path}"]
+
+
 def connection(node: RunningNode, **other: Any) -> dict[str, Any]:
     """Return the connection options of a node."""
     trust = str(node.state / "administration.crt")
