@@ -48,7 +48,8 @@ _TURN_CERTIFICATES = certificates.update().where(
 )
 
 
-def _batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+def batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Divide a long list into parts that fit into one statement."""
     return (values[start : start + _BATCH] for start in range(0, len(values), _BATCH))
 
 
@@ -60,7 +61,7 @@ def phone(connection: Connection, device_name: str) -> Row | None:
 def phones_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
     """Return the registered phones among ``names``."""
     found: dict[str, Row] = {}
-    for batch in _batches(names):
+    for batch in batches(names):
         rows = connection.execute(select(phones).where(phones.c.device_name.in_(batch))).mappings()
         found.update((row["device_name"], row) for row in rows)
     return found
@@ -79,7 +80,7 @@ def change_phone(connection: Connection, device_name: str, **values: Any) -> Non
 
 def remove_phones(connection: Connection, names: Sequence[str]) -> None:
     """Delete phones and, with them, their operations; their certificates stay on record."""
-    for batch in _batches(names):
+    for batch in batches(names):
         connection.execute(delete_from(phones).where(phones.c.device_name.in_(batch)))
 
 
@@ -91,7 +92,7 @@ def operation(connection: Connection, operation_id: int) -> Row | None:
 def operations_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
     """Return the latest operation of each phone among ``names`` that ever had one."""
     found: dict[str, Row] = {}
-    for batch in _batches(names):
+    for batch in batches(names):
         query = (
             select(operations)
             .join(phones, phones.c.operation_id == operations.c.id)
@@ -107,7 +108,7 @@ def add_operations(connection: Connection, values: Sequence[Mapping[str, Any]]) 
         return
     connection.execute(operations.insert(), list(values))
     latest = select(func.max(operations.c.id)).where(operations.c.device_name == phones.c.device_name)
-    for batch in _batches([value["device_name"] for value in values]):
+    for batch in batches([value["device_name"] for value in values]):
         query = phones.update().where(phones.c.device_name.in_(batch))
         connection.execute(query.values(operation_id=latest.scalar_subquery()))
 
@@ -125,7 +126,7 @@ def move(connection: Connection, operation_id: int, before: Iterable[State], aft
 
 def cancel_operations(connection: Connection, identifiers: Sequence[int], values: Mapping[str, Any]) -> None:
     """Cancel the operations that are still open."""
-    for batch in _batches(identifiers):
+    for batch in batches(identifiers):
         query = operations.update().where(operations.c.id.in_(batch), operations.c.state.in_(OPEN))
         connection.execute(query.values(state=State.CANCELLED, authentication_string=None, holder="", **values))
 
@@ -150,7 +151,7 @@ def release_all(connection: Connection, holder: str) -> int:
 def active_certificates(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
     """Return the active certificate of each phone among ``names`` that has one."""
     found: dict[str, Row] = {}
-    for batch in _batches(names):
+    for batch in batches(names):
         query = select(certificates).where(
             certificates.c.state == CertificateState.ACTIVE, certificates.c.device_name.in_(batch)
         )
@@ -165,7 +166,7 @@ def count_active_certificates(connection: Connection, names: Sequence[str]) -> i
         connection.execute(
             select(func.count()).select_from(certificates).where(active, certificates.c.device_name.in_(batch))
         ).scalar_one()
-        for batch in _batches(names)
+        for batch in batches(names)
     )
 
 
