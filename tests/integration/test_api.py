@@ -182,6 +182,11 @@ def test_the_openapi_document_is_true(node: RunningNode) -> None:
         ("post", "/operations/wait"): {"phones": [A], "timeout": 0},
         ("post", "/phones/reset"): {"phones": [A], "dry_run": True},
         ("post", "/phones/unlock"): {"phones": [A]},
+        ("get", "/capf-certificate"): None,
+        ("put", "/capf-certificate"): {"state": "discarded"},
+        ("put", "/capf-certificate/trusted"): {"state": "absent"},
+        ("get", "/manufacturing-cas"): None,
+        ("put", "/manufacturing-cas"): {"certificates": []},
     }
     for (method, path), body in requests.items():
         answer = node.ok(method.upper(), path, body)

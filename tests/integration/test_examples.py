@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from capf.authority import make_capf_certificate
 from support.node import RunningNode
 from support.plays import ROOT, connection, play
 
@@ -38,6 +42,9 @@ def ready(tmp_path: Path) -> Iterator[RunningNode]:
     node.activate()
     node.ok("POST", "/phones", {"phones": [{"device_name": name} for name in PHONES]})
     (node.directory / "phones.csv").write_text("device_name,mic\n" + "".join(f"{name},true\n" for name in PHONES))
+    for name in ("manufacturing-ca.pem", "other-capf.pem"):
+        _key, certificate = make_capf_certificate(os.urandom, time.time(), "Example", "Another CA")
+        (node.directory / name).write_bytes(certificate.public_bytes(Encoding.PEM))
     yield node
     node.stop()
 

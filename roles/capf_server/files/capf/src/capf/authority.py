@@ -126,9 +126,20 @@ def file_names(certificate: x509.Certificate) -> tuple[str, str]:
 
 
 def key_id(certificate: x509.Certificate) -> str:
-    """Return the subject key identifier in hex."""
-    extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-    return extension.value.digest.hex()
+    """Return the subject key identifier in hex; that of the public key where the certificate has none."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        found = x509.SubjectKeyIdentifier.from_public_key(load_certificate_key(certificate))
+    return found.digest.hex()
+
+
+def load_certificate_key(certificate: x509.Certificate) -> PublicKey:
+    """Return the certificate's public key; LintError when it is of no allowed type."""
+    key = certificate.public_key()
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        raise LintError("the key is neither RSA nor EC")
+    return key
 
 
 def key_of(public_key: object) -> KeySpec:
@@ -178,11 +189,14 @@ class Authority:
         *,
         earlier: Sequence[x509.Certificate] = (),
         manufacturing: Sequence[x509.Certificate] = (),
+        following: x509.Certificate | None = None,
     ) -> None:
-        """``earlier``: CAPF certificates whose LSCs are still accepted; ``manufacturing``: trusted MIC issuers."""
+        """``earlier``: CAPF certificates whose LSCs are still accepted; ``manufacturing``: trusted MIC issuers;
+        ``following``: the CAPF certificate that will issue once it is activated."""
         self._key = key
         self._random = random
         self.certificate = certificate
+        self.following = following
         self.lsc_issuers = (certificate, *earlier)
         self.mic_issuers = tuple(manufacturing)
         self.key_id = key_id(certificate)
@@ -191,6 +205,13 @@ class Authority:
         self._issuer_parts = [parts[oid] for oid in _SUBJECT_PARTS if oid in parts]
         self._issuer_key = x509.AuthorityKeyIdentifier(bytes.fromhex(self.key_id), None, None)
         self._issuer_text = certificate.subject.rfc4514_string()
+
+    @property
+    def ctl_certificates(self) -> tuple[x509.Certificate, ...]:
+        """The CAPF certificates that a CTL file lists: the issuing one, the next one, so that phones know it before it
+        issues, and those whose LSCs are still accepted."""
+        following = () if self.following is None else (self.following,)
+        return (self.certificate, *following, *self.lsc_issuers[1:])
 
     def sign(self, device_name: str, public_key: bytes, wanted: Sequence[KeySpec], years: int, now: float) -> Signed:
         """Return a linted LSC for the phone's public key (DER); LintError when key or profile are wrong.

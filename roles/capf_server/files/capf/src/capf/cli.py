@@ -36,9 +36,6 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what)
         command.add_argument("--config", type=Path, required=True)
         command.set_defaults(run=run)
-    renew = commands.add_parser("renew-certificate", help="make a new CAPF certificate; the earlier one stays trusted")
-    renew.add_argument("--config", type=Path, required=True)
-    renew.set_defaults(run=_renew)
     audit = commands.add_parser("audit", help="check the audit table").add_subparsers(dest="audit", required=True)
     verify = audit.add_parser("verify", help="check that no audit row was changed or taken out")
     verify.add_argument("--config", type=Path, required=True)
@@ -91,11 +88,6 @@ def _audit_verify(arguments: argparse.Namespace) -> None:
     if broken is not None:
         raise CapfError(f"the audit table was changed: row {broken} does not follow from those before it")
     print("the audit table is as it was written")
-
-
-def _renew(arguments: argparse.Namespace) -> None:
-    name = state.renew(config.load(arguments.config).state_directory, time.time())
-    print(f"CAPF certificate {name} is made; restart the server after the phones have a CTL file that lists it")
 
 
 def _backup(arguments: argparse.Namespace) -> None:

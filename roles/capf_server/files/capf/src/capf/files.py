@@ -55,11 +55,11 @@ def _add(parent: ElementTree.Element, tag: str, value: object) -> None:
 def application(store: Store, context: Context, node_name: str, directory: Path) -> FastAPI:
     """Return the application of the files port; it knows a few names and nothing else of the disk."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    published = {"CTLFile.tlv", *authority.file_names(context.authority.certificate)}
 
     @app.get("/{name}")
     async def fetch(name: str) -> Response:
         content: bytes | None = None
+        published = {"CTLFile.tlv", *authority.file_names(context.authority.certificate)}
         if name in published:
             content = await store.aread(lambda _unused: _read(directory / name))
         elif name.endswith(_SUFFIX) and DEVICE_NAME.fullmatch(name.removesuffix(_SUFFIX)):

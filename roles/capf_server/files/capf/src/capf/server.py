@@ -16,11 +16,12 @@ from fastapi import FastAPI
 from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config as HttpConfig
 
-from capf import files, state
+from capf import ctl, files, state
 from capf.accounts import Login, LoginGuard, PasswordMemory
 from capf.api.application import application
 from capf.backend import RegistryBackend
 from capf.config import Settings
+from capf.keystore import Keystore
 from capf.listener import Limits, Listener
 from capf.model import ConflictError
 from capf.registry import parameters, service, sessions
@@ -43,6 +44,7 @@ class Server:
         directory = state.StateDirectory(settings.state_directory)
         self._settings = settings
         self._directory = directory
+        self.keystore = Keystore(directory.path)
         self._lock = directory.lock()
         self.context = Context(
             authority=state.load_authority(directory),
@@ -65,6 +67,15 @@ class Server:
     def sessions_open(self) -> int:
         """How many phones are connected now."""
         return 0 if self._listener is None else self._listener.sessions
+
+    def reload_authority(self) -> None:
+        """Take the keys and certificates as they are on disk now."""
+        self.context.authority = self.keystore.authority()
+
+    def ctl_file(self) -> ctl.CtlFile | None:
+        """Return the CTL file that phones are given, None where there is none."""
+        path = self._directory.path / ctl.FILE_NAME
+        return ctl.read(path.read_bytes()) if path.exists() else None
 
     async def login(self, administrator: str, password: str, address: str) -> Login:
         """Check the administrator's name and password, off the event loop.

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import IO
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from capf import accounts, authority
+from capf import accounts, authority, keystore
 from capf.authority import Authority
-from capf.model import CapfError, ConflictError, InvalidRequestError, Problem
+from capf.keystore import KeyPair, Keystore, write_whole
+from capf.model import ConflictError, InvalidRequestError, Problem
 from capf.secretbox import KEY_BYTES, SecretBox
 from capf.store import journal
 from capf.store.engine import Store
@@ -38,13 +39,8 @@ class StateDirectory:
 
     @property
     def capf_key(self) -> Path:
-        """The CAPF private key."""
+        """The CAPF private key with its certificate."""
         return self.path / "capf.key"
-
-    @property
-    def capf_certificate(self) -> Path:
-        """The CAPF certificate, PEM."""
-        return self.path / "capf.crt"
 
     @property
     def strings_key(self) -> Path:
@@ -77,21 +73,6 @@ class StateDirectory:
         return handle
 
 
-def _write_secret(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as handle:
-        handle.write(data)
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _key_pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
-    none = serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, none)
-
-
 @dataclass(frozen=True, slots=True)
 class NewNode:
     """What ``capf init`` is told: where the state goes, whom to trust, and the node's ``names`` in the certificate of
@@ -118,51 +99,24 @@ def initialise(node: NewNode, now: float) -> str:
         raise ConflictError(f"{directory} already holds a CAPF server's state")
     if len(password) < _MINIMUM_PASSWORD:
         raise InvalidRequestError([Problem("password", "(hidden)", f"at least {_MINIMUM_PASSWORD} characters")])
-    issuers = [(path.name, _pem(certificate)) for path in node.manufacturing for certificate in _certificates(path)]
+    issuers = [certificate for path in node.manufacturing for certificate in keystore.certificates(path)]
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
     for name in ("manufacturing", "trusted"):
         (directory / name).mkdir(exist_ok=True)
-    for index, (name, data) in enumerate(issuers):
-        (directory / "manufacturing" / f"{index:02d}-{name}").write_bytes(data)
+    keys = Keystore(directory)
+    keys.manufacturing.add(issuers)
     _make_account(node.database or f"sqlite:///{directory}/capf.db", node.administrator, password)
     _make_administration(state, node.names, now)
     if node.like is None:
-        _write_secret(state.strings_key, secrets.token_bytes(KEY_BYTES))
-        key, certificate = authority.make_capf_certificate(os.urandom, now, "ucm.capf", "CAPF")
-        key_pem = _key_pem(key)
+        write_whole(state.strings_key, secrets.token_bytes(KEY_BYTES), 0o600)
+        pair = KeyPair(*authority.make_capf_certificate(os.urandom, now, "ucm.capf", "CAPF"))
     else:
         other = StateDirectory(node.like)
-        _write_secret(state.strings_key, other.strings_key.read_bytes())
-        (certificate,), key_pem = _certificates(other.capf_certificate), other.capf_key.read_bytes()
-    _publish(state, certificate)
-    _write_secret(state.capf_key, key_pem)
-    return authority.common_name(certificate)
-
-
-def renew(directory: Path, now: float) -> str:
-    """Make a new CAPF key and certificate; the earlier one stays trusted for the LSCs of its making.
-
-    Returns the new common name. It is in force after a restart of the server; phones need a CTL file that lists it
-    before that. CapfError where there is no state.
-    """
-    state = StateDirectory(directory)
-    (earlier,) = load_authority(state).lsc_issuers[:1]
-    key, certificate = authority.make_capf_certificate(os.urandom, now, "ucm.capf", "CAPF")
-    (directory / "trusted" / f"{authority.common_name(earlier)}.pem").write_bytes(_pem(earlier))
-    unfinished = directory / "capf.key.new"
-    unfinished.unlink(missing_ok=True)
-    _write_secret(unfinished, _key_pem(key))
-    unfinished.replace(state.capf_key)
-    _publish(state, certificate)
-    return authority.common_name(certificate)
-
-
-def _publish(state: StateDirectory, certificate: x509.Certificate) -> None:
-    """Write the CAPF certificate under each of its names (R3)."""
-    for name in ("capf.crt", *authority.file_names(certificate)):
-        (state.path / name).write_bytes(_pem(certificate))
-    (state.path / "CAPF.cer").write_bytes(certificate.public_bytes(serialization.Encoding.DER))
+        write_whole(state.strings_key, other.strings_key.read_bytes(), 0o600)
+        pair = Keystore(node.like).issuing()
+    keys.issue_with(pair)
+    return authority.common_name(pair.certificate)
 
 
 def _make_account(database: str, administrator: str, password: str) -> None:
@@ -199,8 +153,8 @@ def _make_administration(state: StateDirectory, names: Sequence[str], now: float
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
-    _write_secret(state.administration_key, _key_pem(key))
-    state.administration_certificate.write_bytes(_pem(certificate))
+    write_whole(state.administration_key, keystore.key_pem(key), 0o600)
+    write_whole(state.administration_certificate, keystore.pem(certificate))
 
 
 def _alternative(name: str) -> x509.GeneralName:
@@ -210,43 +164,13 @@ def _alternative(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _certificates(path: Path) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InvalidRequestError([Problem("certificates", str(path), f"a readable PEM file ({error})")]) from None
-
-
 def load_authority(state: StateDirectory) -> Authority:
     """Return the signer; CapfError when a key is missing or others may read it."""
-    for path in (state.capf_key, state.strings_key, state.administration_key):
-        _check_mode(path)
-    key = serialization.load_pem_private_key(state.capf_key.read_bytes(), None)
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise CapfError(f"{state.capf_key}: the CAPF key is not RSA")
-    certificate = _certificates(state.capf_certificate)[0]
-    if certificate.public_key() != key.public_key():
-        raise CapfError(f"{state.capf_key} is not the key of {state.capf_certificate}")
-    return Authority(
-        key,
-        certificate,
-        os.urandom,
-        earlier=_all_certificates(state.path / "trusted"),
-        manufacturing=_all_certificates(state.path / "manufacturing"),
-    )
-
-
-def _all_certificates(directory: Path) -> list[x509.Certificate]:
-    return [certificate for path in sorted(directory.glob("*.pem")) for certificate in _certificates(path)]
-
-
-def _check_mode(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        raise CapfError(f"{path} is missing; `capf init` makes it") from None
-    if mode & 0o077:
-        raise CapfError(f"{path} can be read by others; its mode must be 0600")
+    for path in (state.strings_key, state.administration_key):
+        keystore.check_mode(path)
+    keys = Keystore(state.path)
+    keys.publish()
+    return keys.authority()
 
 
 def load_secrets(state: StateDirectory) -> SecretBox:
@@ -261,5 +185,5 @@ def capf_tls(state: StateDirectory, *, allow_tls_1_0: bool) -> ssl.SSLContext:
     if allow_tls_1_0:
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    context.load_cert_chain(state.capf_certificate, state.capf_key)
+    context.load_cert_chain(state.capf_key)
     return context

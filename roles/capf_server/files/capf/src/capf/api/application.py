@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.middleware.base import RequestResponseEndpoint
 
 from capf import __version__
-from capf.api import errors, health, operations, phones, service
+from capf.api import certificates, errors, health, operations, phones, service
 from capf.api.node import Node
 
 MAXIMUM_BODY = 64 * 1024 * 1024
@@ -18,7 +18,7 @@ def application(node: Node) -> FastAPI:
     app.state.node = node
     errors.install(app)
     api = APIRouter(prefix="/api/v1", responses=errors.DOCUMENTED)
-    for part in (service.router, phones.router, operations.router):
+    for part in (service.router, certificates.router, phones.router, operations.router):
         api.include_router(part)
     app.include_router(api)
 

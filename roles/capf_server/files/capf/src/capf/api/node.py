@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from capf.accounts import Login
+from capf.ctl import CtlFile
+from capf.keystore import Keystore
 from capf.registry.context import Context
 from capf.reset import Resetter
 from capf.store.engine import Store
@@ -16,9 +18,12 @@ class Node(Protocol):
     store: Store
     context: Context
     resetter: Resetter
+    keystore: Keystore
 
     @property
     def sessions_open(self) -> int: ...
+    def reload_authority(self) -> None: ...
+    def ctl_file(self) -> CtlFile | None: ...
     async def login(self, administrator: str, password: str, address: str) -> Login: ...
     async def start_service(self) -> None: ...
     async def stop_service(self) -> None: ...

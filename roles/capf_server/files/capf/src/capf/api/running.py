@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,6 +11,8 @@ from sqlalchemy import Connection
 from capf.api.node import Node
 
 T = TypeVar("T")
+SERVICE_CHANGE = asyncio.Lock()
+"""Starting and stopping the service, and changing its keys, are whole acts, one after the other."""
 
 
 async def carry_out(node: Node, job: Callable[[Connection], T], *, dry_run: bool) -> T:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes, serialization
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
-from capf import __version__, authority
+from capf import __version__
 from capf.api.login import Actor, RunningNode
 from capf.api.node import Node
-from capf.api.running import carry_out
+from capf.api.running import SERVICE_CHANGE, carry_out
 from capf.api.shapes import (
     Activated,
     Activation,
@@ -25,18 +22,18 @@ from capf.api.shapes import (
     Service,
 )
 from capf.model import ConflictError
-from capf.registry import parameters, service
+from capf.registry import capf_certificate, parameters, service
 from capf.store import journal
 
 router = APIRouter(tags=["service"])
-_CHANGING = asyncio.Lock()
-"""Starting and stopping the service are whole acts, one after the other."""
 
 
 @router.get("/service", response_model=Service)
 async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Show the state of the CAPF service."""
-    activated, stored = await node.store.aread(lambda c: (service.is_activated(c), parameters.stored(c)))
+    activated, stored, certificates = await node.store.aread(
+        lambda c: (service.is_activated(c), parameters.stored(c), capf_certificate.overview(c, node.context))
+    )
     running = node.context.running
     return {
         "version": __version__,
@@ -46,32 +43,14 @@ async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
         "restart_required": running is not None and running != stored,
         "capf_phone_port": (running or stored).number("CAPF Phone Port"),
         "sessions_open": node.sessions_open,
-        "capf_certificate": _certificate(node),
+        "capf_certificate": certificates["current"],
     }
-
-
-def _certificate(node: Node) -> dict[str, Any]:
-    certificate = node.context.authority.certificate
-    return {
-        "common_name": authority.common_name(certificate),
-        "subject": certificate.subject.rfc4514_string(),
-        "serial_number": f"{certificate.serial_number:032x}",
-        "not_before": _iso(certificate.not_valid_before_utc),
-        "not_after": _iso(certificate.not_valid_after_utc),
-        "sha256": certificate.fingerprint(hashes.SHA256()).hex(),
-        "pem": certificate.public_bytes(serialization.Encoding.PEM).decode(),
-        "file_names": list(authority.file_names(certificate)),
-    }
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone().isoformat()
 
 
 @router.put("/service", response_model=Activated)
 async def activate(wanted: Activation, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Activate or deactivate the CAPF service; on the first node only."""
-    async with _CHANGING:
+    async with SERVICE_CHANGE:
         changed = await carry_out(
             node, lambda c: service.activate(c, node.context, wanted.activated, actor), dry_run=wanted.dry_run
         )
@@ -86,7 +65,7 @@ async def activate(wanted: Activation, actor: Actor, node: RunningNode) -> dict[
 @router.post("/service/restart", response_model=Changed)
 async def restart(wanted: Change, actor: Actor, node: RunningNode) -> dict[str, bool]:
     """Restart the CAPF service, which brings changed parameters in force."""
-    async with _CHANGING:
+    async with SERVICE_CHANGE:
         if not await node.store.aread(service.is_activated):
             raise ConflictError("the CAPF service is not activated")
         if not wanted.dry_run:

@@ -58,6 +58,7 @@ class CapfCertificate(BaseModel):
     sha256: str
     pem: str
     file_names: list[str]
+    active_lscs: int
 
 
 class Service(BaseModel):

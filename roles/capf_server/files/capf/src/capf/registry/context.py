@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from capf.authority import Authority
+from capf.authority import Authority, key_id
 from capf.registry import parameters
 from capf.secretbox import SecretBox
 
@@ -47,6 +47,11 @@ class Context:
     def holder(self) -> str:
         """Return the name under which this server holds operations; two servers may share one database."""
         return f"{self.authority.key_id} {self.node_name}"
+
+    @property
+    def holders(self) -> list[str]:
+        """Return the names under which this server holds or has held operations: its key may have been renewed."""
+        return [f"{key_id(certificate)} {self.node_name}" for certificate in self.authority.lsc_issuers]
 
     def in_force(self, connection: Connection) -> parameters.InForce:
         """Return the parameters in force, or those that will be when the service starts."""

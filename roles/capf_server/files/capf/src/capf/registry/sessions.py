@@ -270,6 +270,6 @@ def lost(connection: Connection, context: Context, operation_id: int) -> None:
 
 def recover(connection: Connection, context: Context) -> int:
     """After a start, give operations of sessions that died with the old process back to the phones (R18)."""
-    count = rows.release_all(connection, context.holder)
+    count = sum(rows.release_all(connection, holder) for holder in context.holders)
     journal.record(connection, context.now, "capf", [journal.Act("recover", detail={"operations": count})])
     return count

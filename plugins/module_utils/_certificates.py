@@ -1,0 +1,48 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lists of certificates that come as texts or files."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ._client import CapfError, Client, describe
+
+
+def certificate_options() -> dict[str, t.Any]:
+    """Return the options of the fragment C(certificates)."""
+    return {
+        "certificates": {"type": "list", "elements": "str", "default": []},
+        "files": {"type": "list", "elements": "path", "default": []},
+    }
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return handle.read()
+    except OSError as error:
+        raise CapfError("files: {0!r} cannot be read: {1}".format(path, error.strerror)) from None
+    except UnicodeDecodeError:
+        raise CapfError("files: {0!r} is no PEM file".format(path)) from None
+
+
+def send_certificates(
+    client: Client, path: str, params: dict[str, t.Any], wanted: dict[str, t.Any]
+) -> dict[str, t.Any]:
+    """Send the certificates of both options with a request; CapfError names a bad one by its text or file."""
+    texts, files = params["certificates"], params["files"]
+    try:
+        return client.send("PUT", path, dict(wanted, certificates=texts + [_read(name) for name in files]))
+    except CapfError as error:
+        problems = [dict(problem, field=_place(problem["field"], len(texts), files)) for problem in error.problems]
+        raise CapfError(describe(str(error).split(". ", 1)[0], problems), problems) from None
+
+
+def _place(field: str, texts: int, files: list[str]) -> str:
+    index = field.partition("[")[2].rstrip("]")
+    if not index.isdecimal() or int(index) < texts:
+        return field
+    return "files {0}".format(files[int(index) - texts])

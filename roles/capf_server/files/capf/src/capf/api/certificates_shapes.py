@@ -1,0 +1,90 @@
+"""What the routes of the certificates take and give."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StrictBool
+
+from capf.api.shapes import CapfCertificate, Change, Name
+
+_Pem = Annotated[str, Field(max_length=1_000_000)]
+
+
+class CapfCertificates(BaseModel):
+    """The CAPF certificate that issues, the next one, and those whose LSCs are still trusted."""
+
+    current: CapfCertificate
+    next: CapfCertificate | None
+    trusted: list[CapfCertificate]
+
+
+class CapfCertificateChange(Change):
+    """A step of the renewal: prepare the next certificate, make it the active one, or discard it."""
+
+    state: Literal["prepared", "active", "discarded"]
+    renew_before_days: Annotated[int, Field(ge=0, le=36500)] | None = None
+    replaces: Name | None = None
+    force: StrictBool = False
+
+
+class CapfTrustChange(Change):
+    """Earlier CAPF certificates to trust, by PEM, or no longer to trust, by common name."""
+
+    state: Literal["present", "absent"]
+    certificates: Annotated[list[_Pem], Field(max_length=1000, default_factory=list)]
+    names: Annotated[list[Name], Field(max_length=1000, default_factory=list)]
+    force: StrictBool = False
+
+
+class CertificateNames(BaseModel):
+    """The CAPF certificates by their common names."""
+
+    current: str
+    next: str
+    trusted: list[str]
+
+
+class CapfCertificatesChanged(BaseModel):
+    """What becomes of the CAPF certificates."""
+
+    changed: bool
+    before: CertificateNames
+    after: CertificateNames
+    warnings: list[str]
+
+
+class ManufacturingCa(BaseModel):
+    """A trusted issuer of MICs."""
+
+    subject: str
+    issuer: str
+    serial_number: str
+    not_before: str
+    not_after: str
+    signature_hash: str
+    sha256: str
+    pem: str
+
+
+class ManufacturingCas(BaseModel):
+    """All trusted issuers of MICs."""
+
+    trusted: list[ManufacturingCa]
+    warnings: list[str]
+
+
+class ManufacturingCasChange(Change):
+    """Issuers of MICs that shall be trusted, or not, or alone."""
+
+    state: Literal["present", "absent", "exact"] = "present"
+    certificates: Annotated[list[_Pem], Field(max_length=1000)]
+
+
+class ManufacturingCasChanged(BaseModel):
+    """The trusted issuers before and after: subjects by SHA-256 fingerprint."""
+
+    changed: bool
+    before: dict[str, str]
+    after: dict[str, str]
+    warnings: list[str]

@@ -1,0 +1,198 @@
+"""Renewing the CAPF certificate in the safe order, and whose LSCs are still trusted (R3).
+
+The next certificate is *prepared* first, so that the CTL file can list it; only then is it made *active*. Phones check
+a new CTL file by a security token that they know: a CAPF that is renewed together with the tokens would lose every
+phone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from cryptography import x509
+from sqlalchemy import Connection
+
+from capf import authority, ctl
+from capf.keystore import Keystore, fingerprint, pem
+from capf.model import ConflictError, InvalidRequestError, Problem
+from capf.registry import moment, need
+from capf.registry.context import Context
+from capf.registry.plan import Plan
+from capf.store import issuers, journal
+
+_TOKENS = "tokens when the next CAPF certificate was prepared"
+NEW = "a new certificate"
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What an administrator wants: ``prepared``, ``active`` or ``discarded``. A next certificate is prepared only where
+    the current one expires within ``renew_before_days`` and is ``replaces`` (its common name), each where given."""
+
+    state: str
+    renew_before_days: int | None = None
+    replaces: str | None = None
+    force: bool = False
+
+
+def show(certificate: x509.Certificate, active_lscs: int = 0) -> dict[str, Any]:
+    """Return a CAPF certificate as the API shows it."""
+    return {
+        "common_name": authority.common_name(certificate),
+        "subject": certificate.subject.rfc4514_string(),
+        "serial_number": f"{certificate.serial_number:032x}",
+        "not_before": moment.show(int(certificate.not_valid_before_utc.timestamp())),
+        "not_after": moment.show(int(certificate.not_valid_after_utc.timestamp())),
+        "sha256": fingerprint(certificate),
+        "pem": pem(certificate).decode(),
+        "file_names": list(authority.file_names(certificate)),
+        "active_lscs": active_lscs,
+    }
+
+
+def overview(connection: Connection, context: Context) -> dict[str, Any]:
+    """Return the current, next and earlier certificates, each with how many active LSCs it has issued."""
+    signer = context.authority
+    active = issuers.active_by_issuer(connection)
+    current, *earlier = [show(item, active.get(authority.key_id(item), 0)) for item in signer.lsc_issuers]
+    following = None if signer.following is None else show(signer.following)
+    return {"current": current, "next": following, "trusted": earlier}
+
+
+def _names(context: Context) -> dict[str, Any]:
+    signer = context.authority
+    return {
+        "current": authority.common_name(signer.certificate),
+        "next": "none" if signer.following is None else authority.common_name(signer.following),
+        "trusted": sorted(map(authority.common_name, signer.lsc_issuers[1:])),
+    }
+
+
+def renew(
+    connection: Connection, context: Context, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal, actor: str
+) -> Plan:
+    """Decide what ``wanted`` changes and record it; ConflictError where the safe order forbids it."""
+    if not context.first_node:
+        raise ConflictError("the CAPF certificate is renewed on the first node only; this is a further node")
+    decide = {"prepared": _prepare, "active": _activate, "discarded": _discard}[wanted.state]
+    plan = decide(connection, context, keys, ctl_file, wanted)
+    if plan.changed:
+        detail = {"before": plan.before, "after": plan.after, "force": wanted.force}
+        act = journal.Act(f"CAPF certificate {wanted.state}", detail=detail)
+        journal.record(connection, context.now, actor, [act])
+    return plan
+
+
+def _prepare(
+    connection: Connection, context: Context, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal
+) -> Plan:
+    before, signer = _names(context), context.authority
+    left = signer.certificate.not_valid_after_utc.timestamp() - context.now
+    late = wanted.renew_before_days is None or left <= wanted.renew_before_days * need.SECONDS_A_DAY
+    meant = wanted.replaces in (None, before["current"])
+    if signer.following is not None or not late or not meant:
+        return Plan(before, before)
+    journal.put_setting(connection, _TOKENS, json.dumps(_tokens(ctl_file)))
+    return Plan(before, {**before, "next": NEW}, partial(keys.prepare, context.now))
+
+
+def _tokens(ctl_file: ctl.CtlFile | None) -> list[str]:
+    return [] if ctl_file is None else [fingerprint(item) for item in ctl_file.certificates(ctl.Role.SAST)]
+
+
+def _activate(
+    connection: Connection, context: Context, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal
+) -> Plan:
+    before, following = _names(context), context.authority.following
+    if following is None:
+        return Plan(before, before)
+    warnings = []
+    fault = _ctl_fault(connection, ctl_file, following)
+    if fault is not None and ctl_file is not None and not wanted.force:
+        raise ConflictError(fault)
+    if fault is not None:
+        warnings.append(fault)
+    after = {
+        "current": before["next"],
+        "next": "none",
+        "trusted": sorted([*before["trusted"], before["current"]]),
+    }
+    return Plan(before, after, keys.activate, warnings)
+
+
+def _ctl_fault(connection: Connection, ctl_file: ctl.CtlFile | None, following: x509.Certificate) -> str | None:
+    """Return why phones would not trust the next certificate, None when they will."""
+    name = authority.common_name(following)
+    if ctl_file is None:
+        return f"this node has no CTL file: phones have to learn of {name} in another way"
+    if following not in ctl_file.certificates(ctl.Role.CAPF):
+        return f"the CTL file does not list {name}: make and distribute it first, and reset the phones"
+    known = json.loads(journal.setting(connection, _TOKENS) or "[]")
+    if known and fingerprint(ctl_file.signer()) not in known:
+        return (
+            "the CTL file is signed by a security token that phones do not know yet: CAPF and the tokens are never "
+            "changed at once; sign it with the earlier token"
+        )
+    return None
+
+
+def _discard(
+    _connection: Connection, context: Context, keys: Keystore, _ctl_file: ctl.CtlFile | None, _wanted: Renewal
+) -> Plan:
+    before = _names(context)
+    changed = context.authority.following is not None
+    return Plan(before, {**before, "next": "none"}, keys.discard if changed else None)
+
+
+def trust(
+    connection: Connection, context: Context, keys: Keystore, given: Sequence[x509.Certificate], actor: str
+) -> Plan:
+    """Trust LSCs of further CAPF certificates, for phones that come from another cluster or an earlier CAPF."""
+    known = context.authority.lsc_issuers
+    added = [item for item in dict.fromkeys(given) if item not in known]
+    before = _names(context)
+    trusted = sorted([*before["trusted"], *map(authority.common_name, added)])
+    if added:
+        _record_trust(connection, context, "trust CAPF certificate", added, actor)
+    return Plan(before, {**before, "trusted": trusted}, partial(keys.earlier.add, added) if added else None)
+
+
+def distrust(
+    connection: Connection, context: Context, keys: Keystore, names: Sequence[str], *, force: bool, actor: str
+) -> Plan:
+    """Trust LSCs of these earlier CAPF certificates (common names) no longer.
+
+    ConflictError while active LSCs of their making live, unless ``force``; InvalidRequestError for the current one.
+    """
+    earlier = context.authority.lsc_issuers[1:]
+    before = _names(context)
+    if before["current"] in names:
+        allowed = "earlier CAPF certificates; the current one is replaced by a renewal"
+        raise InvalidRequestError([Problem("names", before["current"], allowed)])
+    gone = [item for item in earlier if authority.common_name(item) in names]
+    active = issuers.active_by_issuer(connection)
+    warnings = []
+    for item in gone:
+        count = active.get(authority.key_id(item), 0)
+        if count:
+            warnings.append(f"{count} phones have active LSCs of {authority.common_name(item)}")
+    if warnings and not force:
+        raise ConflictError(f"{'; '.join(warnings)}: renew them first")
+    if gone:
+        _record_trust(connection, context, "distrust CAPF certificate", gone, actor)
+    kept = sorted(authority.common_name(item) for item in earlier if item not in gone)
+    return Plan(before, {**before, "trusted": kept}, partial(keys.earlier.remove, gone) if gone else None, warnings)
+
+
+def _record_trust(
+    connection: Connection, context: Context, action: str, changed: Sequence[x509.Certificate], actor: str
+) -> None:
+    acts = [
+        journal.Act(action, detail={"common_name": authority.common_name(item), "sha256": fingerprint(item)})
+        for item in changed
+    ]
+    journal.record(connection, context.now, actor, acts)
