@@ -11,7 +11,6 @@ from pathlib import Path
 
 from capf import __version__, backup, config, state
 from capf.model import CapfError
-from capf.server import Server
 from capf.store import journal
 from capf.store.engine import Store
 
@@ -72,6 +71,8 @@ def _init(arguments: argparse.Namespace) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
+    from capf.server import Server  # noqa: PLC0415 - the other verbs start three times as fast without it
+
     server = Server(config.load(arguments.config))
     asyncio.run(server.run())
 

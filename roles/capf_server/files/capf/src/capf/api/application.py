@@ -6,10 +6,25 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.middleware.base import RequestResponseEndpoint
 
 from capf import __version__
-from capf.api import certificates, errors, health, operations, phones, service
+from capf.api import (
+    certificates,
+    errors,
+    health,
+    operations,
+    phones,
+    rollouts,
+    service,
+)
 from capf.api.node import Node
 
 MAXIMUM_BODY = 64 * 1024 * 1024
+_PARTS = (
+    certificates,
+    operations,
+    phones,
+    rollouts,
+    service,
+)  # fmt: skip
 
 
 def application(node: Node) -> FastAPI:
@@ -18,8 +33,8 @@ def application(node: Node) -> FastAPI:
     app.state.node = node
     errors.install(app)
     api = APIRouter(prefix="/api/v1", responses=errors.DOCUMENTED)
-    for part in (service.router, certificates.router, phones.router, operations.router):
-        api.include_router(part)
+    for part in _PARTS:
+        api.include_router(part.router)
     app.include_router(api)
 
     app.include_router(health.router)

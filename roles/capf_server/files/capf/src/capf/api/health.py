@@ -17,6 +17,7 @@ from capf.api.node import Node
 from capf.api.shapes import Health, Readiness
 from capf.model import CapfError
 from capf.registry import health, service
+from capf.registry.rollout import show
 
 router = APIRouter(tags=["node"])
 _NOT_READY = 503
@@ -45,15 +46,16 @@ async def readyz(node: RunningNode) -> Response:
 class _Numbers(Collector):
     """The metrics of one scrape."""
 
-    def __init__(self, node: Node, counts: health.Counts) -> None:
+    def __init__(self, node: Node, counts: health.Counts, rollouts: list[tuple[str, str, int]]) -> None:
         self._node = node
         self._counts = counts
+        self._rollouts = rollouts
 
     def collect(self) -> Iterator[Metric]:
         """Yield each metric."""
         yield GaugeMetricFamily("capf_sessions_open", "Phones that are connected now", self._node.sessions_open)
-        running = float(self._node.context.running is not None)
-        yield GaugeMetricFamily("capf_service_running", "Whether the CAPF service takes phones", running)
+        serving = float(self._node.context.running is not None)
+        yield GaugeMetricFamily("capf_service_running", "Whether the CAPF service takes phones", serving)
         expires = self._node.context.authority.certificate.not_valid_after_utc.timestamp()
         yield GaugeMetricFamily("capf_certificate_expires_timestamp_seconds", "End of the CAPF certificate", expires)
         yield GaugeMetricFamily("capf_phones", "Phones that are registered with the server", self._counts.phones)
@@ -62,15 +64,22 @@ class _Numbers(Collector):
         for status, count in self._counts.by_status.items():
             latest.add_metric([status], count)
         yield latest
+        running = GaugeMetricFamily(
+            "capf_rollout_phones", "Phones of the running rollouts by the state of their operation",
+            labels=["rollout", "state"],
+        )  # fmt: skip
+        for rollout, state, count in self._rollouts:
+            running.add_metric([rollout, state], count)
+        yield running
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})
 async def metrics(node: RunningNode) -> Response:
     """Return the node's numbers for Prometheus."""
 
-    def count(connection: Connection) -> health.Counts:
-        return health.counts(connection)
+    def count(connection: Connection) -> tuple[health.Counts, list[tuple[str, str, int]]]:
+        return health.counts(connection), show.numbers(connection)
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Numbers(node, await node.store.aread(count)))
+    registry.register(_Numbers(node, *await node.store.aread(count)))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -82,6 +82,17 @@ class _Phone:
 
 def schedule(connection: Connection, context: Context, request: Request, actor: str) -> Plan:
     """Schedule (or cancel) an operation for every phone of the request; InvalidRequestError names all that is wrong."""
+    plan = make_plan(connection, context, request)
+    ended = {"ended_at": context.now, "status": STATUS_NONE, "problem": "cancelled by the administrator"}
+    rows.cancel_operations(connection, plan.replaced, ended)
+    rows.add_operations(connection, plan.new)
+    acts = (journal.Act("schedule operation", item["device_name"], item["after"]) for item in plan.results)
+    journal.record(connection, context.now, actor, acts)
+    return plan
+
+
+def make_plan(connection: Connection, context: Context, request: Request) -> Plan:
+    """Return what ``schedule`` would do, and do nothing; InvalidRequestError names all that is wrong."""
     now = context.now
     days = context.in_force(connection).number("CAPF Operation Expires in (days)")
     given = moment.parse(request.completes_by, now) if request.completes_by else None
@@ -91,11 +102,6 @@ def schedule(connection: Connection, context: Context, request: Request, actor: 
     if plan.problems:
         raise InvalidRequestError(plan.problems)
     plan.warnings = _warnings(plan, encrypted=context.in_force(connection).flag("TFTP Encrypted Config"))
-    ended = {"ended_at": now, "status": STATUS_NONE, "problem": "cancelled by the administrator"}
-    rows.cancel_operations(connection, plan.replaced, ended)
-    rows.add_operations(connection, plan.new)
-    acts = (journal.Act("schedule operation", item["device_name"], item["after"]) for item in plan.results)
-    journal.record(connection, now, actor, acts)
     return plan
 
 

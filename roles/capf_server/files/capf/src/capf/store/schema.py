@@ -121,3 +121,55 @@ settings = Table(
     Column("name", String(120), primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    Column("name", String(80), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("problem", Text, nullable=False, server_default=""),
+    Column("settings", Text, nullable=False),
+    Column("skipped", Text, nullable=False),
+    Column("starts_at", BigInteger),
+    Column("ends_at", BigInteger),
+    Column("runner", String(80), nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+)
+Index(
+    "one_running_rollout_a_name",
+    rollouts.c.name,
+    unique=True,
+    sqlite_where=text("state = 'running'"),
+    postgresql_where=text("state = 'running'"),
+)
+
+rollout_waves = Table(
+    "rollout_waves",
+    metadata,
+    Column("rollout_id", BigInteger, ForeignKey("rollouts.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(10), nullable=False),
+    Column("phones", Integer, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ends_by", BigInteger),
+    Column("judged_at", BigInteger),
+    Column("done", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("pending", Integer, nullable=False, server_default="0"),
+)
+
+rollout_phones = Table(
+    "rollout_phones",
+    metadata,
+    Column("rollout_id", BigInteger, ForeignKey("rollouts.id", ondelete="CASCADE"), primary_key=True),
+    Column("device_name", String(64), primary_key=True),
+    Column("wave", Integer, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("operation_id", BigInteger),
+    Column("security_mode_after", String(20), nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+)
+Index("rollout_phones_by_device", rollout_phones.c.device_name)

@@ -1,0 +1,141 @@
+"""Rollouts: plan or take up, start a wave, see how far it is, judge it, abort, report (R16, R18)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import fields
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy import Connection
+
+from capf.api.login import Actor, RunningNode
+from capf.api.rollout_shapes import (
+    Aborted,
+    Judge,
+    Judgement,
+    Rollout,
+    RolloutBegun,
+    Rollouts,
+    RolloutState,
+    Runner,
+    StartWave,
+    WaitForWave,
+    WaveProgress,
+    WaveStarted,
+)
+from capf.api.running import carry_out
+from capf.model import InvalidRequestError, Problem
+from capf.registry import phones, search
+from capf.registry.context import Context
+from capf.registry.rollout import judge, lease, plan, show, waves
+from capf.registry.rollout.settings import Settings
+
+router = APIRouter(tags=["rollouts"], prefix="/rollouts")
+_LOOK_AGAIN_SECONDS = 0.5
+_AFTER = "security_mode_after"
+
+
+@router.get("", response_model=Rollouts)
+async def every(_unused: Actor, node: RunningNode) -> dict[str, list[dict[str, Any]]]:
+    """List all rollouts, the latest first."""
+    return {"rollouts": await node.store.aread(show.every)}
+
+
+@router.get("/{name}", response_model=RolloutState)
+async def state(name: str, _unused: Actor, node: RunningNode) -> dict[str, Any]:
+    """Show the latest rollout of this name in numbers."""
+    return await node.store.aread(partial(show.state, name=name))
+
+
+@router.put("/{name}", response_model=RolloutBegun)
+async def begin(name: str, wanted: Rollout, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Register the given phones and begin a rollout of those that need an LSC; or take up the running one."""
+
+    def job(connection: Connection) -> dict[str, Any]:
+        return _begin(connection, node.context, name, wanted, actor)
+
+    return await carry_out(node, job, dry_run=wanted.dry_run)
+
+
+def _begin(connection: Connection, context: Context, name: str, wanted: Rollout, actor: str) -> dict[str, Any]:
+    names, changes = _phones(connection, context, wanted, actor)
+    settings = Settings(**wanted.model_dump(include={item.name for item in fields(Settings)}))
+    after = {item.device_name: item.security_mode_after for item in wanted.phones or () if item.security_mode_after}
+    request = plan.Request(name, wanted.runner, names, settings, after)
+    made = plan.begin(connection, context, request, actor)
+    begun = made is not None and bool(made.waves)
+    shown = show.state(connection, name) if made is None or made.waves else None
+    return {
+        "changed": begun or bool(changes and changes.changed),
+        "begun": begun,
+        "resumed": made is None,
+        "registered": changes.counts if changes else {},
+        "plan": None if made is None else plan.show(made, context.now),
+        "rollout": shown,
+    }
+
+
+def _phones(
+    connection: Connection, context: Context, wanted: Rollout, actor: str
+) -> tuple[list[str], phones.Changes | None]:
+    """Return the device names of the rollout: registered by this request, named, or found by criteria."""
+    given = [item for item in (wanted.phones, wanted.names, wanted.criteria) if item is not None]
+    if len(given) != 1:
+        raise InvalidRequestError([Problem("phones", "", "exactly one of phones, names and criteria")])
+    if wanted.phones is not None:
+        rows = [item.model_dump(exclude_none=True, exclude={_AFTER}) for item in wanted.phones]
+        changes = phones.ensure(connection, context, rows, "present", actor)
+        return [item.device_name for item in wanted.phones], changes
+    if wanted.names is not None:
+        return list(wanted.names), None
+    criteria = [search.Criterion(item.field, item.pattern, item.value) for item in wanted.criteria or ()]
+    found = search.found(connection, context, criteria, search.Page(), strings=False)
+    return [phone["device_name"] for phone in found], None
+
+
+@router.post("/{name}/waves", response_model=WaveStarted)
+async def start_wave(name: str, wanted: StartWave, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Start the next wave, or go on with one that was interrupted."""
+    strings = wanted.authentication_strings
+
+    def job(connection: Connection) -> dict[str, Any]:
+        return waves.start(connection, node.context, name, wanted.runner, strings, actor)
+
+    return await node.store.awrite(job)
+
+
+@router.post("/{name}/waves/{number}/wait", response_model=WaveProgress)
+async def wait(name: str, number: int, wanted: WaitForWave, _unused: Actor, node: RunningNode) -> dict[str, Any]:
+    """Answer when the wave has ended, or when the time is up; a sign of life of the run that leads the rollout."""
+    await node.store.awrite(lambda c: lease.running(c, node.context, name, wanted.runner))
+    deadline = asyncio.get_running_loop().time() + wanted.timeout
+    while True:
+        progress = await node.store.aread(lambda c: waves.progress(c, node.context, name, number))
+        left = deadline - asyncio.get_running_loop().time()
+        if progress["ended"] or left <= 0:
+            return progress
+        await asyncio.sleep(min(_LOOK_AGAIN_SECONDS, left))
+
+
+@router.post("/{name}/waves/{number}/judge", response_model=Judgement)
+async def judge_wave(name: str, number: int, wanted: Judge, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Judge a wave; too many failures stop the rollout."""
+    missing = wanted.not_registered
+
+    def job(connection: Connection) -> dict[str, Any]:
+        return judge.judge(connection, node.context, name, wanted.runner, number, missing, actor)
+
+    return await node.store.awrite(job)
+
+
+@router.post("/{name}/abort", response_model=Aborted)
+async def abort(name: str, wanted: Runner, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """End a running rollout and cancel what is pending."""
+
+    def job(connection: Connection) -> list[str]:
+        return judge.abort(connection, node.context, name, actor)
+
+    cancelled = await carry_out(node, job, dry_run=wanted.dry_run)
+    return {"changed": True, "cancelled": cancelled}

@@ -1,0 +1,104 @@
+"""What the result of a wave means, and the end of a rollout before its time (R9, R10, R16)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from capf.model import ConflictError, Operation, State
+from capf.registry import schedule
+from capf.registry.context import Context
+from capf.registry.rollout import lease, waves
+from capf.registry.rollout.advice import NOT_REGISTERED, advice
+from capf.registry.rollout.plan import PILOT, RETRY
+from capf.registry.rollout.settings import from_record, limit
+from capf.store import journal, rollouts, rows
+
+
+def judge(
+    connection: Connection,
+    context: Context,
+    name: str,
+    runner: str,
+    number: int,
+    not_registered: Collection[str],
+    actor: str,
+) -> dict[str, Any]:
+    """Judge a wave: stop the rollout where too many of its phones failed, and change the Device Security Mode of
+    those that have their LSC and are to get another one (R9, R10).
+
+    ``not_registered``: phones of the wave that call processing does not know after it. A second try is not judged:
+    its phones were counted in their first wave.
+    """
+    rollout = lease.running(connection, context, name, runner)
+    wave = waves.started(connection, rollout, number)
+    if wave["judged_at"] is not None:
+        raise ConflictError(f"wave {number} of the rollout {name!r} has been judged")
+    taken = [row for row in rollouts.members(connection, rollout["id"], number) if row["state"] is not None]
+    missing = [row["device_name"] for row in taken if row["device_name"] in set(not_registered)]
+    rollouts.change_members(connection, rollout["id"], missing, note=NOT_REGISTERED)
+    failing = [_failing(row, missing) for row in taken if row["state"] != State.DONE or row["device_name"] in missing]
+    settings = from_record(rollouts.settings_of(rollout))
+    allowed = limit(settings, pilot=wave["kind"] == PILOT).of(len(taken))
+    stopped = wave["kind"] != RETRY and len(failing) > allowed
+    switched = _switch(connection, taken, missing)
+    counts = _judged(connection, context, rollout, wave, taken)
+    detail = {"rollout": name, "wave": number, **counts}
+    journal.record(connection, context.now, actor, [journal.Act("judge wave", detail=detail)])
+    if stopped:
+        problem = f"{len(failing)} of {len(taken)} phones of wave {number} failed, allowed are {allowed}"
+        lease.close(connection, context, rollout, rollouts.STOPPED, problem)
+    return {"counts": counts, "allowed": allowed, "stopped": stopped, "failing": failing, "switched": switched}
+
+
+def _failing(row: rows.Row, missing: Collection[str]) -> dict[str, str]:
+    has_lsc = row["device_name"] in missing and row["state"] == State.DONE
+    return {
+        "device_name": row["device_name"],
+        "status": row["status"],
+        "problem": row["problem"],
+        "advice": NOT_REGISTERED if has_lsc else advice(row["status"]),
+    }
+
+
+def _switch(connection: Connection, taken: Sequence[rows.Row], missing: Collection[str]) -> list[str]:
+    """Give phones that have their LSC the Device Security Mode that they are to have; returns who got another one."""
+    switched = []
+    for row in taken:
+        after = row["security_mode_after"]
+        right = row["state"] == State.DONE and row["device_name"] not in missing
+        if right and after and after != row["device_security_mode"]:
+            rows.change_phone(connection, row["device_name"], device_security_mode=after)
+            switched.append(row["device_name"])
+    return switched
+
+
+def _judged(
+    connection: Connection, context: Context, rollout: rows.Row, wave: rows.Row, taken: Sequence[rows.Row]
+) -> dict[str, int]:
+    counts = {
+        "done": sum(row["state"] == State.DONE for row in taken),
+        "failed": sum(row["state"] in (State.FAILED, State.CANCELLED) for row in taken),
+        "pending": sum(row["state"] in rows.OPEN for row in taken),
+    }
+    rollouts.change_wave(connection, rollout["id"], wave["number"], judged_at=context.now, **counts)
+    return counts
+
+
+def abort(connection: Connection, context: Context, name: str, actor: str) -> list[str]:
+    """End a running rollout and cancel what is pending; phones that are in a session now end it.
+
+    Returns whose operation was cancelled. ConflictError when no rollout of this name runs.
+    """
+    rollout = rollouts.latest(connection, name)
+    if rollout is None or rollout["state"] != rollouts.RUNNING:
+        raise ConflictError(f"no rollout {name!r} is running")
+    members = rollouts.members(connection, rollout["id"])
+    waiting = [row["device_name"] for row in members if row["state"] == State.PENDING and not row["holder"]]
+    if waiting:
+        items = [{"device_name": device_name} for device_name in waiting]
+        schedule.schedule(connection, context, schedule.Request(Operation.NONE, items), actor)
+    lease.close(connection, context, rollout, rollouts.ABORTED, f"aborted by {actor}")
+    return waiting

@@ -1,0 +1,53 @@
+"""Who leads a rollout: one run at a time, and the next one after an interruption (R18)."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from capf.model import ConflictError
+from capf.registry.context import Context
+from capf.store import journal, rollouts, rows
+
+SECONDS = 120
+"""A run that gave no sign of life for so long was interrupted; another one may go on."""
+
+
+def take_up(connection: Connection, context: Context, name: str, runner: str) -> bool:
+    """Take up the running rollout of this name; False when there is none (one whose window is over is closed).
+
+    ConflictError while another run leads it.
+    """
+    rollout = rollouts.latest(connection, name)
+    if rollout is None or rollout["state"] != rollouts.RUNNING:
+        return False
+    _hold(connection, context, rollout, runner)
+    if rollout["ends_at"] is not None and rollout["ends_at"] <= context.now:
+        close(connection, context, rollout, rollouts.STOPPED, "the window was over before all waves were done")
+        return False
+    return True
+
+
+def running(connection: Connection, context: Context, name: str, runner: str) -> rows.Row:
+    """Return the running rollout that this run leads; ConflictError when there is none, or another run leads it."""
+    rollout = rollouts.latest(connection, name)
+    if rollout is None or rollout["state"] != rollouts.RUNNING:
+        raise ConflictError(f"no rollout {name!r} is running")
+    _hold(connection, context, rollout, runner)
+    return rollout
+
+
+def _hold(connection: Connection, context: Context, rollout: rows.Row, runner: str) -> None:
+    ago = context.now - rollout["seen_at"]
+    if rollout["runner"] != runner and 0 <= ago < SECONDS:
+        raise ConflictError(
+            f"another run of the rollout {rollout['name']!r} was active {ago} s ago;"
+            f" it can be taken up {SECONDS} s after its last sign of life"
+        )
+    rollouts.change(connection, rollout["id"], runner=runner, seen_at=context.now)
+
+
+def close(connection: Connection, context: Context, rollout: rows.Row, state: str, problem: str) -> None:
+    """End a rollout, with its audit row."""
+    rollouts.change(connection, rollout["id"], state=state, problem=problem, ended_at=context.now)
+    detail = {"rollout": rollout["name"], "problem": problem}
+    journal.record(connection, context.now, "capf", [journal.Act(f"rollout {state}", detail=detail)])

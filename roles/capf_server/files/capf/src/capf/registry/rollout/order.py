@@ -1,0 +1,46 @@
+"""The order of the phones and their division into waves: no site loses all its phones at once (R16)."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+
+def spread(names: Sequence[str], site_of: Mapping[str, str]) -> list[str]:
+    """Return the phones so that each part of the list holds the same share of every site."""
+    sizes = Counter(site_of[name] for name in names)
+    seen: Counter[str] = Counter()
+    places = []
+    for name in sorted(names):
+        site = site_of[name]
+        places.append(((seen[site] + 0.5) / sizes[site], site, name))
+        seen[site] += 1
+    return [name for _place, _site, name in sorted(places)]
+
+
+def cut(ordered: Sequence[str], site_of: Mapping[str, str], pilot: int, size: int) -> list[list[str]]:
+    """Divide the phones into a pilot wave (where ``pilot`` is not 0) and waves of at most ``size``.
+
+    A wave takes at most half of a site's phones; phones without a site are not counted. Who finds no place in a
+    wave is the first of the next one.
+    """
+    sizes = Counter(site_of[name] for name in ordered)
+    most = {site: math.ceil(count / 2) if site else count for site, count in sizes.items()}
+    waves: list[list[str]] = []
+    left = list(ordered)
+    while left:
+        room = pilot if pilot and not waves else size
+        taken: Counter[str] = Counter()
+        wave: list[str] = []
+        later: list[str] = []
+        for name in left:
+            site = site_of[name]
+            if len(wave) < room and taken[site] < most[site]:
+                taken[site] += 1
+                wave.append(name)
+            else:
+                later.append(name)
+        waves.append(wave)
+        left = later
+    return waves

@@ -1,0 +1,146 @@
+"""The statements of rollouts, their waves and their phones. Nothing here commits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, select
+
+from capf.store.rows import Row, batches
+from capf.store.schema import operations, phones, rollout_phones, rollout_waves, rollouts
+
+RUNNING, DONE, STOPPED, ABORTED = "running", "done", "stopped", "aborted"
+
+
+def latest(connection: Connection, name: str) -> Row | None:
+    """Return the latest rollout of this name."""
+    query = select(rollouts).where(rollouts.c.name == name).order_by(rollouts.c.id.desc()).limit(1)
+    return connection.execute(query).mappings().first()
+
+
+def every(connection: Connection) -> Sequence[Row]:
+    """Return all rollouts, the latest first."""
+    return connection.execute(select(rollouts).order_by(rollouts.c.id.desc())).mappings().all()
+
+
+def others(connection: Connection, names: Sequence[str]) -> Sequence[Row]:
+    """Return (rollout, device name) of the running rollouts that have any of these phones."""
+    found: list[Row] = []
+    for batch in batches(names):
+        query = (
+            select(rollouts.c.id, rollouts.c.name, rollouts.c.ends_at, rollout_phones.c.device_name)
+            .join(rollout_phones, rollout_phones.c.rollout_id == rollouts.c.id)
+            .where(rollouts.c.state == RUNNING, rollout_phones.c.device_name.in_(batch))
+        )
+        found += connection.execute(query).mappings().all()
+    return found
+
+
+def add(connection: Connection, values: Mapping[str, Any], waves: Sequence[Mapping[str, Any]]) -> int:
+    """Insert a rollout with its planned waves; returns its id."""
+    identifier = connection.execute(rollouts.insert().values(**values)).inserted_primary_key
+    assert identifier is not None  # noqa: S101 - an insert of one row has its key
+    number = int(identifier[0])
+    if waves:
+        connection.execute(rollout_waves.insert(), [{"rollout_id": number, **wave} for wave in waves])
+    return number
+
+
+def add_phones(connection: Connection, rollout_id: int, values: Iterable[Mapping[str, Any]]) -> None:
+    """Insert the phones of a rollout."""
+    rows = [{"rollout_id": rollout_id, **value} for value in values]
+    if rows:
+        connection.execute(rollout_phones.insert(), rows)
+
+
+def change(connection: Connection, rollout_id: int, **values: Any) -> None:
+    """Update a rollout."""
+    connection.execute(rollouts.update().where(rollouts.c.id == rollout_id).values(**values))
+
+
+def waves(connection: Connection, rollout_id: int) -> Sequence[Row]:
+    """Return the waves in their order."""
+    query = select(rollout_waves).where(rollout_waves.c.rollout_id == rollout_id).order_by(rollout_waves.c.number)
+    return connection.execute(query).mappings().all()
+
+
+def add_wave(connection: Connection, rollout_id: int, **values: Any) -> None:
+    """Insert one more wave."""
+    connection.execute(rollout_waves.insert().values(rollout_id=rollout_id, **values))
+
+
+def change_wave(connection: Connection, rollout_id: int, number: int, **values: Any) -> None:
+    """Update a wave."""
+    this = and_(rollout_waves.c.rollout_id == rollout_id, rollout_waves.c.number == number)
+    connection.execute(rollout_waves.update().where(this).values(**values))
+
+
+def members(connection: Connection, rollout_id: int, wave: int | None = None) -> Sequence[Row]:
+    """Return the phones of a rollout, or of one of its waves, each with its operation and its site's fields."""
+    columns = [
+        *rollout_phones.c,
+        phones.c.device_pool,
+        phones.c.device_security_mode,
+        operations.c.state,
+        operations.c.status,
+        operations.c.problem,
+        operations.c.holder,
+        operations.c.authentication_mode,
+        operations.c.created_at,
+        operations.c.ended_at,
+    ]
+    query = (
+        select(*columns)
+        .select_from(
+            rollout_phones.outerjoin(operations, operations.c.id == rollout_phones.c.operation_id).outerjoin(
+                phones, phones.c.device_name == rollout_phones.c.device_name
+            )
+        )
+        .where(rollout_phones.c.rollout_id == rollout_id)
+        .order_by(rollout_phones.c.wave, rollout_phones.c.device_name)
+    )
+    if wave is not None:
+        query = query.where(rollout_phones.c.wave == wave)
+    return connection.execute(query).mappings().all()
+
+
+def change_members(connection: Connection, rollout_id: int, names: Sequence[str], **values: Any) -> None:
+    """Update phones of a rollout."""
+    for batch in batches(names):
+        this = and_(rollout_phones.c.rollout_id == rollout_id, rollout_phones.c.device_name.in_(batch))
+        connection.execute(rollout_phones.update().where(this).values(**values))
+
+
+def take_operations(connection: Connection, rollout_id: int, names: Sequence[str]) -> None:
+    """Note each phone's present operation as the one of this rollout, and count the try."""
+    present = select(phones.c.operation_id).where(phones.c.device_name == rollout_phones.c.device_name)
+    for batch in batches(names):
+        this = and_(rollout_phones.c.rollout_id == rollout_id, rollout_phones.c.device_name.in_(batch))
+        values = {"operation_id": present.scalar_subquery(), "tries": rollout_phones.c.tries + 1}
+        connection.execute(rollout_phones.update().where(this).values(values))
+
+
+def sessions_open(connection: Connection) -> int:
+    """Return how many operations are in a session now."""
+    query = select(func.count()).select_from(operations).where(operations.c.holder != "")
+    return connection.execute(query).scalar_one()
+
+
+def count_states(connection: Connection) -> Sequence[Row]:
+    """Return how many phones of each running rollout are in which state of their operation (None: not begun)."""
+    query = (
+        select(rollouts.c.name, operations.c.state, func.count().label("number"))
+        .join(rollout_phones, rollout_phones.c.rollout_id == rollouts.c.id)
+        .outerjoin(operations, operations.c.id == rollout_phones.c.operation_id)
+        .where(rollouts.c.state == RUNNING)
+        .group_by(rollouts.c.name, operations.c.state)
+    )
+    return connection.execute(query).mappings().all()
+
+
+def settings_of(rollout: Row) -> dict[str, Any]:
+    """Return the settings that a rollout was begun with."""
+    kept: dict[str, Any] = json.loads(rollout["settings"])
+    return kept

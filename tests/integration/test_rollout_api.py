@@ -1,0 +1,100 @@
+"""A rollout by the administration API of a real server, and its numbers for a monitor (R16)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.client import Client
+from support.node import RunningNode
+
+NAMES = [f"SEP0000000000{index:02X}" for index in range(4)]
+PHONES = [{"device_name": name, "key_order": "EC Only", "ec_key_size": 256} for name in NAMES]
+RUN = {"runner": "run-1"}
+
+
+def begin(node: RunningNode, **settings: Any) -> dict[str, Any]:
+    """Register the phones and begin a rollout of them."""
+    answer: dict[str, Any] = node.ok("PUT", "/rollouts/night", {**RUN, "phones": PHONES, "wave_size": "2", **settings})
+    return answer
+
+
+def enrol(node: RunningNode, name: str) -> None:
+    """Lead a phone's session."""
+    client = Client(node.capf_port, name)
+    client.authenticate()
+    client.send_key()
+    client.confirm()
+    client.close()
+
+
+def described(node: RunningNode, method: str, path: str) -> set[str]:
+    """Return the fields of an answer as the OpenAPI document has them."""
+    _status, document = node.api("GET", "/openapi.json", base="")
+    answer = document["paths"][f"/api/v1{path}"][method]["responses"]["200"]["content"]["application/json"]["schema"]
+    return set(document["components"]["schemas"][answer["$ref"].rsplit("/", 1)[1]]["properties"])
+
+
+def test_r16_a_dry_run_shows_the_plan_of_phones_that_are_not_registered_yet(node: RunningNode) -> None:
+    node.activate()
+    dry = begin(node, dry_run=True)
+    assert node.ok("POST", "/phones/find", {})["total"] == 0 and node.ok("GET", "/rollouts") == {"rollouts": []}
+    real = begin(node)
+    assert dry["plan"]["waves"] == real["plan"]["waves"] and real["begun"] and real["registered"]["created"] == 4
+    assert set(real) == described(node, "put", "/rollouts/{name}")
+
+
+def test_r16_a_rollout_from_its_beginning_to_its_end(node: RunningNode) -> None:
+    node.activate()
+    begin(node)
+    for number in (1, 2):
+        started = node.ok("POST", "/rollouts/night/waves", RUN)
+        assert started["wave"]["number"] == number
+        for name in started["wave"]["phones"]:
+            enrol(node, name)
+        path = f"/rollouts/night/waves/{number}"
+        waited = node.ok("POST", f"{path}/wait", {**RUN, "timeout": 10})
+        assert waited["ended"] and waited["counts"] == {"phones": 2, "done": 2, "failed": 0, "pending": 0}
+        assert set(waited) == described(node, "post", "/rollouts/{name}/waves/{number}/wait")
+        metrics = node.api("GET", "/metrics", base="")[1]
+        assert f'capf_rollout_phones{{rollout="night",state="done"}} {2 * number}.0' in metrics
+        judged = node.ok("POST", f"{path}/judge", RUN)
+        assert not judged["stopped"]
+        assert set(judged) == described(node, "post", "/rollouts/{name}/waves/{number}/judge")
+    ended = node.ok("POST", "/rollouts/night/waves", RUN)
+    assert ended["ended"] and set(ended) == described(node, "post", "/rollouts/{name}/waves")
+    state = node.ok("GET", "/rollouts/night")
+    assert (state["state"], state["by_status"]) == ("done", {"Upgrade Success": 4})
+    assert set(state) == described(node, "get", "/rollouts/{name}")
+    again = begin(node)
+    assert (again["changed"], again["rollout"], again["plan"]["skipped"]) == (False, None, {"LSC is right": NAMES})
+
+
+def test_r16_phones_are_given_named_or_found(node: RunningNode) -> None:
+    node.activate()
+    node.ok("POST", "/phones", {"phones": PHONES})
+    criteria = [{"field": "device_name", "pattern": "ends with", "value": "3"}]
+    found = node.ok("PUT", "/rollouts/night", {**RUN, "criteria": criteria})
+    assert [wave["phones"] for wave in found["plan"]["waves"]] == [[NAMES[3]]]
+    named = node.ok("PUT", "/rollouts/other", {**RUN, "names": NAMES[:1], "dry_run": True})
+    assert [wave["phones"] for wave in named["plan"]["waves"]] == [NAMES[:1]]
+    status, answer = node.api("PUT", "/rollouts/third", RUN)
+    assert (status, answer["error"]["problems"][0]["allowed"]) == (422, "exactly one of phones, names and criteria")
+
+
+@pytest.mark.parametrize("path", ["/rollouts/none", "/rollouts/none/waves", "/rollouts/none/abort"])
+def test_a_rollout_that_is_not_there_is_told(node: RunningNode, path: str) -> None:
+    method, body = ("GET", None) if path.endswith("none") else ("POST", RUN)
+    status, answer = node.api(method, path, body)
+    assert status == 409 and "'none'" in answer["error"]["message"]
+
+
+def test_r16_an_aborted_rollout_cancels_what_is_pending(node: RunningNode) -> None:
+    node.activate()
+    begin(node)
+    phones = node.ok("POST", "/rollouts/night/waves", RUN)["wave"]["phones"]
+    dry = node.ok("POST", "/rollouts/night/abort", {**RUN, "dry_run": True})
+    assert dry == node.ok("POST", "/rollouts/night/abort", RUN) == {"changed": True, "cancelled": phones}
+    assert node.phone(phones[0])["certificate_operation"] == "No Pending Operation"
+    assert node.ok("GET", "/rollouts/night")["state"] == "aborted"
