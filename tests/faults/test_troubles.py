@@ -1,100 +1,17 @@
-"""Trouble around the server: the database away, silent clients, password guessers (P16, P21, P28)."""
+"""Trouble around the server: silent clients, password guessers (P16, P28)."""
 
 from __future__ import annotations
 
 import json
 import resource
 import socket
-import sqlite3
 import ssl
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack
 
-import pytest
-
-from capf.wire import Command, Tag
 from support.client import Client
+from support.enrolment import PHONE as A
+from support.enrolment import enrol, schedule
 from support.node import RunningNode
-from support.postgresql import PostgreSQL
-
-A = "SEP00000000000A"
-
-
-def schedule(node: RunningNode) -> None:
-    """Schedule an installation by null string."""
-    phone = {"device_name": A, "authentication_mode": "By Null String", "key_order": "EC Only", "ec_key_size": 256}
-    node.ok("POST", "/phones", {"phones": [phone]})
-    node.schedule(A)
-
-
-def ready(node: RunningNode) -> bool:
-    """Ask /readyz."""
-    status, answer = node.api("GET", "/readyz", base="")
-    assert (status == 200) == answer["ready"] == (not answer["problems"]), answer
-    return bool(answer["ready"])
-
-
-def until_ready(node: RunningNode) -> None:
-    """Wait until the node is ready again, without anybody's help."""
-    limit = time.monotonic() + 30
-    while not ready(node):
-        assert time.monotonic() < limit
-        time.sleep(0.2)
-
-
-def enrol(node: RunningNode) -> None:
-    """Lead a whole session."""
-    client = Client(node.capf_port, A)
-    assert client.authenticate().command is Command.KEY_GENERATE_REQUEST
-    client.send_key()
-    assert client.confirm().elements[Tag.REASON] == b"\x01"
-    client.close()
-
-
-def no_answer(client: Client) -> None:
-    """The session ends politely, and nothing is granted."""
-    with pytest.raises((EOFError, OSError)):
-        client.authenticate()
-    client.close()
-
-
-@contextmanager
-def away(node: RunningNode, cluster: PostgreSQL) -> Iterator[None]:
-    """Take the database away: PostgreSQL stopped, SQLite locked by somebody else."""
-    if "postgresql" in node.config.read_text():
-        cluster.stop()
-        yield
-        cluster.start()
-    else:
-        with closing(sqlite3.connect(node.state / "capf.db", isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            yield
-            other.execute("ROLLBACK")
-
-
-def test_p21_a_database_that_is_away_grants_nothing_and_comes_back(node: RunningNode, cluster: PostgreSQL) -> None:
-    schedule(node)
-    assert ready(node)
-    with away(node, cluster):
-        assert not ready(node)
-        no_answer(Client(node.capf_port, A))
-    until_ready(node)
-    enrol(node)
-
-
-def test_p21_a_database_that_goes_away_in_a_session_issues_nothing(node: RunningNode, cluster: PostgreSQL) -> None:
-    schedule(node)
-    client = Client(node.capf_port, A)
-    client.authenticate()
-    with away(node, cluster), pytest.raises((EOFError, OSError)):
-        client.send_key()
-    client.close()
-    until_ready(node)
-    assert node.phone(A)["lsc"] == "Not Installed"
-    node.stop()
-    node.start()
-    enrol(node)
 
 
 def test_p16_silent_and_slow_clients_do_not_keep_a_phone_waiting(node: RunningNode) -> None:

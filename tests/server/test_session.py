@@ -13,6 +13,7 @@ from capf.effects import (
     Granted,
     Issue,
     Lost,
+    Protest,
     Receive,
     Refused,
     Reply,
@@ -163,7 +164,9 @@ def test_troubleshoot_of_a_phone_without_certificate_fetches_none() -> None:
     ],
 )
 def test_an_answer_that_makes_no_sense_is_rejected(answer: Message) -> None:
-    assert talk([answer]) == (["AUTH_REQUEST", "END_SESSION 7"], [])
+    sent, asked = talk([answer])
+    assert sent == ["AUTH_REQUEST", "END_SESSION 7"]
+    assert [type(effect) for effect in asked] == [Protest]
 
 
 def test_silence_before_the_first_answer_just_ends() -> None:

@@ -110,5 +110,12 @@ class Lost:
     operation_id: int
 
 
-Effect = Send | Receive | Claim | Issue | Confirm | Fetched | Fail | Lost
+@dataclass(frozen=True, slots=True)
+class Protest:
+    """The phone broke the protocol: what it said that makes no sense here."""
+
+    problem: str
+
+
+Effect = Send | Receive | Claim | Issue | Confirm | Fetched | Fail | Lost | Protest
 Reply = Message | Silence | Granted | Refused | bytes | None

@@ -26,6 +26,7 @@ from capf.effects import (
     Granted,
     Issue,
     Lost,
+    Protest,
     Receive,
     Refused,
     Reply,
@@ -174,6 +175,9 @@ class Listener:
             raise
         except StoreUnavailableError as error:
             LOG.error("session=%08x event=store-unavailable error=%r", identifier, str(error))
+        except Exception:
+            await self._give_back(session)
+            raise
         finally:
             with contextlib.suppress(OSError):
                 session.writer.close()
@@ -216,6 +220,8 @@ class Listener:
             case Lost(operation_id):
                 session.operation_id = None
                 await self._backend.lost(operation_id)
+            case Protest(problem):
+                _malformed(session, problem)
         return None
 
     async def _claim(self, session: _Session, claim: Claim) -> Granted | Refused:
@@ -251,11 +257,16 @@ class Listener:
                     session.messages.feed(data)
         except TimeoutError:
             return Silence.TIMEOUT
+        except (WireError, ssl.SSLError) as error:
+            _malformed(session, str(error))
+            return Silence.GARBAGE
         except OSError:
             return Silence.LOST
-        except WireError as error:
-            LOG.warning("session=%08x event=malformed peer=%s error=%r", session.identifier, session.peer, str(error))
-            return Silence.GARBAGE
+
+
+def _malformed(session: _Session, problem: str) -> None:
+    """Leave the one line that a session's end by bad bytes leaves; nothing in it is taken as it came."""
+    LOG.warning("session=%08x event=malformed peer=%s error=%r", session.identifier, session.peer, problem)
 
 
 def _listen(address: str, port: int) -> socket.socket:

@@ -61,6 +61,7 @@ class Server:
         self.resetter = Resetter(settings.reset_command, settings.reset_parallel, settings.reset_seconds)
         self._passwords = PasswordMemory()
         self._guard = LoginGuard(time.monotonic)
+        self._backend = RegistryBackend(self.store, self.context)
         self._listener: Listener | None = None
 
     @property
@@ -103,9 +104,8 @@ class Server:
             self._settings.maximum_sessions_per_address,
             self._settings.handshake_seconds,
         )
-        backend = RegistryBackend(self.store, self.context)
         tls = state.capf_tls(self._directory, allow_tls_1_0=self._settings.allow_tls_1_0)
-        listener = Listener(backend, tls, limits, Patience(answer=answer))
+        listener = Listener(self._backend, tls, limits, Patience(answer=answer))
         addresses = self._settings.capf_addresses
         if in_force.flag("Enable IPv6"):
             addresses += self._settings.capf_addresses_ipv6
@@ -138,6 +138,7 @@ class Server:
         await self.store.awrite(lambda connection: sessions.recover(connection, self.context))
         if await self.store.aread(service.is_activated):
             await self.start_service()
+        giving_back = asyncio.create_task(self._backend.give_back_forever())
         web = [asyncio.create_task(self._administration(stop.wait))]
         if self._settings.files_enabled:
             web.append(asyncio.create_task(self._files(stop.wait)))
@@ -147,6 +148,7 @@ class Server:
         stop.set()
         _notify("STOPPING=1")
         await self.stop_service()
+        giving_back.cancel()
         results = await asyncio.gather(*web, return_exceptions=True)
         self.store.close()
         LOG.info("event=stopped")

@@ -15,6 +15,7 @@ from capf.effects import (
     Granted,
     Issue,
     Lost,
+    Protest,
     Receive,
     Refused,
     Reply,
@@ -61,8 +62,10 @@ def dialogue(session_id: int, peer: str, patience: Patience) -> Dialogue:
     response = yield Receive(patience.authentication)
     if not isinstance(response, Message):
         return
-    claim = _claim(response, session_id, peer)
-    if claim is None:
+    try:
+        claim = _claim(response, session_id, peer)
+    except WireError as error:
+        yield Protest(str(error))
         yield _end(session_id, Reason.REJECTED)
         return
     decision = yield claim
@@ -74,30 +77,32 @@ def dialogue(session_id: int, peer: str, patience: Patience) -> Dialogue:
     yield from steps[granted.operation](granted, claim, patience)
 
 
-def _claim(message: Message, session_id: int, peer: str) -> Claim | None:
-    """Return what the phone claims; None when the answer is no usable AUTH_RESPONSE."""
+def _claim(message: Message, session_id: int, peer: str) -> Claim:
+    """Return what the phone claims; WireError when the answer is no usable AUTH_RESPONSE."""
     if message.command is not Command.AUTH_RESPONSE or message.session_id != session_id:
-        return None
-    try:
-        device_name = message.text(Tag.DEVICE_NAME)
-        version = message.number(Tag.VERSION)
-        if not device_name or version is None or version < OLDEST_VERSION:
-            return None
-        package = message.elements.get(Tag.CERTIFICATE)
-        sha2 = message.elements.get(Tag.SHA2_SIGNED_DATA)
-        return Claim(
-            device_name=device_name,
-            version=min(version, VERSION),
-            session_id=session_id,
-            peer=peer,
-            password=message.text(Tag.PASSWORD),
-            certificates=() if package is None else unpack_certificates(package),
-            signed_data=message.elements.get(Tag.SIGNED_DATA),
-            sha2_signed_data=None if sha2 is None else unpack_sha2(sha2),
-            sudi_data=message.elements.get(Tag.SUDI_DATA),
-        )
-    except WireError:
-        return None
+        raise WireError(_out_of_place(message, session_id, Command.AUTH_RESPONSE))
+    device_name = message.text(Tag.DEVICE_NAME)
+    version = message.number(Tag.VERSION)
+    if not device_name or version is None or version < OLDEST_VERSION:
+        raise WireError(f"AUTH_RESPONSE has device name {device_name!r:.80} and version {version}")
+    package = message.elements.get(Tag.CERTIFICATE)
+    sha2 = message.elements.get(Tag.SHA2_SIGNED_DATA)
+    return Claim(
+        device_name=device_name,
+        version=min(version, VERSION),
+        session_id=session_id,
+        peer=peer,
+        password=message.text(Tag.PASSWORD),
+        certificates=() if package is None else unpack_certificates(package),
+        signed_data=message.elements.get(Tag.SIGNED_DATA),
+        sha2_signed_data=None if sha2 is None else unpack_sha2(sha2),
+        sudi_data=message.elements.get(Tag.SUDI_DATA),
+    )
+
+
+def _out_of_place(message: Message, session_id: int, expected: Command) -> str:
+    got = f"{message.command.name} of session {message.session_id:08x}"
+    return f"{got}; {expected.name} of session {session_id:08x} is allowed"
 
 
 def _message(command: Command, session_id: int, elements: dict[int, bytes] | dict[Tag, bytes]) -> Message:
@@ -125,6 +130,8 @@ def _ask(granted: Granted, request: Message, expected: Command, timeout: float) 
             yield Fail(granted.operation_id, Outcome.KEY_GENERATION_FAILED, "no key within the allowed time")
             yield _end(request.session_id, Reason.REJECTED)
             return None
+        if isinstance(answer, Message):
+            yield Protest(_out_of_place(answer, request.session_id, expected))
         yield Lost(granted.operation_id)
         if answer is not Silence.LOST:
             yield _end(request.session_id, Reason.REJECTED)

@@ -34,7 +34,7 @@ async def readyz(node: RunningNode) -> Response:
     """Say whether phones can be served: the database can be written and CAPF runs where it is activated."""
     problems = []
     try:
-        await node.store.adry_run(health.probe)
+        await node.store.awrite(lambda connection: health.probe(connection, node.context))
         if await node.store.aread(service.is_activated) and node.context.running is None:
             problems.append("CAPF is activated and does not run")
     except CapfError as error:

@@ -29,9 +29,9 @@ def counts(connection: Connection) -> Counts:
     return Counts(rows.count_phones(connection), rows.count_all_active(connection), rows.count_statuses(connection))
 
 
-def probe(connection: Connection) -> None:
-    """Write something that the caller rolls back; an error when the database takes no writes."""
-    journal.put_setting(connection, "probe", "")
+def probe(connection: Connection, context: Context) -> None:
+    """Write something new; an error when the database takes no writes, by its disk's fault or its own."""
+    journal.put_setting(connection, "probe", str(context.clock()))
 
 
 def warnings(context: Context) -> list[str]:

@@ -6,7 +6,7 @@ Every function runs in one transaction of the store's writer, its audit row incl
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -270,6 +270,14 @@ def lost(connection: Connection, context: Context, operation_id: int) -> None:
 
 def recover(connection: Connection, context: Context) -> int:
     """After a start, give operations of sessions that died with the old process back to the phones (R18)."""
-    count = sum(rows.release_all(connection, holder) for holder in context.holders)
+    count = sum(rows.release(connection, holder) for holder in context.holders)
     journal.record(connection, context.now, "capf", [journal.Act("recover", detail={"operations": count})])
+    return count
+
+
+def give_back(connection: Connection, context: Context, operations: Collection[int]) -> int:
+    """Give operations back to the phones whose sessions ended while the record could not be written."""
+    count = sum(rows.release(connection, holder, operations) for holder in context.holders)
+    if count:
+        journal.record(connection, context.now, "capf", [journal.Act("give back", detail={"operations": count})])
     return count

@@ -29,6 +29,12 @@ Job = Callable[[Connection], T]
 _GROUP = 200
 _READERS = 4
 _BUSY_MILLISECONDS = 5000
+_POSTGRESQL = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10000,
+    "options": f"-c lock_timeout={_BUSY_MILLISECONDS}",
+}
+"""No phone waits longer for a database that is gone or locked than for one that is busy."""
 _WRITES = {"capf_writes": True}
 
 
@@ -81,9 +87,16 @@ class Store:
         self._readers.shutdown()
         self._engine.dispose()
 
-    def submit(self, job: Job[T]) -> Future[T]:
-        """Hand a job to the writer; the future has its result after the commit."""
+    def submit(self, job: Job[T], then: Callable[[Future[T]], object] | None = None) -> Future[T]:
+        """Hand a job to the writer; the future has its result after the commit.
+
+        A job that was handed over is carried out, whoever goes on waiting for it. ``then`` is called by the writer,
+        before it takes the next jobs.
+        """
         future: Future[T] = Future()
+        future.set_running_or_notify_cancel()
+        if then is not None:
+            future.add_done_callback(then)
         self._work.put(_Work(job, future))
         return future
 
@@ -91,9 +104,9 @@ class Store:
         """Run a job that changes data; returns after the commit. StoreUnavailableError when the database fails."""
         return self.submit(job).result()
 
-    async def awrite(self, job: Job[T]) -> T:
-        """Do what ``write`` does, without blocking the event loop."""
-        return await asyncio.wrap_future(self.submit(job))
+    async def awrite(self, job: Job[T], then: Callable[[Future[T]], object] | None = None) -> T:
+        """Do what ``write`` does, without blocking the event loop; ``then`` as in ``submit``."""
+        return await asyncio.wrap_future(self.submit(job, then))
 
     async def adry_run(self, job: Job[T]) -> T:
         """Run a job as ``awrite`` does and roll it back; returns what it would have returned."""
@@ -172,7 +185,7 @@ class Store:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=_READERS + 1, pool_pre_ping=True)
+        return create_engine(url, pool_size=_READERS + 1, pool_pre_ping=True, connect_args=_POSTGRESQL)
     engine = create_engine(url, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

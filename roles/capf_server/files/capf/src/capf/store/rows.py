@@ -5,10 +5,10 @@ Every function takes the caller's Connection; nothing here commits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, case, func, select
+from sqlalchemy import Connection, RowMapping, and_, bindparam, case, func, select
 from sqlalchemy import delete as delete_from
 
 from capf.model import CertificateState, State
@@ -140,9 +140,11 @@ def hold(connection: Connection, operation_id: int, holder: str, **values: Any) 
     return connection.execute(_HOLD, {"identifier": operation_id, "holder": holder, **values}).rowcount == 1
 
 
-def release_all(connection: Connection, holder: str) -> int:
-    """Give back every operation that a server held; returns how many there were."""
+def release(connection: Connection, holder: str, identifiers: Collection[int] | None = None) -> int:
+    """Give back the operations, or all, that a server held; returns how many there were."""
     mine = operations.c.holder == holder
+    if identifiers is not None:
+        mine = and_(mine, operations.c.id.in_(identifiers))
     claimed = operations.update().where(mine, operations.c.state == State.CLAIMED)
     connection.execute(claimed.values(state=State.PENDING))
     return connection.execute(operations.update().where(mine).values(holder="")).rowcount

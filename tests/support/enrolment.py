@@ -1,0 +1,54 @@
+"""One phone that gets its LSC by null string, in the steps of a test."""
+
+from __future__ import annotations
+
+import time
+
+from capf.wire import Command, Tag
+from support.client import Client
+from support.node import RunningNode
+
+PHONE = "SEP00000000000A"
+SETTINGS = {"authentication_mode": "By Null String", "key_order": "EC Only", "ec_key_size": 256}
+
+
+def schedule(node: RunningNode, *names: str, operation: str = "Install/Upgrade", **settings: object) -> None:
+    """Register phones and schedule an operation for each."""
+    wanted = names or (PHONE,)
+    node.ok("POST", "/phones", {"phones": [{"device_name": name, **SETTINGS, **settings} for name in wanted]})
+    node.schedule(*wanted, operation=operation)
+
+
+def enrol(node: RunningNode, name: str = PHONE) -> None:
+    """Lead a whole session."""
+    client = Client(node.capf_port, name)
+    assert client.authenticate().command is Command.KEY_GENERATE_REQUEST
+    client.send_key()
+    assert client.confirm().elements[Tag.REASON] == b"\x01"
+    client.close()
+
+
+def enrol_by_retries(node: RunningNode, name: str = PHONE, seconds: float = 20) -> None:
+    """Come again, as a phone does that was sent away, until the session succeeds."""
+    limit = time.monotonic() + seconds
+    while True:
+        try:
+            return enrol(node, name)
+        except (AssertionError, EOFError, OSError):
+            assert time.monotonic() < limit, "the operation stays with a session that is over"
+            time.sleep(0.5)
+
+
+def is_ready(node: RunningNode) -> bool:
+    """Ask /readyz."""
+    status, answer = node.api("GET", "/readyz", base="")
+    assert (status == 200) == answer["ready"] == (not answer["problems"]), answer
+    return bool(answer["ready"])
+
+
+def until_ready(node: RunningNode, ready: bool = True) -> None:
+    """Wait until the node says that it is ready, or that it is not, without anybody's help."""
+    limit = time.monotonic() + 30
+    while is_ready(node) != ready:
+        assert time.monotonic() < limit
+        time.sleep(0.2)

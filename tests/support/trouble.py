@@ -1,0 +1,97 @@
+"""Trouble with a database, as it comes in the field: each is a context in which the record cannot be written."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from pathlib import Path
+
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+
+from support.node import RunningNode
+from support.postgresql import PostgreSQL
+
+Trouble = Callable[[RunningNode, PostgreSQL], AbstractContextManager[None]]
+_TABLES = "phones, operations, certificates, audit, audit_head, settings"
+
+
+@contextmanager
+def sqlite_locked(node: RunningNode, _unused: PostgreSQL) -> Iterator[None]:
+    """Somebody else writes, and does not end."""
+    with closing(sqlite3.connect(node.state / "capf.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def sqlite_full(node: RunningNode, _unused: PostgreSQL) -> Iterator[None]:
+    """The file system has no room left; it is one of the node's own (``small_disk``)."""
+    filler = node.state / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"\0" * 4096)
+    yield
+    filler.unlink()
+
+
+@contextmanager
+def postgresql_locked(node: RunningNode, _unused: PostgreSQL) -> Iterator[None]:
+    """Somebody else has locked every table."""
+    engine = create_engine(database(node))
+    with engine.begin() as other:
+        other.exec_driver_sql(f"LOCK TABLE {_TABLES} IN ACCESS EXCLUSIVE MODE")
+        yield
+    engine.dispose()
+
+
+@contextmanager
+def postgresql_read_only(node: RunningNode, cluster: PostgreSQL) -> Iterator[None]:
+    """The database takes no writes, as a standby does."""
+    name = make_url(database(node)).database
+    _administer(cluster, node, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    yield
+    _administer(cluster, node, f"ALTER DATABASE {name} RESET default_transaction_read_only")
+
+
+@contextmanager
+def postgresql_stopped(_unused: RunningNode, cluster: PostgreSQL) -> Iterator[None]:
+    """PostgreSQL dies in the middle of whatever it does."""
+    cluster.stop("immediate")
+    yield
+    cluster.start()
+
+
+def _administer(cluster: PostgreSQL, node: RunningNode, statement: str) -> None:
+    """Run a statement, and have the node's connections made anew."""
+    url = make_url(database(node))
+    engine = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{url.database}'"
+        )
+    engine.dispose()
+
+
+def database(node: RunningNode) -> str:
+    """Return the URL of the node's database."""
+    from capf import config
+
+    return config.load(node.config).database
+
+
+@contextmanager
+def small_disk(path: Path) -> Iterator[None]:
+    """Give a directory a file system of 8 MiB; needs root, as the tests have it in CI."""
+    assert os.geteuid() == 0, "mounting a file system needs root"
+    path.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "none", path], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", path], check=True)
