@@ -13,6 +13,7 @@ version_added: 0.1.0
 description:
   - CAPF is installed but not activated. It is activated on the first node only, and deactivated, explicitly.
   - A restart brings changed service and enterprise parameters in force.
+  - It warns of a CTL file that was made before CAPF was activated. M(ucm.capf.ctl_file) makes it again.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -38,6 +39,7 @@ options:
     default: activated
 seealso:
   - module: ucm.capf.service_info
+  - module: ucm.capf.ctl_file
 """
 
 EXAMPLES = r"""
@@ -75,6 +77,8 @@ from ansible_collections.ucm.capf.plugins.module_utils._result import run, value
 
 def _activation(module: AnsibleModule, client: Client, wanted: bool) -> dict[str, t.Any]:
     answer = client.send("PUT", "/service", {"activated": wanted, "dry_run": module.check_mode})
+    for warning in answer["warnings"]:
+        module.warn(warning)
     return {
         "changed": answer["changed"],
         "activated": wanted,

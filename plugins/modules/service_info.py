@@ -66,6 +66,9 @@ service:
     capf_certificate:
       description: The CAPF certificate with its names, serial number, dates, fingerprint, PEM and file names.
       type: dict
+    ctl_file:
+      description: Whether the CTL file is V(missing), V(outdated) or V(current), and the reasons.
+      type: dict
 service_parameters:
   description: The service parameters, active only while CAPF is activated.
   returned: success

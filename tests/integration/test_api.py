@@ -27,6 +27,7 @@ from support.node import ADMINISTRATOR, CAPF, PASSWORD, RunningNode
 A = "SEP00000000000A"
 OPEN_PATHS = {"/healthz", "/readyz", "/metrics"}
 SHOWN_ELSEWHERE = {
+    "/files",
     "/reports/capf",
     "/rollouts/{name}",
     "/rollouts/{name}/abort",
@@ -197,6 +198,13 @@ def test_the_openapi_document_is_true(node: RunningNode) -> None:
         ("get", "/manufacturing-cas"): None,
         ("put", "/manufacturing-cas"): {"certificates": []},
         ("get", "/rollouts"): None,
+        ("get", "/nodes"): None,
+        ("put", "/nodes"): {"nodes": []},
+        ("post", "/nodes/check"): {},
+        ("post", "/nodes/publish"): {"phones": [A]},
+        ("get", "/ctl-file"): None,
+        ("put", "/ctl-file"): {"digest": "SHA-1"},
+        ("post", "/files/compare"): {"digests": {}},
     }
     for (method, path), body in requests.items():
         answer = node.ok(method.upper(), path, body)

@@ -41,6 +41,7 @@ def record(
         clock=lambda: times[0],
         first_node=True,
         trace_directory=tmp_path / "trace",
+        token_directory=tmp_path / "tokens",
     )
     sqlite = request.param == "sqlite"
     store = Store(f"sqlite:///{tmp_path}/capf.db" if sqlite else cluster.new_database())

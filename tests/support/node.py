@@ -40,6 +40,7 @@ class RunningNode:
         manufacturing_ca: Path | None = None,
         database: str | None = None,
         like: RunningNode | None = None,
+        password: str = PASSWORD,
     ) -> None:
         """``database``: URL of a database that exists; ``like``: the node with which it is shared."""
         self.directory = directory
@@ -50,7 +51,7 @@ class RunningNode:
         self.process: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
         password_file = directory / "password"
-        password_file.write_text(PASSWORD + "\n")
+        password_file.write_text(password + "\n")
         self.config.write_text(self._configuration(first_node, database))
         argv = [CAPF, "init", "--config", self.config, "--administrator", ADMINISTRATOR]
         argv += ["--password-file", password_file, "--name", "127.0.0.1", "--name", "localhost"]

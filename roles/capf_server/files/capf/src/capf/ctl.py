@@ -23,6 +23,7 @@ _ALIGNMENT = 4
 _HEAD_BYTES = 3
 _LENGTH_BYTES = 2
 _MODULUS_CODES = {64: 0, 128: 1, 256: 2, 512: 3}
+MODULUS_BITS = tuple(8 * size for size in _MODULUS_CODES)
 MAXIMUM_BYTES = 1_000_000
 
 
@@ -205,7 +206,8 @@ def make(
         raise CtlError("the signing security token has no record in the CTL file")
     size = key.key_size // 8
     if size not in _MODULUS_CODES:
-        raise CtlError(f"a security token's key has {key.key_size} bits; allowed: 512, 1024, 2048, 4096")
+        allowed = ", ".join(map(str, MODULUS_BITS))
+        raise CtlError(f"a security token's key has {key.key_size} bits; allowed: {allowed}")
     signer = (
         _element(_H.SIGNER_NAME, _text(name_text(token.subject)))
         + _element(_H.ISSUER_NAME, _text(name_text(token.issuer)))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from fastapi import FastAPI, Response
 from sqlalchemy import Connection
 
-from capf import authority
-from capf.model import DEVICE_NAME, AuthenticationMode, SecurityMode
+from capf import authority, ctl
+from capf.folder import CONFIGURATION_SUFFIX, Folder
+from capf.model import AuthenticationMode, InvalidRequestError, Problem, SecurityMode
 from capf.registry.context import Context
 from capf.store import rows
 from capf.store.engine import Store
 
-_SUFFIX = ".cnf.xml"
 _SECURITY_MODES = {SecurityMode.NON_SECURE: 1, SecurityMode.AUTHENTICATED: 2, SecurityMode.ENCRYPTED: 3}
 _AUTHENTICATION_MODES = {
     AuthenticationMode.STRING: 1,
@@ -52,28 +52,36 @@ def _add(parent: ElementTree.Element, tag: str, value: object) -> None:
     ElementTree.SubElement(parent, tag).text = str(value)
 
 
-def application(store: Store, context: Context, node_name: str, directory: Path) -> FastAPI:
+def published_files(
+    connection: Connection, context: Context, folder: Folder, phones: Sequence[str] | None
+) -> dict[str, bytes]:
+    """Return what further nodes hand to phones: the CTL file, the CAPF certificate under both its names, and the
+    configuration files of ``phones`` (None: of all). InvalidRequestError names phones that are not registered."""
+    names = (ctl.FILE_NAME, *authority.file_names(context.authority.certificate))
+    found = {name: folder.read(name) for name in names}
+    for device_name in rows.phone_names(connection) if phones is None else phones:
+        data = configuration(connection, context, device_name, context.node_name)
+        found[f"{device_name}{CONFIGURATION_SUFFIX}"] = data
+    unknown = [name.removesuffix(CONFIGURATION_SUFFIX) for name in found if found[name] is None and name not in names]
+    if unknown:
+        allowed = "phones that are registered with the server"
+        raise InvalidRequestError([Problem("phones", name, allowed) for name in unknown])
+    return {name: data for name, data in found.items() if data is not None}
+
+
+def application(store: Store, context: Context, node_name: str, folder: Folder) -> FastAPI:
     """Return the application of the files port; it knows a few names and nothing else of the disk."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.get("/{name}")
     async def fetch(name: str) -> Response:
-        content: bytes | None = None
-        published = {"CTLFile.tlv", *authority.file_names(context.authority.certificate)}
-        if name in published:
-            content = await store.aread(lambda _unused: _read(directory / name))
-        elif name.endswith(_SUFFIX) and DEVICE_NAME.fullmatch(name.removesuffix(_SUFFIX)):
-            device_name = name.removesuffix(_SUFFIX)
+        device_name = name.removesuffix(CONFIGURATION_SUFFIX)
+        if context.first_node and name != device_name:
             content = await store.aread(lambda connection: configuration(connection, context, device_name, node_name))
+        else:
+            content = await store.aread(lambda _unused: folder.read(name))
         if content is None:
             return Response(status_code=404)
         return Response(content, media_type="application/octet-stream")
 
     return app
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None

@@ -19,7 +19,7 @@ from capf import authority
 from capf.model import CapfError, InvalidRequestError, Problem
 
 UNFINISHED = ".new"
-_SECRET, _PUBLIC = 0o600, 0o644
+SECRET, _PUBLIC = 0o600, 0o644
 
 
 def write_whole(path: Path, data: bytes, mode: int = _PUBLIC) -> None:
@@ -148,7 +148,7 @@ class Keystore:
     def prepare(self, now: float) -> None:
         """Make the next key and its certificate."""
         pair = KeyPair(*authority.make_capf_certificate(os.urandom, now, "ucm.capf", "CAPF"))
-        write_whole(self._next_file, pair.pem, _SECRET)
+        write_whole(self._next_file, pair.pem, SECRET)
 
     def discard(self) -> None:
         """Remove the next key."""
@@ -162,7 +162,7 @@ class Keystore:
 
     def issue_with(self, pair: KeyPair) -> None:
         """Let this key issue: the beginning of a state directory."""
-        write_whole(self.issuing_file, pair.pem, _SECRET)
+        write_whole(self.issuing_file, pair.pem, SECRET)
         self.publish()
 
     def publish(self) -> None:

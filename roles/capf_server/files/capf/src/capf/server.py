@@ -19,12 +19,14 @@ from hypercorn.config import Config as HttpConfig
 from capf import ctl, files, state
 from capf.accounts import Login, LoginGuard, PasswordMemory
 from capf.api.application import application
+from capf.api.ctl_file import put_in_place
 from capf.backend import RegistryBackend
 from capf.config import Settings
+from capf.folder import Folder
 from capf.keystore import Keystore
 from capf.listener import Limits, Listener
 from capf.model import ConflictError
-from capf.registry import parameters, service, sessions
+from capf.registry import nodes, parameters, service, sessions, tokens
 from capf.registry.context import Context, Policy
 from capf.reset import Resetter
 from capf.session import Patience
@@ -52,12 +54,14 @@ class Server:
             clock=time.time,
             first_node=settings.first_node,
             trace_directory=directory.trace,
+            token_directory=directory.tokens,
             node_name=settings.node_name,
             policy=Policy(
                 settings.allow_expired_mic, settings.allow_sha1_mic, settings.require_sudi, settings.lock_seconds
             ),
         )
         self.store = Store(settings.database)
+        self.folder = Folder(directory.path if settings.first_node else directory.files)
         self.resetter = Resetter(settings.reset_command, settings.reset_parallel, settings.reset_seconds)
         self._passwords = PasswordMemory()
         self._guard = LoginGuard(time.monotonic)
@@ -136,6 +140,8 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stop_or_exit, stop)
         await self.store.awrite(lambda connection: sessions.recover(connection, self.context))
+        if self.context.first_node:
+            await self._join_cluster()
         if await self.store.aread(service.is_activated):
             await self.start_service()
         giving_back = asyncio.create_task(self._backend.give_back_forever())
@@ -156,6 +162,15 @@ class Server:
             if isinstance(result, BaseException):
                 raise result
 
+    async def _join_cluster(self) -> None:
+        """Be the first node of the cluster: its entry, its security tokens, and its CTL file in place."""
+        certificate = self._directory.administration_certificate.read_text()
+        port = self._settings.administration_port
+        await self.store.awrite(lambda c: nodes.register_first(c, self.context, port, certificate))
+        await self.store.awrite(lambda c: tokens.make_missing(c, self.context))
+        await self.store.aread(lambda c: tokens.sweep(c, self.context))
+        await put_in_place(self)
+
     async def _administration(self, stopped: Callable[[], Awaitable[object]]) -> None:
         config = _http(self._settings.administration_addresses, self._settings.administration_port)
         config.certfile = str(self._directory.administration_certificate)
@@ -163,7 +178,7 @@ class Server:
         await _serve(application(self), config, stopped)
 
     async def _files(self, stopped: Callable[[], Awaitable[object]]) -> None:
-        app = files.application(self.store, self.context, self._settings.node_name, self._directory.path)
+        app = files.application(self.store, self.context, self._settings.node_name, self.folder)
         await _serve(app, _http(self._settings.files_addresses, self._settings.files_port), stopped)
 
 

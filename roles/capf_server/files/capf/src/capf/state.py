@@ -62,6 +62,16 @@ class StateDirectory:
         """The trace files of Troubleshoot."""
         return self.path / "trace"
 
+    @property
+    def tokens(self) -> Path:
+        """The keys of the security tokens, encrypted."""
+        return self.path / "tokens"
+
+    @property
+    def files(self) -> Path:
+        """The files that a further node was given for phones."""
+        return self.path / "files"
+
     def lock(self) -> IO[str]:
         """Return the lock that only one server can hold; ConflictError when another one runs."""
         handle = (self.path / "lock").open("w")

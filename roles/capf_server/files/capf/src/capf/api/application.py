@@ -8,8 +8,11 @@ from starlette.middleware.base import RequestResponseEndpoint
 from capf import __version__
 from capf.api import (
     certificates,
+    ctl_file,
     errors,
+    files,
     health,
+    nodes,
     operations,
     phones,
     rollouts,
@@ -20,6 +23,9 @@ from capf.api.node import Node
 MAXIMUM_BODY = 64 * 1024 * 1024
 _PARTS = (
     certificates,
+    ctl_file,
+    files,
+    nodes,
     operations,
     phones,
     rollouts,

@@ -14,7 +14,7 @@ from capf.api.shapes import ErrorAnswer
 from capf.model import CapfError, InvalidRequestError, StoreUnavailableError
 
 LOG = logging.getLogger(__name__)
-_HIDDEN = ("authentication_string", "password")
+_HIDDEN = ("authentication_string", "password", "passphrase", "private_key", "files")
 _VALUE_CHARACTERS = 100
 _PROBLEMS = 100
 

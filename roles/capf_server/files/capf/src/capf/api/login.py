@@ -11,9 +11,10 @@ from capf.accounts import Login
 from capf.api.node import Node
 
 _SCHEME = HTTPBasic(realm="capf")
+Given = Annotated[HTTPBasicCredentials, Depends(_SCHEME)]
 
 
-async def administrator(request: Request, given: Annotated[HTTPBasicCredentials, Depends(_SCHEME)]) -> str:
+async def administrator(request: Request, given: Given) -> str:
     """Return the administrator's name, which is the actor of every audit row; 401 or 429 otherwise."""
     node: Node = request.app.state.node
     address = request.client.host if request.client else ""

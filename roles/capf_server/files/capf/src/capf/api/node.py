@@ -6,6 +6,7 @@ from typing import Protocol
 
 from capf.accounts import Login
 from capf.ctl import CtlFile
+from capf.folder import Folder
 from capf.keystore import Keystore
 from capf.registry.context import Context
 from capf.reset import Resetter
@@ -19,6 +20,7 @@ class Node(Protocol):
     context: Context
     resetter: Resetter
     keystore: Keystore
+    folder: Folder
 
     @property
     def sessions_open(self) -> int: ...

@@ -22,7 +22,7 @@ from capf.api.shapes import (
     Service,
 )
 from capf.model import ConflictError
-from capf.registry import capf_certificate, parameters, service
+from capf.registry import capf_certificate, ctl_file, parameters, service
 from capf.store import journal
 
 router = APIRouter(tags=["service"])
@@ -31,8 +31,13 @@ router = APIRouter(tags=["service"])
 @router.get("/service", response_model=Service)
 async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Show the state of the CAPF service."""
-    activated, stored, certificates = await node.store.aread(
-        lambda c: (service.is_activated(c), parameters.stored(c), capf_certificate.overview(c, node.context))
+    activated, stored, certificates, now = await node.store.aread(
+        lambda c: (
+            service.is_activated(c),
+            parameters.stored(c),
+            capf_certificate.overview(c, node.context),
+            ctl_file.status(c, node.context),
+        )
     )
     running = node.context.running
     return {
@@ -44,22 +49,31 @@ async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
         "capf_phone_port": (running or stored).number("CAPF Phone Port"),
         "sessions_open": node.sessions_open,
         "capf_certificate": certificates["current"],
+        "ctl_file": {"state": now.state.value, "reasons": now.reasons},
     }
 
 
 @router.put("/service", response_model=Activated)
 async def activate(wanted: Activation, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Activate or deactivate the CAPF service; on the first node only."""
+
+    def change(connection: Connection) -> tuple[bool, list[str]]:
+        changed = service.activate(connection, node.context, wanted.activated, actor)
+        return changed, ctl_file.warnings(connection, node.context)
+
     async with SERVICE_CHANGE:
-        changed = await carry_out(
-            node, lambda c: service.activate(c, node.context, wanted.activated, actor), dry_run=wanted.dry_run
-        )
+        changed, warnings = await carry_out(node, change, dry_run=wanted.dry_run)
         if not wanted.dry_run and wanted.activated:
             await node.start_service()
         elif not wanted.dry_run:
             await node.stop_service()
     before = wanted.activated != changed
-    return {"changed": changed, "before": {"activated": before}, "after": {"activated": wanted.activated}}
+    return {
+        "changed": changed,
+        "before": {"activated": before},
+        "after": {"activated": wanted.activated},
+        "warnings": warnings,
+    }
 
 
 @router.post("/service/restart", response_model=Changed)

@@ -61,6 +61,13 @@ class CapfCertificate(BaseModel):
     active_lscs: int
 
 
+class CtlFileState(BaseModel):
+    """Whether the CTL file is current, and why it is not (R24)."""
+
+    state: Literal["missing", "outdated", "current"]
+    reasons: list[str]
+
+
 class Service(BaseModel):
     """The state of the CAPF service (R24)."""
 
@@ -72,6 +79,7 @@ class Service(BaseModel):
     capf_phone_port: int
     sessions_open: int
     capf_certificate: CapfCertificate
+    ctl_file: CtlFileState
 
 
 class Activation(Change):
@@ -86,6 +94,7 @@ class Activated(BaseModel):
     changed: bool
     before: dict[str, bool]
     after: dict[str, bool]
+    warnings: list[str]
 
 
 class Changed(BaseModel):

@@ -34,6 +34,7 @@ class Context:
     clock: Clock
     first_node: bool
     trace_directory: Path
+    token_directory: Path
     running: parameters.InForce | None = None
     node_name: str = "127.0.0.1"
     policy: Policy = Policy()

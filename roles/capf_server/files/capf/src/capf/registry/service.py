@@ -9,11 +9,17 @@ from capf.registry.context import Context
 from capf.store import journal
 
 _ACTIVATED = "activated"
+_ACTIVATIONS = "activations"
 
 
 def is_activated(connection: Connection) -> bool:
     """Return whether the CAPF service is activated; after the installation it is not."""
     return journal.setting(connection, _ACTIVATED) == "True"
+
+
+def activations(connection: Connection) -> int:
+    """Return how often CAPF was activated; the CTL file has to be made again after each time (R24)."""
+    return int(journal.setting(connection, _ACTIVATIONS) or 0)
 
 
 def activate(connection: Connection, context: Context, wanted: bool, actor: str) -> bool:
@@ -23,6 +29,8 @@ def activate(connection: Connection, context: Context, wanted: bool, actor: str)
     if is_activated(connection) == wanted:
         return False
     journal.put_setting(connection, _ACTIVATED, str(wanted))
+    if wanted:
+        journal.put_setting(connection, _ACTIVATIONS, str(activations(connection) + 1))
     action = "activate service" if wanted else "deactivate service"
     journal.record(connection, context.now, actor, [journal.Act(action)])
     return True

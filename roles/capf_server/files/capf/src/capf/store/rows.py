@@ -67,6 +67,11 @@ def phones_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
     return found
 
 
+def phone_names(connection: Connection) -> list[str]:
+    """Return the device names of all phones."""
+    return list(connection.execute(select(phones.c.device_name).order_by(phones.c.device_name)).scalars())
+
+
 def add_phones(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
     """Insert phones; every mapping has the same keys."""
     if values:

@@ -122,6 +122,38 @@ settings = Table(
     Column("value", Text, nullable=False),
 )
 
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("name", String(253), primary_key=True),
+    Column("first_node", Boolean, nullable=False),
+    Column("call_processing", Boolean, nullable=False),
+    Column("tftp", Boolean, nullable=False),
+    Column("administration_address", String(253), nullable=False),
+    Column("administration_port", Integer, nullable=False),
+    Column("administration_certificate", Text, nullable=False),
+    Column("certificate", Text),
+    Column("published_at", BigInteger),
+    Column("ctl_sha256", String(64), nullable=False, server_default=""),
+)
+
+security_tokens = Table(
+    "security_tokens",
+    metadata,
+    Column("slot", Integer, primary_key=True),
+    Column("certificate", LargeBinary, nullable=False),
+    Column("made_here", Boolean, nullable=False),
+)
+
+ctl_file = Table(
+    "ctl_file",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("activations", Integer, nullable=False),
+)
+
 rollouts = Table(
     "rollouts",
     metadata,

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0003"
 
 ROW_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 

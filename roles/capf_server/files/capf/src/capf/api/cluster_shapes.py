@@ -1,0 +1,181 @@
+"""What the API takes and gives of nodes, the CTL file and the files of phones."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Base64Bytes, BaseModel, Field, StrictBool
+
+from capf.api.shapes import Change, Name, Strict
+
+_MAXIMUM_NODES = 100
+_MAXIMUM_FILES = 200_000
+_PEM_CHARACTERS = 100_000
+_Host = Annotated[str, Field(max_length=253)]
+_Pem = Annotated[str, Field(max_length=_PEM_CHARACTERS)]
+_Secret = Annotated[str, Field(max_length=_PEM_CHARACTERS, repr=False)]
+
+
+class NodeItem(Strict):
+    """A node; what is not given is left alone, or takes its default for a new one."""
+
+    name: _Host
+    call_processing: StrictBool | None = None
+    tftp: StrictBool | None = None
+    administration_address: _Host | None = None
+    administration_port: int | None = None
+    administration_certificate: _Pem | None = None
+    certificate: _Pem | None = None
+
+
+class NodesChange(Change):
+    """Nodes that shall be in the cluster, or not."""
+
+    nodes: Annotated[list[NodeItem], Field(max_length=_MAXIMUM_NODES)]
+    state: Literal["present", "absent"] = "present"
+
+
+class NodeResult(BaseModel):
+    """One node that changes."""
+
+    name: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class NodesChanged(BaseModel):
+    """What becomes of the nodes."""
+
+    changed: bool
+    counts: dict[str, int]
+    results: list[NodeResult]
+
+
+class ShownNode(BaseModel):
+    """A node of the cluster, its certificates as fingerprints."""
+
+    name: str
+    first_node: bool
+    call_processing: bool
+    tftp: bool
+    role: str
+    administration_address: str
+    administration_port: int
+    administration_certificate_sha256: str
+    certificate_sha256: str
+    published_at: str
+    ctl_file_is_current: bool
+
+
+class Nodes(BaseModel):
+    """The cluster's nodes, the first one first."""
+
+    nodes: list[ShownNode]
+
+
+class CheckedNodes(BaseModel):
+    """The problem of each further node, empty where it takes the administrator's name and password."""
+
+    problems: dict[str, str]
+
+
+class Publish(Change):
+    """What to hand out: the CTL file, the CAPF certificate, and the configuration files of these phones (None: all)."""
+
+    phones: list[Name] | None = None
+
+
+class NodeDelivery(BaseModel):
+    """What one node got, or would get."""
+
+    node: str
+    sent: int
+    sent_files: list[str]
+    unchanged: int
+    problem: str
+
+
+class Published(BaseModel):
+    """What became of the files; ``complete`` when every node has all of them."""
+
+    changed: bool
+    complete: bool
+    files: int
+    nodes: list[NodeDelivery]
+
+
+class Files(Change):
+    """Files for phones, by name, in base64."""
+
+    files: Annotated[dict[Name, Base64Bytes], Field(max_length=_MAXIMUM_FILES, repr=False)]
+
+
+class FilesChanged(BaseModel):
+    """The names of the files that change."""
+
+    changed: bool
+    names: list[str]
+
+
+class Digests(Strict):
+    """SHA-256 digests of files, by name."""
+
+    digests: Annotated[dict[Name, Name], Field(max_length=_MAXIMUM_FILES)]
+
+
+class Different(BaseModel):
+    """The names of the files that are not here as the digests say."""
+
+    different: list[str]
+
+
+class Token(Strict):
+    """A security token for a slot: certificate and key, or neither of them for one that the server makes."""
+
+    slot: int
+    certificate: _Pem | None = None
+    private_key: _Secret | None = None
+    passphrase: _Secret | None = None
+
+
+class CtlFileChange(Change):
+    """How the CTL file shall be; what is not given stays as it is."""
+
+    state: Literal["current"] = "current"
+    digest: str | None = None
+    signer_version: str | None = None
+    tokens: list[Token] = Field(default_factory=list, max_length=2)
+
+
+class CtlRecord(BaseModel):
+    """A certificate of the CTL file, and what phones trust it for."""
+
+    role: str
+    node: str
+    subject: str
+    serial_number: str
+    not_after: str
+    sha256: str
+
+
+class CtlFile(BaseModel):
+    """The CTL file and how it stands (R24)."""
+
+    state: Literal["missing", "outdated", "current", "received"]
+    reasons: list[str]
+    made_at: str
+    digest: str
+    signer_version: str
+    signer: str
+    sha256: str
+    records: list[CtlRecord]
+
+
+class CtlFileChanged(BaseModel):
+    """What becomes of the CTL file: its digest, signer version and records before and after."""
+
+    changed: bool
+    reasons: list[str]
+    before: dict[str, Any]
+    after: dict[str, Any]
+    unreachable: list[str]

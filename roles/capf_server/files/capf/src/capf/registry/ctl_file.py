@@ -1,0 +1,266 @@
+"""The cluster's CTL file: what it has to list, when it is outdated and why, and making it again (R3, R22, R24)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Connection
+
+from capf import authority, ctl, keystore
+from capf.ctl import CtlFile, Digest, Record, Role
+from capf.model import ConflictError, InvalidRequestError, Problem
+from capf.registry import moment, nodes, service, tokens
+from capf.registry.context import Context
+from capf.store import cluster, journal
+
+DIGESTS = {"SHA-1": Digest.SHA1, "SHA-512": Digest.SHA512}
+SIGNER_VERSIONS = {"1.0": (1, 0), "1.1": (1, 1)}
+_DIGEST_NAMES = {digest: name for name, digest in DIGESTS.items()} | {Digest.SHA256: "SHA-256"}
+_NODE_ROLES = (Role.CCM, Role.CCM_TFTP, Role.TFTP)
+
+
+class State(StrEnum):
+    """Whether phones can get a CTL file that says what is true."""
+
+    MISSING = "missing"
+    OUTDATED = "outdated"
+    CURRENT = "current"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the file shall be signed; None: as the last one was, and the signer version that its keys need."""
+
+    digest: str | None = None
+    signer_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The CTL file that was made last."""
+
+    data: bytes
+    file: CtlFile
+    made_at: int
+    activations: int
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the file."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What ``make_current`` did or would do; records are shown as one line each."""
+
+    changed: bool
+    reasons: list[str]
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the CTL file stands; ``reasons`` say why it is outdated."""
+
+    state: State
+    reasons: list[str] = field(default_factory=list)
+    last: Last | None = None
+
+
+def last(connection: Connection) -> Last | None:
+    """Return the CTL file that was made last, None before the first."""
+    row = cluster.last_ctl_file(connection)
+    return None if row is None else Last(row["data"], ctl.read(row["data"]), row["made_at"], row["activations"])
+
+
+def last_sha256(connection: Connection) -> str:
+    """Return the digest of the CTL file that nodes should have, empty before the first."""
+    held = last(connection)
+    return "" if held is None else held.sha256
+
+
+def status(connection: Connection, context: Context) -> Status:
+    """Return whether the CTL file is current; if not, every reason (R24)."""
+    held = last(connection)
+    if held is None:
+        return Status(State.MISSING, ["no CTL file was made yet"])
+    wanted = _wanted(connection, context, held.file)
+    reasons = _reasons(held.file.records, wanted)
+    if service.activations(connection) != held.activations:
+        reasons.insert(0, "CAPF was activated after the CTL file was made")
+    return Status(State.OUTDATED if reasons else State.CURRENT, reasons, held)
+
+
+def warnings(connection: Connection, context: Context) -> list[str]:
+    """Return a warning where phones hold a CTL file that is outdated."""
+    now = status(connection, context)
+    if now.state is not State.OUTDATED:
+        return []
+    return [f"the CTL file is outdated and has to be made again: {'; '.join(now.reasons)}"]
+
+
+def _wanted(connection: Connection, context: Context, held: CtlFile | None) -> list[Record]:
+    """Return the records that the file has to have: tokens, nodes, CAPF.
+
+    The CAPF certificates are listed once CAPF is activated; a deactivation for a while takes no trust away.
+    """
+    records = [Record(Role.SAST, token.certificate) for token in tokens.current(connection)]
+    for node in nodes.all_nodes(connection):
+        if node.role is not None:
+            records.append(Record(node.role, node.identity, node.name))
+    if service.is_activated(connection) or (held is not None and held.certificates(Role.CAPF)):
+        records += [Record(Role.CAPF, certificate) for certificate in context.authority.ctl_certificates]
+    return records
+
+
+def _reasons(held: Sequence[Record], wanted: Sequence[Record]) -> list[str]:
+    """Say what happened since the file was made, from the records that come and those that go."""
+    come = [record for record in wanted if record not in held]
+    go = [record for record in held if record not in wanted]
+    reasons = []
+    if any(record.role == Role.SAST for record in (*come, *go)):
+        reasons.append("a security token was changed")
+    listed = any(record.role == Role.CAPF for record in held)
+    for record in come:
+        if record.role == Role.CAPF and listed:
+            reasons.append(f"the CAPF certificate {_name(record.certificate)} was added")
+    for record in go:
+        if record.role == Role.CAPF:
+            reasons.append(f"the CAPF certificate {_name(record.certificate)} is trusted no longer")
+    return reasons + _node_reasons(come, go)
+
+
+def _node_reasons(come: Sequence[Record], go: Sequence[Record]) -> list[str]:
+    came = {record.dns_name for record in come if record.role in _NODE_ROLES}
+    went = {record.dns_name for record in go if record.role in _NODE_ROLES}
+    texts = {
+        "node {} was added": came - went,
+        "node {} was removed, or runs neither call processing nor TFTP": went - came,
+        "the certificate or role of node {} was changed": came & went,
+    }
+    return [text.format(name) for text, names in texts.items() for name in sorted(map(str, names))]
+
+
+def _name(certificate: x509.Certificate) -> str:
+    return authority.common_name(certificate)
+
+
+def make_current(
+    connection: Connection,
+    context: Context,
+    options: Options,
+    wanted_tokens: Sequence[tokens.Supplied],
+    actor: str,
+) -> Made:
+    """Change the tokens that are given, and make the CTL file again if it is outdated or its options differ.
+
+    It is signed by a token that the last file lists, so that phones accept it. ConflictError where there is none, or on
+    a further node; InvalidRequestError names what is wrong with the options.
+    """
+    if not context.first_node:
+        raise ConflictError("the CTL file is made on the first node only; this is a further node")
+    held = last(connection)
+    trusted = None if held is None else held.file.certificates(Role.SAST)
+    tokens.change(connection, context, wanted_tokens, trusted, actor)
+    now = status(connection, context)
+    records = _wanted(connection, context, None if held is None else held.file)
+    digest, version = _options(options, records, held)
+    reasons = list(now.reasons)
+    if held is not None and (held.file.digest, held.file.signer_version) != (digest, version):
+        reasons.append("another digest or signer version is wanted")
+    before = {} if held is None else _summary(held.file.records, held.file.digest, held.file.signer_version)
+    after = _summary(records, digest, version)
+    if not reasons:
+        return Made(False, [], before, after)
+    data = _sign(connection, context, records, digest, version, trusted)
+    cluster.keep_ctl_file(connection, data, context.now, service.activations(connection))
+    journal.record(connection, context.now, actor, [journal.Act("make CTL file", detail={"because": reasons})])
+    return Made(True, reasons, before, after)
+
+
+def _options(options: Options, records: Iterable[Record], held: Last | None) -> tuple[Digest, tuple[int, int]]:
+    digest = Digest.SHA512 if held is None else held.file.digest
+    curves = [record for record in records if isinstance(record.certificate.public_key(), ec.EllipticCurvePublicKey)]
+    version = SIGNER_VERSIONS["1.1" if curves else "1.0"]
+    problems = []
+    if options.digest is not None and options.digest not in DIGESTS:
+        problems.append(Problem("digest", options.digest, ", ".join(DIGESTS)))
+    if options.signer_version is not None and options.signer_version not in SIGNER_VERSIONS:
+        problems.append(Problem("signer_version", options.signer_version, ", ".join(SIGNER_VERSIONS)))
+    if options.signer_version == "1.0" and curves:
+        names = ", ".join(record.dns_name or _name(record.certificate) for record in curves)
+        problems.append(Problem("signer_version", "1.0", f"1.1, or RSA certificates for {names}, whose key is EC"))
+    if problems:
+        raise InvalidRequestError(problems)
+    if options.digest is not None:
+        digest = DIGESTS[options.digest]
+    if options.signer_version is not None:
+        version = SIGNER_VERSIONS[options.signer_version]
+    return digest, version
+
+
+def _sign(
+    connection: Connection,
+    context: Context,
+    records: Sequence[Record],
+    digest: Digest,
+    version: tuple[int, int],
+    trusted: Sequence[x509.Certificate] | None,
+) -> bytes:
+    signers = [token for token in tokens.current(connection) if trusted is None or token.certificate in trusted]
+    if not signers:
+        raise ConflictError(tokens.TWO_STEPS)
+    key = tokens.load_key(context, signers[0])
+    return ctl.make(records, signers[0].certificate, key, context.now, digest=digest, signer_version=version)
+
+
+def _summary(records: Sequence[Record], digest: Digest, version: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "digest": _DIGEST_NAMES[digest],
+        "signer_version": ".".join(map(str, version)),
+        "records": [show_record(record) for record in records],
+    }
+
+
+def show_record(record: Record) -> dict[str, Any]:
+    """Return a record as the API shows it."""
+    certificate = record.certificate
+    return {
+        "role": Role(record.role).name if record.role in tuple(Role) else str(record.role),
+        "node": record.dns_name or "",
+        "subject": ctl.name_text(certificate.subject),
+        "serial_number": f"{certificate.serial_number:x}",
+        "not_after": moment.show(int(certificate.not_valid_after_utc.timestamp())),
+        "sha256": keystore.fingerprint(certificate),
+    }
+
+
+_NOTHING = {"made_at": "", "digest": "", "signer_version": "", "signer": "", "sha256": "", "records": []}
+
+
+def show(now: Status) -> dict[str, Any]:
+    """Return the state of the CTL file as the API shows it."""
+    held = {} if now.last is None else _show_file(now.last)
+    return {**_NOTHING, **held, "state": now.state.value, "reasons": now.reasons}
+
+
+def show_received(data: bytes | None) -> dict[str, Any]:
+    """Return the CTL file of a further node, which cannot know whether it is current."""
+    if data is None:
+        return {**_NOTHING, "state": State.MISSING.value, "reasons": ["no CTL file was received yet"]}
+    file = ctl.read(data)
+    return {**_show_file(Last(data, file, file.timestamp, 0)), "state": "received", "reasons": []}
+
+
+def _show_file(held: Last) -> dict[str, Any]:
+    summary = _summary(held.file.records, held.file.digest, held.file.signer_version)
+    signer = held.file.signer_name
+    return {**summary, "made_at": moment.show(held.made_at), "signer": signer, "sha256": held.sha256}

@@ -1,0 +1,243 @@
+"""The cluster's nodes: which there are, what they run, and how the first node reaches them (R3, R13, R17)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from sqlalchemy import Connection
+
+from capf.ctl import Role
+from capf.model import ConflictError, InvalidRequestError, Problem
+from capf.registry import moment
+from capf.registry.context import Context
+from capf.store import cluster, journal
+
+DEFAULT_PORT = 8443
+_MAXIMUM_PORT = 65535
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
+_HOST_ALLOWED = "a host name or an IP address"
+_ROLES = {(True, True): Role.CCM_TFTP, (True, False): Role.CCM, (False, True): Role.TFTP}
+_PEMS = ("administration_certificate", "certificate")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One server of the cluster; ``name`` is how phones reach it. Certificates are PEM."""
+
+    name: str
+    first_node: bool
+    call_processing: bool
+    tftp: bool
+    administration_address: str
+    administration_port: int
+    administration_certificate: str
+    certificate: str | None
+    published_at: int | None
+    ctl_sha256: str
+
+    @property
+    def role(self) -> Role | None:
+        """What phones trust the node for, None where it runs neither call processing nor TFTP."""
+        return _ROLES.get((self.call_processing, self.tftp))
+
+    @property
+    def identity(self) -> x509.Certificate:
+        """The certificate that the CTL file lists: the node's own, or that of its administration."""
+        return x509.load_pem_x509_certificate((self.certificate or self.administration_certificate).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What ``ensure`` did or would do; ``results`` holds name, before and after of each node that changes."""
+
+    counts: dict[str, int]
+    results: list[dict[str, Any]]
+
+
+def all_nodes(connection: Connection) -> list[Node]:
+    """Return the cluster's nodes, the first one first."""
+    return [Node(**row) for row in cluster.all_nodes(connection)]
+
+
+def further(connection: Connection) -> list[Node]:
+    """Return the nodes to which the first one hands out its files."""
+    return [node for node in all_nodes(connection) if not node.first_node]
+
+
+def show(node: Node, ctl_sha256: str) -> dict[str, Any]:
+    """Return a node as the API shows it; ``ctl_sha256`` is the digest of the CTL file that it should have."""
+    own = node.first_node or (ctl_sha256 != "" and node.ctl_sha256 == ctl_sha256)
+    return {
+        **_shown({name: getattr(node, name) for name in Node.__slots__ if name not in ("published_at", "ctl_sha256")}),
+        "role": "" if node.role is None else node.role.name,
+        "published_at": "" if node.published_at is None else moment.show(node.published_at),
+        "ctl_file_is_current": own,
+    }
+
+
+def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the fingerprint of each certificate instead of its PEM."""
+    return {
+        f"{name}_sha256" if name in _PEMS else name: _fingerprint(value) if name in _PEMS else value
+        for name, value in values.items()
+    }
+
+
+def _fingerprint(pem: str | None) -> str:
+    return "" if pem is None else x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex()
+
+
+def register_first(connection: Connection, context: Context, port: int, certificate: str) -> None:
+    """Make this server the first node of the list, or bring its entry up to date; done at every start.
+
+    A server that shares the database of another first node leaves the other's entry alone.
+    """
+    address = {"name": context.node_name, "administration_address": context.node_name, "administration_port": port}
+    mine = {**address, "administration_certificate": certificate}
+    first = next((node for node in all_nodes(connection) if node.first_node), None)
+    if first is None:
+        roles = {"first_node": True, "call_processing": True, "tftp": True}
+        cluster.add_node(connection, {**mine, **roles})
+    elif context.node_name == first.name or certificate == first.administration_certificate:
+        cluster.change_node(connection, first.name, mine)
+
+
+def ensure(
+    connection: Connection,
+    context: Context,
+    wanted: Sequence[Mapping[str, Any]],
+    state: Literal["present", "absent"],
+    actor: str,
+) -> Changes:
+    """Add, change or remove nodes; all or nothing. A setting that is not given is left alone.
+
+    InvalidRequestError names every wrong field; ConflictError on a further node, or to remove the first.
+    """
+    if not context.first_node:
+        raise ConflictError("the cluster's nodes are kept on the first node; this is a further node")
+    known = {node.name: node for node in all_nodes(connection)}
+    problems = _problems(wanted, known, state)
+    if problems:
+        raise InvalidRequestError(problems)
+    results = _absent(connection, wanted, known) if state == "absent" else _present(connection, wanted, known)
+    verb = {(True, False): "add node", (False, True): "remove node", (False, False): "change node"}
+    acts = [
+        journal.Act(
+            verb[result["before"] is None, result["after"] is None],
+            detail={"node": result["name"], **(result["after"] or {})},
+        )
+        for result in results
+    ]
+    journal.record(connection, context.now, actor, acts)
+    created, removed = (sum(result[side] is None for result in results) for side in ("before", "after"))
+    updated, unchanged = len(results) - created - removed, len(wanted) - len(results)
+    return Changes({"created": created, "updated": updated, "removed": removed, "unchanged": unchanged}, results)
+
+
+def _absent(
+    connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Node]
+) -> list[dict[str, Any]]:
+    names = [item["name"] for item in wanted if item["name"] in known]
+    cluster.remove_nodes(connection, names)
+    return [{"name": name, "before": {"role": _role(known[name])}, "after": None} for name in names]
+
+
+def _role(node: Node) -> str:
+    return "" if node.role is None else node.role.name
+
+
+def _present(
+    connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Node]
+) -> list[dict[str, Any]]:
+    results = []
+    for item in wanted:
+        given = {name: _plain(value) if name in _PEMS else value for name, value in item.items() if value is not None}
+        node = known.get(given["name"])
+        if node is None:
+            defaults = {"call_processing": True, "tftp": True, "certificate": None}
+            address = {"administration_address": given["name"], "administration_port": DEFAULT_PORT}
+            row = {**defaults, **address, **given, "first_node": False}
+            cluster.add_node(connection, row)
+            results.append({"name": given["name"], "before": None, "after": _shown(row)})
+            continue
+        after = {name: value for name, value in given.items() if getattr(node, name) != value}
+        if after:
+            cluster.change_node(connection, node.name, after)
+            before = {name: getattr(node, name) for name in after}
+            results.append({"name": node.name, "before": _shown(before), "after": _shown(after)})
+    return results
+
+
+def _problems(wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Node], state: str) -> list[Problem]:
+    problems, seen = [], dict[str, int]()
+    for index, item in enumerate(wanted):
+        where, name = f"nodes[{index}].", item["name"]
+        node = known.get(name)
+        if not _is_host(name):
+            problems.append(Problem(f"{where}name", name, _HOST_ALLOWED))
+        if name in seen:
+            problems.append(Problem(f"{where}name", name, f"each node once; its first index is {seen[name]}"))
+        seen.setdefault(name, index)
+        if state == "absent" and node is not None and node.first_node:
+            problems.append(Problem(f"{where}name", name, "further nodes; the first node cannot be removed"))
+        if state == "present":
+            problems += _setting_problems(where, item, node)
+    return problems
+
+
+def _is_host(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return _HOST.fullmatch(text) is not None
+    return True
+
+
+def _setting_problems(where: str, item: Mapping[str, Any], node: Node | None) -> list[Problem]:
+    problems = []
+    first = node is not None and node.first_node
+    for name in ("administration_address", "administration_port", "administration_certificate"):
+        if first and item.get(name) is not None:
+            problems.append(Problem(where + name, _short(item[name]), "nothing here: the first node knows its own"))
+    if node is None and item.get("administration_certificate") is None:
+        problems.append(Problem(f"{where}administration_certificate", "", "the PEM by which its API is trusted"))
+    address, port = item.get("administration_address"), item.get("administration_port")
+    if address is not None and not _is_host(address):
+        problems.append(Problem(f"{where}administration_address", address, _HOST_ALLOWED))
+    if port is not None and not 1 <= port <= _MAXIMUM_PORT:
+        problems.append(Problem(f"{where}administration_port", str(port), f"1 to {_MAXIMUM_PORT}"))
+    for name in _PEMS:
+        if item.get(name) is not None and not _is_certificate(item[name]):
+            allowed = "one certificate in PEM, its key RSA or EC"
+            problems.append(Problem(where + name, _short(item[name]), allowed))
+    return problems
+
+
+def _plain(pem: str) -> str:
+    """Return the PEM without what people write around it, so that it can be compared."""
+    return x509.load_pem_x509_certificate(pem.encode()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _short(value: object) -> str:
+    return str(value)[:60]
+
+
+def _is_certificate(pem: str) -> bool:
+    try:
+        (certificate,) = x509.load_pem_x509_certificates(pem.encode())
+        return isinstance(certificate.public_key(), rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
+    except ValueError:
+        return False
+
+
+def published(connection: Connection, context: Context, name: str, ctl_sha256: str) -> None:
+    """Remember that a node has all that was to be handed out, and which CTL file that was."""
+    cluster.change_node(connection, name, {"published_at": context.now, "ctl_sha256": ctl_sha256})

@@ -1,0 +1,215 @@
+"""The two System Administrator Security Tokens (SAST) that sign the CTL file (R3, R24).
+
+A token is made by the server or supplied by the administrator. Its certificate is in the database; its key is a file of
+mode 0600 in ``tokens/`` of the state directory, encrypted with the key of the authentication strings. A supplied key's
+passphrase opens it once and is kept nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+from sqlalchemy import Connection
+
+from capf.authority import new_serial
+from capf.ctl import MODULUS_BITS
+from capf.keystore import SECRET, fingerprint, key_pem, write_whole
+from capf.model import ConflictError, InvalidRequestError, Problem
+from capf.registry.context import Context
+from capf.store import cluster, journal
+
+SLOTS = (1, 2)
+_BITS = 2048
+_YEARS = 20
+TWO_STEPS = (
+    "both security tokens cannot be changed at once: phones take a CTL file only from a token that the one they hold "
+    "lists. In two steps: change one token, make the CTL file and let every phone fetch it; then change the other one"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token in its slot; ``made_here`` when the server made it."""
+
+    slot: int
+    certificate: x509.Certificate
+    made_here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """What the administrator wants in a slot: PEM texts, or neither of them for a token that the server makes."""
+
+    slot: int
+    certificate: str | None = None
+    private_key: str | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+
+
+def current(connection: Connection) -> list[Token]:
+    """Return the tokens by slot."""
+    return [
+        Token(row["slot"], x509.load_der_x509_certificate(row["certificate"]), row["made_here"])
+        for row in cluster.tokens(connection)
+    ]
+
+
+def make_missing(connection: Connection, context: Context) -> None:
+    """Make the tokens of the slots that have none; done at the first start."""
+    held = {token.slot for token in current(connection)}
+    for slot in SLOTS:
+        if slot not in held:
+            _put(connection, context, slot, *_make(context), made_here=True)
+
+
+def _make(context: Context) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    key = rsa.generate_private_key(65537, _BITS)
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "ucm.capf"),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"SAST-{os.urandom(4).hex()}"),
+        ]
+    )
+    start = datetime.fromtimestamp(context.now, UTC) - timedelta(hours=1)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(new_serial(os.urandom))
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=365 * _YEARS))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    )
+    return builder.sign(key, hashes.SHA256()), key
+
+
+def _put(
+    connection: Connection,
+    context: Context,
+    slot: int,
+    certificate: x509.Certificate,
+    key: rsa.RSAPrivateKey,
+    *,
+    made_here: bool,
+) -> None:
+    path = _key_file(context, certificate)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    sealed = context.secrets.encrypt(key_pem(key).decode(), fingerprint(certificate))
+    write_whole(path, sealed, SECRET)
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    cluster.put_token(connection, slot, der, made_here=made_here)
+
+
+def _key_file(context: Context, certificate: x509.Certificate) -> Path:
+    return context.token_directory / f"{fingerprint(certificate)}.key"
+
+
+def load_key(context: Context, token: Token) -> rsa.RSAPrivateKey:
+    """Return a token's key; ConflictError when this server does not have it."""
+    path = _key_file(context, token.certificate)
+    try:
+        pem = context.secrets.decrypt(path.read_bytes(), fingerprint(token.certificate))
+    except FileNotFoundError:
+        raise ConflictError(f"the key of security token {token.slot} is not on this server ({path})") from None
+    except InvalidTag:
+        raise ConflictError(f"the key of security token {token.slot} cannot be read: {path} was changed") from None
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ConflictError(f"the key of security token {token.slot} is not RSA")
+    return key
+
+
+def change(
+    connection: Connection,
+    context: Context,
+    wanted: Sequence[Supplied],
+    listed: Sequence[x509.Certificate] | None,
+    actor: str,
+) -> None:
+    """Put tokens into their slots; one that is there already is left alone.
+
+    ``listed``: the tokens of the last CTL file, None before the first. InvalidRequestError names every wrong field;
+    ConflictError where no token would remain that the last CTL file lists.
+    """
+    held = {token.slot: token for token in current(connection)}
+    new = _checked(wanted, held)
+    after = {slot: token.certificate for slot, token in held.items()} | {
+        slot: None if pair is None else pair[0] for slot, pair in new.items()
+    }
+    if new and listed is not None and not any(certificate in listed for certificate in after.values()):
+        raise ConflictError(TWO_STEPS)
+    for slot, pair in new.items():
+        certificate, key = pair or _make(context)
+        _put(connection, context, slot, certificate, key, made_here=pair is None)
+        detail = {"slot": slot, "subject": certificate.subject.rfc4514_string(), "sha256": fingerprint(certificate)}
+        journal.record(connection, context.now, actor, [journal.Act("change security token", detail=detail)])
+
+
+Pair = tuple[x509.Certificate, rsa.RSAPrivateKey]
+
+
+def _checked(wanted: Sequence[Supplied], held: Mapping[int, Token]) -> dict[int, Pair | None]:
+    """Return what has to change, by slot: certificate and key, or None for a token that the server makes."""
+    problems: list[Problem] = []
+    new: dict[int, Pair | None] = {}
+    taken = {token.certificate: slot for slot, token in held.items()}
+    for index, item in enumerate(wanted):
+        where = f"tokens[{index}]."
+        if item.slot not in SLOTS or item.slot in new:
+            problems.append(Problem(f"{where}slot", str(item.slot), "1 and 2, each once"))
+            continue
+        token = held.get(item.slot)
+        if item.certificate is None and item.private_key is None:
+            if token is None or not token.made_here:
+                new[item.slot] = None
+            continue
+        pair = _pair(where, item, problems)
+        if pair is not None and (token is None or token.certificate != pair[0]):
+            new[item.slot] = pair
+            if taken.setdefault(pair[0], item.slot) != item.slot:
+                problems.append(Problem(f"{where}certificate", "the other slot's token", "a token of its own"))
+    if problems:
+        raise InvalidRequestError(problems)
+    return new
+
+
+def _pair(where: str, item: Supplied, problems: list[Problem]) -> Pair | None:
+    """Return the certificate and its key, or say what is wrong with them."""
+    try:
+        certificate = x509.load_pem_x509_certificate((item.certificate or "").encode())
+    except ValueError:
+        problems.append(Problem(f"{where}certificate", (item.certificate or "")[:60], "a certificate in PEM"))
+        return None
+    passphrase = None if item.passphrase is None else item.passphrase.encode()
+    try:
+        key = serialization.load_pem_private_key((item.private_key or "").encode(), passphrase)
+    except (ValueError, TypeError):
+        allowed = "a private key in PEM that the passphrase opens; no passphrase where it is not encrypted"
+        problems.append(Problem(f"{where}private_key", "(hidden)", allowed))
+        return None
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size not in MODULUS_BITS:
+        allowed = f"an RSA key of {', '.join(map(str, MODULUS_BITS))} bits"
+        problems.append(Problem(f"{where}private_key", "(hidden)", allowed))
+        return None
+    if certificate.public_key() != key.public_key():
+        problems.append(Problem(f"{where}private_key", "(hidden)", "the key of the certificate"))
+        return None
+    return certificate, key
+
+
+def sweep(connection: Connection, context: Context) -> None:
+    """Remove the key files of tokens that are no more."""
+    kept = {_key_file(context, token.certificate) for token in current(connection)}
+    for path in context.token_directory.glob("*.key"):
+        if path not in kept:
+            path.unlink()

@@ -1,0 +1,59 @@
+"""The statements of the tables of nodes, security tokens and the CTL file.
+
+Every function takes the caller's Connection; nothing here commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, select
+
+from capf.store.schema import ctl_file, nodes, security_tokens
+
+_THE_FILE = 1
+
+
+def all_nodes(connection: Connection) -> list[RowMapping]:
+    """Return the cluster's nodes, the first one first, the others by name."""
+    query = select(nodes).order_by(nodes.c.first_node.desc(), nodes.c.name)
+    return list(connection.execute(query).mappings())
+
+
+def add_node(connection: Connection, values: Mapping[str, Any]) -> None:
+    """Insert a node."""
+    connection.execute(nodes.insert(), dict(values))
+
+
+def change_node(connection: Connection, name: str, values: Mapping[str, Any]) -> None:
+    """Update a node."""
+    connection.execute(nodes.update().where(nodes.c.name == name).values(dict(values)))
+
+
+def remove_nodes(connection: Connection, names: Sequence[str]) -> None:
+    """Delete nodes."""
+    connection.execute(delete(nodes).where(nodes.c.name.in_(names)))
+
+
+def tokens(connection: Connection) -> list[RowMapping]:
+    """Return the security tokens by slot."""
+    return list(connection.execute(select(security_tokens).order_by(security_tokens.c.slot)).mappings())
+
+
+def put_token(connection: Connection, slot: int, certificate: bytes, *, made_here: bool) -> None:
+    """Put a token into a slot."""
+    connection.execute(delete(security_tokens).where(security_tokens.c.slot == slot))
+    connection.execute(security_tokens.insert(), {"slot": slot, "certificate": certificate, "made_here": made_here})
+
+
+def last_ctl_file(connection: Connection) -> RowMapping | None:
+    """Return the CTL file that was made last, None before the first."""
+    return connection.execute(select(ctl_file).where(ctl_file.c.id == _THE_FILE)).mappings().first()
+
+
+def keep_ctl_file(connection: Connection, data: bytes, made_at: int, activations: int) -> None:
+    """Replace the CTL file."""
+    connection.execute(delete(ctl_file))
+    values = {"id": _THE_FILE, "data": data, "made_at": made_at, "activations": activations}
+    connection.execute(ctl_file.insert(), values)
