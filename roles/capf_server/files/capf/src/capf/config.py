@@ -139,7 +139,7 @@ def _settings(tables: Mapping[str, _Table]) -> Settings:
         maximum_sessions=capf.number("maximum_sessions", 10000, 1, 100000),
         maximum_sessions_per_address=capf.number("maximum_sessions_per_address", 10000, 1, 100000),
         handshake_seconds=capf.number("handshake_seconds", 10, 1, 120),
-        drain_seconds=capf.number("drain_seconds", 10, 0, 3600),
+        drain_seconds=capf.number("drain_seconds", 10, 0, 600),
         files_enabled=files.flag("enabled", True),
         files_addresses=files.addresses("addresses", ("0.0.0.0",)),  # noqa: S104 - phones are everywhere
         files_port=files.number("port", 6970, 1, _MAXIMUM_PORT),

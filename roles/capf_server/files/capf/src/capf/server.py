@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import os
 import resource
 import signal
 import socket
+import threading
 import time
 from collections.abc import Awaitable, Callable
 
@@ -17,9 +17,10 @@ from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config as HttpConfig
 
 from capf import ctl, files, state
-from capf.accounts import Login, LoginGuard, PasswordMemory
+from capf.accounts import Login
 from capf.api.application import application
 from capf.api.ctl_file import put_in_place
+from capf.api.logins import Logins
 from capf.backend import RegistryBackend
 from capf.config import Settings
 from capf.folder import Folder
@@ -30,12 +31,15 @@ from capf.registry import nodes, parameters, service, sessions, tokens
 from capf.registry.context import Context, Policy
 from capf.reset import Resetter
 from capf.session import Patience
-from capf.store import journal
 from capf.store.engine import Store
 
 LOG = logging.getLogger(__name__)
 _SECONDS_A_MINUTE = 60
-_SECOND_SIGNAL = 1
+_SECOND_SIGNAL, _NOT_IN_TIME = 1, 1
+_HEADER_SECONDS = 5
+"""How long a client of administration or files may take over its handshake, its headers, or its next request."""
+SECONDS_AFTER_THE_DRAIN = 10
+"""How long everything else may take when the process ends; the unit allows more (roles/capf_server)."""
 
 
 class Server:
@@ -63,8 +67,7 @@ class Server:
         self.store = Store(settings.database)
         self.folder = Folder(directory.path if settings.first_node else directory.files)
         self.resetter = Resetter(settings.reset_command, settings.reset_parallel, settings.reset_seconds)
-        self._passwords = PasswordMemory()
-        self._guard = LoginGuard(time.monotonic)
+        self._logins = Logins(self.store)
         self._backend = RegistryBackend(self.store, self.context)
         self._listener: Listener | None = None
 
@@ -83,19 +86,8 @@ class Server:
         return ctl.read(path.read_bytes()) if path.exists() else None
 
     async def login(self, administrator: str, password: str, address: str) -> Login:
-        """Check the administrator's name and password, off the event loop.
-
-        An address that tries passwords has to wait; a password that was right before is let in all the same.
-        """
-        known = await self.store.aread(journal.all_settings)
-        kept = known[state.PASSWORD]
-        name_is_right = hmac.compare_digest(administrator.encode(), known[state.ADMINISTRATOR].encode())
-        remembered = name_is_right and self._passwords.remembers(password, kept)
-        if not remembered and self._guard.wait_seconds(address):
-            return Login.WAIT
-        right = remembered or (await asyncio.to_thread(self._passwords.check, password, kept) and name_is_right)
-        (self._guard.right if right else self._guard.wrong)(address)
-        return Login.RIGHT if right else Login.WRONG
+        """Check the administrator's name and password."""
+        return await self._logins.check(administrator, password, address)
 
     async def start_service(self) -> None:
         """Start the CAPF service with the parameters as they are now; nothing to do when it runs."""
@@ -153,6 +145,7 @@ class Server:
         await asyncio.wait([*web, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         _notify("STOPPING=1")
+        _end_at_the_latest(self._settings.drain_seconds + SECONDS_AFTER_THE_DRAIN)
         await self.stop_service()
         giving_back.cancel()
         results = await asyncio.gather(*web, return_exceptions=True)
@@ -189,11 +182,21 @@ def _stop_or_exit(stop: asyncio.Event) -> None:
     stop.set()
 
 
+def _end_at_the_latest(seconds: float) -> None:
+    """See to it that the process ends, whatever still hangs: a database, a disk."""
+    last = threading.Timer(seconds, os._exit, (_NOT_IN_TIME,))
+    last.daemon = True
+    last.start()
+
+
 def _http(addresses: tuple[str, ...], port: int) -> HttpConfig:
     config = HttpConfig()
     config.bind = [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address in addresses]
     config.include_server_header = False
+    config.alpn_protocols = ["http/1.1"]
     config.graceful_timeout = 3
+    config.keep_alive_timeout = _HEADER_SECONDS
+    config.ssl_handshake_timeout = _HEADER_SECONDS
     config.loglevel = "WARNING"
     return config
 

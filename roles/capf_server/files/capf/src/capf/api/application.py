@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI, Request, Response
-from starlette.middleware.base import RequestResponseEndpoint
+from fastapi import APIRouter, FastAPI
 
 from capf import __version__
 from capf.api import (
@@ -18,9 +17,9 @@ from capf.api import (
     rollouts,
     service,
 )
+from capf.api.bounds import Bounds
 from capf.api.node import Node
 
-MAXIMUM_BODY = 64 * 1024 * 1024
 _PARTS = (
     certificates,
     ctl_file,
@@ -44,12 +43,5 @@ def application(node: Node) -> FastAPI:
     app.include_router(api)
 
     app.include_router(health.router)
-
-    @app.middleware("http")
-    async def limit_body(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAXIMUM_BODY:
-            return errors.answer(errors.TOO_LARGE, "too_large", f"at most {MAXIMUM_BODY} bytes are allowed")
-        return await call_next(request)
-
+    app.add_middleware(Bounds)
     return app

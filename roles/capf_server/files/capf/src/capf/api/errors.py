@@ -18,15 +18,17 @@ _HIDDEN = ("authentication_string", "password", "passphrase", "private_key", "fi
 _VALUE_CHARACTERS = 100
 _PROBLEMS = 100
 
-UNAUTHORIZED, CONFLICT, TOO_LARGE, INVALID, TOO_MANY, UNAVAILABLE = 401, 409, 413, 422, 429, 503
+UNAUTHORIZED, TOO_SLOW, CONFLICT, TOO_LARGE, INVALID, TOO_MANY, UNAVAILABLE = 401, 408, 409, 413, 422, 429, 503
 _MEANINGS = {
     UNAUTHORIZED: "Administrator name or password is wrong",
+    TOO_SLOW: "The body did not come in time",
     CONFLICT: "The present state does not allow it",
     TOO_LARGE: "The body is too large",
     INVALID: "Something in the request is wrong; nothing was changed",
     TOO_MANY: "Too many wrong passwords from this address",
     UNAVAILABLE: "The database cannot be used now; nothing was changed",
 }
+_CODES = {UNAUTHORIZED: "unauthorized", TOO_SLOW: "too_slow", TOO_LARGE: "too_large", TOO_MANY: "too_many"}
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": meaning} for status, meaning in _MEANINGS.items()
 }
@@ -68,8 +70,7 @@ def _problem(error: Any) -> dict[str, str]:
 
 async def _http_error(_unused: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - FastAPI calls this handler for no other
-    code = {UNAUTHORIZED: "unauthorized", TOO_MANY: "too_many"}.get(error.status_code, "not_found")
-    return answer(error.status_code, code, str(error.detail))
+    return answer(error.status_code, _CODES.get(error.status_code, "not_found"), str(error.detail))
 
 
 def install(app: FastAPI) -> None:

@@ -1,0 +1,77 @@
+"""What a client may send: so many bytes, in so many seconds, and much of it only after its login."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import HTTPException, Request
+from fastapi.security import HTTPBasic
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from capf.api import errors
+from capf.api.login import administrator
+
+MAXIMUM_BODY = 64 * 1024 * 1024
+_BODY_OF_ANYBODY = 64 * 1024
+_SECONDS = 15.0
+_BYTES_A_SECOND = 64 * 1024
+_SCHEME = HTTPBasic(auto_error=False)
+
+
+class Bounds:
+    """ASGI middleware that bounds the body of every request, with or without a Content-Length."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on; what it sends is counted as it is read."""
+        if scope["type"] == "http":
+            body = _Body(scope, receive)
+            if body.announced > MAXIMUM_BODY:
+                await _too_large()(scope, receive, send)
+                return
+            receive = body.receive
+        await self._app(scope, receive, send)
+
+
+def _too_large() -> ASGIApp:
+    return errors.answer(errors.TOO_LARGE, "too_large", f"at most {MAXIMUM_BODY} bytes are allowed")
+
+
+class _Body:
+    """One request's body."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._start = asyncio.get_running_loop().time()
+        self._bytes = 0
+        self._whole = False
+        length = Request(scope).headers.get("content-length", "0")
+        self.announced = int(length) if length.isdecimal() and length.isascii() else MAXIMUM_BODY + 1
+
+    async def receive(self) -> Message:
+        """Return the next part; HTTPException when it comes too late, or is too much."""
+        if self._whole:
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._start + _SECONDS + self._bytes / _BYTES_A_SECOND):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(errors.TOO_SLOW, "the request's body did not come in time") from None
+        before, self._bytes = self._bytes, self._bytes + len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        if self._bytes > MAXIMUM_BODY:
+            raise HTTPException(errors.TOO_LARGE, f"at most {MAXIMUM_BODY} bytes are allowed")
+        if before <= _BODY_OF_ANYBODY < self._bytes:
+            await self._log_in()
+        return message
+
+    async def _log_in(self) -> None:
+        """Let the administrator alone send more than a little; 401 or 429 for everybody else."""
+        request = Request(self._scope)
+        credentials = await _SCHEME(request)
+        if credentials is None:
+            raise HTTPException(errors.UNAUTHORIZED, "administrator name or password is wrong")
+        await administrator(request, credentials)
