@@ -109,8 +109,8 @@ def _value(path: str, line: int, name: str, text: str) -> t.Any:
     return text
 
 
-def names_of(params: dict[str, t.Any]) -> list[str]:
-    """Return the device names of the options O(phones) or O(csv_file)."""
+def names_of(params: dict[str, t.Any]) -> t.Any:
+    """Return the device names of the options O(phones) or O(csv_file), None where neither is given."""
     if params["csv_file"] is None:
-        return t.cast("list[str]", params["phones"])
+        return params["phones"]
     return read(params["csv_file"]).names

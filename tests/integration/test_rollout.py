@@ -117,7 +117,8 @@ def test_r22_a_capf_that_does_not_run_stops_the_rollout_before_anything_changes(
     node, lab = world(make_world, tmp_path)
     node.ok("PUT", "/service", {"activated": False})
     status, output = rollout(node, lab)
-    assert status == 2 and "CAPF is not ready. Activated False, running False" in " ".join(output.split())
+    words = " ".join(output.split())
+    assert status == 2 and "CAPF is not ready. CAPF service: CAPF is not activated. To do: ucm.capf.service" in words
     assert node.phone(NAMES[0])["operation_status"] == "None"
 
 

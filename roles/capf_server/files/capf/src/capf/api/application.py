@@ -14,6 +14,7 @@ from capf.api import (
     nodes,
     operations,
     phones,
+    preflight,
     rollouts,
     service,
 )
@@ -27,6 +28,7 @@ _PARTS = (
     nodes,
     operations,
     phones,
+    preflight,
     rollouts,
     service,
 )  # fmt: skip

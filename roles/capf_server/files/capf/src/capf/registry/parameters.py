@@ -166,7 +166,16 @@ def show(kind: Kind, now: InForce, running: InForce | None) -> list[dict[str, An
 
 def check(kind: Kind, wanted: Mapping[str, object]) -> dict[str, Value]:
     """Return the wanted values in their own types; InvalidRequestError with every one that is not allowed."""
-    known = {parameter.name: parameter for parameter in _BY_KIND[kind]}
+    return _check(_BY_KIND[kind], wanted)
+
+
+def check_any(wanted: Mapping[str, object]) -> dict[str, Value]:
+    """Do what ``check`` does with service and enterprise parameters in one mapping."""
+    return _check((*SERVICE, *ENTERPRISE), wanted)
+
+
+def _check(allowed: Sequence[Parameter], wanted: Mapping[str, object]) -> dict[str, Value]:
+    known = {parameter.name: parameter for parameter in allowed}
     problems, values = [], {}
     for name, value in wanted.items():
         if name not in known:

@@ -1,0 +1,133 @@
+#!/usr/bin/python
+
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight_info
+short_description: Check whether certificate operations can begin
+version_added: 0.1.0
+description:
+  - Goes through the CAPF configuration checklist - LSC on the phones, CAPF data, CAPF service, CAPF certificate,
+    parameters, and authentication strings - and says of each item how it stands and what to do about it.
+  - An item that failed does not fail the task, so that a play can show the whole list first. The role
+    P(ucm.capf.preflight#role) does both.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.attributes
+  - ucm.capf.attributes.action_group
+  - ucm.capf.attributes.reads
+options:
+  phones:
+    description: Device names of the phones concerned. Without O(phones) and O(csv_file), all registered phones.
+    type: list
+    elements: str
+  csv_file:
+    description:
+      - CSV file with one phone a row and the device names in the column C(device_name), on the host that runs
+        the module.
+    type: path
+  parameters:
+    description: Service and enterprise parameters as they are wanted, by name.
+    type: dict
+    default: {}
+seealso:
+  - module: ucm.capf.service
+"""
+
+EXAMPLES = r"""
+- name: Go through the checklist
+  ucm.capf.preflight_info:
+    administrator: admin
+    password: "{{ capf_password }}"
+    parameters:
+      Key Size: 2048
+      Enable IPv6: false
+  register: preflight
+
+- name: Show what is not ok
+  ansible.builtin.debug:
+    msg: "{{ preflight.checklist | rejectattr('result', 'eq', 'ok') }}"
+"""
+
+RETURN = r"""
+result:
+  description: How the checklist as a whole stands, V(ok), V(warning) or V(failed).
+  returned: success
+  type: str
+  sample: warning
+checklist:
+  description: The items of the checklist.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: What is looked at.
+      type: str
+    step:
+      description: The step of the CAPF configuration checklist that it belongs to.
+      type: str
+    result:
+      description: V(ok), V(warning) or V(failed).
+      type: str
+    message:
+      description: What was found.
+      type: str
+    todo:
+      description: What to do about it; empty where the item is ok.
+      type: str
+counts:
+  description: How many of the phones have an LSC, have none, and are not registered with the server.
+  returned: success
+  type: dict
+  sample: {lsc_installed: 190, lsc_not_installed: 10, unknown: 0}
+lsc_installed:
+  description: Device names of phones that have an LSC; the first 100, and all where the task names its phones.
+  returned: success
+  type: list
+  elements: str
+lsc_not_installed:
+  description: Device names of phones that have none; likewise.
+  returned: success
+  type: list
+  elements: str
+unknown:
+  description: Device names that are not registered with the server.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, selection_options
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._csv import names_of
+from ansible_collections.ucm.capf.plugins.module_utils._result import capped, run
+
+_NAMES = ("lsc_installed", "lsc_not_installed")
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    names = names_of(module.params)
+    answer = client.send("POST", "/preflight", {"phones": names, "parameters": module.params["parameters"]})
+    if names is None:
+        answer.update({name: capped(answer[name]) for name in _NAMES})
+    return dict(answer, changed=False)
+
+
+def main() -> None:
+    options = dict(selection_options(), parameters={"type": "dict", "default": {}})
+    selection = {"mutually_exclusive": [("phones", "csv_file")]}
+    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **selection), work)
+
+
+if __name__ == "__main__":
+    main()

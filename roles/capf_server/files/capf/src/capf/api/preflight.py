@@ -1,0 +1,51 @@
+"""The checklist before certificate operations (R22, R33)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from capf.api.login import Actor, RunningNode
+from capf.api.shapes import MAXIMUM_PHONES, Name, Strict
+from capf.registry import preflight
+
+router = APIRouter(tags=["preflight"])
+_Result = Literal["ok", "warning", "failed"]
+
+
+class Wanted(Strict):
+    """The phones concerned, all without them, and the parameters as they are to be."""
+
+    phones: Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)] | None = None
+    parameters: Annotated[dict[str, bool | int | str], Field(default_factory=dict)]
+
+
+class Item(BaseModel):
+    """One line of the checklist, with the step of Table 10-2 that it belongs to."""
+
+    name: str
+    step: str
+    result: _Result
+    message: str
+    todo: str
+
+
+class Checklist(BaseModel):
+    """The checklist, and which of the phones have an LSC."""
+
+    result: _Result
+    checklist: list[Item]
+    counts: dict[str, int]
+    lsc_installed: list[str]
+    lsc_not_installed: list[str]
+    unknown: list[str]
+
+
+@router.post("/preflight", response_model=Checklist)
+async def check(wanted: Wanted, _unused: Actor, node: RunningNode) -> dict[str, Any]:
+    """Say whether certificate operations can begin: each item with its result and what to do; changes nothing."""
+    question = preflight.Question(wanted.phones, wanted.parameters)
+    answer = await node.store.aread(lambda c: preflight.check(c, node.context, question))
+    return preflight.show(answer)

@@ -1,0 +1,208 @@
+"""The checklist before certificate operations: what Table 10-2 wants, item by item, and what to do (R22, R33, R17)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection
+
+from capf.model import AuthenticationMode, SecurityMode
+from capf.registry import health, parameters, service
+from capf.registry.context import Context
+from capf.store import preflight as statements
+from capf.store.preflight import Phone
+
+_NAMED = 5
+
+
+class Result(StrEnum):
+    """How an item stands; one that failed has to be mended before operations are scheduled."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the checklist; ``todo`` says what to do about it, empty where it is ok."""
+
+    name: str
+    step: str
+    result: Result
+    message: str
+    todo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: the phones concerned (None: all), the parameters as they are wanted, and what the further nodes
+    said of the administrator's name and password (node -> problem, empty where there is none)."""
+
+    phones: Sequence[str] | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    nodes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the items look at, read once."""
+
+    connection: Connection
+    context: Context
+    question: Question
+    found: Sequence[Phone]
+    unknown: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The checklist, and which of the phones have an LSC."""
+
+    items: list[Item]
+    installed: list[str]
+    not_installed: list[str]
+    unknown: list[str]
+
+
+def check(connection: Connection, context: Context, question: Question) -> Answer:
+    """Answer every item; InvalidRequestError names wanted parameters that cannot be."""
+    found = statements.phones(connection, question.phones)
+    unknown = sorted(set(question.phones or ()) - {phone.name for phone in found})
+    state = _State(connection, context, question, found, unknown)
+    return Answer(
+        items=[item(state) for item in ITEMS],
+        installed=[phone.name for phone in found if phone.lsc_expires is not None],
+        not_installed=[phone.name for phone in found if phone.lsc_expires is None],
+        unknown=unknown,
+    )
+
+
+def worst(items: Sequence[Item]) -> Result:
+    """Return how the checklist as a whole stands."""
+    results = {item.result for item in items}
+    return next((result for result in (Result.FAILED, Result.WARNING) if result in results), Result.OK)
+
+
+def _names(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _lsc(state: _State) -> Item:
+    now = state.context.now
+    having = [phone for phone in state.found if phone.lsc_expires is not None]
+    expired = [phone.name for phone in having if phone.lsc_expires is not None and phone.lsc_expires <= now]
+    message = f"{len(having)} phones have an LSC, {len(state.found) - len(having)} have none"
+    if not expired:
+        return Item("LSC on the phones", "1", Result.OK, message)
+    message += f"; it has expired on {len(expired)}: {_names(expired)}"
+    return Item("LSC on the phones", "1", Result.WARNING, message, "ucm.capf.phone_operations renews expired LSCs")
+
+
+def _data(state: _State) -> Item:
+    name = "CAPF data"
+    if state.unknown:
+        message = f"{len(state.unknown)} phones are not registered with the server: {_names(state.unknown)}"
+        todo = "ucm.capf.phones registers them; data of an earlier CAPF has to be imported first"
+        return Item(name, "1", Result.WARNING, message, todo)
+    if not state.found:
+        todo = "ucm.capf.phones registers phones; data of an earlier CAPF has to be imported first"
+        return Item(name, "1", Result.WARNING, "no phone is registered with the server", todo)
+    return Item(name, "1", Result.OK, f"{len(state.found)} phones are registered with the server")
+
+
+def _service(state: _State) -> Item:
+    name = "CAPF service"
+    if not state.context.first_node:
+        todo = "ask the first node: CAPF runs there only"
+        return Item(name, "2", Result.FAILED, "this is a further node of the cluster", todo)
+    if not service.is_activated(state.connection):
+        todo = "ucm.capf.service with state activated; the CTL file has to be made again after it"
+        return Item(name, "2", Result.FAILED, "CAPF is not activated", todo)
+    if state.context.running is None:
+        todo = "ucm.capf.service with state restarted; the server's log says why it does not run"
+        return Item(name, "2", Result.FAILED, "CAPF is activated and does not run", todo)
+    return Item(name, "2", Result.OK, "CAPF is activated and running on the first node")
+
+
+def _capf_certificate(state: _State) -> Item:
+    name, expires = "CAPF certificate", state.context.authority.certificate.not_valid_after_utc
+    todo = "ucm.capf.capf_certificate renews it; no LSC outlives it"
+    if expires.timestamp() <= state.context.now:
+        return Item(name, "3", Result.FAILED, f"the CAPF certificate expired on {expires:%Y-%m-%d}", todo)
+    warnings = health.warnings(state.context)
+    if warnings:
+        return Item(name, "3", Result.WARNING, "; ".join(warnings), todo)
+    return Item(name, "3", Result.OK, f"it is valid until {expires:%Y-%m-%d}")
+
+
+def _parameters(state: _State) -> Item:
+    name, stored = "Parameters", parameters.stored(state.connection)
+    wanted = parameters.check_any(state.question.parameters)
+    different = [
+        f"{key} is {stored.values[key]}, wanted is {value}"
+        for key, value in wanted.items()
+        if stored.values[key] != value
+    ]
+    if different:
+        todo = "ucm.capf.service_parameters and ucm.capf.enterprise_parameters set them"
+        return Item(name, "4", Result.FAILED, "; ".join(different), todo)
+    if state.context.running is not None and state.context.running != stored:
+        todo = "ucm.capf.service with state current restarts CAPF where that is due"
+        return Item(name, "4", Result.FAILED, "changed parameters wait for a restart of CAPF", todo)
+    return Item(name, "4", Result.OK, "they are in force as they are wanted")
+
+
+def _strings(state: _State) -> Item:
+    """Look at phones whose users have to enter a string: they must be able to, and not be lost until then."""
+    name = "Authentication strings"
+    phones = [phone for phone in state.found if phone.authentication_mode == AuthenticationMode.STRING]
+    stuck = [
+        phone.name for phone in phones if phone.security_mode != SecurityMode.NON_SECURE and phone.lsc_expires is None
+    ]
+    locked = [phone.name for phone in phones if phone.locked_until > state.context.now]
+    if stuck:
+        message = f"secure phones without LSC do not register, so nobody can enter a string: {_names(stuck)}"
+        return Item(name, "6", Result.WARNING, message, "set them to Non Secure, or to another Authentication Mode")
+    if locked:
+        message = f"locked after wrong strings: {_names(locked)}"
+        return Item(name, "6", Result.WARNING, message, "wait until the lock ends, or unlock them")
+    if phones and state.context.in_force(state.connection).flag("TFTP Encrypted Config"):
+        message = f"TFTP Encrypted Config is True: {len(phones)} phones may not recover until their string is entered"
+        return Item(name, "6", Result.WARNING, message, "have people beside the phones, or use another mode")
+    message = f"{len(phones)} phones need one; it is entered while the phone is registered"
+    return Item(name, "6", Result.OK, message)
+
+
+ITEMS: tuple[Callable[[_State], Item], ...] = (
+    _lsc,
+    _data,
+    _service,
+    _capf_certificate,
+    _parameters,
+    _strings,
+)
+
+
+def show(answer: Answer) -> dict[str, Any]:
+    """Return the checklist as the API shows it."""
+    return {
+        "result": worst(answer.items),
+        "checklist": [
+            {"name": item.name, "step": item.step, "result": item.result, "message": item.message, "todo": item.todo}
+            for item in answer.items
+        ],
+        "counts": {
+            "lsc_installed": len(answer.installed),
+            "lsc_not_installed": len(answer.not_installed),
+            "unknown": len(answer.unknown),
+        },
+        "lsc_installed": answer.installed,
+        "lsc_not_installed": answer.not_installed,
+        "unknown": answer.unknown,
+    }

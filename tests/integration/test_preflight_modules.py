@@ -1,0 +1,65 @@
+"""The checklist by module, role and playbook against a real server (R22, R33)."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+from typing import Any
+
+from support.node import PASSWORD, RunningNode
+from support.plays import PLAYBOOK, environment, extra_vars, play
+
+A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
+
+
+def preflight(node: RunningNode, *options: str, **variables: Any) -> tuple[int, str]:
+    """Run the playbook; returns its exit status and its output in one line."""
+    trust = str(node.state / "administration.crt")
+    given = {"capf_port": node.port, "capf_password": PASSWORD, "capf_ca_path": trust, **variables}
+    argv = [PLAYBOOK, "ucm.capf.preflight", *extra_vars(node.directory, given), *options]
+    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+def test_preflight_info_says_what_to_do_and_changes_nothing(node: RunningNode) -> None:
+    node.ok("POST", "/phones", {"phones": [{"device_name": A}]})
+    before = node.ok("GET", "/service")
+    task = {"ucm.capf.preflight_info": {"phones": [A, C], "parameters": {"Key Size": 3072}}}
+    (check, real), _output = play(node, {**task, "check_mode": True}, task)
+    assert check == real and not real["changed"]
+    items = {item["name"]: item for item in real["checklist"]}
+    assert real["result"] == items["CAPF service"]["result"] == items["Parameters"]["result"] == "failed"
+    assert items["CAPF service"]["todo"].startswith("ucm.capf.service with state activated")
+    assert (real["lsc_not_installed"], real["unknown"]) == ([A], [C])
+    assert node.ok("GET", "/service") == before
+
+
+def test_preflight_info_names_a_parameter_that_cannot_be(node: RunningNode) -> None:
+    (result,), _output = play(node, {"ucm.capf.preflight_info": {"parameters": {"Key Size": 17}}})
+    assert result["failed"] and "parameters.Key Size: '17' is refused; allowed: 512, 1024" in result["msg"]
+
+
+def test_r22_r33_the_playbook_shows_the_checklist_and_fails_until_all_is_ready(node: RunningNode) -> None:
+    node.ok("POST", "/phones", {"phones": [{"device_name": A}, {"device_name": B}]})
+    (node.directory / "phones.csv").write_text(f"device_name\n{A}\n{B}\n")
+    wanted = {"preflight_csv_file": str(node.directory / "phones.csv"), "preflight_parameters": {"Key Size": 3072}}
+    status, output = preflight(node, **wanted)
+    assert status == 2 and "[failed] 2 CAPF service: CAPF is not activated -> ucm.capf.service" in output
+    assert "CAPF is not ready. CAPF service: CAPF is not activated. To do: ucm.capf.service" in output
+    assert "Parameters: Key Size is 2048, wanted is 3072" in output
+    node.ok("PUT", "/service-parameters", {"parameters": {"Key Size": 3072}})
+    node.activate()
+    report = node.directory / "report.csv"
+    status, output = preflight(node, **wanted, preflight_report=str(report))
+    assert status == 0 and "[ok] 1 LSC on the phones: 0 phones have an LSC, 2 have none" in output, output
+    assert "[ok] 2 CAPF service" in output and "[ok] 4 Parameters" in output
+    with report.open(newline="") as handle:
+        rows = {row["Device Name"]: row["LSC"] for row in csv.DictReader(handle)}
+    assert rows == {A: "Not Installed", B: "Not Installed"}
+
+
+def test_a_warning_fails_where_that_is_wanted(node: RunningNode) -> None:
+    node.activate()
+    assert preflight(node)[0] == 0
+    status, output = preflight(node, preflight_warnings_fail=True)
+    assert status == 2 and "CAPF data: no phone is registered with the server. To do: ucm.capf.phones" in output
