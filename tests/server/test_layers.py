@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "effects": {"model", "wire"},
     "session": {"model", "wire", "effects"},
     "verify": {"model", "wire", "effects"},
-    "authority": {"model"},
+    "authority": {"model", "weak"},
+    "weak": set(),
     "ctl": {"model"},
     "config": {"model"},
 }

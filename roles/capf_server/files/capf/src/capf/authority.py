@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from capf.model import KeySpec, LintError
+from capf.weak import weakness
 
 RandomBytes = Callable[[int], bytes]
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -61,8 +63,8 @@ def _usage(*, sign: bool = False, encipher: bool = False) -> x509.KeyUsage:
 
 
 def new_serial(random: RandomBytes) -> int:
-    """Return a positive serial number of 128 random bits (its top bit set, so that none is shorter)."""
-    return int.from_bytes(random(16), "big") | 1 << 127
+    """Return a positive serial number of 128 random bits."""
+    return int.from_bytes(random(16), "big") or new_serial(random)
 
 
 def make_capf_certificate(
@@ -155,7 +157,7 @@ def load_public_key(der: bytes, wanted: Sequence[KeySpec]) -> PublicKey:
     """Return the phone's public key when it is as scheduled; LintError when it is not."""
     try:
         key = serialization.load_der_public_key(der)
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise LintError("the public key cannot be read") from None
     found = key_of(key)
     if found not in wanted:
@@ -163,19 +165,9 @@ def load_public_key(der: bytes, wanted: Sequence[KeySpec]) -> PublicKey:
         raise LintError(f"the key is {found}; scheduled is {allowed}")
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
         raise LintError("the key is neither RSA nor EC")
-    if isinstance(key, rsa.RSAPublicKey):
-        _check_rsa(key.public_numbers())
+    if isinstance(key, rsa.RSAPublicKey) and (fault := weakness(key.public_numbers())) is not None:
+        raise LintError(fault)
     return key
-
-
-_SMALL_PRIMES = [n for n in range(3, 2000, 2) if all(n % d for d in range(3, int(n**0.5) + 1, 2))]
-
-
-def _check_rsa(numbers: rsa.RSAPublicNumbers) -> None:
-    if numbers.e < 65537 or numbers.e % 2 == 0:  # noqa: PLR2004 - the usual exponent
-        raise LintError(f"the RSA exponent is {numbers.e}; 65537 or a larger odd number is allowed")
-    if numbers.n % 2 == 0 or any(numbers.n % prime == 0 for prime in _SMALL_PRIMES):
-        raise LintError("the RSA modulus has a small factor")
 
 
 class Authority:

@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from sqlalchemy import Connection
 
 from capf import accounts, authority, keystore
 from capf.authority import Authority
@@ -116,7 +117,7 @@ def initialise(node: NewNode, now: float) -> str:
         (directory / name).mkdir(exist_ok=True)
     keys = Keystore(directory)
     keys.manufacturing.add(issuers)
-    _make_account(node.database or f"sqlite:///{directory}/capf.db", node.administrator, password)
+    _make_account(node.database or f"sqlite:///{directory}/capf.db", node.administrator, password, now)
     _make_administration(state, node.names, now)
     if node.like is None:
         write_whole(state.strings_key, secrets.token_bytes(KEY_BYTES), 0o600)
@@ -129,7 +130,7 @@ def initialise(node: NewNode, now: float) -> str:
     return authority.common_name(pair.certificate)
 
 
-def _make_account(database: str, administrator: str, password: str) -> None:
+def _make_account(database: str, administrator: str, password: str, now: float) -> None:
     """Make the administrator's account, or find the same one in a database that is shared."""
     store = Store(database)
     try:
@@ -140,8 +141,13 @@ def _make_account(database: str, administrator: str, password: str) -> None:
                 raise ConflictError("the database has another administrator's account")
             return
         kept = accounts.hash_password(password)
-        store.write(lambda connection: journal.put_setting(connection, ADMINISTRATOR, administrator))
-        store.write(lambda connection: journal.put_setting(connection, PASSWORD, kept))
+
+        def job(connection: Connection) -> None:
+            journal.put_setting(connection, ADMINISTRATOR, administrator)
+            journal.put_setting(connection, PASSWORD, kept)
+            journal.record(connection, int(now), "capf init", [journal.Act("make account")])
+
+        store.write(job)
     finally:
         store.close()
 

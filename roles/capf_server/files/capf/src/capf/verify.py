@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +27,10 @@ _DIGESTS: Mapping[int, tuple[str, hashes.HashAlgorithm]] = {
     DigestType.SHA256: ("sha256", hashes.SHA256()),
     DigestType.SHA512: ("sha512", hashes.SHA512()),
 }
+UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
+"""What the library raises for certificates that are damaged or strange."""
+_MIC_NAME = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*-((?:SEP|ATA)[0-9A-F]{12})")
+_SOFTPHONE = re.compile(r"(?:.*-)?(?:CSF|TCT|BOT|TAB)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ def certificate_fault(
         certificate = x509.load_der_x509_certificate(claim.certificates[0][1])
         is_lsc = _issuer(certificate, trust.lsc_issuers) is not None
         return _fault(claim, certificate, is_lsc, mode, has_lsc, trust, now)
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return missing
 
 
@@ -115,7 +120,7 @@ def _fault(
         return Outcome.INVALID_CREDENTIALS
     if not _signed(claim, certificate):
         return bad
-    return _sudi_fault(claim, trust, now)
+    return sudi_fault(claim, trust, now)
 
 
 def _kind_of(claim: Claim) -> Outcome:
@@ -148,12 +153,16 @@ def _in_date(certificate: x509.Certificate, now: float) -> bool:
 
 
 def names_device(certificate: x509.Certificate, device_name: str, is_lsc: bool) -> bool:
-    """True when the certificate is this device's: an LSC's common name is it, a MIC's ends in ``-`` and it."""
+    """True when the certificate is this device's and no other's: an LSC's common name is the device name, a MIC's is
+    model, ``-`` and device name. Softphones have no MIC, so that none can be taken for the phone its name ends in."""
     names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     if len(names) != 1:
         return False
     common_name = str(names[0].value)
-    return common_name == device_name or (not is_lsc and common_name.endswith(f"-{device_name}"))
+    if common_name == device_name:
+        return True
+    named = None if is_lsc or _SOFTPHONE.match(common_name) else _MIC_NAME.fullmatch(common_name)
+    return named is not None and named[1] == device_name
 
 
 def _signed(claim: Claim, certificate: x509.Certificate) -> bool:
@@ -170,18 +179,18 @@ def _signed(claim: Claim, certificate: x509.Certificate) -> bool:
     )
 
 
-def _sudi_fault(claim: Claim, trust: Trust, now: float) -> Outcome | None:
+def sudi_fault(claim: Claim, trust: Trust, now: float) -> Outcome | None:
     """Check SUDI data where the phone sent any: a trusted MIC of this device, signed over this session's id."""
     if claim.sudi_data is None:
         return Outcome.INVALID_MIC if trust.require_sudi else None
     try:
         sudi = unpack_sudi(claim.sudi_data)
         mic = x509.load_der_x509_certificate(sudi.mic)
-    except (WireError, ValueError):
+        if not names_device(mic, claim.device_name, is_lsc=False):
+            return Outcome.INVALID_CREDENTIALS
+        right = mic_is_trusted(mic, trust, now) and _sudi_signed(sudi, mic, claim.session_id)
+    except (WireError, *UNREADABLE):
         return Outcome.INVALID_MIC
-    if not names_device(mic, claim.device_name, is_lsc=False):
-        return Outcome.INVALID_CREDENTIALS
-    right = mic_is_trusted(mic, trust, now) and _sudi_signed(sudi, mic, claim.session_id)
     return None if right else Outcome.INVALID_MIC
 
 

@@ -34,8 +34,17 @@ def probe(connection: Connection, context: Context) -> None:
     journal.put_setting(connection, "probe", str(context.clock()))
 
 
+def days_left(context: Context) -> int:
+    """Return in how many days the CAPF certificate expires."""
+    left = context.authority.certificate.not_valid_after_utc.timestamp() - context.now
+    return int(left // need.SECONDS_A_DAY)
+
+
+def expires_soon(context: Context) -> bool:
+    """True when the CAPF certificate is due to be renewed."""
+    return days_left(context) < _WARN_DAYS
+
+
 def warnings(context: Context) -> list[str]:
     """Return what will be a problem one day."""
-    left = context.authority.certificate.not_valid_after_utc.timestamp() - context.now
-    days = int(left / need.SECONDS_A_DAY)
-    return [f"the CAPF certificate expires in {days} days"] if days < _WARN_DAYS else []
+    return [f"the CAPF certificate expires in {days_left(context)} days"] if expires_soon(context) else []

@@ -27,7 +27,7 @@ from capf.model import (
 from capf.registry import need, trace
 from capf.registry.context import Context
 from capf.store import journal, rows
-from capf.verify import Trust, certificate_fault, certificate_serial, same_string
+from capf.verify import Trust, certificate_fault, certificate_serial, same_string, sudi_fault
 from capf.wire import CertificateType, Reason
 
 LOG = logging.getLogger(__name__)
@@ -95,29 +95,43 @@ def _identity_fault(connection: Connection, context: Context, claim: Claim, oper
     """Check the phone's credentials by the operation's mode (R1)."""
     mode = AuthenticationMode(operation["authentication_mode"])
     if mode is AuthenticationMode.NULL_STRING:
-        return None if not claim.password else Outcome.INVALID_STRING
+        return Outcome.INVALID_STRING if claim.password else _bound(context, claim)
     if mode is AuthenticationMode.STRING:
         kept = operation["authentication_string"]
         wanted = None if kept is None else context.secrets.decrypt(kept, claim.device_name)
-        return None if wanted and same_string(claim.password, wanted) else Outcome.INVALID_STRING
+        return _bound(context, claim) if wanted and same_string(claim.password, wanted) else Outcome.INVALID_STRING
+    trust = _trust(context)
+    active = rows.active_certificates(connection, [claim.device_name]).get(claim.device_name)
+    fault = certificate_fault(claim, mode, active is not None, trust, context.now)
+    return fault or _superseded(connection, claim, operation)
+
+
+def _trust(context: Context) -> Trust:
     policy = context.policy
-    trust = Trust(
+    return Trust(
         context.authority.lsc_issuers,
         context.authority.mic_issuers,
         allow_expired_mic=policy.allow_expired_mic,
         allow_sha1_mic=policy.allow_sha1_mic,
         require_sudi=policy.require_sudi,
     )
-    active = rows.active_certificates(connection, [claim.device_name]).get(claim.device_name)
-    fault = certificate_fault(claim, mode, active is not None, trust, context.now)
-    return fault or _superseded(connection, claim)
 
 
-def _superseded(connection: Connection, claim: Claim) -> Outcome | None:
-    """Refuse an LSC of ours that is no longer the phone's."""
+def _bound(context: Context, claim: Claim) -> Outcome | None:
+    """SUDI data, where there is any, has to bind to the session in the modes without certificate too."""
+    return None if claim.sudi_data is None else sudi_fault(claim, _trust(context), context.now)
+
+
+def _superseded(connection: Connection, claim: Claim, operation: rows.Row) -> Outcome | None:
+    """Refuse an LSC of ours that is no longer the phone's.
+
+    One that this very operation abandoned may be what the phone holds: its successor can have been lost on the way.
+    """
     record = rows.certificate(connection, certificate_serial(claim.certificates[0][1]))
-    good = record is None or record["state"] in (CertificateState.ACTIVE, CertificateState.ISSUED)
-    return None if good else Outcome.INVALID_LSC
+    if record is None or record["state"] in (CertificateState.ACTIVE, CertificateState.ISSUED):
+        return None
+    lost = record["state"] == CertificateState.ABANDONED and record["operation_id"] == operation["id"]
+    return None if lost else Outcome.INVALID_LSC
 
 
 def _count_wrong_string(connection: Connection, context: Context, phone: rows.Row) -> None:
@@ -207,10 +221,13 @@ def confirm(connection: Connection, context: Context, operation_id: int) -> None
     if operation is None or operation["state"] not in _WORKING:
         return
     name, at = operation["device_name"], context.now
-    after = CertificateState.DELETED if operation["operation"] == Operation.DELETE else CertificateState.SUPERSEDED
-    rows.turn_certificates(connection, name, CertificateState.ACTIVE, after, at)
     issued, active = CertificateState.ISSUED, CertificateState.ACTIVE
-    rows.turn_certificates(connection, name, issued, active, at)
+    if operation["operation"] == Operation.DELETE:
+        old, new = CertificateState.DELETED, CertificateState.DELETED
+    else:
+        old, new = CertificateState.SUPERSEDED, active
+    rows.turn_certificates(connection, name, active, old, at)
+    rows.turn_certificates(connection, name, issued, new, at)
     _end(connection, context, operation, State.DONE, Outcome.SUCCESS, "")
 
 
@@ -222,12 +239,12 @@ def fetched(
     if operation is None or operation["state"] not in _WORKING:
         return
     name = operation["device_name"]
-    trace.write(context.trace_directory, name, certificates)
     if any(kind == CertificateType.MIC for kind, _unused in certificates):
         rows.change_phone(connection, name, mic=True)
     outcome = Outcome.SUCCESS if certificates else Outcome.NO_CERTIFICATE
     problem = "" if certificates else "the phone has no certificate"
     _end(connection, context, operation, State.DONE, outcome, problem)
+    trace.write(context.trace_directory, name, certificates)
 
 
 def fail(connection: Connection, context: Context, operation_id: int, outcome: Outcome, problem: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from capf.verify import UNREADABLE
 from capf.wire import CertificateType
 
 
@@ -25,9 +26,12 @@ def write(directory: Path, device_name: str, certificates: Sequence[tuple[int, b
 
 def _describe(device_name: str, kind: str, der: bytes) -> str:
     try:
-        certificate = x509.load_der_x509_certificate(der)
-    except ValueError:
+        return _readable(device_name, kind, x509.load_der_x509_certificate(der))
+    except UNREADABLE:
         return f"device name: {device_name}\ncertificate type: {kind}\nunreadable: {der.hex()}\n"
+
+
+def _readable(device_name: str, kind: str, certificate: x509.Certificate) -> str:
     return (
         f"device name: {device_name}\n"
         f"certificate type: {kind}\n"
