@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import time
-from contextlib import suppress
-from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, select
@@ -114,29 +112,3 @@ def test_p2_the_phones_own_retry_ends_in_done(node: RunningNode) -> None:
     state, known = record(node)
     assert first is not None
     assert (state, known[first], known[second]) == ("done", "abandoned", "active")
-
-
-BY = "By Existing Certificate"
-OUTCOMES: dict[str, tuple[dict[str, Any], str]] = {
-    "a certificate that was not stored": ({}, ""),
-    "a key of another kind": ({"key_order": "RSA Only"}, ""),
-    "a wrong string": ({"authentication_mode": "By Authentication String"}, ": Invalid Authentication String"),
-    "no LSC": ({"authentication_mode": f"{BY} (precedence to LSC)"}, ": Invalid LSC"),
-    "no MIC": ({"authentication_mode": f"{BY} (precedence to MIC)"}, ": Invalid MIC"),
-}
-
-
-@pytest.mark.parametrize("case", OUTCOMES)
-def test_p5_every_failure_gets_its_status(node: RunningNode, case: str) -> None:
-    settings, status = OUTCOMES[case]
-    schedule(node)
-    node.schedule(A, **{"key_order": "EC Only", **settings})
-    client = Client(node.capf_port, A)
-    answer = client.authenticate("0000" if case == "a wrong string" else "")
-    if answer.command is Command.KEY_GENERATE_REQUEST:
-        with suppress(AssertionError):
-            client.send_key()
-            client.confirm(reason=7)
-    client.close()
-    assert node.wait(A)["by_status"] == {f"Upgrade Failed{status}": 1}
-    assert "active" not in record(node)[1].values()

@@ -9,6 +9,8 @@ from functools import cache
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from capf.lab.credentials import auth_response
+from capf.lab.flash import Flash
 from capf.wire import Command, Message, Reader, Tag, encode, string, unpack_certificates
 
 _SECONDS = 20
@@ -59,10 +61,19 @@ class Client:
         """Send a message."""
         self._connection.sendall(encode(Message(command, self.session_id, elements)))
 
-    def authenticate(self, password: str = "") -> Message:
+    def authenticate(self, password: str = "", version: int = 3) -> Message:
         """Say who the phone is; returns the server's answer."""
-        name, version = string(self._name), b"\x03"
-        self.send(Command.AUTH_RESPONSE, {Tag.VERSION: version, Tag.DEVICE_NAME: name, Tag.PASSWORD: string(password)})
+        who = {Tag.VERSION: bytes((version,)), Tag.DEVICE_NAME: string(self._name), Tag.PASSWORD: string(password)}
+        self.send(Command.AUTH_RESPONSE, {int(tag): value for tag, value in who.items()})
+        return self.receive()
+
+    def prove(self, flash: Flash, mode: int, name: str | None = None, **changes: bytes | None) -> Message:
+        """Authenticate by a certificate of a phone's flash; ``changes`` replace elements, None takes one out."""
+        message = auth_response(name or self._name, self.session_id, flash, mode, "", 3)
+        elements = {**message.elements, **{int(Tag[tag]): value for tag, value in changes.items() if value is not None}}
+        for tag in [Tag[tag] for tag, value in changes.items() if value is None]:
+            elements.pop(tag, None)
+        self.send(Command.AUTH_RESPONSE, elements)
         return self.receive()
 
     def send_key(self, key: bytes | None = None) -> bytes:

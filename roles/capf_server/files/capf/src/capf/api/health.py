@@ -59,7 +59,7 @@ class _Numbers(Collector):
         expires = self._node.context.authority.certificate.not_valid_after_utc.timestamp()
         yield GaugeMetricFamily("capf_certificate_expires_timestamp_seconds", "End of the CAPF certificate", expires)
         soon = float(health.expires_soon(self._node.context))
-        yield GaugeMetricFamily("capf_certificate_expires_soon", "Whether the CAPF certificate is due to be renewed", soon)
+        yield GaugeMetricFamily("capf_certificate_expires_soon", "Whether the CAPF certificate is to be renewed", soon)
         yield GaugeMetricFamily("capf_phones", "Phones that are registered with the server", self._counts.phones)
         yield GaugeMetricFamily("capf_lsc_active", "Phones that have an LSC", self._counts.active)
         latest = GaugeMetricFamily("capf_operations", "Phones by the status of their operation", labels=["status"])

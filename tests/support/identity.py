@@ -1,0 +1,91 @@
+"""Certificates of phones in the hands of a test: MICs of a manufacturer of its own, and LSCs that phones hold."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from capf.authority import new_serial
+from capf.lab.flash import Flash, Identity
+from capf.lab.keys import KeyMaker
+from capf.lab.manufacturing import Maker
+from capf.model import KeySpec
+
+EC_KEY = KeySpec(ec=True, bits=256)
+RSA_KEY = KeySpec(ec=False, bits=2048)
+
+
+def common_name(name: str) -> x509.Name:
+    """Return a subject with a common name alone."""
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+
+
+def public_der(key: Any) -> bytes:
+    """Return the public key of a private one as phones send it."""
+    return bytes(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+class Manufacturer:
+    """A trusted manufacturing CA and the phones that it makes."""
+
+    def __init__(self, directory: Path, name: str = "Test Manufacturing CA") -> None:
+        self.directory = directory
+        self.maker = Maker.open_or_make(directory / name, name)
+        self.ca = directory / name / "ca.pem"
+
+    def sign(
+        self, subject: str | x509.Name, key: Any = None, *, days: tuple[int, int] = (-1, 3650), issuer: Any = None
+    ) -> Identity:
+        """Return a certificate for a subject, valid in these days from now, and its key."""
+        key = key or KeyMaker().make(EC_KEY)
+        name = common_name(subject) if isinstance(subject, str) else subject
+        now = datetime.now(UTC).replace(microsecond=0)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self.maker.certificate.subject)
+            .public_key(key.public_key())
+            .serial_number(new_serial(os.urandom))
+            .not_valid_before(now + timedelta(days=days[0]))
+            .not_valid_after(now + timedelta(days=days[1]))
+        )
+        return Identity(builder.sign(issuer or self.maker.key, hashes.SHA256()), key)
+
+    def phone(self, name: str, mic: Identity | None = None) -> Flash:
+        """Return the flash of a phone with a MIC: a usual one, or the given."""
+        flash = Flash(self.directory / f"flash-{name}-{os.urandom(4).hex()}")
+        flash.make_mic(mic or self.sign(f"CP-8845-{name}"))
+        return flash
+
+    def sha1_mic(self, name: str) -> Identity:
+        """Return a MIC that was signed with SHA-1, as old phones have it; openssl still makes such."""
+        key = KeyMaker().make(EC_KEY)
+        files = {item: self.directory / f"sha1-{item}" for item in ("key", "request", "mic")}
+        files["key"].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        subject = ["-key", files["key"], "-subj", f"/CN=CP-7941G-{name}", "-out", files["request"]]
+        _openssl("req", "-new", *subject)
+        issuer = ["-CA", self.ca, "-CAkey", self.ca.with_suffix(".key"), "-sha1", "-days", "3650"]
+        _openssl("x509", "-req", "-in", files["request"], *issuer, "-out", files["mic"])
+        return Identity(x509.load_pem_x509_certificate(files["mic"].read_bytes()), key)
+
+
+def _openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+def hold(flash: Flash, der: bytes, key: Any) -> None:
+    """Put the LSC that CAPF sent into the phone's flash."""
+    flash.store_lsc(Identity(x509.load_der_x509_certificate(der), key))
+
+
+def new_ec_key() -> ec.EllipticCurvePrivateKey:
+    """Return a new EC P-256 key."""
+    return ec.generate_private_key(ec.SECP256R1())
