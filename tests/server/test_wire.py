@@ -35,7 +35,7 @@ def test_every_message_survives_the_wire(message: Message) -> None:
 
 
 @given(st.lists(messages, max_size=4), st.data())
-def test_messages_are_found_in_any_split(sent: list[Message], data: st.DataObject) -> None:
+def test_p14_messages_are_found_in_any_split(sent: list[Message], data: st.DataObject) -> None:
     stream = b"".join(map(encode, sent))
     reader, found = Reader(), []
     while stream:
@@ -48,7 +48,7 @@ def test_messages_are_found_in_any_split(sent: list[Message], data: st.DataObjec
 
 
 @given(st.one_of(st.binary(max_size=400), st.binary(max_size=400).map(lambda data: b"\x55" + data)))
-def test_any_bytes_give_a_message_or_need_more_or_one_error(data: bytes) -> None:
+def test_p14_any_bytes_give_a_message_or_need_more_or_one_error(data: bytes) -> None:
     reader = Reader()
     reader.feed(data)
     try:
@@ -59,7 +59,7 @@ def test_any_bytes_give_a_message_or_need_more_or_one_error(data: bytes) -> None
 
 
 @given(st.binary(max_size=200))
-def test_packages_are_read_or_refused(data: bytes) -> None:
+def test_p14_packages_are_read_or_refused(data: bytes) -> None:
     for unpack in (unpack_certificates, unpack_sha2, unpack_sudi):
         try:
             unpack(data)

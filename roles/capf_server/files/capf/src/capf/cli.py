@@ -7,7 +7,10 @@ import asyncio
 import logging
 import sys
 import time
+import warnings
 from pathlib import Path
+
+from cryptography.utils import CryptographyDeprecationWarning
 
 from capf import __version__, backup, config, state
 from capf.model import CapfError
@@ -108,6 +111,7 @@ def main() -> int:
     """Run the command line; returns the exit status: 0, or 1 with one line that says what is wrong."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s level=%(levelname)s logger=%(name)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # phones' certificates are judged, not advised
     arguments = _parser().parse_args()
     try:
         arguments.run(arguments)

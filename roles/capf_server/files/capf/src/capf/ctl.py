@@ -261,7 +261,7 @@ def _read_record(data: bytes, start: int) -> tuple[Record, int]:
     try:
         certificate = x509.load_der_x509_certificate(values[_R.CERTIFICATE])
         role = int.from_bytes(values[_R.ROLE], "big")
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, x509.InvalidVersion):
         raise CtlError(f"the record at byte {start} has no readable certificate and role") from None
     name = values.get(_R.DNS_NAME)
     return Record(role, certificate, None if name is None else name.rstrip(b"\0").decode(errors="replace")), end
