@@ -6,63 +6,14 @@ import signal
 import time
 
 import pytest
-from sqlalchemy import create_engine, select
 
-from capf import config
-from capf.store.schema import certificates, operations
 from capf.wire import Command, Tag
 from support.client import Client, new_public_key
+from support.crash import A, check_after_the_crash, enrol, record, schedule
 from support.node import RunningNode
 
-A = "SEP00000000000A"
 BOUNDARIES = ["connected", "authenticated", "key sent", "certificate received", "stored", "ended"]
 DELAYS_AFTER_THE_KEY = [0.0, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.008, 0.012, 0.02, 0.05]
-
-
-def record(node: RunningNode) -> tuple[str, dict[bytes, str]]:
-    """Return the state of the phone's operation, and its certificates with their states, from the database itself."""
-    engine = create_engine(config.load(node.config).database)
-    with engine.connect() as connection:
-        state = connection.execute(select(operations.c.state).order_by(operations.c.id.desc())).scalars().first()
-        found = connection.execute(select(certificates.c.der, certificates.c.state)).all()
-    engine.dispose()
-    return str(state), {bytes(row.der): row.state for row in found}
-
-
-def schedule(node: RunningNode) -> None:
-    """Schedule an installation for the phone."""
-    phone = {"device_name": A, "authentication_mode": "By Null String", "key_order": "EC Only", "ec_key_size": 256}
-    node.ok("POST", "/phones", {"phones": [phone]})
-    node.schedule(A)
-
-
-def enrol(node: RunningNode) -> bytes:
-    """Do what the phone's own retry does; returns the LSC."""
-    client = Client(node.capf_port, A)
-    client.authenticate()
-    der = client.send_key()
-    client.confirm()
-    client.close()
-    return der
-
-
-def check_after_the_crash(node: RunningNode, held: bytes | None) -> None:
-    """The database knows what the phone has, and the phone's retry ends in done."""
-    state, known = record(node)
-    if held is not None:
-        assert known[held] in ("issued", "active")
-    assert (state, sorted(known.values())) in (
-        ("pending", []), ("claimed", []), ("issued", ["issued"]), ("done", ["active"])
-    )  # fmt: skip
-    node.start()
-    state, known = record(node)
-    assert state in ("pending", "issued", "done")
-    if state == "done":
-        return
-    der = enrol(node)
-    state, after = record(node)
-    assert state == "done" and after[der] == "active"
-    assert [after[earlier] for earlier in known] == ["abandoned"] * len(known)
 
 
 def talk_until(node: RunningNode, boundary: str) -> bytes | None:

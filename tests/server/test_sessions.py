@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 
 from capf import authority
 from capf.effects import Claim, Granted, Refused
+from capf.lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
+from capf.lab.flash import Flash
 from capf.model import CertificateState, Operation, Outcome, State
 from capf.registry import parameters, phones, sessions
 from capf.registry.context import Policy
 from capf.store import journal
-from capf.wire import Reason
+from capf.wire import Reason, Tag, unpack_certificates, unpack_sha2
+from support.identity import Manufacturer, hold, new_ec_key, public_der
 from support.record import NOW, PHONE, Record, public_key
 
 STRING = "By Authentication String"
+LSC_FIRST = "By Existing Certificate (precedence to LSC)"
 
 
 def test_r14_the_string_is_for_one_use(record: Record) -> None:
@@ -87,14 +96,101 @@ def test_p4_tries_in_parallel_do_not_exceed_the_limit(record: Record) -> None:
     assert record.acts().count("refused: locked") == 90
 
 
-def test_p6_a_serial_number_that_is_taken_is_drawn_again(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = iter([1 << 127 | 1, 1 << 127 | 1, 1 << 127 | 2])
-    monkeypatch.setattr(authority, "new_serial", lambda _random: next(drawn))
+def test_p6_a_serial_number_that_is_taken_is_drawn_again(record: Record, signer: tuple[Any, Any]) -> None:
+    drawn = iter([b"\x05" * 16, b"\x05" * 16, b"\x06" * 16])
+    record.context.authority = authority.Authority(*signer, lambda count: next(drawn)[:count])
     for name in (PHONE, "SEP001122334466"):
         record.add(name)
         record.plan(name)
         record.install(name)
-    assert list(record.certificates("SEP001122334466")) == [f"{1 << 127 | 2:032x}"]
+    assert list(record.certificates()) == ["05" * 16]
+    assert list(record.certificates("SEP001122334466")) == ["06" * 16]
+
+
+def test_p6_every_one_of_the_128_bits_is_random() -> None:
+    serials = [authority.new_serial(os.urandom) for _index in range(400)]
+    assert all(0 < serial < 1 << 128 for serial in serials)
+    for bit in range(128):
+        assert 100 < sum(serial >> bit & 1 for serial in serials) < 300
+
+
+def test_p2_an_lsc_whose_successor_was_lost_on_the_way_still_authenticates(record: Record, tmp_path: Path) -> None:
+    record.add(authentication_mode=LSC_FIRST, key_order="EC Only", ec_key_size=256)
+    record.plan(items=[{"device_name": PHONE, "authentication_mode": "By Null String"}])
+    flash = Flash(tmp_path / "flash")
+    _enrol(record, flash, {"password": ""})
+    record.plan(force=True)
+    operation_id = _enrol(record, flash, proof(flash), confirm=False)
+    record.run(lambda c: sessions.lost(c, record.context, operation_id))
+    granted = record.grant(**proof(flash))
+    record.issue(granted.operation_id, public_der(new_ec_key()))
+    record.run(lambda c: sessions.lost(c, record.context, operation_id))
+    _enrol(record, flash, proof(flash))
+    assert record.operation()["status"] == "Upgrade Success"
+    assert sorted(record.certificates().values()) == ["abandoned", "abandoned", "active", "superseded"]
+
+
+def test_p10_a_superseded_lsc_is_refused(record: Record, tmp_path: Path) -> None:
+    record.add(authentication_mode=LSC_FIRST, key_order="EC Only", ec_key_size=256)
+    record.plan(items=[{"device_name": PHONE, "authentication_mode": "By Null String"}])
+    old, new = Flash(tmp_path / "old"), Flash(tmp_path / "new")
+    _enrol(record, old, {"password": ""})
+    record.plan(force=True)
+    shutil.copytree(tmp_path / "old", tmp_path / "new", dirs_exist_ok=True)
+    _enrol(record, new, proof(new))
+    record.plan(force=True)
+    assert record.claim(**proof(old)) == Refused(Reason.REJECTED, Outcome.INVALID_LSC)
+
+
+def test_a_deleted_lsc_takes_one_that_was_never_confirmed_with_it(record: Record) -> None:
+    record.add()
+    record.plan()
+    record.install()
+    record.plan(force=True)
+    granted = record.grant()
+    record.issue(granted.operation_id, public_key())
+    record.run(lambda c: sessions.fail(c, record.context, granted.operation_id, Outcome.FAILED, "not stored"))
+    record.plan(operation=Operation.DELETE)
+    record.confirm(record.grant().operation_id)
+    assert list(record.certificates().values()) == [CertificateState.DELETED] * 2
+
+
+@pytest.mark.parametrize("mode", ["By Null String", STRING])
+def test_p11_sudi_data_has_to_bind_to_the_session_in_every_mode(record: Record, tmp_path: Path, mode: str) -> None:
+    maker = Manufacturer(tmp_path)
+    record.times[0] = time.time()
+    record.context.authority.mic_issuers = (maker.maker.certificate,)
+    record.add(authentication_mode=mode)
+    record.plan(items=[{"device_name": PHONE, **({"authentication_string": "4711"} if mode == STRING else {})}])
+    password = "4711" if mode == STRING else ""
+    sudi = proof(maker.phone(PHONE), MODE_MIC_FIRST)["sudi_data"]
+    assert record.claim(password=password, sudi_data=sudi[:-1] + bytes((sudi[-1] ^ 1,))) == Refused(
+        Reason.REJECTED, Outcome.INVALID_MIC
+    )
+    record.plan(items=[{"device_name": PHONE, **({"authentication_string": "4711"} if mode == STRING else {})}])
+    assert isinstance(record.claim(password=password, sudi_data=sudi), Granted)
+
+
+def _enrol(record: Record, flash: Flash, credentials: dict[str, Any], confirm: bool = True) -> int:
+    """Take a phone through an installation, its flash included; returns the operation."""
+    granted, key = record.grant(**credentials), new_ec_key()
+    der = record.issue(granted.operation_id, public_der(key))
+    assert der is not None
+    hold(flash, der, key)
+    if confirm:
+        record.confirm(granted.operation_id)
+    return granted.operation_id
+
+
+def proof(flash: Flash, mode: int = MODE_LSC_FIRST) -> dict[str, Any]:
+    """Return what a phone sends to authenticate by certificate."""
+    elements = auth_response(PHONE, 1, flash, mode, "", 3).elements
+    return {
+        "certificates": unpack_certificates(elements[Tag.CERTIFICATE]),
+        "signed_data": elements[Tag.SIGNED_DATA],
+        "sha2_signed_data": unpack_sha2(elements[Tag.SHA2_SIGNED_DATA]),
+        "sudi_data": elements.get(Tag.SUDI_DATA),
+    }
 
 
 def test_p3_two_servers_on_one_database_never_share_an_operation(record: Record) -> None:

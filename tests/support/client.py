@@ -63,9 +63,13 @@ class Client:
 
     def authenticate(self, password: str = "", version: int = 3) -> Message:
         """Say who the phone is; returns the server's answer."""
+        self.say_hello(password, version)
+        return self.receive()
+
+    def say_hello(self, password: str = "", version: int = 3) -> None:
+        """Say who the phone is."""
         who = {Tag.VERSION: bytes((version,)), Tag.DEVICE_NAME: string(self._name), Tag.PASSWORD: string(password)}
         self.send(Command.AUTH_RESPONSE, {int(tag): value for tag, value in who.items()})
-        return self.receive()
 
     def prove(self, flash: Flash, mode: int, name: str | None = None, **changes: bytes | None) -> Message:
         """Authenticate by a certificate of a phone's flash; ``changes`` replace elements, None takes one out."""

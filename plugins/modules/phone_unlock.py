@@ -1,0 +1,73 @@
+#!/usr/bin/python
+
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: phone_unlock
+short_description: Lift the locks that wrong authentication strings have set
+version_added: 0.1.0
+description:
+  - Ten wrong authentication strings lock a phone for ten minutes, or as long as the server's configuration says.
+    M(ucm.capf.phone_info) shows it as C(locked_until).
+  - Phones that are not locked are left alone.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.selection
+  - ucm.capf.attributes
+  - ucm.capf.attributes.action_group
+  - ucm.capf.attributes.changes
+"""
+
+EXAMPLES = r"""
+- name: Let two phones try again at once
+  ucm.capf.phone_unlock:
+    administrator: admin
+    password: "{{ capf_password }}"
+    phones:
+      - SEP001122334455
+      - SEP001122334466
+"""
+
+RETURN = r"""
+unlocked:
+  description: The first 100 phones that were locked.
+  returned: success
+  type: list
+  elements: str
+  sample: [SEP001122334455]
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
+    ONE_SELECTION,
+    connection_options,
+    selection_options,
+)
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._csv import names_of
+from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    answer = client.send("POST", "/phones/unlock", {"phones": names_of(module.params), "dry_run": module.check_mode})
+    locks = [
+        {"device_name": name, "before": {"locked": True}, "after": {"locked": False}} for name in answer["unlocked"]
+    ]
+    return {"changed": answer["changed"], "unlocked": capped(answer["unlocked"]), "diff": diff_of(locks)}
+
+
+def main() -> None:
+    options = dict(connection_options(), **selection_options())
+    run(AnsibleModule(options, supports_check_mode=True, **ONE_SELECTION), work)
+
+
+if __name__ == "__main__":
+    main()

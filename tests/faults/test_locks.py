@@ -1,0 +1,107 @@
+"""Ten wrong strings lock the phone: across a restart, for tries in parallel, visible, and to be lifted (P4)."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy import create_engine, func, select
+
+from capf import config
+from capf.store.schema import audit
+from capf.wire import Command, Tag
+from support.client import Client
+from support.node import RunningNode
+from support.plays import play, rhythm
+
+A = "SEP00000000000A"
+STRING, WRONG = "4711471147", "0000"
+
+
+def prepare(node: RunningNode) -> None:
+    """Schedule an installation by string."""
+    mode = {"authentication_mode": "By Authentication String", "key_order": "EC Only", "ec_key_size": 256}
+    node.ok("POST", "/phones", {"phones": [{"device_name": A, **mode}]})
+    items = [{"device_name": A, "authentication_string": STRING}]
+    node.ok("POST", "/operations", {"operation": "Install/Upgrade", "items": items})
+
+
+def try_string(node: RunningNode, string: str) -> bool:
+    """Let the phone come with a string; True when it is let in."""
+    client = Client(node.capf_port, A)
+    answer = client.authenticate(string)
+    client.close()
+    assert answer.command is Command.KEY_GENERATE_REQUEST or answer.elements[Tag.REASON] == b"\x07"
+    return answer.command is Command.KEY_GENERATE_REQUEST
+
+
+def acts(node: RunningNode, action: str) -> int:
+    """Return how often the audit table has an act."""
+    engine = create_engine(config.load(node.config).database)
+    with engine.connect() as connection:
+        count = connection.execute(select(func.count()).where(audit.c.action == action)).scalar_one()
+    engine.dispose()
+    return count
+
+
+def test_p4_a_lock_outlives_the_process(node: RunningNode) -> None:
+    prepare(node)
+    for _index in range(9):
+        assert not try_string(node, WRONG)
+    assert node.phone(A)["locked_until"] is None
+    assert not try_string(node, WRONG)
+    until = node.phone(A)["locked_until"]
+    node.stop(9)
+    node.start()
+    assert node.phone(A)["locked_until"] == until is not None
+    assert not try_string(node, STRING)
+
+
+def test_p4_how_long_a_lock_lasts_is_a_setting(node: RunningNode) -> None:
+    text = node.config.read_text()
+    node.config.write_text(text + "[authentication]\nlock_seconds = 1\n")
+    node.stop()
+    node.start()
+    prepare(node)
+    for _index in range(10):
+        try_string(node, WRONG)
+    time.sleep(2)
+    assert try_string(node, STRING)
+
+
+def test_p4_tries_are_counted_across_a_restart(node: RunningNode) -> None:
+    prepare(node)
+    for _index in range(9):
+        try_string(node, WRONG)
+    node.stop(9)
+    node.start()
+    try_string(node, WRONG)
+    assert node.phone(A)["locked_until"] is not None
+
+
+def test_p4_tries_in_parallel_cannot_exceed_the_limit(node: RunningNode) -> None:
+    prepare(node)
+    clients = [Client(node.capf_port, A) for _index in range(60)]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        answers = list(pool.map(lambda client: client.authenticate(WRONG).elements[Tag.REASON], clients))
+    assert answers == [b"\x07"] * 60
+    assert acts(node, "operation failed") == 10
+    assert (acts(node, "lock phone"), acts(node, "refused: locked")) == (1, 50)
+    assert not try_string(node, STRING)
+
+
+def test_p4_a_lock_is_shown_and_lifted_by_module(node: RunningNode) -> None:
+    prepare(node)
+    for _index in range(10):
+        try_string(node, WRONG)
+    (shown,), _output = play(node, {"ucm.capf.phone_info": {}})
+    assert shown["phones"][0]["locked_until"] == node.phone(A)["locked_until"] is not None
+    _check, real, again = rhythm(node, "ucm.capf.phone_unlock", {"phones": [A]})
+    assert (real["unlocked"], again["unlocked"]) == ([A], [])
+    assert node.phone(A)["locked_until"] is None and acts(node, "unlock phone") == 1
+    assert try_string(node, STRING)
+
+
+def test_p4_a_phone_that_is_unknown_is_named(node: RunningNode) -> None:
+    (result,), _output = play(node, {"ucm.capf.phone_unlock": {"phones": [A]}})
+    assert result["failed"] and f"phones[0]: '{A}' is refused" in result["msg"]
