@@ -10,7 +10,20 @@ import pytest
 import capf
 
 SOURCE = Path(capf.__file__).parent
-OUTER = {"listener", "api", "pages", "files", "cluster", "lab", "cli", "server", "reset", "backend", "backup"}
+OUTER = {
+    "listener",
+    "api",
+    "pages",
+    "files",
+    "cluster",
+    "lab",
+    "cli",
+    "server",
+    "reset",
+    "backend",
+    "backup",
+    "connection",
+}
 STORE_ENGINE = "store.engine"
 FORBIDDEN = {"socket", "asyncio", "http", "urllib", "fastapi", "starlette", "hypercorn", "ssl"}
 MAY_IMPORT = {
@@ -19,7 +32,9 @@ MAY_IMPORT = {
     "effects": {"model", "wire"},
     "session": {"model", "wire", "effects"},
     "verify": {"model", "wire", "effects"},
-    "authority": {"model", "weak"},
+    "authority": {"model", "weak", "lsc", "lint"},
+    "lsc": set(),
+    "lint": {"model", "lsc"},
     "weak": set(),
     "ctl": {"model"},
     "config": {"model"},

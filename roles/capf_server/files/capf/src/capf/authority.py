@@ -10,26 +10,21 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509.oid import NameOID
 
+from capf import lsc
+from capf.lint import Lint
+from capf.lsc import usage
 from capf.model import KeySpec, LintError
 from capf.weak import weakness
 
 RandomBytes = Callable[[int], bytes]
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 CAPF_YEARS = 20
-_IPSEC_END_SYSTEM = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.5")
 _CURVE_BITS = {"secp256r1": 256, "secp384r1": 384, "secp521r1": 521}
 _DAYS_A_YEAR = 365.25
 _CLOCK_SKEW = timedelta(hours=1)
-_SUBJECT_PARTS = (
-    NameOID.COUNTRY_NAME,
-    NameOID.STATE_OR_PROVINCE_NAME,
-    NameOID.LOCALITY_NAME,
-    NameOID.ORGANIZATION_NAME,
-    NameOID.ORGANIZATIONAL_UNIT_NAME,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +36,10 @@ class Signed:
     issuer_key_id: str
     issuer: str
     issuer_not_after: int
-    subject: str
     not_before: int
     not_after: int
     key: KeySpec
     public_key_sha256: str
-
-
-def _usage(*, sign: bool = False, encipher: bool = False) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=encipher,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=sign,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def new_serial(random: RandomBytes) -> int:
@@ -90,7 +70,7 @@ def make_capf_certificate(
         .not_valid_before(start)
         .not_valid_after(start + timedelta(days=CAPF_YEARS * _DAYS_A_YEAR))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(sign=True), critical=True)
+        .add_extension(usage(sign=True), critical=True)
         .add_extension(key_id, critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -193,9 +173,8 @@ class Authority:
         self.mic_issuers = tuple(manufacturing)
         self.key_id = key_id(certificate)
         self._not_after = certificate.not_valid_after_utc
-        parts = {attribute.oid: attribute for attribute in certificate.subject}
-        self._issuer_parts = [parts[oid] for oid in _SUBJECT_PARTS if oid in parts]
-        self._issuer_key = x509.AuthorityKeyIdentifier(bytes.fromhex(self.key_id), None, None)
+        self._profile = lsc.Profile(certificate, bytes.fromhex(self.key_id))
+        self._lint = Lint(certificate, bytes.fromhex(self.key_id))
         self._issuer_text = certificate.subject.rfc4514_string()
 
     @property
@@ -212,56 +191,24 @@ class Authority:
         """
         key = load_public_key(public_key, wanted)
         spec = key_of(key)
-        start = datetime.fromtimestamp(int(now), UTC) - _CLOCK_SKEW
+        moment = datetime.fromtimestamp(int(now), UTC)
+        start = moment - _CLOCK_SKEW
         end = min(start + timedelta(days=years * _DAYS_A_YEAR), self._not_after)
-        if end <= start + _CLOCK_SKEW:
+        if end <= moment:
             raise LintError("the CAPF certificate has expired")
-        subject = x509.Name([*self._issuer_parts, x509.NameAttribute(NameOID.COMMON_NAME, device_name)])
-        certificate = self._build(subject, key, start, end, spec).sign(self._key, hashes.SHA256())
-        self._lint(certificate, device_name)
+        serial = new_serial(self._random)
+        public = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        identifier = x509.SubjectKeyIdentifier.from_public_key(key).digest
+        unsigned = self._profile.to_be_signed(device_name, serial, start, end, public, key_id=identifier, ec=spec.ec)
+        self._lint.check(lsc.certificate(unsigned, b""), device_name, key, moment)
         return Signed(
-            der=certificate.public_bytes(serialization.Encoding.DER),
-            serial_number=f"{certificate.serial_number:032x}",
+            der=lsc.certificate(unsigned, self._key.sign(unsigned, padding.PKCS1v15(), hashes.SHA256())),
+            serial_number=f"{serial:032x}",
             issuer_key_id=self.key_id,
             issuer=self._issuer_text,
             issuer_not_after=int(self._not_after.timestamp()),
-            subject=subject.rfc4514_string(),
             not_before=int(start.timestamp()),
             not_after=int(end.timestamp()),
             key=spec,
-            public_key_sha256=hashlib.sha256(public_key).hexdigest(),
+            public_key_sha256=hashlib.sha256(public).hexdigest(),
         )
-
-    def _build(
-        self, subject: x509.Name, key: PublicKey, start: datetime, end: datetime, spec: KeySpec
-    ) -> x509.CertificateBuilder:
-        extended = x509.ExtendedKeyUsage(
-            [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH, _IPSEC_END_SYSTEM]
-        )
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.certificate.subject)
-            .public_key(key)
-            .serial_number(new_serial(self._random))
-            .not_valid_before(start)
-            .not_valid_after(end)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(encipher=not spec.ec), critical=True)
-            .add_extension(extended, critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .add_extension(self._issuer_key, critical=False)
-        )
-
-    def _lint(self, certificate: x509.Certificate, device_name: str) -> None:
-        """Check what was built against the profile once more, before it leaves this process (R2)."""
-        basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-        faults = {
-            "the subject is not the device": common_name(certificate) != device_name,
-            "it is a CA": basic.ca,
-            "it outlives its issuer": certificate.not_valid_after_utc > self._not_after,
-            "the issuer is not CAPF": certificate.issuer != self.certificate.subject,
-        }
-        for fault, present in faults.items():
-            if present:
-                raise LintError(fault)

@@ -1,4 +1,4 @@
-"""Joins the sessions to the record: each call is one job of the store's writer.
+"""Joins the sessions to the record: each call is one job of the store's writer, its future done after the commit.
 
 When the record cannot be written, the session ends without a word of it. Its operation is remembered here and given
 back as soon as the record takes writes again, so that the phone's own retry goes on and nobody restarts anything.
@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from asyncio import Future
 from collections.abc import Collection, Sequence
-from concurrent.futures import Future
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -34,56 +33,51 @@ class RegistryBackend:
         self._owed: set[int] = set()
         """Operations whose session ended in an error; only the store's writer changes the set, in the order of jobs."""
 
-    async def claim(self, claim: Claim) -> Granted | Refused:
+    def claim(self, claim: Claim) -> Future[Granted | Refused]:
         """Decide and take the operation."""
         taken: list[int] = []
 
         def job(connection: Connection) -> Granted | Refused:
             decision = sessions.claim(connection, self._context, claim)
-            if isinstance(decision, Granted):
-                taken.append(decision.operation_id)
+            taken[:] = [decision.operation_id] if isinstance(decision, Granted) else []
             return decision
 
-        try:
-            return await self._run(job, taken)
-        except asyncio.CancelledError:
-            self._store.submit(lambda _unused: self._owed.update(taken))
-            raise
+        return self._run(job, taken)
 
-    async def _run(self, job: Job[T], operations: Collection[int]) -> T:
+    def _run(self, job: Job[T], operations: Collection[int]) -> Future[T]:
         """Write; an operation whose write failed is owed, one that a later session has is not."""
 
-        def settle(done: Future[Any]) -> None:
-            change = self._owed.difference_update if done.exception() is None else self._owed.update
+        def settle(error: Exception | None) -> None:
+            change = self._owed.difference_update if error is None else self._owed.update
             change(operations)
 
-        return await self._store.awrite(job, settle)
+        return self._store.start(job, settle)
 
-    async def issue(self, operation_id: int, public_key: bytes) -> bytes | None:
+    def issue(self, operation_id: int, public_key: bytes) -> Future[bytes | None]:
         """Sign and record a certificate."""
-        return await self._run(
+        return self._run(
             lambda connection: sessions.issue(connection, self._context, operation_id, public_key), [operation_id]
         )
 
-    async def confirm(self, operation_id: int) -> None:
+    def confirm(self, operation_id: int) -> Future[None]:
         """Record that the phone did what was asked."""
-        await self._run(lambda connection: sessions.confirm(connection, self._context, operation_id), [operation_id])
+        return self._run(lambda connection: sessions.confirm(connection, self._context, operation_id), [operation_id])
 
-    async def fetched(self, operation_id: int, certificates: Sequence[tuple[int, bytes]]) -> None:
+    def fetched(self, operation_id: int, certificates: Sequence[tuple[int, bytes]]) -> Future[None]:
         """Record what Troubleshoot brought."""
-        await self._run(
+        return self._run(
             lambda connection: sessions.fetched(connection, self._context, operation_id, certificates), [operation_id]
         )
 
-    async def fail(self, operation_id: int, outcome: Outcome, problem: str) -> None:
+    def fail(self, operation_id: int, outcome: Outcome, problem: str) -> Future[None]:
         """Record a failure."""
-        await self._run(
+        return self._run(
             lambda connection: sessions.fail(connection, self._context, operation_id, outcome, problem), [operation_id]
         )
 
-    async def lost(self, operation_id: int) -> None:
+    def lost(self, operation_id: int) -> Future[None]:
         """Record a lost session."""
-        await self._run(lambda connection: sessions.lost(connection, self._context, operation_id), [operation_id])
+        return self._run(lambda connection: sessions.lost(connection, self._context, operation_id), [operation_id])
 
     async def give_back_forever(self) -> None:
         """Give operations back whose session could not do it, once the record takes writes again."""

@@ -28,7 +28,9 @@ class Settings:
     capf_addresses_ipv6: tuple[str, ...]
     maximum_sessions: int
     maximum_sessions_per_address: int
+    maximum_sessions_per_device: int
     handshake_seconds: int
+    authentication_seconds: int
     drain_seconds: int
     files_enabled: bool
     files_addresses: tuple[str, ...]
@@ -138,7 +140,9 @@ def _settings(tables: Mapping[str, _Table]) -> Settings:
         capf_addresses_ipv6=capf.addresses("addresses_ipv6", ("::",)),
         maximum_sessions=capf.number("maximum_sessions", 10000, 1, 100000),
         maximum_sessions_per_address=capf.number("maximum_sessions_per_address", 10000, 1, 100000),
+        maximum_sessions_per_device=capf.number("maximum_sessions_per_device", 8, 1, 1000),
         handshake_seconds=capf.number("handshake_seconds", 10, 1, 120),
+        authentication_seconds=capf.number("authentication_seconds", 30, 1, 600),
         drain_seconds=capf.number("drain_seconds", 10, 0, 600),
         files_enabled=files.flag("enabled", True),
         files_addresses=files.addresses("addresses", ("0.0.0.0",)),  # noqa: S104 - phones are everywhere

@@ -16,6 +16,7 @@ class SecretBox:
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
+        self._decoy = self.encrypt(generate_string(), "")
 
     def encrypt(self, secret: str, context: str) -> bytes:
         """Return the secret, encrypted."""
@@ -25,6 +26,10 @@ class SecretBox:
     def decrypt(self, data: bytes, context: str) -> str:
         """Return the secret; cryptography's InvalidTag when data or context were changed."""
         return self._cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], context.encode()).decode()
+
+    def decoy(self) -> str:
+        """Return a string that nobody knows, at the cost of a ``decrypt``."""
+        return self.decrypt(self._decoy, "")
 
 
 def generate_string() -> str:

@@ -98,10 +98,11 @@ class Server:
         limits = Limits(
             self._settings.maximum_sessions,
             self._settings.maximum_sessions_per_address,
+            self._settings.maximum_sessions_per_device,
             self._settings.handshake_seconds,
         )
         tls = state.capf_tls(self._directory, allow_tls_1_0=self._settings.allow_tls_1_0)
-        listener = Listener(self._backend, tls, limits, Patience(answer=answer))
+        listener = Listener(self._backend, tls, limits, Patience(self._settings.authentication_seconds, answer))
         addresses = self._settings.capf_addresses
         if in_force.flag("Enable IPv6"):
             addresses += self._settings.capf_addresses_ipv6

@@ -201,5 +201,7 @@ def capf_tls(state: StateDirectory, *, allow_tls_1_0: bool) -> ssl.SSLContext:
     if allow_tls_1_0:
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.num_tickets = 0
     context.load_cert_chain(state.capf_key)
     return context

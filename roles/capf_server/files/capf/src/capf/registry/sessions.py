@@ -41,65 +41,74 @@ _WORKING = (State.CLAIMED, State.ISSUED)
 
 def claim(connection: Connection, context: Context, wanted: Claim) -> Granted | Refused:
     """Decide whether this phone may carry out its operation now, and take the operation for the session."""
-    phone = rows.phone(connection, wanted.device_name)
-    if phone is None:
+    comer = rows.comer(connection, wanted.device_name)
+    string_is_right = _string_is_right(context, wanted, comer)
+    if comer is None:
         _audit(connection, context, wanted, "unknown device")
         return Refused(Reason.UNKNOWN_DEVICE)
-    if phone["locked_until"] > context.now:
+    if comer["locked_until"] > context.now:
         _audit(connection, context, wanted, "refused: locked")
         return Refused(Reason.REJECTED, Outcome.INVALID_STRING)
-    operation = _claimable(connection, phone)
-    if operation is None:
+    if not _claimable(comer):
+        _audit(connection, context, wanted, "refused: nothing scheduled")
         return Refused(Reason.NO_ACTION)
-    if operation["holder"]:
+    if comer["holder"]:
         _audit(connection, context, wanted, "refused: in another session")
         return Refused(Reason.REJECTED)
-    outcome = _refusal(connection, context, wanted, operation)
+    outcome = _refusal(connection, context, wanted, comer, string_is_right)
     if outcome is not None:
-        _fail(connection, context, operation, outcome, "")
+        _fail(connection, context, comer, outcome, "")
         if outcome is Outcome.INVALID_STRING:
-            _count_wrong_string(connection, context, phone)
+            _count_wrong_string(connection, context, comer)
         return Refused(Reason.REJECTED, outcome)
-    return _grant(connection, context, wanted, phone, operation)
+    return _grant(connection, context, wanted, comer)
+
+
+def _string_is_right(context: Context, claim: Claim, comer: rows.Row | None) -> bool:
+    """Compare the phone's string with its operation's, or with a decoy where there is none, at the same cost: nobody
+    learns from the time of an answer whether a device is known or has an operation."""
+    kept = None if comer is None else comer["authentication_string"]
+    wanted = context.secrets.decoy() if kept is None else context.secrets.decrypt(kept, claim.device_name)
+    return same_string(claim.password, wanted) and kept is not None
 
 
 def _audit(connection: Connection, context: Context, claim: Claim, action: str) -> None:
     journal.record(connection, context.now, claim.peer, [journal.Act(action, claim.device_name[:64])])
 
 
-def _claimable(connection: Connection, phone: rows.Row) -> rows.Row | None:
-    """Return the phone's operation if a session may still carry it out.
+def _claimable(comer: rows.Row) -> bool:
+    """True when a session may still carry out the phone's operation.
 
     A wrong string has failed it (R14), but the right one entered later goes on: nobody can stop a
     phone's operation for good by one wrong guess.
     """
-    operation = None if phone["operation_id"] is None else rows.operation(connection, phone["operation_id"])
-    if operation is None or operation["state"] in rows.OPEN:
-        return operation
-    wrong_string = operation_status(Operation(operation["operation"]), Outcome.INVALID_STRING)
-    again = operation["status"] == wrong_string and operation["authentication_string"] is not None
-    return operation if again else None
+    if comer["id"] is None or comer["state"] in rows.OPEN:
+        return comer["id"] is not None
+    wrong_string = operation_status(Operation(comer["operation"]), Outcome.INVALID_STRING)
+    return comer["status"] == wrong_string and comer["authentication_string"] is not None
 
 
-def _refusal(connection: Connection, context: Context, claim: Claim, operation: rows.Row) -> Outcome | None:
+def _refusal(
+    connection: Connection, context: Context, claim: Claim, operation: rows.Row, string_is_right: bool
+) -> Outcome | None:
     if operation["completes_by"] <= context.now:
         return Outcome.LATE
-    fault = _identity_fault(connection, context, claim, operation)
+    fault = _identity_fault(connection, context, claim, operation, string_is_right)
     if fault is not None:
         return fault
     ec_only = operation["operation"] == Operation.INSTALL and operation["key_order"] == KeyOrder.EC
     return Outcome.NO_EC_SUPPORT if ec_only and claim.version < _VERSION_WITH_EC else None
 
 
-def _identity_fault(connection: Connection, context: Context, claim: Claim, operation: rows.Row) -> Outcome | None:
+def _identity_fault(
+    connection: Connection, context: Context, claim: Claim, operation: rows.Row, string_is_right: bool
+) -> Outcome | None:
     """Check the phone's credentials by the operation's mode (R1)."""
     mode = AuthenticationMode(operation["authentication_mode"])
     if mode is AuthenticationMode.NULL_STRING:
         return Outcome.INVALID_STRING if claim.password else _bound(context, claim)
     if mode is AuthenticationMode.STRING:
-        kept = operation["authentication_string"]
-        wanted = None if kept is None else context.secrets.decrypt(kept, claim.device_name)
-        return _bound(context, claim) if wanted and same_string(claim.password, wanted) else Outcome.INVALID_STRING
+        return _bound(context, claim) if string_is_right else Outcome.INVALID_STRING
     trust = _trust(context)
     active = rows.active_certificates(connection, [claim.device_name]).get(claim.device_name)
     fault = certificate_fault(claim, mode, active is not None, trust, context.now)
@@ -134,32 +143,31 @@ def _superseded(connection: Connection, claim: Claim, operation: rows.Row) -> Ou
     return None if lost else Outcome.INVALID_LSC
 
 
-def _count_wrong_string(connection: Connection, context: Context, phone: rows.Row) -> None:
-    tries = phone["wrong_strings"] + 1
+def _count_wrong_string(connection: Connection, context: Context, comer: rows.Row) -> None:
+    tries = comer["wrong_strings"] + 1
     if tries < WRONG_STRINGS:
-        rows.change_phone(connection, phone["device_name"], wrong_strings=tries)
+        rows.change_phone(connection, comer["device_name"], wrong_strings=tries)
         return
     until = context.now + context.policy.lock_seconds
-    rows.change_phone(connection, phone["device_name"], wrong_strings=0, locked_until=until)
-    journal.record(connection, context.now, "capf", [journal.Act("lock phone", phone["device_name"])])
+    rows.change_phone(connection, comer["device_name"], wrong_strings=0, locked_until=until)
+    journal.record(connection, context.now, "capf", [journal.Act("lock phone", comer["device_name"])])
 
 
-def _grant(
-    connection: Connection, context: Context, claim: Claim, phone: rows.Row, operation: rows.Row
-) -> Granted | Refused:
+def _grant(connection: Connection, context: Context, claim: Claim, comer: rows.Row) -> Granted | Refused:
     values = {"status": STATUS_PENDING, "problem": "", "ended_at": None}
-    if not rows.hold(connection, operation["id"], context.holder, **values):
+    if not rows.hold(connection, comer["id"], context.holder, **values):
+        _audit(connection, context, claim, "refused: in another session")
         return Refused(Reason.REJECTED)
     shown_mic = any(kind == CertificateType.MIC for kind, _unused in claim.certificates)
-    if shown_mic or claim.sudi_data is not None or phone["wrong_strings"]:
-        mic = bool(phone["mic"] or shown_mic or claim.sudi_data)
+    if shown_mic or claim.sudi_data is not None or comer["wrong_strings"]:
+        mic = bool(comer["mic"] or shown_mic or claim.sudi_data)
         rows.change_phone(connection, claim.device_name, mic=mic, wrong_strings=0)
     _audit(connection, context, claim, "claim operation")
     in_force = context.in_force(connection)
     return Granted(
-        operation_id=operation["id"],
-        operation=Operation(operation["operation"]),
-        keys=_keys(operation, claim.version),
+        operation_id=comer["id"],
+        operation=Operation(comer["operation"]),
+        keys=_keys(comer, claim.version),
         attempts=1 + in_force.number("Maximum Allowable Attempts For Key Generation"),
         key_timeout=in_force.number("Maximum Allowable Time For Key Generation") * _SECONDS_A_MINUTE,
     )

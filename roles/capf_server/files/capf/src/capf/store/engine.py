@@ -1,7 +1,8 @@
 """The database engine: one writer thread with group commit, and readers apart.
 
-A job is a function of one Connection. Jobs that wait together share one COMMIT, each inside its
-own SAVEPOINT, and hear of their success only after it.
+A job is a function of one Connection. Jobs that wait together share one transaction and hear of their success only
+after its COMMIT. Where one of them raises, the transaction is rolled back and each job runs again in one of its own, so
+a job must be able to run twice.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from capf.model import StoreUnavailableError
+from capf.store import journal
 
 T = TypeVar("T")
 Job = Callable[[Connection], T]
+Then = Callable[[Exception | None], object]
+"""Called by the writer after a job, before it takes the next ones, with the job's error if it failed."""
 _GROUP = 200
 _READERS = 4
 _BUSY_MILLISECONDS = 5000
@@ -42,10 +46,25 @@ class _DryRunError(Exception):
     """Carries a dry run's result past the rollback."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Work:
+    """A job and who waits for it: a thread, or a task of ``loop``."""
+
     run: Job[Any]
-    future: Future[Any]
+    then: Then | None
+    future: Future[Any] | asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop | None = None
+    result: Any = None
+    error: Exception | None = None
+
+    def settle(self) -> None:
+        """Tell who waits, if he still does."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
 
 
 class Store:
@@ -87,26 +106,30 @@ class Store:
         self._readers.shutdown()
         self._engine.dispose()
 
-    def submit(self, job: Job[T], then: Callable[[Future[T]], object] | None = None) -> Future[T]:
-        """Hand a job to the writer; the future has its result after the commit.
-
-        A job that was handed over is carried out, whoever goes on waiting for it. ``then`` is called by the writer,
-        before it takes the next jobs.
-        """
+    def submit(self, job: Job[T]) -> Future[T]:
+        """Hand a job to the writer; the future has its result after the commit."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
-        if then is not None:
-            future.add_done_callback(then)
-        self._work.put(_Work(job, future))
+        self._work.put(_Work(job, None, future))
         return future
 
     def write(self, job: Job[T]) -> T:
         """Run a job that changes data; returns after the commit. StoreUnavailableError when the database fails."""
         return self.submit(job).result()
 
-    async def awrite(self, job: Job[T], then: Callable[[Future[T]], object] | None = None) -> T:
-        """Do what ``write`` does, without blocking the event loop; ``then`` as in ``submit``."""
-        return await asyncio.wrap_future(self.submit(job, then))
+    def start(self, job: Job[T], then: Then | None = None) -> asyncio.Future[T]:
+        """Do what ``submit`` does, for the running event loop.
+
+        A job that was handed over is carried out, whoever goes on waiting for it.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._work.put(_Work(job, then, future, loop))
+        return future
+
+    async def awrite(self, job: Job[T]) -> T:
+        """Do what ``write`` does, without blocking the event loop."""
+        return await self.start(job)
 
     async def adry_run(self, job: Job[T]) -> T:
         """Run a job as ``awrite`` does and roll it back; returns what it would have returned."""
@@ -139,48 +162,62 @@ class Store:
 
     def _write_forever(self) -> None:
         while True:
-            first = self._work.get()
-            if first is None:
-                return
-            group = [first]
+            group = [self._work.get()]
             while len(group) < _GROUP and not self._work.empty():
-                following = self._work.get()
-                if following is None:
-                    self._work.put(None)
-                    break
-                group.append(following)
-            self._write(group)
+                group.append(self._work.get())
+            jobs = [work for work in group if work is not None]
+            if jobs:
+                self._write(jobs)
+                _settle(jobs)
+            if len(jobs) < len(group):
+                return
 
     def _write(self, group: list[_Work]) -> None:
-        finished: list[tuple[Future[Any], Any]] = []
+        """Run a group in one transaction, or its jobs in one each where a job raises."""
         try:
             with self._engine.connect().execution_options(**_WRITES) as connection, connection.begin():
+                journal.begin(connection)
                 for work in group:
-                    self._run(connection, work, finished)
+                    work.result = work.run(connection)
+                journal.end(connection)
         except Exception as error:
-            unavailable = StoreUnavailableError(f"the database cannot be written: {getattr(error, 'orig', error)}")
-            unavailable.__cause__ = error
+            trouble = self._trouble(error)
+            if trouble is None and len(group) > 1:
+                for work in group:
+                    self._write([work])
+                return
             for work in group:
-                if not work.future.done():
-                    work.future.set_exception(unavailable)
-            return
-        for future, result in finished:
-            future.set_result(result)
+                work.error = trouble or error
 
-    @staticmethod
-    def _run(connection: Connection, work: _Work, finished: list[tuple[Future[Any], Any]]) -> None:
-        """Run one job in its savepoint; its error is its own, a database error is the whole group's."""
-        connection.exec_driver_sql("SAVEPOINT job")
-        try:
-            result = work.run(connection)
-        except Exception as error:
-            if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
-                raise
-            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
-            work.future.set_exception(error)
-        else:
-            finished.append((work.future, result))
-        connection.exec_driver_sql("RELEASE SAVEPOINT job")
+    def _trouble(self, error: Exception) -> StoreUnavailableError | None:
+        """Return what to say where the database is at fault, None where a job is."""
+        driver = self._engine.dialect.loaded_dbapi
+        if not isinstance(error, DBAPIError | driver.Error) or isinstance(
+            error, IntegrityError | driver.IntegrityError
+        ):
+            return None
+        trouble = StoreUnavailableError(f"the database cannot be written: {getattr(error, 'orig', error)}")
+        trouble.__cause__ = error
+        return trouble
+
+
+def _settle(group: list[_Work]) -> None:
+    """Tell all who wait: threads here, tasks in their event loop, which is woken once."""
+    for work in group:
+        if work.then is not None:
+            work.then(work.error)
+    loops = {work.loop for work in group}
+    for loop in loops:
+        mine = [work for work in group if work.loop is loop]
+        if loop is None:
+            _settle_each(mine)
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(_settle_each, mine)
+
+
+def _settle_each(group: list[_Work]) -> None:
+    for work in group:
+        work.settle()
 
 
 def _engine(url: str) -> Engine:

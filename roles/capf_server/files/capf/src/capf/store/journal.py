@@ -10,11 +10,14 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
+from capf.model import StoreUnavailableError
 from capf.store.schema import audit, audit_head, settings
+from capf.store.statements import Statement
 
-_HEAD = select(audit_head.c.digest).with_for_update()
-_NEW_HEAD = audit_head.update()
-_INSERT = audit.insert()
+_HEAD = Statement(select(audit_head.c.digest).with_for_update())
+_NEW_HEAD = Statement(audit_head.update())
+_INSERT = Statement(audit.insert())
+_UNWRITTEN = "capf_unwritten_audit_rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,14 @@ class Act:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-def record(connection: Connection, at: int, actor: str, acts: Iterable[Act]) -> None:
-    """Write the audit rows of an act in the act's own transaction: no row, no act.
+def begin(connection: Connection) -> None:
+    """Begin the journal of a transaction."""
+    connection.info[_UNWRITTEN] = []
 
-    Each row carries a digest over itself and the row before it, so that no row can be changed or taken out unseen.
-    """
-    rows = [
+
+def record(connection: Connection, at: int, actor: str, acts: Iterable[Act]) -> None:
+    """Say what was done. The rows are written when the store ends the transaction of the act: no row, no act."""
+    connection.info[_UNWRITTEN] += (
         {
             "at": at,
             "actor": actor,
@@ -40,14 +45,25 @@ def record(connection: Connection, at: int, actor: str, acts: Iterable[Act]) -> 
             "detail": json.dumps(dict(act.detail), sort_keys=True, default=str) if act.detail else "",
         }
         for act in acts
-    ]
+    )
+
+
+def end(connection: Connection) -> None:
+    """Write the audit rows of a transaction, which commits next.
+
+    Each row carries a digest over itself and the row before it, so that no row can be changed or taken out unseen.
+    """
+    rows = connection.info.pop(_UNWRITTEN)
     if not rows:
         return
-    digest = connection.execute(_HEAD).scalar_one()
+    head = _HEAD.first(connection, {})
+    if head is None:
+        raise StoreUnavailableError("the audit table has lost its head")
+    digest = head["digest"]
     for row in rows:
         digest = row["digest"] = _digest(digest, row)
-    connection.execute(_INSERT, rows)
-    connection.execute(_NEW_HEAD, {"digest": digest})
+    _INSERT.run_many(connection, rows)
+    _NEW_HEAD.run(connection, {"digest": digest})
 
 
 def _digest(before: str, row: RowMapping | dict[str, Any]) -> str:

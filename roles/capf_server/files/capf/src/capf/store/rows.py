@@ -6,46 +6,60 @@ Every function takes the caller's Connection; nothing here commits.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select
 from sqlalchemy import delete as delete_from
 
 from capf.model import CertificateState, State
 from capf.store.schema import certificates, operations, phones
+from capf.store.statements import Statement
 
-Row = RowMapping
+Row = Mapping[Any, Any]
 _BATCH = 5000
 """Names in one IN list; SQLite allows 32,766 variables."""
 OPEN = (State.PENDING, State.CLAIMED, State.ISSUED)
 
-# The statements of a session are built once; what each of them does, the function that runs it says.
 _THIS_PHONE = phones.c.device_name == bindparam("name")
 _THIS_OPERATION = operations.c.id == bindparam("identifier")
-_PHONE = select(phones).where(_THIS_PHONE)
-_CHANGE_PHONE = phones.update().where(_THIS_PHONE)
-_OPERATION = select(operations).where(_THIS_OPERATION)
-_CHANGE_OPERATION = operations.update().where(_THIS_OPERATION)
-_MOVE = operations.update().where(_THIS_OPERATION, operations.c.state.in_(bindparam("before", expanding=True)))
-_HOLD = (
-    operations.update()
-    .where(
-        _THIS_OPERATION,
-        operations.c.holder == "",
-        operations.c.state.in_((State.PENDING, State.ISSUED, State.FAILED)),
-    )
-    .values(state=case((operations.c.state == State.ISSUED, State.ISSUED), else_=State.CLAIMED))
+
+
+def _in_state(*states: State) -> ColumnElement[bool]:
+    return or_(*(operations.c.state == state.value for state in states))
+
+
+# The statements of a session; what each of them does, the function that runs it says.
+_COMER = Statement(
+    select(phones.c.mic, phones.c.wrong_strings, phones.c.locked_until, *operations.c)
+    .outerjoin_from(phones, operations, phones.c.operation_id == operations.c.id)
+    .where(_THIS_PHONE)
 )
-_CERTIFICATE = select(certificates).where(certificates.c.serial_number == bindparam("serial"))
-_KEY_IS_USED = (
+_CHANGE_PHONE = Statement(phones.update().where(_THIS_PHONE))
+_OPERATION = Statement(select(operations).where(_THIS_OPERATION))
+_CHANGE_OPERATION = Statement(operations.update().where(_THIS_OPERATION))
+_HOLD = Statement(
+    operations.update()
+    .where(_THIS_OPERATION, operations.c.holder == "", _in_state(State.PENDING, State.ISSUED, State.FAILED))
+    .values(state=case((_in_state(State.ISSUED), State.ISSUED.value), else_=State.CLAIMED.value))
+)
+_CERTIFICATE = Statement(select(certificates).where(certificates.c.serial_number == bindparam("serial")))
+_KEY_IS_USED = Statement(
     select(certificates.c.serial_number)
     .where(certificates.c.public_key_sha256 == bindparam("key"), certificates.c.operation_id != bindparam("identifier"))
     .limit(1)
 )
-_ADD_CERTIFICATE = certificates.insert()
-_TURN_CERTIFICATES = certificates.update().where(
-    certificates.c.device_name == bindparam("name"), certificates.c.state == bindparam("before")
+_ADD_CERTIFICATE = Statement(certificates.insert())
+_TURN_CERTIFICATES = Statement(
+    certificates.update().where(
+        certificates.c.device_name == bindparam("name"), certificates.c.state == bindparam("before")
+    )
 )
+
+
+@cache
+def _move(before: tuple[State, ...]) -> Statement:
+    return Statement(operations.update().where(_THIS_OPERATION, _in_state(*before)))
 
 
 def batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -55,7 +69,13 @@ def batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 def phone(connection: Connection, device_name: str) -> Row | None:
     """Return one phone, None when it is not registered with the server."""
-    return connection.execute(_PHONE, {"name": device_name}).mappings().first()
+    return connection.execute(select(phones).where(_THIS_PHONE), {"name": device_name}).mappings().first()
+
+
+def comer(connection: Connection, device_name: str) -> Row | None:
+    """Return what a phone that comes needs: ``mic``, ``wrong_strings`` and ``locked_until`` of its own, and its latest
+    operation (``id`` None when it never had one); None when it is not registered with the server."""
+    return _COMER.first(connection, {"name": device_name})
 
 
 def phones_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
@@ -80,7 +100,7 @@ def add_phones(connection: Connection, values: Sequence[Mapping[str, Any]]) -> N
 
 def change_phone(connection: Connection, device_name: str, **values: Any) -> None:
     """Update one phone."""
-    connection.execute(_CHANGE_PHONE, {"name": device_name, **values})
+    _CHANGE_PHONE.run(connection, {"name": device_name, **values})
 
 
 def remove_phones(connection: Connection, names: Sequence[str]) -> None:
@@ -91,7 +111,7 @@ def remove_phones(connection: Connection, names: Sequence[str]) -> None:
 
 def operation(connection: Connection, operation_id: int) -> Row | None:
     """Return one operation."""
-    return connection.execute(_OPERATION, {"identifier": operation_id}).mappings().first()
+    return _OPERATION.first(connection, {"identifier": operation_id})
 
 
 def operations_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
@@ -120,13 +140,13 @@ def add_operations(connection: Connection, values: Sequence[Mapping[str, Any]]) 
 
 def change_operation(connection: Connection, operation_id: int, **values: Any) -> None:
     """Update an operation without moving it."""
-    connection.execute(_CHANGE_OPERATION, {"identifier": operation_id, **values})
+    _CHANGE_OPERATION.run(connection, {"identifier": operation_id, **values})
 
 
 def move(connection: Connection, operation_id: int, before: Iterable[State], after: State, **values: Any) -> bool:
     """Move an operation to ``after`` if it is in one of ``before`` (compare-and-swap); True when it was."""
-    given = {"identifier": operation_id, "before": list(before), "state": after, **values}
-    return connection.execute(_MOVE, given).rowcount == 1
+    given = {"identifier": operation_id, "state": after.value, **values}
+    return _move(tuple(before)).run(connection, given) == 1
 
 
 def cancel_operations(connection: Connection, identifiers: Sequence[int], values: Mapping[str, Any]) -> None:
@@ -142,7 +162,7 @@ def hold(connection: Connection, operation_id: int, holder: str, **values: Any) 
     A pending operation becomes claimed; an issued one, which the phone's retry goes on with, stays issued. One that a
     wrong string has failed opens again.
     """
-    return connection.execute(_HOLD, {"identifier": operation_id, "holder": holder, **values}).rowcount == 1
+    return _HOLD.run(connection, {"identifier": operation_id, "holder": holder, **values}) == 1
 
 
 def release(connection: Connection, holder: str, identifiers: Collection[int] | None = None) -> int:
@@ -201,23 +221,23 @@ def count_statuses(connection: Connection) -> dict[str, int]:
 
 def certificate(connection: Connection, serial_number: str) -> Row | None:
     """Return the certificate with this serial number (hex)."""
-    return connection.execute(_CERTIFICATE, {"serial": serial_number}).mappings().first()
+    return _CERTIFICATE.first(connection, {"serial": serial_number})
 
 
 def key_is_used(connection: Connection, public_key_sha256: str, but_in_operation: int) -> bool:
     """True when another operation's certificate has this public key."""
     given = {"key": public_key_sha256, "identifier": but_in_operation}
-    return connection.execute(_KEY_IS_USED, given).first() is not None
+    return _KEY_IS_USED.first(connection, given) is not None
 
 
 def add_certificate(connection: Connection, **values: Any) -> None:
     """Insert one certificate."""
-    connection.execute(_ADD_CERTIFICATE, values)
+    _ADD_CERTIFICATE.run(connection, values)
 
 
 def turn_certificates(
     connection: Connection, device_name: str, before: CertificateState, after: CertificateState, at: int
 ) -> None:
     """Change the state of a phone's certificates that are in ``before``."""
-    given = {"name": device_name, "before": before, "state": after, "changed_at": at}
-    connection.execute(_TURN_CERTIFICATES, given)
+    given = {"name": device_name, "before": before.value, "state": after.value, "changed_at": at}
+    _TURN_CERTIFICATES.run(connection, given)

@@ -1,0 +1,347 @@
+"""One phone's connection: TLS, deadlines, and what ``session.dialogue`` asks for.
+
+Nothing here waits. The event loop says that bytes have come or that the record has answered, and the connection goes
+on as far as it can. The listener asks now and then whether its deadline has passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+import ssl
+from collections import deque
+from collections.abc import Sequence
+from math import inf
+from typing import Any, Protocol
+
+from capf.effects import (
+    Claim,
+    Confirm,
+    Effect,
+    Fail,
+    Fetched,
+    Granted,
+    Issue,
+    Lost,
+    Protest,
+    Receive,
+    Refused,
+    Reply,
+    Send,
+    Silence,
+)
+from capf.model import CapfError, Outcome, StoreUnavailableError
+from capf.session import Patience, dialogue
+from capf.wire import Message, Reader, Reason, WireError, encode
+
+LOG = logging.getLogger(__name__)
+_READ_BYTES = 16384
+"""The most that one TLS record holds, so that one read leaves nothing behind in the TLS layer."""
+_SEND_SECONDS = 30.0
+_OLD_TLS = ("TLSv1", "TLSv1.1")
+
+
+class Backend(Protocol):
+    """The record behind the sessions; the futures are done after the commit."""
+
+    def claim(self, claim: Claim) -> asyncio.Future[Granted | Refused]: ...
+    def issue(self, operation_id: int, public_key: bytes) -> asyncio.Future[bytes | None]: ...
+    def confirm(self, operation_id: int) -> asyncio.Future[None]: ...
+    def fetched(self, operation_id: int, certificates: Sequence[tuple[int, bytes]]) -> asyncio.Future[None]: ...
+    def fail(self, operation_id: int, outcome: Outcome, problem: str) -> asyncio.Future[None]: ...
+    def lost(self, operation_id: int) -> asyncio.Future[None]: ...
+
+
+class Door(Protocol):
+    """What a connection needs of the listener that let it in."""
+
+    backend: Backend
+    tls: ssl.SSLContext
+    patience: Patience
+    handshake_seconds: float
+
+    def queue(self, connection: Connection) -> None:
+        """A connection has its first bytes; the listener lets it ``begin`` when its turn comes."""
+
+    def enter(self, device_name: str) -> bool:
+        """A connection names its device; False when that device has too many sessions."""
+
+    def leave(self, connection: Connection) -> None:
+        """A connection is closed."""
+
+
+class Connection:
+    """One phone's connection, from its first byte to its end."""
+
+    __slots__ = (
+        "_asked", "_begun", "_door", "_ending", "_garbage", "_identifier", "_loop", "_lost", "_messages", "_number",
+        "_open", "_operation_id", "_outgoing", "_reading", "_socket", "_steps", "_tls", "_waiting", "_writing",
+        "closed", "deadline", "device_name", "peer",
+    )  # fmt: skip
+
+    def __init__(self, door: Door, accepted: socket.socket, peer: str) -> None:
+        self.peer = peer
+        self.device_name: str | None = None
+        self.closed = False
+        self._door = door
+        self._loop = asyncio.get_running_loop()
+        self.deadline = self._loop.time() + door.handshake_seconds
+        """The event loop's time at which ``expire`` is due."""
+        self._socket = accepted
+        self._number = accepted.fileno()
+        self._identifier = secrets.randbits(32)
+        self._steps = dialogue(self._identifier, peer, door.patience)
+        self._messages = Reader()
+        self._outgoing: deque[bytes] = deque()
+        self._operation_id: int | None = None
+        self._asked: asyncio.Future[Any] | None = None
+        self._tls: ssl.SSLSocket
+        self._begun = self._open = self._waiting = self._lost = self._garbage = self._ending = self._reading = (
+            self._writing
+        ) = False
+        self._read_when_possible(True)
+
+    def begin(self) -> None:
+        """Start TLS."""
+        if self.closed:
+            return
+        self._begun = True
+        self.deadline = self._loop.time() + self._door.handshake_seconds
+        try:
+            self._socket = self._tls = self._door.tls.wrap_socket(
+                self._socket, server_side=True, do_handshake_on_connect=False
+            )
+        except OSError as error:
+            self._refuse_tls(error)
+            return
+        self._handshake()
+
+    def _handshake(self) -> None:
+        self._write_when_possible(False)
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._read_when_possible(True)
+        except ssl.SSLWantWriteError:
+            self._write_when_possible(True)
+        except OSError as error:
+            self._refuse_tls(error)
+        else:
+            self._open = True
+            self._advance(None)
+
+    def _refuse_tls(self, error: object) -> None:
+        LOG.info("session=%08x event=tls-failed peer=%s error=%r", self._identifier, self.peer, str(error))
+        self.close()
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        if self._waiting:
+            self._advance(Silence.TIMEOUT)
+        elif not self._open:
+            self._refuse_tls("no TLS handshake in time")
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        if self.closed:
+            return
+        self.closed = True
+        self._read_when_possible(False)
+        self._write_when_possible(False)
+        if self._open:
+            with contextlib.suppress(OSError):
+                self._tls.unwrap()
+        self._socket.close()
+        self._steps.close()
+        self._door.leave(self)
+
+    async def break_off(self) -> None:
+        """Hang up in the middle; the record hears that the session was lost."""
+        asked = self._asked
+        self.close()
+        with contextlib.suppress(CapfError):
+            decision = None if asked is None else await asked
+            if isinstance(decision, Granted):
+                self._operation_id = decision.operation_id
+            if self._operation_id is not None:
+                await self._door.backend.lost(self._operation_id)
+
+    def _read_when_possible(self, wanted: bool) -> None:
+        if wanted and not self._reading:
+            self._loop.add_reader(self._number, self._readable)
+        elif self._reading and not wanted:
+            self._loop.remove_reader(self._number)
+        self._reading = wanted
+
+    def _write_when_possible(self, wanted: bool) -> None:
+        if wanted and not self._writing:
+            self._loop.add_writer(self._number, self._flush if self._open else self._handshake)
+        elif self._writing and not wanted:
+            self._loop.remove_writer(self._number)
+        self._writing = wanted
+
+    def _readable(self) -> None:
+        if self._open:
+            self._receive()
+        elif self._begun:
+            self._handshake()
+        else:
+            self._read_when_possible(False)
+            self.deadline = inf
+            self._door.queue(self)
+
+    def _receive(self) -> None:
+        try:
+            data = self._tls.recv(_READ_BYTES)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except ssl.SSLError as error:
+            self._malformed(str(error))
+            data, self._garbage = b"", True
+        except OSError:
+            data = b""
+        self._lost = not data
+        self._messages.feed(data)
+        if not self._waiting:
+            self._read_when_possible(False)
+        elif (reply := self._heard()) is not None:
+            self._advance(reply)
+
+    def _malformed(self, problem: str) -> None:
+        """Leave the one line that a session's end by bad bytes leaves; nothing in it is taken as it came."""
+        LOG.warning("session=%08x event=malformed peer=%s error=%r", self._identifier, self.peer, problem)
+
+    def _heard(self) -> Message | Silence | None:
+        """Return the phone's next message, or why there will be none; None when it may still come."""
+        try:
+            message = self._messages.next_message()
+        except WireError as error:
+            self._malformed(str(error))
+            return Silence.GARBAGE
+        if message is None and self._lost:
+            return Silence.GARBAGE if self._garbage else Silence.LOST
+        if message is None:
+            self._read_when_possible(True)
+        return message
+
+    def _advance(self, reply: Reply) -> None:
+        """Carry on the dialogue until it has to wait for the phone or for the record."""
+        self._waiting = False
+        try:
+            while True:
+                effect = self._steps.send(reply)
+                if isinstance(effect, Send):
+                    self._outgoing.append(encode(effect.message))
+                    self._flush()
+                    reply = None
+                elif isinstance(effect, Protest):
+                    self._malformed(effect.problem)
+                    reply = None
+                elif isinstance(effect, Receive):
+                    self.deadline = self._loop.time() + effect.timeout
+                    reply = self._heard()
+                    if reply is None:
+                        self._waiting = True
+                        return
+                else:
+                    self.deadline = inf
+                    self._ask(effect).add_done_callback(self._answered)
+                    return
+        except StopIteration:
+            self._finish()
+        except Exception:
+            self._fail()
+
+    def _fail(self, error: BaseException | None = None) -> None:
+        """Something is wrong in here: say so, hang up, and give the operation back."""
+        LOG.error("session=%08x event=session-error peer=%s", self._identifier, self.peer, exc_info=error or True)
+        self._loop.create_task(self.break_off())
+
+    def _finish(self) -> None:
+        """Hang up as soon as the last message is on its way."""
+        self._ending = True
+        self.deadline = self._loop.time() + _SEND_SECONDS
+        self._read_when_possible(False)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what is left, each message in one TLS record; a phone that is gone is noticed by the next read."""
+        self._write_when_possible(False)
+        try:
+            while self._outgoing:
+                self._tls.send(self._outgoing[0])
+                self._outgoing.popleft()
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            self._write_when_possible(True)
+            return
+        except OSError:
+            self._outgoing.clear()
+        if self._ending:
+            self.close()
+
+    def _ask(self, effect: Effect) -> asyncio.Future[Any]:
+        """Ask the record for what the dialogue wants of it."""
+        self._asked = self._start(effect, self._door.backend)
+        return self._asked
+
+    def _start(self, effect: Effect, backend: Backend) -> asyncio.Future[Any]:
+        if isinstance(effect, Claim):
+            return self._claim(effect, backend)
+        if isinstance(effect, Issue):
+            return backend.issue(effect.operation_id, effect.public_key)
+        self._operation_id = None
+        match effect:
+            case Confirm(operation_id):
+                return backend.confirm(operation_id)
+            case Fetched(operation_id, certificates):
+                return backend.fetched(operation_id, certificates)
+            case Fail(operation_id, outcome, problem):
+                return backend.fail(operation_id, outcome, problem)
+            case Lost(operation_id):
+                return backend.lost(operation_id)
+        raise TypeError(f"unknown effect: {effect}")
+
+    def _claim(self, claim: Claim, backend: Backend) -> asyncio.Future[Granted | Refused]:
+        if self._door.enter(claim.device_name):
+            self.device_name = claim.device_name
+            return backend.claim(claim)
+        refused: asyncio.Future[Granted | Refused] = self._loop.create_future()
+        refused.set_result(Refused(Reason.REJECTED))
+        return refused
+
+    def _answered(self, asked: asyncio.Future[Any]) -> None:
+        """The record has answered, unless it failed."""
+        self._asked = None
+        error = asked.exception()
+        if self.closed:
+            return
+        if error is None:
+            answer = asked.result()
+            if isinstance(answer, Granted | Refused):
+                self._note(answer)
+            self._advance(answer)
+            return
+        if isinstance(error, StoreUnavailableError):
+            LOG.error("session=%08x event=store-unavailable error=%r", self._identifier, str(error))
+        else:
+            self._fail(error)
+        self.close()
+
+    def _note(self, decision: Granted | Refused) -> None:
+        """Write the session's line into the log; one below TLS 1.2 is a warning."""
+        what = "granted"
+        if isinstance(decision, Granted):
+            self._operation_id = decision.operation_id
+        else:
+            what = f"refused reason={decision.reason}"
+        tls = self._tls.version()
+        LOG.log(
+            logging.WARNING if tls in _OLD_TLS else logging.INFO,
+            "session=%08x event=claim peer=%s device=%r tls=%s decision=%s",
+            self._identifier, self.peer, (self.device_name or "")[:64], tls, what,
+        )  # fmt: skip
