@@ -8,17 +8,15 @@ import multiprocessing
 import resource
 import socket
 import ssl
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, TypeVar
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from capf.wire import Command, Message, Reader, Tag, encode, string
+from support.client import new_public_key
+from support.node import RunningNode
 
 T = TypeVar("T")
 _SECONDS = 300.0
@@ -50,10 +48,10 @@ class Phone:
         self._name = name
         self._messages = Reader()
         self._identifier = 0
+        self.socket = socket.socket()
 
     async def connect_tcp(self) -> None:
         """Connect, and say nothing."""
-        self.socket = socket.socket()
         self.socket.setblocking(False)
         await asyncio.get_running_loop().sock_connect(self.socket, ("127.0.0.1", self._port))
 
@@ -93,9 +91,34 @@ class Phone:
         await self.ask(Command.KEY_GENERATE_RESPONSE, elements, Command.STORE_CERTIFICATE_REQUEST)
         await self.ask(Command.STORE_CERTIFICATE_RESPONSE, {int(Tag.REASON): b"\1"}, Command.END_SESSION)
 
+    async def trickle(self) -> None:
+        """Send a message, a byte a second."""
+        with contextlib.suppress(OSError):
+            for byte in encode(Message(Command.AUTH_RESPONSE, self._identifier, {int(Tag.DEVICE_NAME): bytes(600)})):
+                self._tls.send(bytes((byte,)))
+                await asyncio.sleep(1)
+
     def close(self) -> None:
         """Hang up."""
         self.socket.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A phone and the public key that it will send."""
+
+    name: str
+    key: bytes
+
+
+def prepare(node: RunningNode, count: int, number: int, *, scheduled: bool = True, **settings: object) -> list[Job]:
+    """Register phones, and schedule them."""
+    names = [f"SEP{number:02X}{index:010X}" for index in range(count)]
+    phones = [{"device_name": name, "key_order": "EC Only", "ec_key_size": 256, **settings} for name in names]
+    node.ok("POST", "/phones", {"phones": phones})
+    if scheduled:
+        node.schedule(*names)
+    return [Job(name, new_public_key()) for name in names]
 
 
 @dataclass(slots=True)
@@ -131,15 +154,22 @@ async def timed(jobs: Sequence[Awaitable[None]], figures: Figures, at_once: int)
     figures.total = time.perf_counter() - begin
 
 
-async def install(port: int, name: str, key: bytes) -> None:
+async def install(port: int, job: Job) -> None:
     """Lead one whole session."""
-    phone = Phone(port, name)
+    phone = Phone(port, job.name)
     try:
         await phone.connect()
         await phone.authenticate()
-        await phone.finish(key)
+        await phone.finish(job.key)
     finally:
         phone.close()
+
+
+async def install_all(pipe: Connection, port: int, jobs: list[Job], at_once: int) -> None:
+    """Lead all sessions, some at once; sends the figures."""
+    figures = Figures()
+    await timed([install(port, job) for job in jobs], figures, at_once)
+    pipe.send(figures)
 
 
 @contextlib.contextmanager

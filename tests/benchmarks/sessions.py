@@ -1,6 +1,8 @@
-"""How many phones get their LSC a second, and what that costs the server, beside what its signatures alone cost.
+"""How many phones get their LSC a second, what that costs the server beside its signatures, and what crowds do to it.
 
-Run: .venv/bin/python tests/benchmarks/sessions.py [sessions] [at once] [runs]
+Run: .venv/bin/python tests/benchmarks/sessions.py [sessions] [at once] [runs] [crowd]
+Without ``crowd`` the crowd is of 10,000 phones; 0 leaves the crowds out. The client has its own process, on the same
+machine.
 """
 
 from __future__ import annotations
@@ -8,49 +10,37 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.load import Figures, client, install, timed
+from benchmarks import crowds
+from benchmarks.load import Figures, client, install_all, prepare
 from benchmarks.machine import Meter, signature_milliseconds
 
-from support.client import new_public_key
 from support.node import RunningNode
 
-EC_PHONE = {"key_order": "EC Only", "ec_key_size": 256}
+DEFAULTS = (2000, 50, 5, 10000)
+CONNECTIONS, HELD = 2000, 2500
+LONG = "[capf]\nhandshake_seconds = 120\nauthentication_seconds = 600\n"
+Results = dict[str, float]
 
 
-def phones(node: RunningNode, count: int, number: int = 0, **settings: object) -> list[tuple[str, bytes]]:
-    """Register and schedule phones; returns their names and keys."""
-    names = [f"SEP{number:02X}{index:010X}" for index in range(count)]
-    node.ok("POST", "/phones", {"phones": [{"device_name": name, **EC_PHONE, **settings} for name in names]})
-    node.schedule(*names)
-    return [(name, new_public_key()) for name in names]
-
-
-async def install_all(pipe: Connection, port: int, jobs: list[tuple[str, bytes]], at_once: int) -> None:
-    """Lead all sessions, some at once; sends the figures."""
-    figures = Figures()
-    await timed([install(port, name, key) for name, key in jobs], figures, at_once)
-    pipe.send(figures)
-
-
-def run(node: RunningNode, number: int, sessions: int, at_once: int) -> dict[str, float]:
+def run(node: RunningNode, number: int, sessions: int, at_once: int) -> Results:
     """Measure one run with new phones."""
-    jobs = phones(node, sessions, number)
-    before = signature_milliseconds()
+    jobs = prepare(node, sessions, number)
+    signature = signature_milliseconds()
     meter = Meter(node)
     with client(install_all, node.capf_port, jobs, at_once) as pipe:
-        figures = pipe.recv()
+        figures: Figures = pipe.recv()
     cpu = meter.cpu_seconds() / sessions * 1000
-    signatures = 2 * (before + signature_milliseconds()) / 2
-    done = node.wait(*(name for name, _key in jobs))["by_status"]
+    signatures = signature + signature_milliseconds()
+    done = node.wait(*(job.name for job in jobs))["by_status"]
     assert done == {"Upgrade Success": sessions} and not figures.failures, (done, figures.failures[:3])
     return {
-        "sessions/s": sessions / figures.total,
-        "server CPU ms": cpu,
+        "sessions a second": sessions / figures.total,
+        "server CPU ms a session": cpu,
         "two RSA-2048 signatures ms": signatures,
         "CPU in two signatures": cpu / signatures,
         "p50 ms": figures.milliseconds(0.5),
@@ -59,19 +49,39 @@ def run(node: RunningNode, number: int, sessions: int, at_once: int) -> dict[str
     }
 
 
-def main() -> None:
-    """Print the figures of every run, and the medians."""
-    sessions, at_once, runs = (int(value) for value in (sys.argv[1:] + ["2000", "50", "5"][len(sys.argv) - 1 :]))
+def on_a_node(scenarios: Iterable[Callable[[RunningNode], Results]], configuration: str = "[capf]\n") -> list[Results]:
+    """Return the figures of scenarios, one after the other, on a new server."""
     with tempfile.TemporaryDirectory() as directory:
-        node = RunningNode(Path(directory) / "node").start()
+        node = RunningNode(Path(directory) / "node")
+        node.config.write_text(node.config.read_text().replace("[capf]\n", configuration))
+        node.start()
         try:
             node.activate()
-            results = [run(node, number, sessions, at_once) for number in range(runs)]
+            return [scenario(node) for scenario in scenarios]
         finally:
             node.stop()
+
+
+def show(results: list[Results]) -> None:
+    """Print each figure: its median, and all values where there are several."""
     for name in results[0]:
         values = [result[name] for result in results]
-        print(f"{name:<28}{statistics.median(values):10.2f}   ({', '.join(f'{value:.2f}' for value in values)})")
+        every = f"   ({', '.join(f'{value:.2f}' for value in values)})" if len(values) > 1 else ""
+        print(f"{name:<44}{statistics.median(values):10.2f}{every}", flush=True)
+
+
+def main() -> None:
+    """Print all figures."""
+    given = [int(value) for value in sys.argv[1:]]
+    sessions, at_once, runs, crowd = (*given, *DEFAULTS[len(given) :])
+    show(on_a_node([lambda node, number=number: run(node, number, sessions, at_once) for number in range(runs)]))
+    if not crowd:
+        return
+    show(on_a_node([lambda node: crowds.crowd(node, 0, CONNECTIONS)]))
+    show(on_a_node([lambda node: crowds.crowd(node, 0, crowd)]))
+    show(on_a_node([lambda node: crowds.held(node, 0, HELD)]))
+    show(on_a_node([crowds.besieged], LONG))
+    show(on_a_node([lambda node: crowds.refused(node, 0)]))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,125 @@
+"""What a server has to bear: crowds of phones, phones that take their time, and clients that mean it ill.
+
+Each scenario is led by ``sessions.py`` and returns figures by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from multiprocessing.connection import Connection
+
+from benchmarks.load import Figures, Job, Phone, client, install_all, prepare, timed
+from benchmarks.machine import Meter
+
+from capf.wire import Command
+from support.node import RunningNode
+
+SILENT, SILENT_AFTER_TLS, SLOW, PROBES = 2000, 200, 200, 100
+TRIES, TRIES_A_PHONE = 270, 9
+STRING = {"authentication_mode": "By Authentication String"}
+
+
+def crowd(node: RunningNode, number: int, count: int) -> dict[str, float]:
+    """All phones arrive at once and get their LSC."""
+    jobs = prepare(node, count, number)
+    meter = Meter(node)
+    with client(install_all, node.capf_port, jobs, count) as pipe:
+        figures: Figures = pipe.recv()
+    done = node.wait(*(job.name for job in jobs))["by_status"].get("Upgrade Success", 0)
+    return {
+        f"{count} at once: done": done,
+        f"{count} at once: failures": len(figures.failures),
+        f"{count} at once: seconds": figures.total,
+        f"{count} at once: CPU ms a session": meter.cpu_seconds() / count * 1000,
+        f"{count} at once: largest memory MiB": meter.largest_mib(),
+    }
+
+
+async def _hold(pipe: Connection, port: int, jobs: list[Job]) -> None:
+    phones = [Phone(port, job.name) for job in jobs]
+
+    async def begin(phone: Phone) -> None:
+        await phone.connect()
+        await phone.authenticate()
+
+    await asyncio.gather(*(begin(phone) for phone in phones))
+    pipe.send(len(phones))
+    await asyncio.to_thread(pipe.recv)
+    await asyncio.gather(*(phone.finish(job.key) for phone, job in zip(phones, jobs, strict=True)))
+    for phone in phones:
+        phone.close()
+    pipe.send(len(phones))
+
+
+def held(node: RunningNode, number: int, count: int) -> dict[str, float]:
+    """Phones stay in key generation, all at once, and then go on."""
+    jobs = prepare(node, count, number)
+    meter = Meter(node)
+    with client(_hold, node.capf_port, jobs) as pipe:
+        assert pipe.recv() == count
+        memory = meter.memory_mib()
+        pipe.send("go on")
+        assert pipe.recv() == count
+    done = node.wait(*(job.name for job in jobs))["by_status"].get("Upgrade Success", 0)
+    return {f"{count} held: memory MiB": memory, f"{count} held: done afterwards": done}
+
+
+async def _besiege(pipe: Connection, port: int) -> None:
+    silent = [Phone(port, "") for _index in range(SILENT)]
+    await asyncio.gather(*(phone.connect_tcp() for phone in silent))
+    others = [Phone(port, "") for _index in range(SILENT_AFTER_TLS + SLOW)]
+    for phone in others:
+        await phone.connect()
+    slow = [asyncio.create_task(phone.trickle()) for phone in others[:SLOW]]
+    figures = Figures()
+
+    async def probe() -> None:
+        phone = Phone(port, "")
+        await phone.connect()
+        phone.close()
+
+    await timed([probe() for _index in range(PROBES)], figures, 1)
+    pipe.send(figures)
+    for task in slow:
+        task.cancel()
+
+
+def besieged(node: RunningNode) -> dict[str, float]:
+    """Silent and slow clients hold connections while new phones come, one after the other."""
+    with client(_besiege, node.capf_port) as pipe:
+        figures: Figures = pipe.recv()
+    return {
+        "besieged: AUTH_REQUEST p50 ms": figures.milliseconds(0.5),
+        "besieged: AUTH_REQUEST max ms": figures.milliseconds(1),
+        "besieged: failures": len(figures.failures),
+    }
+
+
+async def _be_refused(pipe: Connection, port: int, tries: list[tuple[str, str]]) -> None:
+    seconds: dict[str, list[float]] = {}
+    for kind, name in tries:
+        phone = Phone(port, name)
+        await phone.connect()
+        begin = time.perf_counter()
+        await phone.authenticate("0000000000", Command.END_SESSION)
+        seconds.setdefault(kind, []).append(time.perf_counter() - begin)
+        phone.close()
+    pipe.send({kind: statistics.median(values) * 1000 for kind, values in seconds.items()})
+
+
+def refused(node: RunningNode, number: int) -> dict[str, float]:
+    """Four reasons to refuse a phone, by turns: what the phone sees of their time."""
+    names = [job.name for job in prepare(node, TRIES // TRIES_A_PHONE + 1, number, **STRING)]
+    (idle,) = [job.name for job in prepare(node, 1, number + 1, scheduled=False, **STRING)]
+    locked, *wrong = names
+    with client(_be_refused, node.capf_port, [("locking", locked)] * 10) as pipe:
+        pipe.recv()
+    tries = []
+    for index in range(TRIES):
+        tries += [("unknown device", "SEPFFFFFFFFFFFF"), ("wrong string", wrong[index % len(wrong)])]
+        tries += [("locked", locked), ("nothing scheduled", idle)]
+    with client(_be_refused, node.capf_port, tries) as pipe:
+        medians: dict[str, float] = pipe.recv()
+    return {f"refused, {kind}: median ms": value for kind, value in medians.items()}
