@@ -1,6 +1,8 @@
 """The documents say what is true: each requirement is listed, and the tests that it names exist."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -31,3 +33,12 @@ def test_every_test_that_a_row_names_exists() -> None:
     named = {name for proof in _rows().values() for name in TEST.findall(proof)}
     assert named - _tests() == set()
     assert named
+
+
+def test_the_table_of_modules_is_as_the_modules_say() -> None:
+    argv = [sys.executable, ROOT / "scripts" / "modules-table", "--check"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", (ROOT / "docs" / "modules.md").read_text(), re.MULTILINE)
+    assert {module for module, proof in rows if not TEST.search(proof)} == set()
+    assert len(rows) == len(list((ROOT / "plugins" / "modules").glob("*.py")))

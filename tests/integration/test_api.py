@@ -191,6 +191,7 @@ def test_the_openapi_document_is_true(node: RunningNode) -> None:
         ("post", "/operations"): {"operation": "Install/Upgrade", "phones": [A]},
         ("post", "/operations/wait"): {"phones": [A], "timeout": 0},
         ("post", "/phones/reset"): {"phones": [A], "dry_run": True},
+        ("get", "/events"): None,
         ("post", "/preflight"): {},
         ("post", "/phones/unlock"): {"phones": [A]},
         ("get", "/capf-certificate"): None,

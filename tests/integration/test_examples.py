@@ -23,7 +23,12 @@ PHONES = ["SEP001122334455", "SEP001122334466"]
 
 def documented(module: str, name: str) -> Any:
     """Return DOCUMENTATION, EXAMPLES or RETURN of a module."""
-    tree = ast.parse((ROOT / "plugins" / "modules" / f"{module}.py").read_text())
+    return documented_in(ROOT / "plugins" / "modules" / f"{module}.py", name)
+
+
+def documented_in(path: Path, name: str) -> Any:
+    """Return DOCUMENTATION, EXAMPLES or RETURN of a plugin's file."""
+    tree = ast.parse(path.read_text())
     texts = {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in tree.body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from support.node import PASSWORD, RunningNode
@@ -63,3 +64,48 @@ def test_a_warning_fails_where_that_is_wanted(node: RunningNode) -> None:
     assert preflight(node)[0] == 0
     status, output = preflight(node, preflight_warnings_fail=True)
     assert status == 2 and "CAPF data: no phone is registered with the server. To do: ucm.capf.phones" in output
+
+
+def item(node: RunningNode, name: str) -> dict[str, Any]:
+    """Return one item of the checklist."""
+    return next(entry for entry in node.ok("POST", "/preflight", {})["checklist"] if entry["name"] == name)
+
+
+def test_r22_r33_the_ctl_file_has_to_list_the_capf_certificate(node: RunningNode) -> None:
+    missing = item(node, "CTL file")
+    assert missing["result"] == "warning" and missing["todo"].startswith("ucm.capf.ctl_file")
+    node.ok("PUT", "/ctl-file", {})
+    node.activate()
+    outdated = item(node, "CTL file")
+    assert outdated["result"] == "failed" and "CAPF was activated after the CTL file was made" in outdated["message"]
+    status, output = preflight(node)
+    assert status == 2 and "CTL file: it is outdated" in output
+    node.ok("PUT", "/ctl-file", {})
+    assert item(node, "CTL file")["result"] == "ok" and preflight(node)[0] == 0
+
+
+def test_r17_a_node_with_another_password_is_named_before_anything_changes(node: RunningNode, tmp_path: Path) -> None:
+    further = {
+        name: RunningNode(tmp_path / name, first_node=False, password=password).start()
+        for name, password in (("like", PASSWORD), ("other", "another-password"))
+    }
+    try:
+        for name, running in further.items():
+            pem = (running.state / "administration.crt").read_text()
+            address = {"administration_address": "127.0.0.1", "administration_port": running.port}
+            node.ok("PUT", "/nodes", {"nodes": [{"name": name, **address, "administration_certificate": pem}]})
+        node.activate()
+        refused = item(node, "Administrator on all nodes")
+        assert refused["result"] == "failed" and "like" not in refused["message"]
+        status, output = preflight(node)
+        assert status == 2 and "other: it has another administrator name or password. To do: give all nodes" in output
+        assert PASSWORD not in output
+        node.ok("PUT", "/nodes", {"nodes": [{"name": "other"}], "state": "absent"})
+        assert item(node, "Administrator on all nodes")["message"] == "1 further nodes take the same name and password"
+        further["like"].stop()
+        unreachable = item(node, "Administrator on all nodes")
+        assert unreachable["result"] == "warning" and unreachable["message"].startswith("like: it cannot be reached")
+    finally:
+        for running in further.values():
+            if running.process is not None and running.process.poll() is None:
+                running.stop()

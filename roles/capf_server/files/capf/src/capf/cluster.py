@@ -88,14 +88,20 @@ def _message(decoded: object) -> str:
     return str(decoded["error"]["message"]) if isinstance(decoded, dict) and "error" in decoded else ""
 
 
+async def ask(nodes: Sequence[Node], credentials: Credentials) -> dict[str, CapfError | None]:
+    """Return, for every further node, why it does not take these credentials, None where it does."""
+    found = await asyncio.gather(*(asyncio.to_thread(_check, node, credentials) for node in nodes))
+    return {node.name: error for node, error in zip(nodes, found, strict=True)}
+
+
 async def check(nodes: Sequence[Node], credentials: Credentials) -> dict[str, str]:
     """Ask every further node whether it takes these credentials; returns the problem of each, empty where it does.
 
     ConflictError names every node that refuses them, before anything is changed anywhere (R17).
     """
-    found = await asyncio.gather(*(asyncio.to_thread(_check, node, credentials) for node in nodes))
-    problems = {node.name: str(error or "") for node, error in zip(nodes, found, strict=True)}
-    refusing = [node.name for node, error in zip(nodes, found, strict=True) if isinstance(error, RefusedError)]
+    found = await ask(nodes, credentials)
+    problems = {name: str(error or "") for name, error in found.items()}
+    refusing = [name for name, error in found.items() if isinstance(error, RefusedError)]
     if refusing:
         named = "; ".join(f"{name}: {problems[name]}" for name in refusing)
         raise ConflictError(f"nothing was changed, because of these nodes: {named}")

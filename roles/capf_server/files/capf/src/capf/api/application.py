@@ -9,6 +9,7 @@ from capf.api import (
     certificates,
     ctl_file,
     errors,
+    events,
     files,
     health,
     nodes,
@@ -24,6 +25,7 @@ from capf.api.node import Node
 _PARTS = (
     certificates,
     ctl_file,
+    events,
     files,
     nodes,
     operations,

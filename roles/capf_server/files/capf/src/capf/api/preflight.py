@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from capf.api.login import Actor, RunningNode
+from capf import cluster
+from capf.api.login import Actor, Given, RunningNode
 from capf.api.shapes import MAXIMUM_PHONES, Name, Strict
-from capf.registry import preflight
+from capf.registry import nodes, preflight
 
 router = APIRouter(tags=["preflight"])
 _Result = Literal["ok", "warning", "failed"]
@@ -44,8 +45,12 @@ class Checklist(BaseModel):
 
 
 @router.post("/preflight", response_model=Checklist)
-async def check(wanted: Wanted, _unused: Actor, node: RunningNode) -> dict[str, Any]:
+async def check(wanted: Wanted, given: Given, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Say whether certificate operations can begin: each item with its result and what to do; changes nothing."""
-    question = preflight.Question(wanted.phones, wanted.parameters)
+    further = await node.store.aread(nodes.further)
+    said = await cluster.ask(further, cluster.Credentials(given.username, given.password))
+    refusing = {name: str(error) for name, error in said.items() if isinstance(error, cluster.RefusedError)}
+    unreachable = {name: str(error) for name, error in said.items() if error and name not in refusing}
+    question = preflight.Question(wanted.phones, wanted.parameters, list(said), refusing, unreachable)
     answer = await node.store.aread(lambda c: preflight.check(c, node.context, question))
     return preflight.show(answer)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import AuthenticationMode, SecurityMode
-from capf.registry import health, parameters, service
+from capf.registry import ctl_file, health, parameters, service
 from capf.registry.context import Context
 from capf.store import preflight as statements
 from capf.store.preflight import Phone
@@ -39,12 +39,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: the phones concerned (None: all), the parameters as they are wanted, and what the further nodes
-    said of the administrator's name and password (node -> problem, empty where there is none)."""
+    """What is asked: the phones concerned (None: all), the parameters as they are wanted, and the further nodes, each
+    with its problem: ``refusing`` take another administrator name or password, ``unreachable`` do not answer."""
 
     phones: Sequence[str] | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
-    nodes: Mapping[str, str] = field(default_factory=dict)
+    nodes: Sequence[str] = ()
+    refusing: Mapping[str, str] = field(default_factory=dict)
+    unreachable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,29 @@ def _capf_certificate(state: _State) -> Item:
     return Item(name, "3", Result.OK, f"it is valid until {expires:%Y-%m-%d}")
 
 
+def _ctl_file(state: _State) -> Item:
+    name, now = "CTL file", ctl_file.status(state.connection, state.context)
+    reasons = "; ".join(now.reasons)
+    if now.state is ctl_file.State.OUTDATED:
+        todo = "ucm.capf.ctl_file makes it again and hands it to all nodes; phones fetch it when they are reset"
+        return Item(name, "3", Result.FAILED, f"it is outdated: {reasons}", todo)
+    if now.state is ctl_file.State.MISSING:
+        todo = "ucm.capf.ctl_file makes it; a file of another CTL client has to list this CAPF certificate"
+        return Item(name, "3", Result.WARNING, reasons, todo)
+    return Item(name, "3", Result.OK, "it is current and lists the CAPF certificate")
+
+
+def _nodes(state: _State) -> Item:
+    name, question = "Administrator on all nodes", state.question
+    if question.refusing:
+        named = "; ".join(f"{node}: {problem}" for node, problem in question.refusing.items())
+        return Item(name, "3", Result.FAILED, named, "give all nodes the same administrator name and password")
+    if question.unreachable:
+        named = "; ".join(f"{node}: {problem}" for node, problem in question.unreachable.items())
+        return Item(name, "3", Result.WARNING, named, "bring the node up; its files are finished by the next run")
+    return Item(name, "3", Result.OK, f"{len(question.nodes)} further nodes take the same name and password")
+
+
 def _parameters(state: _State) -> Item:
     name, stored = "Parameters", parameters.stored(state.connection)
     wanted = parameters.check_any(state.question.parameters)
@@ -184,6 +209,8 @@ ITEMS: tuple[Callable[[_State], Item], ...] = (
     _data,
     _service,
     _capf_certificate,
+    _ctl_file,
+    _nodes,
     _parameters,
     _strings,
 )

@@ -1,0 +1,149 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Event source for Event-Driven Ansible: asks a CAPF server for what happened, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+DOCUMENTATION = r"""
+---
+short_description: Failed operations, stopped rollouts and certificates that expire, from a CAPF server
+description:
+  - Puts an event into the queue for every certificate operation that failed (C(operation_failed)), phone that was locked
+    after wrong strings (C(phone_locked)), rollout that was stopped or aborted (C(rollout_stopped), C(rollout_aborted)),
+    LSC that expires soon or has expired (C(lsc_expires), C(lsc_expired)), and CAPF certificate that expires within a
+    year (C(capf_certificate_expires)).
+  - The event is under C(event.capf) with the keys C(kind), C(at), C(device_name) and C(detail).
+  - A server that cannot be reached is tried again, at most a minute apart; wrong credentials end the source.
+options:
+  host:
+    description: Name or address of the first node's CAPF server.
+    type: str
+    default: 127.0.0.1
+  port:
+    description: TCP port of the administration API.
+    type: int
+    default: 8443
+  administrator:
+    description: The administrator's name.
+    type: str
+    required: true
+  password:
+    description: The administrator's password; without it the environment variable E(CAPF_PASSWORD).
+    type: str
+  ca_path:
+    description: PEM file with the certificate that the administration API's certificate is checked against.
+    type: str
+  validate_certs:
+    description: Whether the administration API's certificate is checked.
+    type: bool
+    default: true
+  expires_within_days:
+    description: How many days before its end an LSC makes an event.
+    type: int
+    default: 30
+  cursor_file:
+    description:
+      - Where it keeps how far it has come, so that after a restart nothing is lost or told twice.
+      - Without it, a start tells what happens from then on, and every certificate that expires soon.
+    type: str
+"""
+
+EXAMPLES = r"""
+- ucm.capf.events:
+    host: node1.example.com
+    administrator: admin
+    password: "{{ capf_password }}"
+    ca_path: /etc/capf/administration.crt
+    cursor_file: /var/lib/eda/capf.cursor
+"""
+
+LOG = logging.getLogger(__name__)
+_WAIT_SECONDS = 30
+_SPARE_SECONDS = 30
+_LONGEST_PAUSE = 60
+_REFUSED = {401: "administrator name or password is wrong", 422: "an option is refused"}
+
+
+class _Server:
+    """The server's events, asked for one after the other."""
+
+    def __init__(self, args: dict[str, Any]) -> None:
+        host = str(args.get("host", "127.0.0.1"))
+        shown = f"[{host}]" if ":" in host else host
+        self._url = f"https://{shown}:{args.get('port', 8443)}/api/v1/events"
+        password = args.get("password") or os.environ.get("CAPF_PASSWORD")
+        if not args.get("administrator") or not password:
+            raise ValueError("ucm.capf.events needs an administrator and a password")
+        self._login = aiohttp.BasicAuth(str(args["administrator"]), str(password))
+        self._days = int(args.get("expires_within_days", 30))
+        self._tls: ssl.SSLContext | bool = False
+        if args.get("validate_certs", True):
+            self._tls = ssl.create_default_context(cafile=args.get("ca_path"))
+
+    async def after(self, session: aiohttp.ClientSession, cursor: str) -> dict[str, Any]:
+        """Return the next events and the cursor after them; waits for some while there are none."""
+        wanted = {"after": cursor, "wait": str(_WAIT_SECONDS), "days": str(self._days)}
+        async with session.get(self._url, params=wanted, auth=self._login, ssl=self._tls) as answer:
+            if answer.status in _REFUSED:
+                raise ValueError(f"{self._url}: {_REFUSED[answer.status]}: {(await answer.text())[:300]}")
+            answer.raise_for_status()
+            found: dict[str, Any] = await answer.json()
+            return found
+
+
+def _read(path: Path | None) -> str:
+    return path.read_text(encoding="ascii").strip() if path is not None and path.exists() else ""
+
+
+def _write(path: Path | None, cursor: str) -> None:
+    if path is None:
+        return
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(f"{cursor}\n", encoding="ascii")
+    new.replace(path)
+
+
+async def main(queue: asyncio.Queue, args: dict[str, Any]) -> None:
+    """Fill the queue until it is cancelled; what is in the queue counts as told."""
+    server = _Server(args)
+    path = Path(args["cursor_file"]).expanduser() if args.get("cursor_file") else None
+    cursor, pause = _read(path), 1
+    timeout = aiohttp.ClientTimeout(total=_WAIT_SECONDS + _SPARE_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        while True:
+            try:
+                answer = await server.after(session, cursor)
+            except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+                LOG.warning("ucm.capf.events: %s; next try in %d s", str(error) or "no answer in time", pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                continue
+            pause = 1
+            for event in answer["events"]:
+                await queue.put({"capf": event})
+            if answer["cursor"] != cursor:
+                cursor = answer["cursor"]
+                _write(path, cursor)
+
+
+if __name__ == "__main__":
+
+    class _Printer:
+        """Stands in for the queue where the source is tried out by hand."""
+
+        async def put(self, event: dict[str, Any]) -> None:
+            """Print the event."""
+            print(event)
+
+    asyncio.run(main(_Printer(), {"administrator": os.environ.get("CAPF_ADMINISTRATOR", "admin")}))

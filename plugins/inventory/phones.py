@@ -1,0 +1,144 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: phones
+short_description: Phones as hosts, grouped by LSC status, device pool, security mode and expiry
+version_added: 0.1.0
+description:
+  - Makes each phone that is registered with a CAPF server a host. What the server shows of it becomes host variables
+    with the prefix C(capf_), such as C(capf_device_pool) and C(capf_lsc_expires); authentication strings do not.
+  - The file has to be named C(phones.yml), C(phones.yaml), or to end with C(.capf.yml) or C(.capf.yaml).
+  - It is meant for small sites and ad-hoc use. Tasks for thousands of phones take lists instead of hosts.
+  - A phone with an LSC is in C(lsc_installed), or else in C(no_lsc). C(expired) and C(expires_within_30_days) have the
+    phones whose LSC has expired or will. C(lsc_status_STATUS), C(device_pool_POOL) and C(security_mode_MODE) are made
+    from the fields, with underscores in place of what a group name cannot have.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.selection.criteria
+  - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
+options:
+  plugin:
+    description: Marks a file of this plugin.
+    type: str
+    required: true
+    choices: [ucm.capf.phones]
+  password:
+    env:
+      - name: CAPF_PASSWORD
+  expires_within_days:
+    description: How many days before its end an LSC is in the group C(expires_within_30_days), which is named after it.
+    type: int
+    default: 30
+"""
+
+EXAMPLES = r"""
+# phones.yml; the password comes from the environment variable CAPF_PASSWORD
+plugin: ucm.capf.phones
+host: node1.example.com
+administrator: admin
+ca_path: /etc/capf/administration.crt
+criteria:
+  - field: device_name
+    pattern: begins with
+    value: SEP
+compose:
+  building: capf_device_pool.split('-')[0]
+groups:
+  by_string: capf_authentication_mode == 'By Authentication String'
+keyed_groups:
+  - key: capf_device_type
+    prefix: device_type
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/capf
+cache_timeout: 600
+"""
+
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
+from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
+
+_ENDINGS = (".capf.yml", ".capf.yaml", "/phones.yml", "/phones.yaml")
+_ROWS_PER_PAGE = 10000
+_KEYED = {"lsc_status": "lsc_status", "device_pool": "device_pool", "device_security_mode": "security_mode"}
+_SECRET = "authentication_string"
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    """Asks the server for phones, and makes hosts and groups of them."""
+
+    NAME = "ucm.capf.phones"
+
+    def verify_file(self, path: str) -> bool:
+        """Say whether the file is one of this plugin, by its name."""
+        return super().verify_file(path) and "/{0}".format(path).endswith(_ENDINGS)
+
+    def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
+        """Fill the inventory from the cache where that is wanted and fresh, from the server otherwise."""
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        now = datetime.now(timezone.utc)
+        for phone in self._cached(self.get_cache_key(path), cache):
+            self._add(phone, now)
+
+    def _cached(self, key: str, cache: bool) -> list[dict[str, t.Any]]:
+        wanted = self.get_option("cache")
+        if wanted and cache:
+            try:
+                return t.cast("list[dict[str, t.Any]]", self._cache[key])
+            except KeyError:
+                pass
+        phones = self._ask()
+        if wanted:
+            self._cache[key] = phones
+        return phones
+
+    def _ask(self) -> list[dict[str, t.Any]]:
+        """Return all phones that match, page by page."""
+        client = Client({name: self.get_option(name) for name in connection_options()})
+        phones: list[dict[str, t.Any]] = []
+        search = {"criteria": self.get_option("criteria"), "rows_per_page": _ROWS_PER_PAGE, "page": 0}
+        while True:
+            search["page"] += 1
+            try:
+                answer = client.send("POST", "/phones/find", search)
+            except CapfError as error:
+                raise AnsibleParserError(str(error)) from None
+            phones += answer["phones"]
+            if not answer["phones"] or len(phones) >= answer["total"]:
+                return phones
+
+    def _add(self, phone: dict[str, t.Any], now: datetime) -> None:
+        name = self.inventory.add_host(phone["device_name"])
+        variables = {"capf_{0}".format(key): value for key, value in phone.items() if key != _SECRET}
+        for key, value in variables.items():
+            self.inventory.set_variable(name, key, value)
+        for group in self._groups(phone, now):
+            self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), name)
+        strict = self.get_option("strict")
+        self._set_composite_vars(self.get_option("compose"), variables, name, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), variables, name, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, name, strict=strict)
+
+    def _groups(self, phone: dict[str, t.Any], now: datetime) -> list[str]:
+        found = ["{0}_{1}".format(prefix, phone[field]) for field, prefix in _KEYED.items() if phone[field]]
+        if not phone["lsc_expires"]:
+            return found + ["no_lsc"]
+        found.append("lsc_installed")
+        expires, days = datetime.fromisoformat(phone["lsc_expires"]), self.get_option("expires_within_days")
+        if expires <= now:
+            found.append("expired")
+        elif expires <= now + timedelta(days=days):
+            found.append("expires_within_{0}_days".format(days))
+        return found

@@ -1,0 +1,93 @@
+"""What happened that somebody else may want to act on: failures from the audit table, and ends that come near."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from capf import authority
+from capf.model import InvalidRequestError, Problem
+from capf.registry import health, moment, need
+from capf.registry.context import Context
+from capf.store import events as statements
+from capf.store.rows import Row
+
+LIMIT = 1000
+"""Events of one kind in one answer; the next answer has those that follow."""
+KINDS = {
+    "operation failed": "operation_failed",
+    "lock phone": "phone_locked",
+    "rollout stopped": "rollout_stopped",
+    "rollout aborted": "rollout_aborted",
+}
+_CURSOR = re.compile(r"(\d{1,18})(?::(\d{1,18}):([0-9a-f]*):([0-9a-f]*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a reader has come: the last audit row, the last LSC whose end was told, and the CAPF certificate."""
+
+    audit_id: int = 0
+    not_after: int = 0
+    serial_number: str = ""
+    capf_serial_number: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.audit_id}:{self.not_after}:{self.serial_number}:{self.capf_serial_number}"
+
+
+def read_cursor(connection: Connection, text: str) -> Cursor:
+    """Return what an earlier answer's cursor says; empty is now: of what is past only the ends are told."""
+    if not text:
+        return Cursor(statements.last_audit_id(connection))
+    found = _CURSOR.fullmatch(text)
+    if found is None:
+        raise InvalidRequestError([Problem("after", text[:100], "the cursor of an earlier answer, 0, or nothing")])
+    number, not_after, serial_number, capf_serial_number = found.groups(default="")
+    return Cursor(int(number), int(not_after or 0), serial_number, capf_serial_number)
+
+
+def after(connection: Connection, context: Context, cursor: Cursor, days: int) -> tuple[list[dict[str, Any]], Cursor]:
+    """Return the events after ``cursor`` and the next cursor. ``days``: how long before its end an LSC is told of."""
+    until = statements.last_audit_id(connection)
+    rows = statements.audit_rows(connection, cursor.audit_id, until, list(KINDS), LIMIT)
+    done = rows[-1]["id"] if len(rows) == LIMIT else max(until, cursor.audit_id)
+    found, cursor = [_happened(row) for row in rows], replace(cursor, audit_id=done)
+    horizon = context.now + days * need.SECONDS_A_DAY
+    ending = statements.ending(connection, (cursor.not_after, cursor.serial_number), horizon, LIMIT)
+    if ending:
+        last = ending[-1]
+        cursor = replace(cursor, not_after=last["not_after"], serial_number=last["serial_number"])
+    found += [_lsc_ends(row, context.now) for row in ending]
+    serial = f"{context.authority.certificate.serial_number:x}"
+    if health.warnings(context) and cursor.capf_serial_number != serial:
+        found.append(_capf_ends(context))
+        cursor = replace(cursor, capf_serial_number=serial)
+    return found, cursor
+
+
+def _event(kind: str, at: int, device_name: str, detail: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": kind, "at": moment.show(at), "device_name": device_name, "detail": detail}
+
+
+def _happened(row: Row) -> dict[str, Any]:
+    detail = json.loads(row["detail"]) if row["detail"] else {}
+    return _event(KINDS[row["action"]], row["at"], row["device_name"], {"audit_id": row["id"], **detail})
+
+
+def _lsc_ends(row: Row, now: int) -> dict[str, Any]:
+    kind = "lsc_expires" if row["not_after"] > now else "lsc_expired"
+    expires = moment.show(row["not_after"])
+    detail = {"serial_number": row["serial_number"], "expires": expires, "issuer": row["issuer"]}
+    return _event(kind, now, row["device_name"], detail)
+
+
+def _capf_ends(context: Context) -> dict[str, Any]:
+    certificate = context.authority.certificate
+    expires = moment.show(int(certificate.not_valid_after_utc.timestamp()))
+    detail = {"common_name": authority.common_name(certificate), "expires": expires}
+    return _event("capf_certificate_expires", context.now, "", detail)

@@ -1,0 +1,115 @@
+"""The events: which there are, in which order, and that a reader with its cursor misses and repeats none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from capf.model import InvalidRequestError, Outcome
+from capf.registry import events, parameters, sessions
+from capf.registry.rollout import judge, plan, waves
+from capf.registry.rollout.settings import Settings
+from support.client import new_public_key
+from support.record import Record
+
+NAMES = [f"SEP0000000000{index:02X}" for index in range(3)]
+KEY = {"key_order": "EC Only", "ec_key_size": 256}
+DAY = 86400
+
+
+def after(record: Record, cursor: str, days: int = 30) -> tuple[list[dict[str, Any]], str]:
+    """Return the events after a cursor, and the next cursor."""
+    found, following = record.run(lambda c: events.after(c, record.context, events.read_cursor(c, cursor), days))
+    return found, str(following)
+
+
+def kinds(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return kind and device name of events."""
+    return [(event["kind"], event["device_name"]) for event in found]
+
+
+def fail(record: Record, name: str) -> None:
+    """Let a phone's operation fail."""
+    granted = record.grant(name)
+    record.run(lambda c: sessions.fail(c, record.context, granted.operation_id, Outcome.INVALID_MIC, "no MIC"))
+
+
+def enrol(record: Record, name: str) -> None:
+    """Install an LSC."""
+    record.plan(name)
+    granted = record.grant(name)
+    assert record.issue(granted.operation_id, new_public_key())
+    record.confirm(granted.operation_id)
+
+
+def test_a_failed_operation_is_told_once_to_whoever_has_its_cursor(record: Record) -> None:
+    record.add(NAMES[0], **KEY)
+    record.plan(NAMES[0])
+    nothing, start = after(record, "")
+    fail(record, NAMES[0])
+    (event,), following = after(record, start)
+    assert nothing == [] and kinds([event]) == [("operation_failed", NAMES[0])]
+    assert event["detail"]["status"] == "Upgrade Failed: Invalid MIC" and event["detail"]["problem"] == "no MIC"
+    assert after(record, following) == ([], following)
+    assert after(record, start)[0] == after(record, "0")[0] == [event]
+    assert after(record, "")[0] == []
+
+
+def test_more_events_than_one_answer_holds_come_in_the_next(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "LIMIT", 1)
+    for name in NAMES:
+        record.add(name, **KEY)
+        record.plan(name)
+        fail(record, name)
+    found, cursor = [], "0"
+    for _unused in NAMES:
+        some, cursor = after(record, cursor)
+        found += kinds(some)
+    assert found == [("operation_failed", name) for name in NAMES]
+    assert after(record, cursor)[0] == []
+
+
+def test_a_rollout_that_was_stopped_is_told(record: Record) -> None:
+    for name in NAMES:
+        record.add(name, **KEY)
+    record.context.running = record.run(parameters.stored)
+    request = plan.Request("night", "run-1", NAMES, Settings(wave_size="3", failure_limit="0"), {})
+    record.run(lambda c: plan.begin(c, record.context, request, "admin"))
+    record.run(lambda c: waves.start(c, record.context, "night", "run-1", {}, "admin"))
+    fail(record, NAMES[0])
+    record.run(lambda c: judge.judge(c, record.context, "night", "run-1", 1, (), "admin"))
+    found, _cursor = after(record, "0")
+    assert kinds(found) == [("operation_failed", NAMES[0]), ("rollout_stopped", "")]
+    assert found[1]["detail"]["rollout"] == "night" and "failed" in found[1]["detail"]["problem"]
+
+
+def test_an_lsc_is_told_of_when_its_end_comes_near(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "LIMIT", 2)
+    for name in NAMES:
+        record.add(name, **KEY)
+        enrol(record, name)
+    nothing, cursor = after(record, "")
+    record.times[0] += 5 * 365 * DAY - 20 * DAY
+    first, cursor = after(record, cursor)
+    second, cursor = after(record, cursor)
+    assert nothing == []
+    assert sorted(kinds(first) + kinds(second)) == [("lsc_expires", name) for name in NAMES]
+    assert after(record, cursor)[0] == []
+    record.times[0] += 60 * DAY
+    assert {kind for kind, _name in kinds(after(record, "")[0])} == {"lsc_expired"}
+
+
+def test_the_end_of_the_capf_certificate_is_told_once(record: Record) -> None:
+    end = int(record.context.authority.certificate.not_valid_after_utc.timestamp())
+    record.times[0] = end - 30 * DAY
+    found, cursor = after(record, "")
+    assert kinds(found) == [("capf_certificate_expires", "")]
+    assert found[0]["detail"]["common_name"].startswith("CAPF-")
+    assert after(record, cursor)[0] == []
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1:2", "1:2:zz:", "1" * 30, "1\n"])
+def test_a_cursor_that_is_none_is_refused(record: Record, text: str) -> None:
+    with pytest.raises(InvalidRequestError, match="after"):
+        after(record, text)
