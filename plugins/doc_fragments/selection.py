@@ -38,7 +38,14 @@ options:
           - device_pool
           - device_type
           - security_profile
+          - device_security_mode
+          - authentication_mode
+          - key_order
+          - certificate_operation
+          - operation_completes_by
           - lsc_status
+          - last_problem
+          - lsc
           - authentication_string
           - lsc_expires
           - lsc_issued_by

@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import typing as t
+from http.client import HTTPException
 from urllib.error import HTTPError
 
-from ansible.module_utils.common.text.converters import to_text
 from ansible.module_utils.urls import open_url
 
 _SHOWN_PROBLEMS = 5
+_PIECE = 1 << 16
 
 
 class CapfError(Exception):
@@ -34,15 +36,28 @@ class Client:
 
     def get(self, path: str) -> dict[str, t.Any]:
         """Return the answer to a GET request."""
-        return self._json(self._open("GET", path, None, 0))
+        return self._json(self._open("GET", path, None, 0).read())
 
     def send(self, method: str, path: str, body: dict[str, t.Any], extra_seconds: int = 0) -> dict[str, t.Any]:
         """Return the answer to a request with a JSON body; CapfError when it is refused."""
-        return self._json(self._open(method, path, body, extra_seconds))
+        return self._json(self._open(method, path, body, extra_seconds).read())
 
-    def text(self, path: str, body: dict[str, t.Any]) -> str:
-        """Return an answer that is no JSON."""
-        return to_text(self._open("POST", path, body, 0))
+    def download(
+        self, path: str, body: dict[str, t.Any], handle: t.BinaryIO, extra_seconds: int = 0
+    ) -> tuple[int, str]:
+        """Write the answer to a file in pieces, whatever its size; returns its bytes and SHA-256."""
+        digest, size = hashlib.sha256(), 0
+        answer = self._open("POST", path, body, extra_seconds)
+        try:
+            while True:
+                piece = answer.read(_PIECE)
+                if not piece:
+                    return size, digest.hexdigest()
+                digest.update(piece)
+                size += len(piece)
+                handle.write(piece)
+        except (HTTPException, OSError) as error:
+            raise CapfError("the answer of {0} ended early: {1}".format(self._base, error)) from None
 
     def _json(self, data: bytes) -> dict[str, t.Any]:
         try:
@@ -51,10 +66,10 @@ class Client:
             raise CapfError("{0} does not answer as a CAPF server does".format(self._base)) from None
         return t.cast("dict[str, t.Any]", answer)
 
-    def _open(self, method: str, path: str, body: dict[str, t.Any] | None, extra_seconds: int) -> bytes:
+    def _open(self, method: str, path: str, body: dict[str, t.Any] | None, extra_seconds: int) -> t.Any:
         params = self._params
         try:
-            answer = open_url(
+            return open_url(
                 self._base + path,
                 data=None if body is None else json.dumps(body),
                 headers={"Content-Type": "application/json"},
@@ -67,7 +82,6 @@ class Client:
                 timeout=params["timeout"] + extra_seconds,
                 use_proxy=False,
             )
-            return t.cast("bytes", answer.read())
         except HTTPError as error:
             raise _refusal(error.code, error.read()) from None
         except Exception as error:  # open_url raises errors of many kinds when it cannot connect

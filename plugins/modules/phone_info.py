@@ -22,7 +22,9 @@ extends_documentation_fragment:
   - ucm.capf.attributes.reads
 options:
   sort:
-    description: The field by which the phones are sorted.
+    description:
+      - The field by which the phones are sorted.
+      - Authentication strings are only kept encrypted, so that phones cannot be sorted by them.
     type: str
     default: device_name
     choices:
@@ -31,9 +33,16 @@ options:
       - device_pool
       - device_type
       - security_profile
+      - device_security_mode
+      - authentication_mode
+      - key_order
+      - certificate_operation
+      - operation_completes_by
       - lsc_status
-      - lsc_issued_by
+      - last_problem
+      - lsc
       - lsc_expires
+      - lsc_issued_by
       - lsc_issuer_expires_by
   descending:
     description: Whether the order is reversed.
@@ -44,9 +53,30 @@ options:
     type: int
     default: 1
   rows_per_page:
-    description: How many phones a page has, from 1 to 10000.
+    description: How many phones a page has, from 1 to 100000.
     type: int
     default: 50
+  fields:
+    description: Only these fields of each phone are returned, which keeps long lists small; without it, all are.
+    type: list
+    elements: str
+    choices:
+      - device_name
+      - description
+      - device_pool
+      - device_type
+      - security_profile
+      - device_security_mode
+      - authentication_mode
+      - key_order
+      - certificate_operation
+      - operation_completes_by
+      - lsc_status
+      - last_problem
+      - lsc
+      - lsc_expires
+      - lsc_issued_by
+      - lsc_issuer_expires_by
   authentication_strings:
     description: Whether the authentication strings are returned. They are secrets; use C(no_log) with it.
     type: bool
@@ -75,6 +105,16 @@ EXAMPLES = r"""
         value: "2031-01-31"
     sort: lsc_expires
     rows_per_page: 20
+
+- name: List the names of all phones without LSC
+  ucm.capf.phone_info:
+    administrator: admin
+    password: "{{ capf_password }}"
+    criteria:
+      - field: lsc
+        value: Not Installed
+    fields: [device_name]
+    rows_per_page: 100000
 """
 
 RETURN = r"""
@@ -108,7 +148,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import FIELDS, c
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._result import run
 
-_SEARCH = ("criteria", "sort", "descending", "page", "rows_per_page", "authentication_strings")
+_SEARCH = ("criteria", "sort", "descending", "page", "rows_per_page", "fields", "authentication_strings")
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
@@ -124,6 +164,7 @@ def main() -> None:
         descending={"type": "bool", "default": False},
         page={"type": "int", "default": 1},
         rows_per_page={"type": "int", "default": 50},
+        fields={"type": "list", "elements": "str", "choices": sortable},
         authentication_strings={"type": "bool", "default": False, "no_log": False},
     )
     run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True), work)

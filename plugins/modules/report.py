@@ -8,10 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: report
-short_description: Write the CAPF report to a CSV file
+short_description: Write the CAPF report as CSV, JSON or HTML
 version_added: 0.1.0
 description:
-  - Writes the CAPF report of all phones, or of those that match, as CSV that opens in a spreadsheet.
+  - Writes the CAPF report of all phones, or of those that match, as CSV that opens in a spreadsheet, as JSON for other
+    programs, or as one HTML page with charts, which needs nothing else to be shown or printed.
+  - The report goes to the file in pieces, so that its size does not matter.
   - It shows authentication strings, which are secrets, so the file is written with mode 0600.
 author:
   - The ucm.capf founders (@ucm-capf)
@@ -33,6 +35,13 @@ options:
     description: The file to write, on the host that runs the module.
     type: path
     required: true
+  format:
+    description:
+      - V(csv) has one phone a row, and V(json) is a list with one phone an element.
+      - V(html) is a page with numbers and charts of all phones, and a table of the first 1000.
+    type: str
+    choices: [csv, json, html]
+    default: csv
   authentication_strings:
     description: Whether the report shows the authentication strings.
     type: str
@@ -57,6 +66,14 @@ EXAMPLES = r"""
         value: Berlin
       - field: authentication_string
         pattern: is not empty
+
+- name: Write a page with charts for the management
+  ucm.capf.report:
+    administrator: admin
+    password: "{{ capf_password }}"
+    dest: capf-report.html
+    format: html
+    authentication_strings: hide
 """
 
 RETURN = r"""
@@ -71,59 +88,66 @@ phones:
 """
 
 import csv
+import filecmp
 import os
-import tempfile
+import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, criteria_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._files import OWNER_ALONE, place, temporary_file
 from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
 
-_MODE = 0o600
+_HEAD_CHARACTERS = 2000
+_PAGE_COUNT = re.compile(r'<meta name="phones" content="([0-9]+)">')
 
 
-def _present(path: str) -> tuple[str, int]:
-    """Return the file's text and mode; nothing where there is none."""
-    try:
-        with open(path, newline="", encoding="utf-8") as handle:
-            return handle.read(), os.stat(path).st_mode & 0o777
-    except FileNotFoundError:
-        return "", _MODE
-
-
-def _phones(text: str) -> int:
-    return max(0, sum(1 for row in csv.reader(text.splitlines(keepends=True))) - 1)
-
-
-def _write(module: AnsibleModule, path: str, text: str) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=module.tmpdir)
-    with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as handle:
-        handle.write(text)
-    os.chmod(temporary, _MODE)
-    module.atomic_move(temporary, path)
-    os.chmod(path, _MODE)
+def _phones(path: str) -> int:
+    """Return how many phones a report has, of whatever format it is; 0 for a file that is none."""
+    with open(path, newline="", encoding="utf-8", errors="replace") as handle:
+        head = handle.read(_HEAD_CHARACTERS)
+        handle.seek(0)
+        if head.startswith("["):
+            return sum(1 for line in handle if line.startswith("{"))
+        if head.startswith("<"):
+            found = _PAGE_COUNT.search(head)
+            return int(found.group(1)) if found else 0
+        try:
+            return max(0, sum(1 for row in csv.reader(handle)) - 1)
+        except csv.Error:
+            return 0
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     path = os.path.abspath(module.params["dest"])
-    strings = module.params["authentication_strings"] == "show"
-    text = client.text("/reports/capf", {"criteria": module.params["criteria"], "authentication_strings": strings})
-    before, mode = _present(path)
-    changed = before != text or mode != _MODE
-    if changed and not module.check_mode:
-        try:
-            _write(module, path, text)
-        except OSError as error:
-            module.fail_json(msg="dest: {0!r} cannot be written: {1}".format(path, error.strerror))
-    diff = values_diff({"phones": _phones(before)}, {"phones": _phones(text)})
-    return {"changed": changed, "dest": path, "phones": _phones(text), "diff": diff}
+    wanted = {
+        "criteria": module.params["criteria"],
+        "format": module.params["format"],
+        "authentication_strings": module.params["authentication_strings"] == "show",
+    }
+    with temporary_file(module) as (handle, temporary):
+        client.download("/reports/capf", wanted, handle)
+        handle.flush()
+        after, before, same = _phones(temporary), 0, False
+        if os.path.isfile(path):
+            before = _phones(path)
+            same = os.stat(path).st_mode & 0o777 == OWNER_ALONE and filecmp.cmp(path, temporary, shallow=False)
+        if not same and not module.check_mode:
+            place(module, temporary, path)
+    return {
+        "changed": not same,
+        "dest": path,
+        "phones": after,
+        "diff": values_diff({"phones": before}, {"phones": after}),
+    }
 
 
 def main() -> None:
     options = dict(
         criteria_options(),
         dest={"type": "path", "required": True},
+        format={"type": "str", "choices": ["csv", "json", "html"], "default": "csv"},
         authentication_strings={"type": "str", "choices": ["show", "hide"], "default": "show", "no_log": False},
     )
     run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True), work)

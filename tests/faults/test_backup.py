@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 from pathlib import Path
 
+import pytest
+
+from capf.store import schema
+from capf.store.engine import Store
 from support.client import Client
 from support.node import CAPF, RunningNode
+from support.postgresql import PostgreSQL
 
 NAMES = [f"SEP{index:012X}" for index in range(60)]
 
@@ -29,8 +35,19 @@ def enrol(node: RunningNode, name: str) -> bytes:
     return der
 
 
-def test_p26_r20_a_backup_under_load_is_restored(tmp_path: Path) -> None:
-    node = RunningNode(tmp_path / "node").start()
+def use_database(node: RunningNode, url: str | None) -> None:
+    """Let the node's configuration name another database, None for an SQLite one of its own."""
+    lines = [line for line in node.config.read_text().splitlines() if not line.startswith("database")]
+    lines.insert(1, f"database = {json.dumps(url)}" if url else "")
+    node.config.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("sqlite", "sqlite"), ("postgresql", "postgresql"), ("sqlite", "postgresql"), ("postgresql", "sqlite")],
+)
+def test_p26_r20_a_backup_under_load_is_restored(tmp_path: Path, cluster: PostgreSQL, before: str, after: str) -> None:
+    node = RunningNode(tmp_path / "node", database=cluster.new_database() if before == "postgresql" else None).start()
     node.activate()
     settings = {"key_order": "EC Only", "ec_key_size": 256}
     node.ok("POST", "/phones", {"phones": [{"device_name": name, **settings} for name in NAMES]})
@@ -44,6 +61,7 @@ def test_p26_r20_a_backup_under_load_is_restored(tmp_path: Path) -> None:
     node.stop()
     certificate = node.capf_certificate.read_bytes()
     node.state.rename(tmp_path / "lost")
+    use_database(node, cluster.new_database() if after == "postgresql" else None)
     assert "restored" in capf("restore", "--config", node.config, "--from", archive)
     node.start()
     assert node.capf_certificate.read_bytes() == certificate
@@ -54,17 +72,62 @@ def test_p26_r20_a_backup_under_load_is_restored(tmp_path: Path) -> None:
     assert node.wait(*NAMES)["by_status"] == {"Upgrade Success": len(NAMES)}
     serials = [node.phone(name)["lsc_serial_number"] for name in NAMES]
     assert len(set(serials)) == len(NAMES)
+    node.schedule(*NAMES, force=True)
+    assert enrol(node, NAMES[0])
     assert "as it was written" in capf("audit", "verify", "--config", node.config)
     node.stop()
 
 
-def test_a_restore_never_replaces_what_is_there(tmp_path: Path) -> None:
+def test_p26_an_operation_in_a_session_is_given_back_by_the_restore(tmp_path: Path) -> None:
+    node = RunningNode(tmp_path / "node").start()
+    node.activate()
+    node.ok("POST", "/phones", {"phones": [{"device_name": NAMES[0], "key_order": "EC Only", "ec_key_size": 256}]})
+    node.schedule(NAMES[0])
+    client = Client(node.capf_port, NAMES[0])
+    client.authenticate()
+    archive = tmp_path / "backup.tar.gz"
+    capf("backup", "--config", node.config, "--to", archive)
+    client.close()
+    node.stop()
+    node.state.rename(tmp_path / "lost")
+    node.config.write_text(node.config.read_text().replace('node_name = "127.0.0.1"', 'node_name = "another"'))
+    capf("restore", "--config", node.config, "--from", archive)
+    node.start()
+    assert enrol(node, NAMES[0])
+    assert node.phone(NAMES[0])["operation_status"] == "Upgrade Success"
+    node.stop()
+
+
+def test_a_restore_never_replaces_what_is_there(tmp_path: Path, cluster: PostgreSQL) -> None:
     node = RunningNode(tmp_path / "node")
     archive = tmp_path / "backup.tar.gz"
     capf("backup", "--config", node.config, "--to", archive)
     assert "already holds" in capf("restore", "--config", node.config, "--from", archive, status=1)
     assert "is there already" in capf("backup", "--config", node.config, "--to", archive, status=1)
     node.state.rename(tmp_path / "gone")
-    archive.write_bytes(b"junk")
-    assert "cannot be restored" in capf("restore", "--config", node.config, "--from", archive, status=1)
+    junk = tmp_path / "junk.tar.gz"
+    junk.write_bytes(b"junk")
+    assert "cannot be restored" in capf("restore", "--config", node.config, "--from", junk, status=1)
     assert not (node.state / "capf.key").exists()
+    used = cluster.new_database()
+    store = Store(used)
+    store.write(lambda c: c.execute(schema.settings.insert().values(name="a", value="b")))
+    store.close()
+    use_database(node, used)
+    assert "the database is not empty" in capf("restore", "--config", node.config, "--from", archive, status=1)
+    assert not (node.state / "capf.key").exists()
+    use_database(node, cluster.new_database())
+    assert "restored" in capf("restore", "--config", node.config, "--from", archive)
+
+
+def test_a_truncated_archive_is_refused_and_a_whole_one_goes_on(tmp_path: Path) -> None:
+    node = RunningNode(tmp_path / "node")
+    archive, short = tmp_path / "backup.tar.gz", tmp_path / "short.tar.gz"
+    capf("backup", "--config", node.config, "--to", archive)
+    short.write_bytes(archive.read_bytes()[:-2000])
+    node.state.rename(tmp_path / "gone")
+    assert "cannot be restored" in capf("restore", "--config", node.config, "--from", short, status=1)
+    assert not (node.state / "capf.key").exists()
+    capf("restore", "--config", node.config, "--from", archive)
+    assert node.start().ok("GET", "/service")
+    node.stop()

@@ -27,6 +27,7 @@ from support.node import ADMINISTRATOR, CAPF, PASSWORD, RunningNode
 A = "SEP00000000000A"
 OPEN_PATHS = {"/healthz", "/readyz", "/metrics"}
 SHOWN_ELSEWHERE = {
+    "/backup",
     "/files",
     "/reports/capf",
     "/rollouts/{name}",

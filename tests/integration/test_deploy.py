@@ -26,8 +26,8 @@ class Deployment:
         self.administration, self.capf, self.files = free_ports(3)
         (directory / "inventory").write_text("[capf]\nnode1 ansible_connection=local\n")
 
-    def run(self, *options: str, **variables: Any) -> tuple[int, int, str]:
-        """Run deploy.yml; returns exit status, how many tasks changed something, and the output."""
+    def run(self, *options: str, playbook: str = "deploy", **variables: Any) -> tuple[int, int, str]:
+        """Run a playbook; returns exit status, how many tasks changed something, and the output."""
         given = {
             "ansible_python_interpreter": sys.executable,
             "capf_become": False,
@@ -48,7 +48,13 @@ class Deployment:
             "capf_server_certificates": str(self.directory / "certificates"),
             **variables,
         }
-        argv = [PLAYBOOK, "ucm.capf.deploy", "-i", self.directory / "inventory", *extra_vars(self.directory, given)]
+        argv = [
+            PLAYBOOK,
+            f"ucm.capf.{playbook}",
+            "-i",
+            self.directory / "inventory",
+            *extra_vars(self.directory, given),
+        ]
         done = subprocess.run([*argv, *options], env=environment(), capture_output=True, text=True, check=False)
         found = re.search(r"node1 .*changed=(\d+)", done.stdout)
         return done.returncode, int(found[1]) if found else -1, done.stdout + done.stderr

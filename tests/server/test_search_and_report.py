@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from typing import Any
 
 import pytest
 
@@ -56,6 +58,19 @@ def names(record: Record, *criteria: Criterion, page: Page | None = None) -> lis
         ("lsc_expires", "is before", "2030-01-01", ""),
         ("lsc_expires", "is empty", "", "BC"),
         ("lsc_issuer_expires_by", "is not empty", "", "A"),
+        ("device_security_mode", "is exactly", "Non Secure", "ABC"),
+        ("authentication_mode", "ends with", "String", "ABC"),
+        ("authentication_mode", "is exactly", "By Authentication String", "B"),
+        ("key_order", "begins with", "RSA", "ABC"),
+        ("certificate_operation", "is exactly", "Install/Upgrade", "B"),
+        ("certificate_operation", "is exactly", "No Pending Operation", "AC"),
+        ("operation_completes_by", "is not empty", "", "B"),
+        ("operation_completes_by", "is before", "2020-01-01", ""),
+        ("last_problem", "is empty", "", "ABC"),
+        ("lsc", "is exactly", "Installed", "A"),
+        ("lsc", "is exactly", "Not Installed", "BC"),
+        ("authentication_string", "contains", "6813", "B"),
+        ("authentication_string", "begins with", "9", ""),
     ],
 )
 def test_r29_phones_are_found_by_field_and_pattern(
@@ -74,6 +89,37 @@ def test_r29_sorting_and_paging(three: Record) -> None:
     assert names(three, page=Page(number=2, rows=2)) == ["C"]
 
 
+@pytest.mark.parametrize("field", [*search.TEXT_FIELDS, *search.DATE_FIELDS])
+def test_r29_phones_are_sorted_by_any_field(three: Record, field: str) -> None:
+    up, down = (names(three, page=Page(sort=field, descending=descending)) for descending in (False, True))
+    assert sorted(up) == sorted(down) == ["A", "B", "C"]
+    shown = {phone["device_name"][-1]: phone for phone in pages(three, Page(rows=9))}
+    values = [shown[name][field] for name in up if shown[name][field] is not None]
+    assert values == sorted(values)
+
+
+def pages(record: Record, page: Page, *criteria: Criterion) -> list[dict[str, Any]]:
+    """Return the phones of one page."""
+    return record.store.read(lambda c: search.find(c, record.context, criteria, page, strings=True))[1]
+
+
+@pytest.mark.parametrize("pattern", ["is not empty", "contains"])
+def test_r29_a_page_of_the_found_phones_with_the_number_of_all(record: Record, pattern: str) -> None:
+    """Whether the database can count and page, or the strings have to be decrypted for it."""
+    given = [f"SEP{index:012X}" for index in range(25)]
+    for name in given:
+        record.add(name, authentication_mode="By Authentication String")
+    record.plan(items=[{"device_name": name, "authentication_string": "24681357"} for name in given[:23]])
+    criterion = Criterion("authentication_string", pattern, "2468")
+    for number, expected in ((1, given[:10]), (3, given[20:23]), (4, [])):
+        total, found = record.store.read(
+            lambda c, number=number: search.find(
+                c, record.context, [criterion], Page(number=number, rows=10), strings=False
+            )
+        )
+        assert (total, [phone["device_name"] for phone in found]) == (23, expected)
+
+
 @pytest.mark.parametrize(
     "criterion",
     [
@@ -88,7 +134,9 @@ def test_r29_a_criterion_that_makes_no_sense_is_named(three: Record, criterion: 
 
 
 def test_r30_the_report_is_csv_with_the_fields_own_names(three: Record) -> None:
-    text = three.store.read(lambda c: "".join(report.lines(search.found(c, three.context, [], Page(), strings=True))))
+    text = three.store.read(
+        lambda c: "".join(report.csv_pieces(search.found(c, three.context, [], Page(), strings=True)))
+    )
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["Device Name"] for row in rows] == NAMES
     assert rows[0]["LSC"] == "Installed" and rows[0]["LSC Status"] == "Upgrade Success"
@@ -98,8 +146,34 @@ def test_r30_the_report_is_csv_with_the_fields_own_names(three: Record) -> None:
 
 
 def test_r30_the_report_can_hide_the_strings(three: Record) -> None:
-    text = three.store.read(lambda c: "".join(report.lines(search.found(c, three.context, [], Page(), strings=False))))
+    text = three.store.read(
+        lambda c: "".join(report.csv_pieces(search.found(c, three.context, [], Page(), strings=False)))
+    )
     assert "24681357" not in text
+
+
+def test_r30_the_report_as_json_is_a_list_of_phones(three: Record) -> None:
+    text = three.store.read(
+        lambda c: "".join(report.json_pieces(search.found(c, three.context, [], Page(), strings=False)))
+    )
+    phones = json.loads(text)
+    assert [phone["device_name"] for phone in phones] == NAMES
+    assert phones[0]["lsc"] == "Installed" and "authentication_string" not in phones[0]
+    assert text.count("\n{") == 3
+    assert json.loads("".join(report.json_pieces([]))) == []
+
+
+def test_r30_the_figures_count_status_expiry_and_cause(three: Record) -> None:
+    three.add("SEP00000000000D")
+    three.plan("SEP00000000000D")
+    three.claim("SEP00000000000D", password="1")
+    figures = three.store.read(lambda c: report.figures(search.found(c, three.context, [], Page(), strings=False)))
+    assert (figures.phones, figures.installed, figures.pending, figures.failed) == (4, 1, 1, 1)
+    assert figures.failures == {"Invalid Authentication String": 1}
+    assert figures.statuses["Upgrade Success"] == 1
+    (month,) = figures.months
+    expires = three.store.read(lambda c: next(search.found(c, three.context, [], Page(), strings=False)))["lsc_expires"]
+    assert month == expires[:7]
 
 
 def test_a_lock_is_visible(record: Record) -> None:

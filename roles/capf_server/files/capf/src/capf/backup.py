@@ -1,90 +1,106 @@
-"""Backing up a node's state and restoring it (R20): one archive with keys, certificates, traces and the database."""
+"""Backing up a node's state and restoring it (R20): one archive with keys, certificates, traces and the database.
+
+The database is an SQLite file in the archive whatever it is in the site, so that an archive can also move a site from
+SQLite to PostgreSQL and back.
+"""
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import tarfile
 import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import Connection
 
 from capf.config import Settings
+from capf.keystore import UNFINISHED
 from capf.model import CapfError, ConflictError
 from capf.state import StateDirectory
-from capf.store import journal
+from capf.store import copying, journal
 from capf.store.engine import Store
 
 _DATABASE = "capf.db"
 _PASSING = {_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", "lock", "capf.pid", "capf.log"}
-_SQLITE = "sqlite:///"
+_KEY = "capf.key"
+
+
+def archive(settings: Settings, target: BinaryIO) -> int:
+    """Write the archive to a file, while the server may be running; returns how many files it holds.
+
+    The database is copied as it is at one moment.
+    """
+    with tempfile.TemporaryDirectory(dir=settings.state_directory, prefix=".backup-") as work:
+        copy = Path(work) / _DATABASE
+        copying.to_file(settings.database, copy)
+        with tarfile.open(fileobj=target, mode="w:gz", compresslevel=6) as tar:
+            tar.add(copy, _DATABASE)
+            for path in _files(settings.state_directory):
+                tar.add(path, path.relative_to(settings.state_directory).as_posix(), recursive=False)
+            return len(tar.getmembers())
 
 
 def write(settings: Settings, target: Path) -> int:
-    """Write the archive, mode 0600, while the server may be running; returns how many files it holds.
+    """Write the archive to a new file, mode 0600; returns how many files it holds.
 
-    The database is copied as it is at one moment. ConflictError when the target exists already.
+    ConflictError when the file exists already.
     """
-    database = _sqlite_file(settings)
     _record(settings, "back up")
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise ConflictError(f"{target} is there already") from None
-    with tempfile.TemporaryDirectory() as work, os.fdopen(descriptor, "wb") as file:
-        copy = Path(work) / _DATABASE
-        _copy(database, copy)
-        with tarfile.open(fileobj=file, mode="w:gz") as archive:
-            archive.add(copy, _DATABASE)
-            for path in _files(settings.state_directory):
-                archive.add(path, path.relative_to(settings.state_directory).as_posix(), recursive=False)
-            count = len(archive.getmembers())
+    with os.fdopen(descriptor, "wb") as file:
+        count = archive(settings, file)
         file.flush()
         os.fsync(file.fileno())
     return count
 
 
-def _sqlite_file(settings: Settings) -> Path:
-    if not settings.database.startswith(_SQLITE):
-        raise CapfError("the database is PostgreSQL's: back it up with pg_dump, and copy the state directory beside it")
-    return Path(settings.database.removeprefix(_SQLITE))
-
-
 def _record(settings: Settings, action: str) -> None:
-    """Leave an audit row."""
+    """Leave an audit row; a restored copy gives back the operations that were in a session."""
+
+    def job(connection: Connection) -> None:
+        given_back = {"operations": copying.give_back(connection)} if action == "restore" else {}
+        journal.record(connection, int(time.time()), "capf", [journal.Act(action, detail=given_back)])
+
     store = Store(settings.database)
-    store.write(lambda connection: journal.record(connection, int(time.time()), "capf", [journal.Act(action)]))
+    store.write(job)
     store.close()
-
-
-def _copy(database: Path, copy: Path) -> None:
-    """Copy a database that may be in use, as it is at one moment."""
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
 
 
 def _files(directory: Path) -> list[Path]:
     found = (path for path in sorted(directory.rglob("*")) if path.is_file())
-    return [path for path in found if path.name not in _PASSING]
+    return [path for path in found if not _passes(path.relative_to(directory))]
+
+
+def _passes(path: Path) -> bool:
+    """True for what belongs to a moment of this node, not to its state."""
+    return path.name in _PASSING or path.name.endswith(UNFINISHED) or path.parts[0].startswith(".")
 
 
 def restore(settings: Settings, source: Path) -> str:
-    """Restore an archive into the state directory, which must not hold a server's state; returns what it holds.
+    """Restore an archive into a state directory and a database that hold nothing yet; returns what it holds.
 
-    Operations that were in a session when the backup was made are given back when the server starts.
+    The key comes last: a restore that is cut short can be run again.
     """
     directory = settings.state_directory
     if StateDirectory(directory).capf_key.exists():
         raise ConflictError(f"{directory} already holds a CAPF server's state")
     try:
-        with tarfile.open(source) as archive:
-            names = archive.getnames()
-            if not {_DATABASE, "capf.key", "strings.key"} <= set(names):
+        with tarfile.open(source) as tar, tempfile.TemporaryDirectory() as work:
+            names = tar.getnames()
+            if not {_DATABASE, _KEY, "strings.key"} <= set(names):
                 raise CapfError(f"{source} is no backup of a CAPF server")
+            tar.extractall(work, [tar.getmember(name) for name in (_DATABASE, _KEY)], filter="data")
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            archive.extractall(directory, filter="data")
-    except (tarfile.TarError, OSError) as error:
+            rest = [member for member in tar.getmembers() if member.name not in (_DATABASE, _KEY)]
+            tar.extractall(directory, rest, filter="data")
+            copying.from_file(Path(work) / _DATABASE, settings.database)
+            _record(settings, "restore")
+            tar.extract(_KEY, directory, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
         raise CapfError(f"{source} cannot be restored: {error}") from error
-    _record(settings, "restore")
     return f"{len(names)} files"

@@ -11,12 +11,13 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from typing import BinaryIO
 
 from fastapi import FastAPI
 from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config as HttpConfig
 
-from capf import ctl, files, state
+from capf import backup, ctl, files, state
 from capf.accounts import Login
 from capf.api.application import application
 from capf.api.ctl_file import put_in_place
@@ -84,6 +85,10 @@ class Server:
         """Return the CTL file that phones are given, None where there is none."""
         path = self._directory.path / ctl.FILE_NAME
         return ctl.read(path.read_bytes()) if path.exists() else None
+
+    def write_backup(self, target: BinaryIO) -> int:
+        """Write a backup of this node; returns how many files it holds."""
+        return backup.archive(self._settings, target)
 
     async def login(self, administrator: str, password: str, address: str) -> Login:
         """Check the administrator's name and password."""

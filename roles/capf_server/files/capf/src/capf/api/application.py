@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI
 
 from capf import __version__
 from capf.api import (
+    backups,
     certificates,
     ctl_file,
     errors,
@@ -16,6 +17,7 @@ from capf.api import (
     operations,
     phones,
     preflight,
+    reports,
     rollouts,
     service,
 )
@@ -23,6 +25,7 @@ from capf.api.bounds import Bounds
 from capf.api.node import Node
 
 _PARTS = (
+    backups,
     certificates,
     ctl_file,
     events,
@@ -31,6 +34,7 @@ _PARTS = (
     operations,
     phones,
     preflight,
+    reports,
     rollouts,
     service,
 )  # fmt: skip

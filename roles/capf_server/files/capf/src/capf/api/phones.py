@@ -1,13 +1,11 @@
-"""Phones: registering, finding, resetting, reporting (R28, R29, R30)."""
+"""Phones: registering, finding, resetting (R28, R29)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from capf.api.login import Actor, RunningNode
@@ -16,7 +14,6 @@ from capf.api.shapes import (
     FoundPhones,
     PhonesChange,
     PhonesChanged,
-    Report,
     Reset,
     ResetDone,
     Search,
@@ -24,7 +21,7 @@ from capf.api.shapes import (
     Unlock,
     Unlocked,
 )
-from capf.registry import phones, progress, report, search
+from capf.registry import phones, progress, search
 from capf.store import journal
 
 router = APIRouter(tags=["phones"])
@@ -46,14 +43,17 @@ async def ensure(wanted: PhonesChange, actor: Actor, node: RunningNode) -> dict[
 async def find(wanted: Search, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Find phones by criteria that must all match."""
     page = search.Page(wanted.sort, wanted.descending, wanted.page, wanted.rows_per_page)
-    criteria = _criteria(wanted.criteria)
+    criteria = search_criteria(wanted.criteria)
     total, found = await node.store.aread(
-        lambda c: search.find(c, node.context, criteria, page, strings=wanted.authentication_strings)
+        lambda c: search.find(
+            c, node.context, criteria, page, strings=wanted.authentication_strings, fields=wanted.fields
+        )
     )
     return {"total": total, "page": page.number, "rows_per_page": page.rows, "phones": found}
 
 
-def _criteria(given: list[SearchCriterion]) -> list[search.Criterion]:
+def search_criteria(given: list[SearchCriterion]) -> list[search.Criterion]:
+    """Return the criteria of a request as the registry takes them."""
     return [search.Criterion(item.field, item.pattern, item.value) for item in given]
 
 
@@ -80,20 +80,3 @@ async def reset(wanted: Reset, actor: Actor, node: RunningNode) -> dict[str, Any
         "counts": {"reset": len(wanted.phones) - len(faults), "failed": len(faults)},
         "failed": [{"device_name": name, "problem": fault} for name, fault in faults.items()],
     }
-
-
-@router.post(
-    "/reports/capf",
-    response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "The CAPF report"}},
-)
-async def capf_report(wanted: Report, _unused: Actor, node: RunningNode) -> StreamingResponse:
-    """Return the CAPF report of all phones, or of those that match."""
-    criteria = _criteria(wanted.criteria)
-    search.check(criteria, search.Page().sort)
-
-    def lines(connection: Connection) -> Iterator[str]:
-        strings = wanted.authentication_strings
-        return report.lines(search.found(connection, node.context, criteria, search.Page(), strings=strings))
-
-    return StreamingResponse(node.store.stream(lines), media_type="text/csv")

@@ -193,7 +193,8 @@ class Search(Strict):
     sort: str = "device_name"
     descending: StrictBool = False
     page: Annotated[int, Field(ge=1)] = 1
-    rows_per_page: Annotated[int, Field(ge=1, le=10_000)] = 50
+    rows_per_page: Annotated[int, Field(ge=1, le=MAXIMUM_PHONES)] = 50
+    fields: list[str] | None = None
     authentication_strings: StrictBool = False
 
 
@@ -318,6 +319,7 @@ class Report(Strict):
     """Which phones to report (R30)."""
 
     criteria: list[SearchCriterion] = []
+    format: Literal["csv", "json", "html"] = "csv"
     authentication_strings: StrictBool = True
 
 

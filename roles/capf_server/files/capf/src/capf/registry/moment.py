@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from capf.model import InvalidRequestError, Problem
 
@@ -25,6 +26,7 @@ def parse(text: str, now: int) -> int:
     return moment
 
 
+@lru_cache(maxsize=10_000)
 def show(moment: int | None) -> str | None:
     """Return epoch seconds as ISO 8601 with the first node's offset; None stays None."""
     return None if moment is None else datetime.fromtimestamp(moment, UTC).astimezone().isoformat()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select
 
 from capf.model import STATUS_NONE, CertificateState, InvalidRequestError, KeySpec, Operation, Problem
 from capf.registry import moment
@@ -15,6 +16,7 @@ from capf.registry.context import Context
 from capf.store.rows import OPEN, Row
 from capf.store.schema import certificates, operations, phones
 
+INSTALLED, NOT_INSTALLED = "Installed", "Not Installed"
 _STATUS = func.coalesce(operations.c.status, STATUS_NONE)
 TEXT_FIELDS: Mapping[str, ColumnElement[Any]] = {
     "device_name": phones.c.device_name,
@@ -22,24 +24,30 @@ TEXT_FIELDS: Mapping[str, ColumnElement[Any]] = {
     "device_pool": phones.c.device_pool,
     "device_type": phones.c.device_type,
     "security_profile": phones.c.security_profile,
+    "device_security_mode": phones.c.device_security_mode,
+    "authentication_mode": phones.c.authentication_mode,
+    "key_order": phones.c.key_order,
+    "certificate_operation": case((operations.c.state.in_(OPEN), operations.c.operation), else_=Operation.NONE.value),
     "lsc_status": _STATUS,
+    "last_problem": func.coalesce(operations.c.problem, ""),
+    "lsc": case((certificates.c.serial_number.is_(None), NOT_INSTALLED), else_=INSTALLED),
     "lsc_issued_by": func.coalesce(certificates.c.issuer, ""),
 }
 DATE_FIELDS: Mapping[str, ColumnElement[Any]] = {
+    "operation_completes_by": case((operations.c.state.in_(OPEN), operations.c.completes_by)),
     "lsc_expires": certificates.c.not_after,
     "lsc_issuer_expires_by": certificates.c.issuer_not_after,
 }
 STRING_FIELD = "authentication_string"
 FIELDS = (*TEXT_FIELDS, STRING_FIELD, *DATE_FIELDS)
 TEXT_PATTERNS = ("begins with", "contains", "ends with", "is exactly", "is empty", "is not empty")
+_SECRET = operations.c.authentication_string
 DATE_PATTERNS = ("is before", "is exactly", "is after", "is empty", "is not empty")
 _TESTS: Mapping[str, Callable[[str, str], bool]] = {
     "begins with": lambda text, part: text.startswith(part),
     "contains": lambda text, part: part in text,
     "ends with": lambda text, part: text.endswith(part),
     "is exactly": lambda text, part: text == part,
-    "is empty": lambda text, _unused: not text,
-    "is not empty": lambda text, _unused: bool(text),
 }
 _SECONDS_A_DAY = 86400
 
@@ -89,6 +97,8 @@ def _date(text: str) -> int | None:
 
 
 def _condition(criterion: Criterion) -> ColumnElement[bool]:
+    if criterion.field == STRING_FIELD:
+        return _SECRET.is_(None) if criterion.pattern == "is empty" else _SECRET.is_not(None)
     if criterion.field in DATE_FIELDS:
         return _date_condition(DATE_FIELDS[criterion.field], criterion)
     column, value = TEXT_FIELDS[criterion.field], criterion.value
@@ -116,18 +126,39 @@ def _date_condition(column: ColumnElement[Any], criterion: Criterion) -> ColumnE
     return and_(column >= start, column < start + _SECONDS_A_DAY)
 
 
+_PHONE = ("device_name", "description", "device_pool", "device_type", "security_profile", "device_security_mode", "mic",
+          "authentication_mode", "key_order", "key_size", "ec_key_size")  # fmt: skip
+_SHOWN = (
+    *(phones.c[name] for name in (*_PHONE, "locked_until")),
+    *(
+        operations.c[name].label(f"operation_{name}")
+        for name in ("operation", "authentication_mode", "authentication_string", "state", "completes_by", "status",
+                     "problem")
+    ),
+    *(
+        certificates.c[name].label(f"certificate_{name}")
+        for name in ("serial_number", "ec", "bits", "not_after", "issuer", "issuer_not_after")
+    ),
+)  # fmt: skip
+"""What is shown of the phone, of its latest operation and of its active certificate, labelled apart."""
+
+
 def _query(criteria: Sequence[Criterion]) -> Select[Any]:
-    """Return phones with their latest operation and active certificate, columns of the three labelled apart."""
-    columns = [
-        *phones.c,
-        *(column.label(f"operation_{column.name}") for column in operations.c),
-        *(column.label(f"certificate_{column.name}") for column in certificates.c if column.name != "der"),
-    ]
     active = and_(certificates.c.device_name == phones.c.device_name, certificates.c.state == CertificateState.ACTIVE)
-    query = select(*[column for column in columns if column is not phones.c.operation_id]).select_from(
+    query = select(*_SHOWN).select_from(
         phones.outerjoin(operations, operations.c.id == phones.c.operation_id).outerjoin(certificates, active)
     )
-    return query.where(*(_condition(item) for item in criteria if item.field != STRING_FIELD))
+    return query.where(*map(_condition, criteria))
+
+
+def _tests(criteria: Sequence[Criterion]) -> list[Criterion]:
+    """Return the criteria that need the string itself, which the database only has encrypted."""
+    return [item for item in criteria if item.field == STRING_FIELD and "empty" not in item.pattern]
+
+
+def _ordered(criteria: Sequence[Criterion], page: Page) -> Select[Any]:
+    order = {**TEXT_FIELDS, **DATE_FIELDS}[page.sort]
+    return _query(criteria).order_by(order.desc() if page.descending else order.asc(), phones.c.device_name)
 
 
 def found(
@@ -135,28 +166,51 @@ def found(
 ) -> Iterator[dict[str, Any]]:
     """Yield every phone that matches, in order; ``strings`` adds the authentication strings."""
     check(criteria, page.sort)
-    order = {**TEXT_FIELDS, **DATE_FIELDS}[page.sort]
-    order = order.desc() if page.descending else order.asc()
-    query = _query(criteria).order_by(order, phones.c.device_name)
-    tests = [item for item in criteria if item.field == STRING_FIELD]
-    for row in connection.execution_options(yield_per=1000).execute(query).mappings():
+    tests = _tests(criteria)
+    for row in connection.execution_options(yield_per=1000).execute(_ordered(criteria, page)).mappings():
         string = _string(context, row) if strings or tests else ""
         if all(_TESTS[test.pattern](string, test.value) for test in tests):
             yield _show(row, context.now, string if strings else None)
 
 
+def count(connection: Connection, context: Context, criteria: Sequence[Criterion]) -> int:
+    """Return how many phones match."""
+    check(criteria, Page().sort)
+    if _tests(criteria):
+        return sum(1 for _phone in found(connection, context, criteria, Page(), strings=False))
+    return connection.execute(_query(criteria).with_only_columns(func.count())).scalar_one()
+
+
 def find(
+    connection: Connection,
+    context: Context,
+    criteria: Sequence[Criterion],
+    page: Page,
+    *,
+    strings: bool,
+    fields: Sequence[str] | None = None,
+) -> tuple[int, list[dict[str, Any]]]:
+    """Return how many phones match, and the asked page of them, each with all it has or only with these fields."""
+    total, phones_of_page = _find(connection, context, criteria, page, strings=strings)
+    if fields is None:
+        return total, phones_of_page
+    known = {**TEXT_FIELDS, **DATE_FIELDS}
+    unknown = [name for name in fields if name not in known]
+    if unknown:
+        raise InvalidRequestError([Problem("fields", name, ", ".join(known)) for name in unknown])
+    return total, [{name: phone[name] for name in fields} for phone in phones_of_page]
+
+
+def _find(
     connection: Connection, context: Context, criteria: Sequence[Criterion], page: Page, *, strings: bool
 ) -> tuple[int, list[dict[str, Any]]]:
-    """Return how many phones match, and the asked page of them."""
     check(criteria, page.sort)
-    start = (page.number - 1) * page.rows
-    matching, total = [], 0
-    for phone in found(connection, context, criteria, page, strings=strings):
-        if start <= total < start + page.rows:
-            matching.append(phone)
-        total += 1
-    return total, matching
+    total, start = count(connection, context, criteria), (page.number - 1) * page.rows
+    if _tests(criteria):
+        matching = found(connection, context, criteria, page, strings=strings)
+        return total, list(islice(matching, start, start + page.rows))
+    rows = connection.execute(_ordered(criteria, page).limit(page.rows).offset(start)).mappings()
+    return total, [_show(row, context.now, _string(context, row) if strings else None) for row in rows]
 
 
 def _string(context: Context, row: Row) -> str:
@@ -171,11 +225,7 @@ def _show(row: Row, now: int, string: str | None) -> dict[str, Any]:
     key = None
     if row["certificate_serial_number"] is not None:
         key = str(KeySpec(row["certificate_ec"], row["certificate_bits"]))
-    phone = {
-        name: row[name]
-        for name in ("device_name", "description", "device_pool", "device_type", "security_profile",
-                     "device_security_mode", "mic", "authentication_mode", "key_order", "key_size", "ec_key_size")
-    }  # fmt: skip
+    phone = {name: row[name] for name in _PHONE}
     phone |= {
         "certificate_operation": row["operation_operation"] if pending else Operation.NONE.value,
         "operation_authentication_mode": row["operation_authentication_mode"],
@@ -184,7 +234,7 @@ def _show(row: Row, now: int, string: str | None) -> dict[str, Any]:
         "operation_status": status,
         "last_problem": row["operation_problem"] or "",
         "lsc_status": status,
-        "lsc": "Not Installed" if key is None else "Installed",
+        "lsc": NOT_INSTALLED if key is None else INSTALLED,
         "lsc_serial_number": row["certificate_serial_number"],
         "lsc_key": key,
         "lsc_expires": moment.show(row["certificate_not_after"]),

@@ -151,6 +151,13 @@ class Store:
         except DBAPIError as error:
             raise StoreUnavailableError(f"the database cannot be read: {error.orig}") from error
 
+    def snapshot(self, job: Job[T]) -> T:
+        """Run a job that reads many tables, all as they are at one moment."""
+        with self._engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            return job(connection)
+
     async def aread(self, job: Job[T]) -> T:
         """Do what ``read`` does, without blocking the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.read, job)

@@ -87,6 +87,11 @@ def broken_audit_row(connection: Connection) -> int | None:
     return None if head == digest else int(last) + 1
 
 
+def last_at(connection: Connection) -> int | None:
+    """Return when the last act was recorded."""
+    return connection.execute(select(audit.c.at).order_by(audit.c.id.desc()).limit(1)).scalar()
+
+
 def setting(connection: Connection, name: str) -> str | None:
     """Return a setting's text, None when it was never set."""
     return connection.execute(select(settings.c.value).where(settings.c.name == name)).scalar()

@@ -1,0 +1,84 @@
+"""Copying a whole database into an SQLite file, as it is at one moment, and back into an empty one."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import Connection, Table, delete, func, select, text
+
+from capf.model import ConflictError
+from capf.store import rows
+from capf.store.engine import Store
+from capf.store.schema import metadata, operations, phones, settings
+
+SQLITE = "sqlite:///"
+_BATCH = 1000
+
+
+def to_file(url: str, target: Path) -> None:
+    """Copy the database at an SQLAlchemy URL, which may be in use, into a new SQLite file."""
+    if url.startswith(SQLITE):
+        source = Path(url.removeprefix(SQLITE))
+        with closing(sqlite3.connect(source)) as given, closing(sqlite3.connect(target)) as copy:
+            given.backup(copy)
+        return
+    source_store, copy_store = Store(url), Store(f"{SQLITE}{target}")
+    try:
+        source_store.snapshot(lambda given: copy_store.write(lambda copy: _copy_tables(given, copy)))
+    finally:
+        source_store.close()
+        copy_store.close()
+
+
+def from_file(source: Path, url: str) -> None:
+    """Copy an SQLite file into the empty database at an SQLAlchemy URL; ConflictError when it is not empty.
+
+    A file of an earlier version is brought up to date first.
+    """
+    if url.startswith(SQLITE) and Path(url.removeprefix(SQLITE)).exists():
+        raise ConflictError(f"{url.removeprefix(SQLITE)} is there already")
+    file_store, store = Store(f"{SQLITE}{source}"), Store(url)
+    try:
+        file_store.snapshot(lambda given: store.write(lambda target: _copy_into_empty(given, target)))
+    finally:
+        file_store.close()
+        store.close()
+
+
+def _copy_into_empty(given: Connection, target: Connection) -> None:
+    for table in (phones, settings):
+        if target.execute(select(func.count()).select_from(table)).scalar_one():
+            raise ConflictError(f"the database is not empty: it has {table.name}")
+    _copy_tables(given, target)
+    if target.dialect.name == "postgresql":
+        for table in metadata.sorted_tables:
+            _set_sequence(target, table)
+
+
+def _copy_tables(given: Connection, target: Connection) -> None:
+    """Copy every row of every table; what the schema itself has put there goes first."""
+    for table in reversed(metadata.sorted_tables):
+        target.execute(delete(table))
+    for table in metadata.sorted_tables:
+        found = given.execution_options(yield_per=_BATCH).execute(select(table)).mappings()
+        for batch in found.partitions(_BATCH):
+            target.execute(table.insert(), [dict(row) for row in batch])
+
+
+def _set_sequence(connection: Connection, table: Table) -> None:
+    """Let numbers that the database draws go on after the highest that was copied."""
+    column = table.autoincrement_column
+    if column is None:
+        return
+    sequence = connection.execute(select(func.pg_get_serial_sequence(table.name, column.name))).scalar()
+    highest = connection.execute(select(func.max(column))).scalar()
+    if sequence is not None and highest is not None:
+        connection.execute(text("SELECT setval(:sequence, :highest)"), {"sequence": sequence, "highest": highest})
+
+
+def give_back(connection: Connection) -> int:
+    """Give back every operation that was in a session when the copy was made: nobody leads one of them now."""
+    held = connection.execute(select(operations.c.holder).where(operations.c.holder != "").distinct()).scalars().all()
+    return sum(rows.release(connection, holder) for holder in held)

@@ -1,0 +1,148 @@
+"""The playbooks of everyday work against real servers and phones (R19, R20)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.conftest import MakeWorld
+from integration.test_deploy import Deployment
+from support.lab import RunningLab, write_phones
+from support.node import PASSWORD, RunningNode
+from support.playbooks import playbook
+
+A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
+EC = {"key_order": "EC Only", "ec_key_size": 256, "authentication_mode": "By Null String"}
+
+
+def phones(*names: str) -> list[dict[str, Any]]:
+    """Return phones that enrol quickly."""
+    return [{"device_name": name, **EC} for name in names]
+
+
+def enrol(node: RunningNode, lab: RunningLab, *names: str) -> None:
+    """Let phones have an LSC."""
+    node.schedule(*names)
+    lab.reset(*names)
+    assert node.wait(*names)["by_status"] == {"Upgrade Success": len(names)}
+
+
+def test_renew_takes_what_expires_and_what_an_earlier_capf_issued(make_world: MakeWorld) -> None:
+    node, lab = make_world(phones(A, B, C))
+    node.ok("PUT", "/service-parameters", {"parameters": {"Duration Of Certificate Validity": 1}})
+    node.ok("POST", "/service/restart", {})
+    enrol(node, lab, A)
+    node.ok("PUT", "/service-parameters", {"parameters": {"Duration Of Certificate Validity": 5}})
+    node.ok("POST", "/service/restart", {})
+    enrol(node, lab, B)
+    before = {name: node.phone(name)["lsc_serial_number"] for name in (A, B)}
+    status, output = playbook(node, "renew", "--check", renew_days=400)
+    assert status == 0 and "1 LSCs expire within 400 days" in output, output
+    assert node.phone(A)["lsc_serial_number"] == before[A]
+    status, output = playbook(node, "renew", renew_days=400)
+    assert status == 0 and "0 are of earlier CAPF certificates, 1 phones were taken" in output, output
+    assert node.phone(A)["lsc_serial_number"] != before[A] and node.phone(B)["lsc_serial_number"] == before[B]
+    assert node.phone(C)["lsc"] == "Not Installed"
+    status, output = playbook(node, "renew", renew_days=400)
+    assert status == 0 and "0 phones were taken" in output and "changed=0 " in output, output
+
+
+@pytest.mark.parametrize("step", [{}, {"move_phones_step": "before"}, {"move_phones_step": "nonsense"}])
+def test_r19_move_phones_says_what_is_missing(node: RunningNode, step: dict[str, str]) -> None:
+    status, output = playbook(node, "move_phones", **step)
+    assert status == 2 and "move_phones_step has to be before or after" in output, output
+
+
+def test_r19_lscs_are_deleted_before_a_move(make_world: MakeWorld) -> None:
+    node, lab = make_world(phones(A, B, C))
+    enrol(node, lab, A, B)
+    status, output = playbook(node, "move_phones", move_phones_step="before", move_phones=[A, C])
+    assert status == 0 and "1 LSCs were deleted, 1 phones had none; not done: none" in output, output
+    assert lab.flash(A).lsc is None and node.phone(A)["lsc"] == "Not Installed"
+    assert lab.flash(B).lsc is not None and node.phone(B)["lsc"] == "Installed"
+
+
+def test_r19_new_lscs_are_installed_after_a_move(make_world: MakeWorld, tmp_path: Path) -> None:
+    old, lab = make_world(phones(A, B))
+    enrol(old, lab, A, B)
+    lab.stop()
+    new = RunningNode(tmp_path / "new", manufacturing_ca=lab.manufacturing_ca).start()
+    try:
+        new.activate()
+        moved = write_phones(tmp_path / "moved.csv", phones(A, B))
+        given = {"move_phones_step": "after", "move_phones": [A, B], "move_phones_csv_file": str(moved)}
+        status, output = playbook(new, "move_phones", **given)
+        assert status == 2 and "the CTL file on each phone" in output, output
+        assert new.ok("POST", "/phones/find", {})["total"] == 0
+        for name in (A, B):
+            lab.flash(name).delete_ctl()
+        lab.start(new)
+        status, output = playbook(new, "move_phones", **given, move_phones_erased=True)
+        assert status == 0, output
+        issuer = new.ok("GET", "/capf-certificate")["current"]["common_name"]
+        for name in (A, B):
+            held = lab.flash(name).lsc
+            assert held is not None and issuer in held.certificate.issuer.rfc4514_string()
+            assert new.phone(name)["lsc"] == "Installed"
+    finally:
+        lab.stop()
+        new.stop()
+
+
+def test_troubleshoot_fetches_the_certificates_of_phones(make_world: MakeWorld) -> None:
+    node, lab = make_world(phones(A))
+    enrol(node, lab, A)
+    status, output = playbook(node, "troubleshoot", troubleshoot_phones=[A], troubleshoot_seconds=30)
+    assert status == 0 and '"done": "1"' in output.replace('"done": 1', '"done": "1"'), output
+    assert node.phone(A)["operation_status"] == "Troubleshoot Success"
+    assert list((node.state / "trace").rglob(f"{A}*LSC*"))
+
+
+def test_report_writes_each_format(node: RunningNode) -> None:
+    node.ok("POST", "/phones", {"phones": phones(A, B)})
+    status, output = playbook(node, "report", report_directory=str(node.directory))
+    assert status == 0 and "2 phones in" in output, output
+    assert {path.name for path in node.directory.glob("capf-report.*")} == {"capf-report.csv", "capf-report.html"}
+
+
+def test_r20_a_backup_is_restored_on_an_empty_host(tmp_path: Path, deployment: Deployment) -> None:
+    """Deploys, backs up, loses the state, restores by the playbooks alone."""
+    assert deployment.run()[0] == 0
+    node = Reached(deployment)
+    archive = tmp_path / "backup.tar.gz"
+    status, output = playbook(node, "backup", backup_dest=str(archive))  # type: ignore[arg-type]
+    assert status == 0 and "SHA-256" in output and PASSWORD not in output, output
+    assert archive.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(archive) as tar:
+        assert "capf.key" in tar.getnames()
+    certificate = (deployment.state / "capf.crt").read_bytes()
+    os.kill(deployment.pid, signal.SIGTERM)
+    deployment.state.rename(tmp_path / "lost")
+    status, changed, output = deployment.run(playbook="restore", restore_archive=str(archive))
+    assert status == 0 and changed > 0 and "activated True, 0 phones" in " ".join(output.split()), output
+    assert (deployment.state / "capf.crt").read_bytes() == certificate
+    status, changed, output = deployment.run(playbook="restore", restore_archive=str(archive))
+    assert (status, changed) == (0, 0), output
+
+
+class Reached:
+    """What the playbooks of the control node need to know of a deployment."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.port, self.state, self.directory = deployment.administration, deployment.state, deployment.directory
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
+    """A deployment whose server is stopped at the end."""
+    (tmp_path / "deployment").mkdir()
+    made = Deployment(tmp_path / "deployment")
+    yield made
+    if (made.state / "capf.pid").exists():
+        os.kill(made.pid, signal.SIGTERM)

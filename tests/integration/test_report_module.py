@@ -1,0 +1,100 @@
+"""The report as CSV, JSON and a page, streamed to a file for its owner alone (R30)."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from support.node import RunningNode
+from support.plays import play, rhythm
+
+A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
+STRING = "By Authentication String"
+MODULE = "ucm.capf.report"
+
+
+@pytest.fixture
+def phones(node: RunningNode) -> RunningNode:
+    """A node with three phones, one of which waits for a string."""
+    known = [
+        {"device_name": A, "authentication_mode": STRING, "description": '<script>alert("x")</script>'},
+        {"device_name": B, "description": 'one "two"\nthree, four'},
+        {"device_name": C},
+    ]
+    node.ok("POST", "/phones", {"phones": known})
+    node.schedule(A)
+    return node
+
+
+class Page(HTMLParser):
+    """Collects the tags and the table of a page, and fails on tags that are not closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.cells: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "rect"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag != "rect":
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "td":
+            self.cells.append(data)
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "html"])
+def test_r30_each_format_is_written_for_its_owner_alone(phones: RunningNode, kind: str) -> None:
+    string = phones.phone(A)["authentication_string"]
+    _check, real, _again = rhythm(phones, MODULE, {"dest": f"report.{kind}", "format": kind})
+    path = phones.directory / f"report.{kind}"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert real["phones"] == 3 and real["diff"] == {"before": "phones: 0\n", "after": "phones: 3\n"}
+    assert string in path.read_text() and string not in str(real)
+    path.chmod(0o644)
+    hidden = {"dest": f"report.{kind}", "format": kind, "authentication_strings": "hide"}
+    rhythm(phones, MODULE, hidden)
+    assert path.stat().st_mode & 0o777 == 0o600 and string not in path.read_text()
+
+
+def test_r30_csv_and_json_have_what_the_server_shows(phones: RunningNode) -> None:
+    play(phones, *({MODULE: {"dest": f"report.{kind}", "format": kind}} for kind in ("csv", "json")))
+    shown = phones.ok("POST", "/phones/find", {"authentication_strings": True})["phones"]
+    assert json.loads((phones.directory / "report.json").read_text()) == shown
+    with (phones.directory / "report.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle, strict=True))
+    assert [(row["Device Name"], row["Description"]) for row in rows] == [
+        (phone["device_name"], phone["description"]) for phone in shown
+    ]
+
+
+def test_r30_the_page_needs_nothing_else_and_escapes_what_it_shows(phones: RunningNode) -> None:
+    play(phones, {MODULE: {"dest": "report.html", "format": "html", "criteria": [{"field": "lsc_status"}]}})
+    assert Page((phones.directory / "report.html").read_text()).cells == []
+    play(phones, {MODULE: {"dest": "report.html", "format": "html"}})
+    text = (phones.directory / "report.html").read_text()
+    page = Page(text)
+    assert "script" not in page.tags and page.links == [] and "url(" not in text and "@import" not in text
+    assert page.tags.count("svg") == 2 and '<script>alert("x")</script>' in page.cells
+    assert {A, B, C} <= set(page.cells)
+    assert re.search(r"aria-label=\"Operation Pending: 1\"", text)
+    assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+
+
+def test_r30_a_file_that_cannot_be_written_is_named(phones: RunningNode) -> None:
+    (result,), _output = play(phones, {MODULE: {"dest": "/proc/report.csv"}})
+    assert result["failed"] and "directory '/proc' is not writable" in result["msg"]

@@ -1,0 +1,25 @@
+"""Runs the collection's playbooks by their full names, as an administrator does."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+from support.node import PASSWORD, RunningNode
+from support.plays import PLAYBOOK, environment, extra_vars
+
+
+def playbook(node: RunningNode, name: str, *options: str, **variables: Any) -> tuple[int, str]:
+    """Run a playbook of the collection against a node; returns its exit status, and its output on one line."""
+    given = {
+        "capf_port": node.port,
+        "capf_password": PASSWORD,
+        "capf_ca_path": str(node.state / "administration.crt"),
+        "lsc_rollout_directory": str(node.directory / "rollout"),
+        "lsc_rollout_wave_seconds": 30,
+        "lsc_rollout_progress_interval": 1,
+        **variables,
+    }
+    argv = [PLAYBOOK, f"ucm.capf.{name}", *extra_vars(node.directory, given), *options]
+    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
