@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from capf.effects import Claim
@@ -94,7 +94,8 @@ def certificate_fault(
         return missing
     try:
         certificate = x509.load_der_x509_certificate(claim.certificates[0][1])
-        is_lsc = _issuer(certificate, trust.lsc_issuers) is not None
+        sha1 = isinstance(certificate.signature_hash_algorithm, hashes.SHA1)
+        is_lsc = not sha1 and _issuer(certificate, trust.lsc_issuers) is not None
         return _fault(claim, certificate, is_lsc, mode, has_lsc, trust, now)
     except UNREADABLE:
         return missing
@@ -140,11 +141,27 @@ def mic_is_trusted(certificate: x509.Certificate, trust: Trust, now: float) -> b
 def _issuer(certificate: x509.Certificate, issuers: Sequence[x509.Certificate]) -> x509.Certificate | None:
     for issuer in issuers:
         try:
-            certificate.verify_directly_issued_by(issuer)
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+            if isinstance(certificate.signature_hash_algorithm, hashes.SHA1):
+                _check_sha1_issue(certificate, issuer)
+            else:
+                certificate.verify_directly_issued_by(issuer)
+        except (InvalidSignature, *UNREADABLE):
             continue
         return issuer
     return None
+
+
+def _check_sha1_issue(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    """Check what the library does no longer: that the issuer signed with SHA-1; trust is the caller's."""
+    if certificate.issuer != issuer.subject:
+        raise InvalidSignature
+    key, signed = issuer.public_key(), certificate.tbs_certificate_bytes
+    if isinstance(key, rsa.RSAPublicKey):
+        key.verify(certificate.signature, signed, padding.PKCS1v15(), _DIGESTS[DigestType.SHA1][1])
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        key.verify(certificate.signature, signed, ec.ECDSA(_DIGESTS[DigestType.SHA1][1]))
+    else:
+        raise InvalidSignature
 
 
 def _in_date(certificate: x509.Certificate, now: float) -> bool:
