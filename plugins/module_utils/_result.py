@@ -21,12 +21,12 @@ def capped(items: list[t.Any]) -> list[t.Any]:
     return items[:SHOWN]
 
 
-def diff_of(results: list[dict[str, t.Any]]) -> dict[str, str]:
-    """Return before and after of the first changed phones, sorted by device name, one line each."""
-    ordered = sorted(results, key=lambda item: item["device_name"])
+def diff_of(results: list[dict[str, t.Any]], key: str = "device_name") -> dict[str, str]:
+    """Return before and after of the first changed phones (or what C(key) names), sorted by it, one line each."""
+    ordered = sorted(results, key=lambda item: item[key])
     more = "... and {0} more phones\n".format(len(ordered) - SHOWN) if len(ordered) > SHOWN else ""
     return {
-        side: "".join(_line(item["device_name"], item[side]) for item in ordered[:SHOWN]) + more
+        side: "".join(_line(item[key], item[side]) for item in ordered[:SHOWN]) + more
         for side in ("before", "after")
     }
 

@@ -14,6 +14,7 @@ import yaml
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from capf.authority import make_capf_certificate
+from capf.keystore import key_pem
 from support.node import RunningNode
 from support.plays import ROOT, connection, play
 
@@ -47,8 +48,9 @@ def ready(tmp_path: Path) -> Iterator[RunningNode]:
     node.activate()
     node.ok("POST", "/phones", {"phones": [{"device_name": name} for name in PHONES]})
     (node.directory / "phones.csv").write_text("device_name,mic\n" + "".join(f"{name},true\n" for name in PHONES))
-    for name in ("manufacturing-ca.pem", "other-capf.pem"):
-        _key, certificate = make_capf_certificate(os.urandom, time.time(), "Example", "Another CA")
+    for name in ("manufacturing-ca.pem", "other-capf.pem", "node2.pem", "sast2.pem"):
+        key, certificate = make_capf_certificate(os.urandom, time.time(), "Example", "Another CA")
+        (node.directory / name).with_suffix(".key").write_bytes(key_pem(key))
         (node.directory / name).write_bytes(certificate.public_bytes(Encoding.PEM))
     yield node
     node.stop()

@@ -37,10 +37,11 @@ class RunningLab:
         argv = [CAPF, "lab", "init", "--directory", directory, "--phones", phones]
         subprocess.run(argv, check=True, capture_output=True)
 
-    def start(self, node: RunningNode, *options: str | Path) -> RunningLab:
-        """Switch the phones on."""
+    def start(self, node: RunningNode, *options: str | Path, hand_out_ctl: bool = True) -> RunningLab:
+        """Switch the phones on, with a CTL file of the lab's own or without one."""
         argv = [CAPF, "lab", "run", "--directory", self.directory, "--phones", self.phones]
-        argv += ["--files-server", node.files_server, "--capf-certificate", node.capf_certificate]
+        argv += ["--files-server", node.files_server]
+        argv += ["--capf-certificate", node.capf_certificate] if hand_out_ctl else []
         self._control = f"127.0.0.1:{node.control_port}"
         argv += ["--control", self._control, "--retry-seconds", "1", *options]
         ready = self.directory / "ready.json"

@@ -17,7 +17,7 @@ from typing import Any
 
 CAPF = Path(sys.executable).with_name("capf")
 ADMINISTRATOR, PASSWORD = "admin", "correct-horse-battery"
-_START_SECONDS = 30
+_START_SECONDS = 90
 
 
 def free_ports(count: int) -> list[int]:

@@ -13,7 +13,6 @@ _MAXIMUM_FILES = 200_000
 _PEM_CHARACTERS = 100_000
 _Host = Annotated[str, Field(max_length=253)]
 _Pem = Annotated[str, Field(max_length=_PEM_CHARACTERS)]
-_Secret = Annotated[str, Field(max_length=_PEM_CHARACTERS, repr=False)]
 
 
 class NodeItem(Strict):
@@ -134,8 +133,8 @@ class Token(Strict):
 
     slot: int
     certificate: _Pem | None = None
-    private_key: _Secret | None = None
-    passphrase: _Secret | None = None
+    private_key: _Pem | None = Field(default=None, repr=False)
+    passphrase: Name | None = Field(default=None, repr=False)
 
 
 class CtlFileChange(Change):
