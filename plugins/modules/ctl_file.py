@@ -107,7 +107,7 @@ records_removed:
   returned: success
   type: list
   elements: dict
-unreachable:
+unreachable_nodes:
   description: The further nodes that cannot be reached now, and why.
   returned: success
   type: list
@@ -165,7 +165,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         "reasons": answer["reasons"],
         "records_added": [record for record in after if record not in before],
         "records_removed": [record for record in before if record not in after],
-        "unreachable": answer["unreachable"],
+        "unreachable_nodes": answer["unreachable"],
         "diff": {"before": _lines(answer["before"], answer["reasons"]), "after": _lines(answer["after"], [])},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -22,7 +23,9 @@ from support.node import RunningNode
 from support.plays import PLAYBOOK, connection, environment, extra_vars, play, rhythm
 
 A = "SEP00000000000A"
-CTL_FILE, NODES, PUBLISH = "ucm.capf.ctl_file", "ucm.capf.nodes", "ucm.capf.files_publish"
+CTL_FILE = "ucm.capf.ctl_file"
+NODES = "ucm.capf.nodes"
+PUBLISH = "ucm.capf.files_publish"
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def roles(node: RunningNode) -> list[str]:
 
 def write_token(node: RunningNode, name: str, passphrase: str = "") -> tuple[rsa.RSAPrivateKey, dict[str, Any]]:
     """Write a security token of the administrator's own; returns its key and the files as the module takes them."""
-    key, certificate = make_capf_certificate(lambda count: bytes(count), time.time(), "Example", name)
+    key, certificate = make_capf_certificate(os.urandom, time.time(), "Example", name)
     (node.directory / f"{name}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
     pem = key_pem(key)
     if passphrase:

@@ -35,6 +35,13 @@ def test_recorded_files_are_read_verified_and_remade(path: Path) -> None:
     assert b"".join(map(ctl.encode_record, file.records)) == data[int.from_bytes(data[8:10], "big") :]
 
 
+def test_the_recorded_files_have_every_digest_and_signer_version() -> None:
+    files = [ctl.read(path.read_bytes()) for path in FILES]
+    kinds = {(file.digest, file.signer_version) for file in files}
+    assert len(files) == 3 and {digest for digest, _version in kinds} == {Digest.SHA1, Digest.SHA512}
+    assert {version for _digest, version in kinds} == {(1, 0), (1, 1)}
+
+
 @pytest.fixture(scope="module")
 def token(tmp_path_factory: pytest.TempPathFactory) -> Maker:
     """A security token."""
