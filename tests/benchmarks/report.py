@@ -79,18 +79,31 @@ def fill(node: RunningNode) -> None:
     store.close()
 
 
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def task(node: RunningNode, module: str, **arguments: object) -> str:
-    """Run one task as a whole ansible-playbook; returns its seconds and its largest process."""
+    """Run one task as a whole ansible-playbook; returns its seconds, processor times and largest process."""
+    assert node.process is not None
+    before = processor_seconds(node.process.pid)
     given = {**connection(node, timeout=300), **arguments}
     options = "\n".join(f"        {name}: {value}" for name, value in given.items())
     play = node.directory / "play.yml"
     play.write_text(PLAY.format(module=module, options=options))
     begin = time.perf_counter()
-    argv = ["/usr/bin/time", "-f", "%M", PLAYBOOK, play]
+    argv = ["/usr/bin/time", "-f", "%U %S %M", PLAYBOOK, play]
     done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     seconds = time.perf_counter() - begin
-    return f"{seconds:6.2f} s   largest process {int(done.stderr.split()[-1]) / 1024:.0f} MiB"
+    user, system, resident = done.stderr.split()[-3:]
+    server = processor_seconds(node.process.pid) - before
+    return (
+        f"{seconds:6.2f} s   processor: ansible {float(user) + float(system):.2f} s, server {server:.2f} s   "
+        f"largest process of ansible {int(resident) / 1024:.0f} MiB"
+    )
 
 
 def main() -> None:
