@@ -91,7 +91,7 @@ def test_deploy_makes_a_first_node_and_is_idempotent(deployment: Deployment) -> 
     assert 'node_name = "192.0.2.7"' in (deployment.directory / "capf.toml").read_text()
 
 
-def test_a_bad_configuration_never_replaces_a_running_one(deployment: Deployment) -> None:
+def test_p24_a_bad_configuration_never_replaces_a_running_one(deployment: Deployment) -> None:
     assert deployment.run()[0] == 0
     text, pid = (deployment.directory / "capf.toml").read_text(), deployment.pid
     status, _changed, output = deployment.run(capf_server_files_addresses=["not-an-address"])

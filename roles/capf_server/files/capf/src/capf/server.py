@@ -37,7 +37,7 @@ from capf.store.engine import Store
 LOG = logging.getLogger(__name__)
 _SECONDS_A_MINUTE = 60
 _SECOND_SIGNAL, _NOT_IN_TIME = 1, 1
-_HEADER_SECONDS = 5
+_HEADER_SECONDS = 10
 """How long a client of administration or files may take over its handshake, its headers, or its next request."""
 SECONDS_AFTER_THE_DRAIN = 10
 """How long everything else may take when the process ends; the unit allows more (roles/capf_server)."""

@@ -131,11 +131,24 @@ def _kind_of(claim: Claim) -> Outcome:
 
 def mic_is_trusted(certificate: x509.Certificate, trust: Trust, now: float) -> bool:
     """True when a trusted manufacturing CA issued the MIC and its date and digest are allowed."""
-    if _issuer(certificate, trust.mic_issuers) is None:
+    if isinstance(certificate.signature_hash_algorithm, hashes.SHA1):
+        issued = trust.allow_sha1_mic and any(_signed_with_sha1(certificate, issuer) for issuer in trust.mic_issuers)
+    else:
+        issued = _issuer(certificate, trust.mic_issuers) is not None
+    return issued and (trust.allow_expired_mic or _in_date(certificate, now))
+
+
+def _signed_with_sha1(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """True when the issuer signed an old MIC; the library itself no longer looks at such certificates."""
+    key = issuer.public_key()
+    if certificate.issuer != issuer.subject or not isinstance(key, rsa.RSAPublicKey):
         return False
-    if isinstance(certificate.signature_hash_algorithm, hashes.SHA1) and not trust.allow_sha1_mic:
+    try:
+        _unused, sha1 = _DIGESTS[DigestType.SHA1]
+        key.verify(certificate.signature, certificate.tbs_certificate_bytes, padding.PKCS1v15(), sha1)
+    except InvalidSignature:
         return False
-    return trust.allow_expired_mic or _in_date(certificate, now)
+    return True
 
 
 def _issuer(certificate: x509.Certificate, issuers: Sequence[x509.Certificate]) -> x509.Certificate | None:

@@ -1,0 +1,112 @@
+"""Every setting of the configuration file is changed, and a client sees it after a restart (P24)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import yaml
+from jinja2 import Environment
+
+from capf import config
+from capf.lab.manufacturing import Maker
+from support.node import CAPF, RunningNode
+from support.settings_table import CASES, Case, change
+
+ROLE = Path(__file__).parents[2] / "roles" / "capf_server"
+TEMPLATE = (ROLE / "templates" / "capf.toml.j2").read_text()
+VARIABLE = re.compile(r"capf_server_\w+")
+every_setting = pytest.mark.parametrize("name", CASES)
+
+
+def make(directory: Path, case: Case | None = None) -> RunningNode:
+    """Return an activated node that trusts the test's manufacturing CA."""
+    maker = Maker.open_or_make(directory.parent / "ca", "Test Manufacturing CA")
+    node = RunningNode(directory, manufacturing_ca=maker.directory / "ca.pem")
+    change(node, {} if case is None else case.base)
+    node.start().activate(**{"Enable IPv6": True})
+    return node
+
+
+def end(node: RunningNode) -> None:
+    """Stop a node that may have ended."""
+    assert node.process is not None
+    with suppress(ProcessLookupError):
+        node.process.kill()
+    node.process.wait()
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    """A node with nothing but base values, which observations leave as it is."""
+    node = make(tmp_path_factory.mktemp("usual") / "node")
+    yield node
+    end(node)
+
+
+@every_setting
+def test_p24_a_setting_is_seen_after_a_restart(name: str, usual: RunningNode, tmp_path: Path) -> None:
+    case = CASES[name]
+    shared = not (case.base or case.alone)
+    node = make(tmp_path / "node", case)
+    try:
+        assert case.observe(usual if shared else node) == case.before
+        end(node)
+        change(node, {(case.table, case.key): case.value})
+        if case.carry is not None:
+            case.carry(node)
+        if case.tell:
+            setattr(node, case.tell, case.value)
+        (node.directory / "overlap").unlink(missing_ok=True)
+        assert case.observe(node.start()) == case.after
+    finally:
+        end(node)
+
+
+def test_p24_no_setting_is_left_out() -> None:
+    assert set(CASES) == {field.name for field in dataclasses.fields(config.Settings)}
+
+
+def test_p24_the_role_deploys_every_setting() -> None:
+    environment = Environment(autoescape=False)
+    environment.filters |= {"to_json": json.dumps, "bool": bool}
+    variables = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+    given = {"ansible_managed": "", "capf_server_database": "sqlite:////srv/capf.db"}
+    text = environment.from_string(TEMPLATE).render({**variables, **given})
+    document = tomllib.loads(text)
+    assert {(case.table, case.key) for case in CASES.values()} == {
+        (table, key) for table, settings in document.items() for key in settings
+    }
+    assert config.parse(text).first_node is True
+
+
+def test_p24_the_role_documents_every_variable_of_its_templates() -> None:
+    documented = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    used = {name for path in (ROLE / "templates").iterdir() for name in VARIABLE.findall(path.read_text())}
+    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+    assert used <= set(documented) and used <= set(defaults)
+    wrong = [
+        name for name in defaults if "default" in documented[name] and documented[name]["default"] != defaults[name]
+    ]
+    assert wrong == []
+
+
+@every_setting
+def test_p24_a_bad_value_is_named_by_capf_check_and_never_run(name: str, usual: RunningNode, tmp_path: Path) -> None:
+    case, copy = CASES[name], tmp_path / "capf.toml"
+    document = usual.config.read_text()
+    bad = f"[{case.table}]\n{case.key} = {{}}\n"
+    lines = re.sub(rf"^{case.key} = .*\n", "", document.split(f"[{case.table}]\n")[-1], count=1, flags=re.MULTILINE)
+    before = document.split(f"[{case.table}]\n")[0] if f"[{case.table}]" in document else document
+    copy.write_text(before + bad + (lines if f"[{case.table}]" in document else ""))
+    for command in ("check", "serve"):
+        done = subprocess.run([CAPF, command, "--config", copy], capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and f"{case.table}.{case.key}: '{{}}' is refused; allowed: " in done.stderr, done
+    assert usual.api("GET", "/healthz", base="")[0] == 200

@@ -1,0 +1,342 @@
+"""Every setting of the configuration file: how it is changed, and by what a client sees it (P24)."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sqlite3
+import ssl
+import subprocess
+import time
+import tomllib
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from capf.lab.credentials import MODE_MIC_FIRST, auth_response
+from capf.lab.flash import Flash, Identity
+from capf.lab.manufacturing import Maker
+from capf.wire import Command, Tag
+from support.client import Client
+from support.enrolment import PHONE, schedule
+from support.node import RunningNode, free_ports
+
+Observe = Callable[[RunningNode], object]
+PORTS = free_ports(2)
+STRING = "314159"
+_SHA256_WITH_RSA, _SHA1_WITH_RSA = bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One setting: its place in the file, another value, and what is observed with the base value and with this one.
+
+    ``base``: other settings that the observation needs. ``tell``: the attribute by which the test's node knows it.
+    ``{directory}`` in a value is the node's own. ``carry`` moves what the new value names to its place.
+    """
+
+    table: str
+    key: str
+    value: Any
+    observe: Observe
+    before: object
+    after: object
+    base: Mapping[tuple[str, str], Any] = field(default_factory=dict)
+    tell: str = ""
+    carry: Callable[[RunningNode], object] | None = None
+    alone: bool = False
+
+
+def change(node: RunningNode, values: Mapping[tuple[str, str], Any]) -> None:
+    """Write settings into the node's configuration file."""
+    document = tomllib.loads(node.config.read_text())
+    for (table, key), value in values.items():
+        given = json.loads(json.dumps(value).replace("{directory}", str(node.directory)))
+        document.setdefault(table, {})[key] = given
+    lines = []
+    for table, settings in document.items():
+        lines += [f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in settings.items())]
+    node.config.write_text("\n".join(lines) + "\n")
+
+
+def reachable(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection((host, port), timeout=10).close()
+    except OSError:
+        return False
+    return True
+
+
+def served(node: RunningNode, first: str, second: str) -> bool:
+    """Whether two sessions from two addresses are served at once."""
+    connections = [socket.create_connection(("127.0.0.1", node.capf_port), 10, (host, 0)) for host in (first, second)]
+    try:
+        for connection in connections:
+            _tls().wrap_socket(connection).close()
+    except OSError:
+        return False
+    finally:
+        for connection in connections:
+            connection.close()
+        while node.ok("GET", "/service")["sessions_open"]:
+            time.sleep(0.05)
+    return True
+
+
+def _tls(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if version is not None:
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = version
+    return context
+
+
+def speaks_tls_1_0(node: RunningNode) -> bool:
+    """Whether an old phone's handshake succeeds."""
+    with socket.create_connection(("127.0.0.1", node.capf_port), timeout=10) as raw:
+        try:
+            _tls(ssl.TLSVersion.TLSv1).wrap_socket(raw).close()
+        except OSError:
+            return False
+    return True
+
+
+def hangs_up_on_silence(node: RunningNode) -> bool:
+    """Whether a client that never starts its handshake is closed within 6 seconds."""
+    with socket.create_connection(("127.0.0.1", node.capf_port), timeout=6) as raw:
+        try:
+            return raw.recv(1) == b""
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+
+
+def hangs_up_on_silence_after_tls(node: RunningNode) -> bool:
+    """Whether a client that does not say who it is is closed within 6 seconds."""
+    client = Client(node.capf_port, PHONE)
+    time.sleep(6)
+    open_now = node.ok("GET", "/service")["sessions_open"]
+    client.close()
+    return not open_now
+
+
+def two_of_a_device(node: RunningNode) -> bool:
+    """Whether a device's second session gets as far as the record while its first one is open."""
+    schedule(node)
+    first, second = Client(node.capf_port, PHONE), Client(node.capf_port, PHONE)
+    assert first.authenticate().command is Command.KEY_GENERATE_REQUEST
+    assert second.authenticate().command is Command.END_SESSION
+    first.close()
+    second.close()
+    with closing(sqlite3.connect(node.state / "capf.db")) as record:
+        heard = record.execute("SELECT count(*) FROM audit WHERE action = 'refused: in another session'").fetchone()[0]
+    return bool(heard)
+
+
+def drains(node: RunningNode) -> bool:
+    """Whether a session goes on some seconds after SIGTERM."""
+    schedule(node)
+    client = Client(node.capf_port, PHONE)
+    client.authenticate()
+    assert node.process is not None
+    node.process.send_signal(signal.SIGTERM)
+    time.sleep(5)
+    try:
+        client.send_key()
+        return client.confirm().elements[Tag.REASON] == b"\x01"
+    except (EOFError, OSError):
+        return False
+    finally:
+        client.close()
+
+
+def configuration(node: RunningNode) -> str:
+    """Return the phone's configuration file."""
+    node.ok("POST", "/phones", {"phones": [{"device_name": PHONE}]})
+    with urllib.request.urlopen(f"{node.files_server}/{PHONE}.cnf.xml", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def activates(node: RunningNode) -> int:
+    """Return the status of activating CAPF."""
+    return node.api("PUT", "/service", {"activated": True})[0]
+
+
+def reset(node: RunningNode) -> int:
+    """Reset two phones; returns for how many that failed."""
+    names = ["SEP0000000000B1", "SEP0000000000B2"]
+    node.ok("POST", "/phones", {"phones": [{"device_name": name} for name in names]})
+    return int(node.ok("POST", "/phones/reset", {"phones": names})["counts"]["failed"])
+
+
+def reset_overlaps(node: RunningNode) -> bool:
+    """Whether the commands of two phones ran at the same time."""
+    assert reset(node) == 0
+    return (node.directory / "overlap").exists()
+
+
+def reset_leaves_a_file(node: RunningNode) -> bool:
+    """Whether the configured command ran."""
+    with suppress(AssertionError):
+        reset(node)
+    return (node.directory / "reset-SEP0000000000B1").exists()
+
+
+def unlocks_soon(node: RunningNode) -> bool:
+    """Whether a phone that ten wrong strings have locked is free again after 3 seconds."""
+    mode = {"authentication_mode": "By Authentication String", "key_order": "EC Only", "ec_key_size": 256}
+    node.ok("POST", "/phones", {"phones": [{"device_name": PHONE, **mode}]})
+    item = {"device_name": PHONE, "authentication_string": STRING}
+    node.ok("POST", "/operations", {"operation": "Install/Upgrade", "items": [item]})
+    for _index in range(10):
+        client = Client(node.capf_port, PHONE)
+        client.authenticate("000000")
+        client.close()
+    assert not _comes_in(node, STRING) or node.phone(PHONE)["locked_until"] is None
+    time.sleep(3)
+    return _comes_in(node, STRING)
+
+
+def _comes_in(node: RunningNode, string: str) -> bool:
+    client = Client(node.capf_port, PHONE)
+    command = client.authenticate(string).command
+    client.close()
+    return command is Command.KEY_GENERATE_REQUEST
+
+
+def _mic(directory: Path, *, expired: bool, sha1: bool) -> Flash:
+    """Return the flash of a phone whose MIC is as strange as it is told."""
+    maker = Maker.open_or_make(directory / "ca", "Test Manufacturing CA")
+    key = rsa.generate_private_key(65537, 2048)
+    now = datetime.now(UTC).replace(microsecond=0)
+    end = now + timedelta(days=-1 if expired else 9)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"CP-8845-{PHONE}")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(maker.certificate.subject)
+    builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
+    mic = builder.not_valid_before(now - timedelta(days=9)).not_valid_after(end).sign(maker.key, hashes.SHA256())
+    flash = Flash(directory / f"flash-{expired}-{sha1}")
+    flash.make_mic(Identity(_with_sha1(mic, maker.key) if sha1 else mic, key))
+    return flash
+
+
+def _with_sha1(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> x509.Certificate:
+    """Return the certificate signed with SHA-1, which today's libraries no longer make."""
+    signed = certificate.tbs_certificate_bytes.replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA)
+    signature = key.sign(signed, padding.PKCS1v15(), hashes.SHA1())
+    der = certificate.public_bytes(Encoding.DER).replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA)
+    return x509.load_der_x509_certificate(der[: -len(signature)] + signature)
+
+
+def comes_in_by_mic(*, expired: bool = False, sha1: bool = False, sudi: bool = True) -> Observe:
+    """Return an observation: whether a phone with this MIC comes in."""
+
+    def observe(node: RunningNode) -> bool:
+        schedule(node, authentication_mode="By Existing Certificate (precedence to MIC)")
+        flash = _mic(node.directory.parent, expired=expired, sha1=sha1)
+        client = Client(node.capf_port, PHONE)
+        elements = dict(auth_response(PHONE, client.session_id, flash, MODE_MIC_FIRST, "", 3).elements)
+        if not sudi:
+            del elements[Tag.SUDI_DATA]
+        client.send(Command.AUTH_RESPONSE, elements)
+        command = client.receive().command
+        client.close()
+        return command is Command.KEY_GENERATE_REQUEST
+
+    return observe
+
+
+def copy_database(node: RunningNode) -> None:
+    """Put a copy of the database where the new setting has it."""
+    subprocess.run(["cp", node.state / "capf.db", node.directory / "other.db"], check=True)
+
+
+def move_state(node: RunningNode) -> None:
+    """Move the state directory."""
+    node.state = node.state.rename(node.directory / "moved")
+
+
+def writes_to(path: str) -> Observe:
+    """Return an observation: whether a request changes this file, of the database or beside it."""
+
+    def observe(node: RunningNode) -> bool:
+        wal = node.directory / f"{path}-wal"
+        before = wal.read_bytes() if wal.exists() else b""
+        node.ok("PUT", "/service-parameters", {"parameters": {"Key Size": 3072}})
+        node.ok("PUT", "/service-parameters", {"parameters": {"Key Size": 2048}})
+        return wal.exists() and wal.read_bytes() != before
+
+    return observe
+
+
+def _lock_step(seconds: float) -> list[str]:
+    script = f'mkdir "$0/lock" 2>/dev/null || touch "$0/overlap"; sleep {seconds}; rmdir "$0/lock" 2>/dev/null; true'
+    return ["sh", "-c", script, "{directory}", "{name}"]
+
+
+def port_open(host: str, port: str | int) -> Observe:
+    """Return an observation: whether a port (a number, or the node's attribute) is open."""
+    return lambda node: reachable(host, port if isinstance(port, int) else getattr(node, port))
+
+
+BOTH = ["127.0.0.1", "127.0.0.2"]
+CASES: dict[str, Case] = {
+    "state_directory": Case(
+        "server", "state_directory", "{directory}/moved", writes_to("moved/capf.db"), False, True, carry=move_state
+    ),
+    "first_node": Case("server", "first_node", False, activates, 200, 409),
+    "node_name": Case("server", "node_name", "192.0.2.9", lambda node: "192.0.2.9" in configuration(node), False, True),
+    "database": Case(
+        "server", "database", "sqlite:///{directory}/other.db", writes_to("other.db"), False, True, carry=copy_database
+    ),
+    "administration_addresses": Case(
+        "administration", "addresses", BOTH, port_open("127.0.0.2", "port"), False, True
+    ),
+    "administration_port": Case(
+        "administration", "port", PORTS[0], port_open("127.0.0.1", PORTS[0]), False, True, tell="port"
+    ),
+    "capf_addresses": Case("capf", "addresses", BOTH, port_open("127.0.0.2", "capf_port"), False, True),
+    "capf_addresses_ipv6": Case("capf", "addresses_ipv6", [], port_open("::1", "capf_port"), True, False),
+    "maximum_sessions": Case(
+        "capf", "maximum_sessions", 1, lambda node: served(node, "127.0.0.1", "127.0.0.2"), True, False
+    ),
+    "maximum_sessions_per_address": Case(
+        "capf", "maximum_sessions_per_address", 1,
+        lambda node: (served(node, *BOTH), served(node, "127.0.0.1", "127.0.0.1")), (True, True), (True, False),
+    ),
+    "maximum_sessions_per_device": Case("capf", "maximum_sessions_per_device", 1, two_of_a_device, True, False),
+    "authentication_seconds": Case("capf", "authentication_seconds", 1, hangs_up_on_silence_after_tls, False, True),
+    "handshake_seconds": Case("capf", "handshake_seconds", 1, hangs_up_on_silence, False, True),
+    "drain_seconds": Case("capf", "drain_seconds", 60, drains, False, True, alone=True),
+    "files_enabled": Case("files", "enabled", False, port_open("127.0.0.1", "files_port"), True, False),
+    "files_addresses": Case("files", "addresses", BOTH, port_open("127.0.0.2", "files_port"), False, True),
+    "files_port": Case("files", "port", PORTS[1], port_open("127.0.0.1", PORTS[1]), False, True),
+    "allow_tls_1_0": Case("capf", "allow_tls_1_0", True, speaks_tls_1_0, False, True),
+    "allow_expired_mic": Case(
+        "authentication", "allow_expired_mic", True, comes_in_by_mic(expired=True), False, True
+    ),
+    "allow_sha1_mic": Case(
+        "authentication", "allow_sha1_mic", True, comes_in_by_mic(sha1=True), False, True
+    ),
+    "require_sudi": Case("authentication", "require_sudi", True, comes_in_by_mic(sudi=False), True, False),
+    "lock_seconds": Case("authentication", "lock_seconds", 1, unlocks_soon, False, True),
+    "reset_command": Case(
+        "reset", "command", ["touch", "{directory}/reset-{name}"], reset_leaves_a_file, False, True
+    ),
+    "reset_parallel": Case(
+        "reset", "parallel", 1, reset_overlaps, True, False, base={("reset", "command"): _lock_step(2)}
+    ),
+    "reset_seconds": Case("reset", "seconds", 1, reset, 0, 2, base={("reset", "command"): _lock_step(4)}),
+}  # fmt: skip
