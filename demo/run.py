@@ -123,7 +123,7 @@ class Demo:
             [
                 BIN / "capf", "lab", "run", "--directory", WORK / "lab", "--phones", PHONES,
                 "--files-server", f"http://127.0.0.1:{self.files}", "--capf-certificate", self.state / "capf.crt",
-                "--control", f"127.0.0.1:{self.control}", "--strings", OUTPUT / "authentication-strings.csv",
+                "--control", f"127.0.0.1:{self.control}", "--strings", OUTPUT / "strings",
                 "--retry-seconds", "3",
             ],
             stdout=log, stderr=log,
@@ -136,6 +136,7 @@ class Demo:
 
     def rollout(self) -> dict[str, Any]:
         """Run the rollout playbook; returns its summary."""
+        control = f"127.0.0.1:{self.control}"
         self.playbook(
             "rollout",
             {
@@ -143,9 +144,13 @@ class Demo:
                 "capf_ca_path": str(self.state / "administration.crt"),
                 "lsc_rollout_csv_file": str(PHONES),
                 "lsc_rollout_directory": str(OUTPUT),
-                "lsc_rollout_wave_size": 40,
+                "lsc_rollout_pilot_size": "20",
+                "lsc_rollout_pilot_failure_limit": "20%",
+                "lsc_rollout_wave_size": "60",
                 "lsc_rollout_wave_seconds": 12,
                 "lsc_rollout_failure_limit": "100%" if (OUTPUT / "summary.json").exists() else "25%",
+                "lsc_rollout_more_tries": 0,
+                "lsc_rollout_registration_command": [str(BIN / "capf"), "lab", "unregistered", "--control", control],
                 "lsc_rollout_progress_interval": 2,
             },
         )

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.ucm.capf.plugins.plugin_utils._waiting import LiveLine
 
 _MODULE = "ucm.capf.phone_operations_wait"
 _DEFAULT_TIMEOUT = 1800
@@ -28,6 +29,7 @@ class ActionModule(ActionBase):
         """Return the last answer, with the seconds that passed."""
         super().run(tmp, task_vars)
         begin = time.monotonic()
+        line = LiveLine(display)
         given = dict(self._task.args)
         total = float(given.get("wait_timeout", _DEFAULT_TIMEOUT))
         interval = max(_MINIMUM_INTERVAL, int(given.get("progress_interval", _DEFAULT_INTERVAL)))
@@ -38,11 +40,8 @@ class ActionModule(ActionBase):
             left = max(0, int(begin + total - time.monotonic()))
             if result.get("failed"):
                 return result
-            self._show(result["counts"], left)
+            counts = "done {done}, failed {failed}, pending {pending}".format(**result["counts"])
+            line.show("{0}, time left {1} s".format(counts, left))
             if result["ended"] or not left or self._task.check_mode:
+                line.end()
                 return dict(result, waited_seconds=int(time.monotonic() - begin))
-
-    @staticmethod
-    def _show(counts: dict[str, int], left: int) -> None:
-        line = "    done {done}, failed {failed}, pending {pending}".format(**counts)
-        display.display("{0}, time left {1} s".format(line, left))

@@ -94,6 +94,11 @@ def criteria_options() -> dict[str, t.Any]:
     return {"criteria": {"type": "list", "elements": "dict", "default": [], "options": criterion}}
 
 
+def rollout_options() -> dict[str, t.Any]:
+    """Return the options of the fragment C(rollout)."""
+    return {"name": {"type": "str", "required": True}, "runner": {"type": "str", "required": True}}
+
+
 ONE_SELECTION: dict[str, t.Any] = {
     "mutually_exclusive": [("phones", "csv_file")],
     "required_one_of": [("phones", "csv_file")],

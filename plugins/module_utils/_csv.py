@@ -27,6 +27,7 @@ PHONE_COLUMNS = (
     "ec_key_size",
 )
 SECRET_COLUMN = "authentication_string"
+ROLLOUT_COLUMN = "security_mode_after"
 _LAB = "lab_"
 
 
@@ -80,7 +81,7 @@ def read(path: str) -> Rows:
 
 
 def _check_header(path: str, columns: list[str]) -> None:
-    allowed = PHONE_COLUMNS + (SECRET_COLUMN,)
+    allowed = PHONE_COLUMNS + (SECRET_COLUMN, ROLLOUT_COLUMN)
     for column in columns:
         if column not in allowed and not column.startswith(_LAB):
             raise CapfError("{0} line 1: column {1!r} is unknown; allowed: {2}".format(path, column, ", ".join(allowed)))

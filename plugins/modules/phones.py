@@ -140,12 +140,12 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
     key_options,
 )
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
-from ansible_collections.ucm.capf.plugins.module_utils._csv import SECRET_COLUMN, read
+from ansible_collections.ucm.capf.plugins.module_utils._csv import PHONE_COLUMNS, read
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
 
 
 def _given(phone: dict[str, t.Any]) -> dict[str, t.Any]:
-    return {name: value for name, value in phone.items() if value is not None and name != SECRET_COLUMN}
+    return {name: value for name, value in phone.items() if value is not None and name in PHONE_COLUMNS}
 
 
 def _ask(module: AnsibleModule, client: Client, phones: list[dict[str, t.Any]]) -> dict[str, t.Any]:

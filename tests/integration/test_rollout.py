@@ -40,8 +40,9 @@ def rollout(node: RunningNode, lab: RunningLab, *options: str, **variables: Any)
         "capf_ca_path": str(node.state / "administration.crt"),
         "lsc_rollout_csv_file": str(lab.phones),
         "lsc_rollout_directory": str(node.directory / "rollout"),
-        "lsc_rollout_wave_size": 3,
+        "lsc_rollout_wave_size": "3",
         "lsc_rollout_wave_seconds": 20,
+        "lsc_rollout_more_tries": 0,
         "lsc_rollout_progress_interval": 1,
         **variables,
     }
@@ -57,7 +58,7 @@ def summary(node: RunningNode) -> dict[str, Any]:
 
 def world(make_world: MakeWorld, tmp_path: Path, **behaviours: str) -> tuple[RunningNode, RunningLab]:
     """Make a node and a lab whose people read the strings that the rollout writes."""
-    strings = tmp_path / "node" / "rollout" / "authentication-strings.csv"
+    strings = tmp_path / "node" / "rollout" / "strings"
     return make_world(phones(**behaviours), "--strings", strings)
 
 
@@ -68,7 +69,7 @@ def test_r16_phones_get_their_lsc_in_waves_and_a_second_run_changes_nothing(
     status, output = rollout(node, lab)
     assert status == 0, output
     assert output.count("Wait for wave") == 3
-    assert re.search(r"done 3, failed 0, pending 0, time left \d+ s", output)
+    assert re.search(r"done 3, failed 0, pending 0, [\d.]+ a minute, time left \d+ s", output)
     first = summary(node)
     assert (first["phones"], first["installed"], first["failed"], first["changed"]) == (9, 9, 0, 9)
     status, output = rollout(node, lab)
@@ -101,7 +102,7 @@ def test_r16_too_many_failures_stop_the_rollout_and_a_later_run_takes_what_is_le
     status, output = rollout(node, lab, lsc_rollout_failure_limit="0")
     assert status == 2
     assert "1 of 3 phones failed in wave 1, allowed are 0" in output
-    assert "Upgrade Failed: Invalid Authentication String" in output
+    assert "Upgrade Failed: Invalid Authentication String: hand out the authentication string again" in output
     assert output.count("Wait for wave") == 1
     assert (summary(node)["installed"], summary(node)["failed"]) == (2, 1)
     assert (node.directory / "rollout" / "capf-report.csv").exists()

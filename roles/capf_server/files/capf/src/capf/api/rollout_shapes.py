@@ -27,6 +27,7 @@ class Rollout(Change):
     criteria: list[SearchCriterion] | None = None
     wave_size: str = "50"
     wave_seconds: Annotated[int, Field(ge=1, le=86400)] = 1800
+    string_seconds: Annotated[int, Field(ge=0, le=604_800)] = 0
     pilot_size: str = "0"
     failure_limit: str = "10%"
     pilot_failure_limit: str = "5%"
@@ -139,10 +140,9 @@ class Runner(Change):
     runner: _Runner
 
 
-class StartWave(Strict):
+class StartWave(Runner):
     """Start the next wave; authentication strings by device name where they are given and not made."""
 
-    runner: _Runner
     authentication_strings: dict[Name, str] = Field(default_factory=dict, repr=False)
 
 
@@ -155,6 +155,7 @@ class BegunWave(BaseModel):
     phones: list[str]
     reset: list[str]
     by_string: list[str]
+    string_sites: list[str]
     seconds_left: int
     ends_by: str
 
@@ -186,10 +187,9 @@ class WaveProgress(BaseModel):
     waiting_for_string: list[str]
 
 
-class Judge(Strict):
+class Judge(Runner):
     """Judge a wave; ``not_registered``: its phones that call processing does not know."""
 
-    runner: _Runner
     not_registered: _Phones = Field(default_factory=list)
 
 

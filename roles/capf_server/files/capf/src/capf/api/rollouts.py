@@ -103,7 +103,7 @@ async def start_wave(name: str, wanted: StartWave, actor: Actor, node: RunningNo
     def job(connection: Connection) -> dict[str, Any]:
         return waves.start(connection, node.context, name, wanted.runner, strings, actor)
 
-    return await node.store.awrite(job)
+    return await carry_out(node, job, dry_run=wanted.dry_run)
 
 
 @router.post("/{name}/waves/{number}/wait", response_model=WaveProgress)
@@ -127,15 +127,15 @@ async def judge_wave(name: str, number: int, wanted: Judge, actor: Actor, node: 
     def job(connection: Connection) -> dict[str, Any]:
         return judge.judge(connection, node.context, name, wanted.runner, number, missing, actor)
 
-    return await node.store.awrite(job)
+    return await carry_out(node, job, dry_run=wanted.dry_run)
 
 
 @router.post("/{name}/abort", response_model=Aborted)
 async def abort(name: str, wanted: Runner, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """End a running rollout and cancel what is pending."""
 
-    def job(connection: Connection) -> list[str]:
+    def job(connection: Connection) -> tuple[bool, list[str]]:
         return judge.abort(connection, node.context, name, actor)
 
-    cancelled = await carry_out(node, job, dry_run=wanted.dry_run)
-    return {"changed": True, "cancelled": cancelled}
+    changed, cancelled = await carry_out(node, job, dry_run=wanted.dry_run)
+    return {"changed": changed, "cancelled": cancelled}

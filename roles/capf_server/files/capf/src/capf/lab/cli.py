@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
     run.add_argument("--files-server", required=True, help="URL of the files server, http://host:6970")
     run.add_argument("--capf-certificate", type=Path, action="append", default=[], help="PEM for the CTL file")
     run.add_argument("--control", default="127.0.0.1:0", help="host:port on which the lab takes requests")
-    run.add_argument("--strings", type=Path, help="CSV with the authentication strings that people enter")
+    run.add_argument("--strings", type=Path, help="CSV, or directory of them, with the strings that people enter")
     for name in ("offline", "slow", "lossy", "wrong-string"):
         run.add_argument(f"--{name}", default="0%", metavar="SHARE", help="share of such phones, as in 3%%")
     run.add_argument("--key-generation-seconds", default="0-0", metavar="A-B", help="seconds that a key takes")
@@ -54,14 +54,17 @@ def add_parser(commands: Any) -> None:
 
 def _add_requests(lab: Any) -> None:
     reset = lab.add_parser("reset", help="reset phones of a running lab")
+    unregistered = lab.add_parser("unregistered", help="print which phones are not registered with call processing")
     press = lab.add_parser("press", help="press keys on a phone and show its screen")
     status = lab.add_parser("status", help="show what the phones of a running lab do")
-    for command in (reset, press, status):
+    for command in (reset, unregistered, press, status):
         command.add_argument("--control", required=True, help="host:port of the running lab")
-    reset.add_argument("names", nargs="+", metavar="NAME")
+    for command in (reset, unregistered):
+        command.add_argument("names", nargs="+", metavar="NAME")
     press.add_argument("name")
     press.add_argument("keys", nargs="+", metavar="KEY")
     reset.set_defaults(run=_reset)
+    unregistered.set_defaults(run=_unregistered)
     press.set_defaults(run=_press)
     status.set_defaults(run=_status)
 
@@ -161,6 +164,11 @@ def _reset(arguments: argparse.Namespace) -> None:
     unknown = control.ask(arguments.control, {"do": "reset", "names": arguments.names})["unknown"]
     if unknown:
         raise CapfError(f"not in this lab: {', '.join(unknown[:20])}")
+
+
+def _unregistered(arguments: argparse.Namespace) -> None:
+    for name in control.ask(arguments.control, {"do": "unregistered", "names": arguments.names})["names"]:
+        print(name)
 
 
 def _press(arguments: argparse.Namespace) -> None:

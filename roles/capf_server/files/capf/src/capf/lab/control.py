@@ -41,12 +41,14 @@ def _answer(fleet: Fleet, request: dict[str, Any]) -> dict[str, Any]:
     match request["do"]:
         case "reset":
             return {"unknown": fleet.reset(request["names"])}
+        case "unregistered":
+            return {"names": fleet.unregistered(request["names"])}
         case "status":
             return fleet.status()
         case "press":
             return {"shown": fleet.press(request["name"], request["keys"])}
         case other:
-            return {"error": f"do: {other!r} is refused; allowed: reset, status, press"}
+            return {"error": f"do: {other!r} is refused; allowed: reset, unregistered, status, press"}
 
 
 def ask(where: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -64,14 +64,22 @@ def _behaviour(path: Path, line: int, text: str) -> Behaviour | None:
 
 
 def strings(path: Path) -> dict[str, str]:
-    """Return the authentication strings of a CSV that the rollout wrote, empty while there is none."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle))
-    except FileNotFoundError:
-        return {}
-    found = {}
-    for row in rows:
-        name = row.get("device_name") or row.get("Device Name") or ""
-        found[name] = row.get("authentication_string") or row.get("Authentication String") or ""
+    """Return the authentication strings of a CSV, or of every CSV in a directory, empty while there is none."""
+    found: dict[str, str] = {}
+    for file in string_files(path):
+        try:
+            with file.open(newline="", encoding="utf-8-sig") as handle:
+                found.update(_string(row) for row in csv.DictReader(handle))
+        except FileNotFoundError:
+            continue
     return found
+
+
+def string_files(path: Path) -> list[Path]:
+    """Return the files in which the rollout hands out authentication strings."""
+    return sorted(path.glob("*.csv")) if path.is_dir() else [path]
+
+
+def _string(row: dict[str, str]) -> tuple[str, str]:
+    name = row.get("device_name") or row.get("Device Name") or ""
+    return name, row.get("authentication_string") or row.get("Authentication String") or ""

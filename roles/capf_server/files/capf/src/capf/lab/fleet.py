@@ -46,6 +46,11 @@ class Fleet:
         if not task.cancelled() and task.exception() is not None:
             LOG.error("device=%s event=phone-error", task.get_name(), exc_info=task.exception())
 
+    def unregistered(self, names: Sequence[str]) -> list[str]:
+        """Return which of these phones call processing does not know now."""
+        phones = (self.phones.get(name) for name in names)
+        return [name for name, phone in zip(names, phones, strict=True) if phone is None or not phone.is_registered]
+
     def press(self, name: str, keys: Sequence[str]) -> str:
         """Press keys on a phone, from its home screen; returns what it shows at the end."""
         menus = Menus(self.phones[name])
@@ -102,7 +107,11 @@ def mistyped(authentication_string: str) -> str:
 
 
 def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
+    """Return a number that changes with any of the files."""
+    total = 0.0
+    for file in csvfile.string_files(path):
+        try:
+            total += file.stat().st_mtime
+        except FileNotFoundError:
+            continue
+    return total

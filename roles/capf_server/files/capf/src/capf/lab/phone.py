@@ -72,6 +72,11 @@ class Phone:
         """True when somebody has to enter the authentication string."""
         return self._string is not None and not self._string.done()
 
+    @property
+    def is_registered(self) -> bool:
+        """True when the phone is registered with call processing, in whatever mode."""
+        return self.registration is not Registration.NONE
+
     def enter_string(self, authentication_string: str) -> bool:
         """Submit an authentication string; False when the phone does not ask for one (R31)."""
         if self._string is None or self._string.done():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capf.model import STATUS_PENDING, Operation, Outcome, operation_status
+from capf.model import STATUS_PENDING, AuthenticationMode, Operation, Outcome, operation_status
 
 _ADVICE: dict[Outcome, tuple[bool, str]] = {
     Outcome.FAILED: (True, "see the problem; start the phone again, and have its traces looked at if it fails again"),
@@ -18,6 +18,7 @@ _ADVICE: dict[Outcome, tuple[bool, str]] = {
 _BY_STATUS = {operation_status(Operation.INSTALL, outcome): told for outcome, told in _ADVICE.items()}
 _BY_STATUS[STATUS_PENDING] = (True, "the phone did not come: see whether it has power and network, and visit it")
 _UNKNOWN = (False, "look at the phone")
+NOT_ENTERED = "nobody has entered the authentication string: send somebody, the operation waits for it"
 NOT_REGISTERED = "the phone has its LSC and is not registered with call processing: visit it"
 
 
@@ -26,6 +27,8 @@ def another_try_may_help(status: str) -> bool:
     return _BY_STATUS.get(status, _UNKNOWN)[0]
 
 
-def advice(status: str) -> str:
-    """Return what to do about a phone with this status."""
+def advice(status: str, mode: str = "") -> str:
+    """Return what to do about a phone with this status; ``mode``: its Authentication Mode."""
+    if status == STATUS_PENDING and mode == AuthenticationMode.STRING:
+        return NOT_ENTERED
     return _BY_STATUS.get(status, _UNKNOWN)[1]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from capf.model import ConflictError, Operation, State
 from capf.registry import schedule
 from capf.registry.context import Context
-from capf.registry.rollout import lease, waves
+from capf.registry.rollout import lease, show, waves
 from capf.registry.rollout.advice import NOT_REGISTERED, advice
 from capf.registry.rollout.plan import PILOT, RETRY
 from capf.registry.rollout.settings import from_record, limit
@@ -59,7 +59,7 @@ def _failing(row: rows.Row, missing: Collection[str]) -> dict[str, str]:
         "device_name": row["device_name"],
         "status": row["status"],
         "problem": row["problem"],
-        "advice": NOT_REGISTERED if has_lsc else advice(row["status"]),
+        "advice": NOT_REGISTERED if has_lsc else advice(row["status"], row["authentication_mode"]),
     }
 
 
@@ -87,18 +87,18 @@ def _judged(
     return counts
 
 
-def abort(connection: Connection, context: Context, name: str, actor: str) -> list[str]:
+def abort(connection: Connection, context: Context, name: str, actor: str) -> tuple[bool, list[str]]:
     """End a running rollout and cancel what is pending; phones that are in a session now end it.
 
-    Returns whose operation was cancelled. ConflictError when no rollout of this name runs.
+    Returns whether it was running, and whose operation was cancelled. ConflictError when there is no such rollout.
     """
-    rollout = rollouts.latest(connection, name)
-    if rollout is None or rollout["state"] != rollouts.RUNNING:
-        raise ConflictError(f"no rollout {name!r} is running")
+    rollout = show.find(connection, name)
+    if rollout["state"] != rollouts.RUNNING:
+        return False, []
     members = rollouts.members(connection, rollout["id"])
     waiting = [row["device_name"] for row in members if row["state"] == State.PENDING and not row["holder"]]
     if waiting:
         items = [{"device_name": device_name} for device_name in waiting]
         schedule.schedule(connection, context, schedule.Request(Operation.NONE, items), actor)
     lease.close(connection, context, rollout, rollouts.ABORTED, f"aborted by {actor}")
-    return waiting
+    return True, waiting

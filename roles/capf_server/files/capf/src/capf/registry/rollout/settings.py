@@ -21,6 +21,7 @@ class Settings:
 
     wave_size: str = "50"
     wave_seconds: int = 1800
+    string_seconds: int = 0
     pilot_size: str = "0"
     failure_limit: str = "10%"
     pilot_failure_limit: str = "5%"
@@ -64,6 +65,11 @@ def pace(settings: Settings, now: int) -> Pace:
     if problems:
         raise InvalidRequestError(problems)
     return found
+
+
+def seconds(settings: Settings, *, by_string: bool) -> int:
+    """Return the seconds of a wave, which may be more where people have to enter strings."""
+    return max(settings.wave_seconds, settings.string_seconds) if by_string else settings.wave_seconds
 
 
 def limit(settings: Settings, *, pilot: bool) -> Amount:

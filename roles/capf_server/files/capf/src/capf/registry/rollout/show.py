@@ -117,7 +117,7 @@ def _line(row: rows.Row) -> dict[str, Any]:
 def _advice(row: rows.Row) -> str:
     if row["note"] == NOT_REGISTERED:
         return NOT_REGISTERED
-    return advice(row["status"]) if _is_to_visit(row) else ""
+    return advice(row["status"], row["authentication_mode"]) if _is_to_visit(row) else ""
 
 
 def lines(connection: Connection, name: str) -> Iterator[Mapping[str, Any]]:

@@ -13,7 +13,7 @@ from capf.registry.context import Context
 from capf.registry.rollout import lease
 from capf.registry.rollout.advice import another_try_may_help
 from capf.registry.rollout.plan import RETRY
-from capf.registry.rollout.settings import Settings, from_record
+from capf.registry.rollout.settings import Settings, from_record, seconds
 from capf.store import journal, rollouts, rows
 
 _LOOK_AGAIN_SECONDS = 5
@@ -113,7 +113,9 @@ def _begin(
         rollouts.change_members(connection, rollout["id"], names, note=reason)
     taken = plan.scheduled + plan.pending
     rollouts.take_operations(connection, rollout["id"], taken)
-    ends_by = context.now + settings.wave_seconds
+    ends_by = context.now + seconds(settings, by_string=bool(by_string))
+    if rollout["ends_at"] is not None:
+        ends_by = min(ends_by, rollout["ends_at"])
     rollouts.change_wave(connection, rollout["id"], number, started_at=context.now, ends_by=ends_by, phones=len(taken))
     detail = {"rollout": rollout["name"], "wave": number, "phones": len(taken)}
     journal.record(connection, context.now, actor, [journal.Act("start wave", detail=detail)])
@@ -137,6 +139,7 @@ def _show(connection: Connection, context: Context, rollout: rows.Row, number: i
             "phones": [row["device_name"] for row in taken],
             "reset": [row["device_name"] for row in taken if row["state"] in rows.OPEN and not row["holder"]],
             "by_string": [row["device_name"] for row in taken if _waits_for_string(row)],
+            "string_sites": sorted({row["device_pool"] for row in taken if _waits_for_string(row)}),
             "seconds_left": max(0, wave["ends_by"] - context.now),
             "ends_by": moment.show(wave["ends_by"]),
         },

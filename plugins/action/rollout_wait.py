@@ -1,0 +1,73 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Waits for a wave by asking the module again and again, through outages of the server too."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.ucm.capf.plugins.plugin_utils._waiting import LiveLine
+
+_MODULE = "ucm.capf.rollout_wait"
+_DEFAULT_OUTAGE = 600
+_PAUSE_SECONDS = 5
+_SHOWN = 3
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """The action plugin of the module of this name; the module checks the arguments."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return the last answer, with the seconds that passed."""
+        super().run(tmp, task_vars)
+        given = dict(self._task.args)
+        begin = answered = time.monotonic()
+        line = LiveLine(display)
+        while True:
+            result = t.cast("dict[str, t.Any]", self._execute_module(_MODULE, given, task_vars=task_vars))
+            if result.get("failed"):
+                away = time.monotonic() - answered
+                if "cannot be reached" not in result.get("msg", "") or away > self._outage(given):
+                    return result
+                line.show("the server cannot be reached for {0:.0f} s".format(away))
+                time.sleep(_PAUSE_SECONDS)
+                continue
+            answered = time.monotonic()
+            line.show(_progress(result))
+            _list(given.get("not_entered_file"), result["waiting_for_string"])
+            if result["ended"] or self._task.check_mode:
+                line.end()
+                return dict(result, waited_seconds=int(time.monotonic() - begin))
+
+    @staticmethod
+    def _outage(given: dict[str, t.Any]) -> float:
+        return float(given.get("outage_seconds", _DEFAULT_OUTAGE))
+
+
+def _progress(result: dict[str, t.Any]) -> str:
+    """Return the line of progress: numbers, rate, time left, and who has not entered a string."""
+    counts = "done {done}, failed {failed}, pending {pending}".format(**result["counts"])
+    line = "{0}, {1} a minute, time left {2} s".format(counts, result["phones_a_minute"], result["seconds_left"])
+    missing = result["waiting_for_string"]
+    if not missing:
+        return line
+    more = " and {0} more".format(len(missing) - _SHOWN) if len(missing) > _SHOWN else ""
+    return "{0}, string not entered: {1}{2}".format(line, ", ".join(missing[:_SHOWN]), more)
+
+
+def _list(path: str | None, names: list[str]) -> None:
+    """Keep the list of phones whose string nobody has entered; it holds no strings."""
+    if path:
+        unfinished = path + ".new"
+        with open(unfinished, "w", encoding="utf-8") as handle:
+            handle.write("".join(name + "\n" for name in names))
+        os.replace(unfinished, path)

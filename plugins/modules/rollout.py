@@ -1,0 +1,262 @@
+#!/usr/bin/python
+
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout
+short_description: Plan an LSC rollout, begin it, take it up again, or abort it
+version_added: 0.2.0
+description:
+  - Registers the phones of a list, finds those that need an LSC, divides them into waves and puts the rollout on the
+    server's record. In check mode it shows exactly that plan and changes nothing.
+  - A rollout of the same name that was interrupted is taken up, with the settings that it was begun with.
+  - Two rollouts never have the same phone at once. The second one is refused, and so is a second run of the same one.
+  - Waves are started and judged by M(ucm.capf.rollout_wave). The role P(ucm.capf.lsc_rollout#role) does all of it.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.rollout
+  - ucm.capf.selection.criteria
+  - ucm.capf.attributes
+  - ucm.capf.attributes.action_group
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+    details: A rollout that runs is taken up, and one that would have nothing to do is not begun.
+options:
+  state:
+    description:
+      - V(begun) begins a rollout or takes it up.
+      - V(aborted) ends the running rollout and cancels what is pending; phones that are in a session end it.
+    type: str
+    choices: [begun, aborted]
+    default: begun
+  csv_file:
+    description:
+      - CSV file with one phone a row, on the host that runs the module. Its phones are registered or changed first.
+      - The column C(security_mode_after) is the Device Security Mode that a phone gets once it has its LSC.
+      - Exactly one of O(csv_file), O(phones) and O(criteria) is needed for O(state=begun).
+    type: path
+  phones:
+    description: Device names of phones that are registered with the server.
+    type: list
+    elements: str
+  criteria:
+    description: Search criteria, which must all match; an empty list takes all phones.
+    default: null
+  wave_size:
+    description:
+      - How many phones a wave has at most, as a number such as V(50), as a share of the phones such as V(5%), or
+        V(auto), which is the smallest size with which all waves fit into the window.
+      - A wave never takes more than half of a site's phones.
+    type: str
+    default: "50"
+  wave_seconds:
+    description: Seconds that a wave may take. Phones that are not done by then count as failed.
+    type: int
+    default: 1800
+  string_seconds:
+    description: Seconds that a wave may take in which people have to enter authentication strings; 0 for no difference.
+    type: int
+    default: 0
+  pilot_size:
+    description: How many phones, or which share of them, go first as a pilot wave; V(0) for no pilot.
+    type: str
+    default: "0"
+  failure_limit:
+    description: How many phones of a wave, or which share of it, may fail before the rollout stops.
+    type: str
+    default: 10%
+  pilot_failure_limit:
+    description: The same for the pilot wave.
+    type: str
+    default: 5%
+  open_sessions:
+    description: How many sessions may be open at once, those of earlier waves included.
+    type: int
+    default: 2500
+  spread_by:
+    description: The field that says which phones are of one site, so that no site loses all its phones at once.
+    type: str
+    choices: [device_pool, device_type, security_profile, none]
+    default: device_pool
+  more_tries:
+    description: How many more tries a phone gets, in waves of their own, where another try may help.
+    type: int
+    default: 1
+  renew_before:
+    description: Days before its expiry from which an LSC is renewed.
+    type: int
+    default: 0
+  force:
+    description: Whether phones with a right LSC get a new one too.
+    type: bool
+    default: false
+  window_start:
+    description: When the maintenance window opens, as in V(2030-01-31T22:00), in the first node's time; empty for now.
+    type: str
+    default: ''
+  window_end:
+    description:
+      - When it closes; it is Operation Completes By of every phone, and no wave is started that cannot end before it.
+      - Empty for no end.
+    type: str
+    default: ''
+seealso:
+  - module: ucm.capf.rollout_wave
+  - module: ucm.capf.rollout_wait
+  - module: ucm.capf.rollout_info
+"""
+
+EXAMPLES = r"""
+- name: Begin a rollout to the phones of a file
+  ucm.capf.rollout:
+    administrator: admin
+    password: "{{ capf_password }}"
+    name: night
+    runner: run-1
+    csv_file: phones.csv
+    pilot_size: "1"
+    wave_size: 5%
+    failure_limit: 10%
+    window_end: "2035-01-31T06:00"
+
+- name: Abort it
+  ucm.capf.rollout:
+    administrator: admin
+    password: "{{ capf_password }}"
+    name: night
+    runner: run-1
+    state: aborted
+"""
+
+RETURN = r"""
+begun:
+  description: Whether a rollout was begun, or would be.
+  returned: O(state=begun)
+  type: bool
+resumed:
+  description: Whether a rollout that runs was taken up.
+  returned: O(state=begun)
+  type: bool
+registered:
+  description: How many phones were created, updated and left unchanged by O(csv_file).
+  returned: O(state=begun)
+  type: dict
+plan:
+  description:
+    - The waves with their kind and device names, the phones that are skipped by reason, when it starts and when it ends
+      at the latest. None where a rollout was taken up.
+  returned: O(state=begun)
+  type: dict
+rollout:
+  description: The rollout in numbers, as M(ucm.capf.rollout_info) shows it. None where no phone needs an LSC.
+  returned: O(state=begun)
+  type: dict
+cancelled:
+  description: Device names whose operation was cancelled, or would be.
+  returned: O(state=aborted)
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
+    connection_options,
+    criteria_options,
+    rollout_options,
+)
+from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
+from ansible_collections.ucm.capf.plugins.module_utils._csv import SECRET_COLUMN, read
+from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
+from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of
+
+_SETTINGS: dict[str, t.Any] = {
+    "wave_size": {"type": "str", "default": "50"},
+    "wave_seconds": {"type": "int", "default": 1800},
+    "string_seconds": {"type": "int", "default": 0},
+    "pilot_size": {"type": "str", "default": "0"},
+    "failure_limit": {"type": "str", "default": "10%"},
+    "pilot_failure_limit": {"type": "str", "default": "5%"},
+    "open_sessions": {"type": "int", "default": 2500},
+    "spread_by": {
+        "type": "str",
+        "choices": ["device_pool", "device_type", "security_profile", "none"],
+        "default": "device_pool",
+    },
+    "more_tries": {"type": "int", "default": 1},
+    "force": {"type": "bool", "default": False},
+    "window_start": {"type": "str", "default": ""},
+    "window_end": {"type": "str", "default": ""},
+}
+
+
+def _body(module: AnsibleModule) -> dict[str, t.Any]:
+    params = module.params
+    body = {name: params[name] for name in _SETTINGS}
+    body.update(runner=params["runner"], renew_before_days=params["renew_before"], dry_run=module.check_mode)
+    return body
+
+
+def _begin(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    params, body = module.params, _body(module)
+    if params["csv_file"] is None:
+        body.update(names=params["phones"], criteria=params["criteria"])
+        return client.send("PUT", path_of(params), body)
+    rows = read(params["csv_file"])
+    body["phones"] = [{key: value for key, value in row.items() if key != SECRET_COLUMN} for row in rows.phones]
+    try:
+        return client.send("PUT", path_of(params), body)
+    except CapfError as error:
+        raise rows.located(error) from None
+
+
+def _numbers(answer: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return what a diff shows of a plan."""
+    if not answer["begun"]:
+        return {}
+    waves = answer["plan"]["waves"]
+    return {"phones": sum(len(wave["phones"]) for wave in waves), "waves": len(waves)}
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    if module.params["state"] == "aborted":
+        body = {"runner": module.params["runner"], "dry_run": module.check_mode}
+        answer = client.send("POST", path_of(module.params) + "/abort", body)
+        return dict(answer, diff=values_diff({"pending": len(answer["cancelled"])}, {"pending": 0}))
+    answer = _begin(module, client)
+    for warning in (answer["plan"] or {}).get("warnings", []):
+        module.warn(warning)
+    return dict(answer, diff=values_diff({}, _numbers(answer)))
+
+
+def main() -> None:
+    options = dict(
+        rollout_options(),
+        state={"type": "str", "choices": ["begun", "aborted"], "default": "begun"},
+        csv_file={"type": "path"},
+        phones={"type": "list", "elements": "str"},
+        criteria=dict(criteria_options()["criteria"], default=None),
+        renew_before={"type": "int", "default": 0},
+        **_SETTINGS,
+    )
+    rules: dict[str, t.Any] = {
+        "mutually_exclusive": [("csv_file", "phones", "criteria")],
+        "required_if": [("state", "begun", ("csv_file", "phones", "criteria"), True)],
+    }
+    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **rules), work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+#!/usr/bin/python
+
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_info
+short_description: Show an LSC rollout in numbers
+version_added: 0.2.0
+description:
+  - Shows the latest rollout of a name with its state, waves, Operation Statuses, slowest phones and phones to visit.
+  - Without O(name) it lists all rollouts.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.attributes
+  - ucm.capf.attributes.action_group
+  - ucm.capf.attributes.reads
+options:
+  name:
+    description: The name of the rollout.
+    type: str
+seealso:
+  - module: ucm.capf.rollout
+"""
+
+EXAMPLES = r"""
+- name: Show a rollout
+  ucm.capf.rollout_info:
+    administrator: admin
+    password: "{{ capf_password }}"
+    name: night
+
+- name: List all rollouts
+  ucm.capf.rollout_info:
+    administrator: admin
+    password: "{{ capf_password }}"
+"""
+
+RETURN = r"""
+rollout:
+  description:
+    - The rollout with its state, problem, settings, counts, statuses, waves, slowest phones and phones to visit.
+  returned: O(name) is given
+  type: dict
+rollouts:
+  description: All rollouts with their state, the latest first.
+  returned: O(name) is not given
+  type: list
+  elements: dict
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._result import run
+from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    if module.params["name"] is None:
+        return dict(client.get("/rollouts"), changed=False)
+    return {"changed": False, "rollout": client.get(path_of(module.params))}
+
+
+def main() -> None:
+    run(AnsibleModule(dict(connection_options(), name={"type": "str"}), supports_check_mode=True), work)
+
+
+if __name__ == "__main__":
+    main()

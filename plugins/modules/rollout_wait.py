@@ -1,0 +1,121 @@
+#!/usr/bin/python
+
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_wait
+short_description: Wait for a wave of an LSC rollout and show its progress
+version_added: 0.2.0
+description:
+  - Waits until all operations of a wave have ended, or until the wave's time is up.
+  - Shows how many phones are done, failed and pending, how many are done in a minute, how much time is left, and who
+    has not entered an authentication string yet.
+  - Goes on where the server cannot be reached for a while, as when the first node is started again.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.rollout
+  - ucm.capf.attributes
+  - ucm.capf.attributes.action_group
+  - ucm.capf.attributes.reads
+options:
+  number:
+    description: The number of the wave.
+    type: int
+    required: true
+  progress_interval:
+    description: Seconds between two lines of progress, from 1 to 60.
+    type: int
+    default: 5
+  outage_seconds:
+    description: How long the server may be out of reach.
+    type: int
+    default: 600
+  not_entered_file:
+    description: File on the control node that lists, as long as it waits, who has not entered an authentication string.
+    type: path
+seealso:
+  - module: ucm.capf.rollout_wave
+"""
+
+EXAMPLES = r"""
+- name: Wait for the first wave
+  ucm.capf.rollout_wait:
+    administrator: admin
+    password: "{{ capf_password }}"
+    name: night
+    runner: run-1
+    number: 1
+    progress_interval: 2
+"""
+
+RETURN = r"""
+ended:
+  description: Whether the wave has ended, or its time is up.
+  returned: success
+  type: bool
+counts:
+  description: How many phones the wave has, and how many are done, failed and pending.
+  returned: success
+  type: dict
+  sample: {phones: 40, done: 38, failed: 1, pending: 1}
+phones_a_minute:
+  description: How many phones were done in the last minute.
+  returned: success
+  type: float
+seconds_left:
+  description: Seconds until the wave's time is up.
+  returned: success
+  type: int
+pending_phones:
+  description: Device names of the phones whose operation has not ended.
+  returned: success
+  type: list
+  elements: str
+waiting_for_string:
+  description: Device names of the phones for which nobody has entered an authentication string yet.
+  returned: success
+  type: list
+  elements: str
+waited_seconds:
+  description: How many seconds it waited in all.
+  returned: success
+  type: int
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, rollout_options
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._result import run
+from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    """Wait for one interval; the action plugin of this name asks again until the wave has ended."""
+    seconds = 0 if module.check_mode else module.params["progress_interval"]
+    path = "{0}/waves/{1}/wait".format(path_of(module.params), module.params["number"])
+    wanted = {"runner": module.params["runner"], "timeout": seconds}
+    answer = client.send("POST", path, wanted, extra_seconds=seconds)
+    return dict(answer, changed=False, pending_phones=answer.pop("pending"))
+
+
+def main() -> None:
+    options = dict(
+        rollout_options(),
+        number={"type": "int", "required": True},
+        progress_interval={"type": "int", "default": 5},
+        outage_seconds={"type": "int", "default": 600},
+        not_entered_file={"type": "path"},
+    )
+    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True), work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+#!/usr/bin/python
+
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_wave
+short_description: Start the next wave of an LSC rollout, or judge one
+version_added: 0.2.0
+description:
+  - Starts the next wave of a rollout, which schedules Install/Upgrade for its phones; a wave that was interrupted goes on.
+  - Judges a wave, which stops the rollout where too many of its phones failed, and changes the Device Security Mode
+    of phones that have their LSC and are to get another one.
+  - The server decides whether the window is open, whether another wave fits into it, and which phones come next.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.rollout
+  - ucm.capf.attributes
+  - ucm.capf.attributes.action_group
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details: A wave that was started is shown again; one that was judged cannot be judged again.
+options:
+  state:
+    description: What to do with a wave.
+    type: str
+    choices: [started, judged]
+    default: started
+  number:
+    description: The number of the wave, for O(state=judged).
+    type: int
+  not_registered:
+    description: Phones of the wave that call processing does not know after it. They count as failed.
+    type: list
+    elements: str
+    default: []
+  csv_file:
+    description: CSV file whose column C(authentication_string) gives strings for phones; the server makes the others.
+    type: path
+seealso:
+  - module: ucm.capf.rollout
+  - module: ucm.capf.rollout_wait
+"""
+
+EXAMPLES = r"""
+- name: Start the next wave
+  ucm.capf.rollout_wave:
+    administrator: admin
+    password: "{{ capf_password }}"
+    name: night
+    runner: run-1
+  register: next
+
+- name: Judge it
+  ucm.capf.rollout_wave:
+    administrator: admin
+    password: "{{ capf_password }}"
+    name: night
+    runner: run-1
+    state: judged
+    number: "{{ next.wave.number }}"
+"""
+
+RETURN = r"""
+wave:
+  description:
+    - The wave that was started or goes on, with its number, kind, phones, those that have to be reset, those that wait
+      for an authentication string, their sites, and the time that is left.
+    - None when the rollout has ended or it is too early.
+  returned: O(state=started)
+  type: dict
+ended:
+  description: Whether the rollout has ended.
+  returned: O(state=started)
+  type: bool
+wait_seconds:
+  description: Seconds after which to ask again, where it is too early for the next wave.
+  returned: O(state=started)
+  type: int
+why:
+  description: Why there is no wave.
+  returned: O(state=started)
+  type: str
+counts:
+  description: How many phones of the wave are done, failed and pending.
+  returned: O(state=judged)
+  type: dict
+allowed:
+  description: How many phones were allowed to fail.
+  returned: O(state=judged)
+  type: int
+stopped:
+  description: Whether too many failed, so that the rollout was stopped.
+  returned: O(state=judged)
+  type: bool
+failing:
+  description: The phones that failed, with Operation Status, problem, and what to do.
+  returned: O(state=judged)
+  type: list
+  elements: dict
+switched:
+  description: Device names of the phones that got another Device Security Mode; it takes effect when they are reset.
+  returned: O(state=judged)
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, rollout_options
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._csv import SECRET_COLUMN, read
+from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
+from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of, request_of
+
+
+def _start(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    body = request_of(module)
+    if module.params["csv_file"] is not None:
+        rows = read(module.params["csv_file"]).phones
+        given = {row["device_name"]: row[SECRET_COLUMN] for row in rows if SECRET_COLUMN in row}
+        body["authentication_strings"] = given
+    answer = client.send("POST", path_of(module.params) + "/waves", body)
+    wave = answer["wave"]
+    changed = answer["ended"] or (wave is not None and not wave["resumed"])
+    after = {"wave": wave["number"], "phones": len(wave["phones"])} if wave else {"ended": answer["ended"]}
+    return dict(answer, changed=changed, diff=values_diff({}, after if changed else {}))
+
+
+def _judge(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    body = dict(request_of(module), not_registered=module.params["not_registered"])
+    path = "{0}/waves/{1}/judge".format(path_of(module.params), module.params["number"])
+    answer = client.send("POST", path, body)
+    return dict(answer, changed=True, diff=values_diff({}, dict(answer["counts"], stopped=answer["stopped"])))
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    return _start(module, client) if module.params["state"] == "started" else _judge(module, client)
+
+
+def main() -> None:
+    options = dict(
+        rollout_options(),
+        state={"type": "str", "choices": ["started", "judged"], "default": "started"},
+        number={"type": "int"},
+        not_registered={"type": "list", "elements": "str", "default": []},
+        csv_file={"type": "path"},
+    )
+    rules = {"required_if": [("state", "judged", ("number",))]}
+    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **rules), work)
+
+
+if __name__ == "__main__":
+    main()

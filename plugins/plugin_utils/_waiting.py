@@ -1,0 +1,33 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a waiting task shows that it lives: one line that is kept up to date on a terminal, line by line elsewhere."""
+
+from __future__ import annotations
+
+import sys
+
+from ansible.utils.display import Display
+
+_WIDTH = 110
+
+
+class LiveLine:
+    """The line of progress of one task."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._rewrites = sys.stdout.isatty()
+
+    def show(self, text: str) -> None:
+        """Show how far it is now."""
+        if self._rewrites:
+            self._display.display("\r    {0}".format(text[:_WIDTH].ljust(_WIDTH)), newline=False)
+        else:
+            self._display.display("    {0}".format(text))
+
+    def end(self) -> None:
+        """Leave the last text where it is."""
+        if self._rewrites:
+            self._display.display("")
