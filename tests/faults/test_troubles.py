@@ -1,29 +1,13 @@
-"""Trouble around the server: silent clients (P16)."""
+"""What the server says of itself: metrics, readiness, paths that it does not have."""
 
 from __future__ import annotations
 
 import json
-import resource
-import socket
-from contextlib import ExitStack
 
 from support.client import Client
 from support.enrolment import PHONE as A
 from support.enrolment import enrol, schedule
 from support.node import RunningNode
-
-
-def test_p16_silent_and_slow_clients_do_not_keep_a_phone_waiting(node: RunningNode) -> None:
-    _soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    schedule(node)
-    with ExitStack() as stack:
-        for _index in range(2000):
-            stack.enter_context(socket.create_connection(("127.0.0.1", node.capf_port)))
-        for _index in range(200):
-            client = Client(node.capf_port, A)
-            stack.callback(client.close)
-        enrol(node)
 
 
 def test_metrics_show_sessions_and_operations(node: RunningNode) -> None:

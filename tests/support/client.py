@@ -33,11 +33,11 @@ def new_public_key() -> bytes:
 class Client:
     """One connection to CAPF; every method is one step of the session."""
 
-    def __init__(self, port: int, name: str, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, name: str, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         """Connect, and take the server's first message."""
         self._name = name
         self._reader = Reader()
-        self._connection = _tls().wrap_socket(socket.create_connection((host, port), timeout=_SECONDS))
+        self._connection = (tls or _tls()).wrap_socket(socket.create_connection((host, port), timeout=_SECONDS))
         self.session_id = self.receive().session_id
 
     def receive(self) -> Message:

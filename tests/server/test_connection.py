@@ -1,0 +1,213 @@
+"""A phone's connection: the deadline of each phase, the share of a device, and what a refusal looks like (P12, P17)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from capf.listener import Limits
+from capf.registry import parameters
+from capf.session import Patience
+from capf.wire import Command, Message, Tag, encode, string
+from support.client import Client
+from support.record import NOW, PHONE, Record
+from support.service import Service, serving
+
+STRING = "By Authentication String"
+LIMITS = Limits(sessions_per_device=1, handshake_seconds=0.5)
+PATIENCE = Patience(authentication=0.5, answer=0.5)
+
+
+@pytest.fixture
+async def service(record: Record, signer: tuple[Any, Any], tmp_path: Path) -> AsyncIterator[Service]:
+    """A service that waits half a second for anything, and not at all for keys."""
+    record.add(key_order="EC Only", ec_key_size=256)
+    record.plan()
+    async with serving(record, signer[0], tmp_path, LIMITS, PATIENCE) as running:
+        yield running
+
+
+def hurry(record: Record, minutes: int) -> None:
+    """Bring another time for key generation in force, one that no administrator could set."""
+    values = record.run(parameters.stored).values
+    wanted = {"Maximum Allowable Time For Key Generation": minutes, "Maximum Allowable Attempts For Key Generation": 0}
+    record.context.running = parameters.InForce({**values, **wanted})
+
+
+def closed(connection: socket.socket) -> bool:
+    """Wait for the server to hang up."""
+    connection.settimeout(20)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
+async def test_p17_the_handshake_has_its_deadline(service: Service, sent: bytes) -> None:
+    def silent() -> bool:
+        with socket.create_connection(("127.0.0.1", service.port)) as connection:
+            connection.sendall(sent)
+            return closed(connection)
+
+    assert await asyncio.to_thread(silent)
+    await service.until_empty()
+
+
+async def test_p17_authentication_has_its_deadline(service: Service, record: Record) -> None:
+    def silent() -> None:
+        client = Client(service.port, PHONE)
+        with pytest.raises(EOFError):
+            client.receive()
+
+    await asyncio.to_thread(silent)
+    await service.until_empty()
+    assert record.operation()["status"] == "Operation Pending"
+
+
+async def test_p17_key_generation_has_its_deadline(service: Service, record: Record) -> None:
+    hurry(record, 0)
+
+    def silent() -> Message:
+        client = Client(service.port, PHONE)
+        assert client.authenticate().command is Command.KEY_GENERATE_REQUEST
+        return client.receive()
+
+    assert (await asyncio.to_thread(silent)).command is Command.END_SESSION
+    await service.until_empty()
+    assert record.operation()["status"] == "Upgrade Failed: Key Generation Failed/Timeout"
+
+
+async def test_p17_every_other_answer_has_its_deadline(service: Service, record: Record) -> None:
+    def silent() -> Message:
+        client = Client(service.port, PHONE)
+        client.authenticate()
+        client.send_key()
+        return client.receive()
+
+    assert (await asyncio.to_thread(silent)).command is Command.END_SESSION
+    await service.until_empty()
+    operation = record.operation()
+    assert (operation["problem"], operation["holder"]) == ("session lost", "")
+
+
+async def test_p17_a_slow_sender_does_not_move_the_deadline(service: Service) -> None:
+    async def slow() -> None:
+        client = await asyncio.to_thread(Client, service.port, PHONE)
+        with pytest.raises(OSError):
+            while True:
+                client.send_bytes(b"\x55")
+                await asyncio.sleep(0.1)
+
+    await asyncio.wait_for(slow(), 20)
+    await service.until_empty()
+
+
+async def test_p17_a_device_has_its_share(service: Service, record: Record) -> None:
+    def sessions() -> tuple[Message, Message]:
+        first, second = Client(service.port, PHONE), Client(service.port, PHONE)
+        assert first.authenticate().command is Command.KEY_GENERATE_REQUEST
+        answers = second.authenticate(), Client(service.port, "SEP00000000000B").authenticate()
+        first.close()
+        return answers
+
+    ours, of_another = await asyncio.to_thread(sessions)
+    assert (ours.command, ours.elements) == (Command.END_SESSION, {int(Tag.REASON): b"\x07"})
+    assert of_another.elements == {int(Tag.REASON): b"\x09"}
+    await service.until_empty()
+    assert record.acts().count("refused: in another session") == 0
+    assert (await asyncio.to_thread(lambda: Client(service.port, PHONE).authenticate())).command is not ours.command
+
+
+class Wire:
+    """A client that keeps count of the bytes on the wire."""
+
+    def __init__(self, port: int) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.received = 0
+        self._until(self._tls.do_handshake)
+
+    def _until(self, step: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                self._socket.sendall(self._out.read())
+                data = self._socket.recv(65536)
+                self.received += len(data)
+                self._in.write(data) if data else self._in.write_eof()
+            finally:
+                self._socket.sendall(self._out.read())
+
+    def refused(self, name: str, password: str) -> tuple[int, list[bytes]]:
+        """Authenticate; returns the bytes that come on the wire after that, and the messages without session id."""
+        identifier = int.from_bytes(self._until(lambda: self._tls.read(8192))[2:6], "big")
+        elements = {Tag.VERSION: b"\3", Tag.DEVICE_NAME: string(name), Tag.PASSWORD: string(password)}
+        before = self.received
+        self._until(lambda: self._tls.write(encode(Message(Command.AUTH_RESPONSE, identifier, elements))))
+        messages = []
+        while data := self._until(lambda: self._tls.read(8192)):
+            messages.append(data[:2] + data[6:])
+        self._socket.close()
+        return self.received - before, messages
+
+
+@pytest.fixture
+def commits() -> Iterator[list[int]]:
+    """Transactions that any database of this process has committed, as they come."""
+    seen: list[int] = []
+
+    def count(_connection: object) -> None:
+        seen.append(1)
+
+    event.listen(Engine, "commit", count)
+    yield seen
+    event.remove(Engine, "commit", count)
+
+
+async def test_p12_every_refusal_looks_and_costs_the_same(service: Service, record: Record, commits: list[int]) -> None:
+    wrong, locked, idle = "SEP0000000000C1", "SEP0000000000C2", "SEP0000000000C3"
+    for name in (wrong, locked, idle):
+        record.add(name, authentication_mode=STRING)
+    record.plan(items=[{"device_name": name, "authentication_string": "12345678"} for name in (wrong, locked)])
+    for _index in range(10):
+        record.claim(locked, password="00000000")
+    seen = {}
+    for name in ("SEP0000000000C0", wrong, locked, idle):
+        acts, before = len(record.acts()), len(commits)
+        size, messages = await asyncio.to_thread(lambda name=name: Wire(service.port).refused(name, "00000000"))
+        seen[name] = (size, len(messages), {message[:-1] for message in messages}, len(commits) - before)
+        assert len(record.acts()) == acts + 1
+    assert len({repr(answer) for answer in seen.values()}) == 1, seen
+    assert seen[idle][1] == seen[idle][3] == 1
+
+
+async def test_p12_the_string_is_compared_whoever_comes(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    decrypt = record.context.secrets.decrypt
+
+    def counted(data: bytes, context: str) -> str:
+        opened.append(context)
+        return decrypt(data, context)
+
+    monkeypatch.setattr(record.context.secrets, "decrypt", counted)
+    record.add(authentication_mode=STRING)
+    record.claim("SEP0000000000C0", password="1")
+    record.claim(password="1")
+    record.plan(items=[{"device_name": PHONE, "authentication_string": "12345678"}])
+    for _index in range(10):
+        record.claim(password="1")
+    assert record.times[0] == NOW
+    record.claim(password="12345678")
+    assert opened == ["", "", *[PHONE] * 11]

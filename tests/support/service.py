@@ -1,0 +1,54 @@
+"""The CAPF service in this process, over a test's own record, with deadlines and limits as the test wants them."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from capf.backend import RegistryBackend
+from capf.listener import Limits, Listener
+from capf.session import Patience
+from support.node import free_ports
+from support.record import Record
+
+_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that runs, and its port."""
+
+    listener: Listener
+    port: int
+
+    async def until_empty(self) -> None:
+        """Wait until every session has ended; TimeoutError when one holds its slot."""
+        async with asyncio.timeout(_SECONDS):
+            while self.listener.sessions:
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def serving(
+    record: Record, key: rsa.RSAPrivateKey, directory: Path, limits: Limits, patience: Patience
+) -> AsyncIterator[Service]:
+    """Run the service."""
+    pem = directory / "capf.pem"
+    certificate = record.context.authority.certificate.public_bytes(Encoding.PEM)
+    pem.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pem)
+    listener = Listener(RegistryBackend(record.store, record.context), tls, limits, patience)
+    (port,) = free_ports(1)
+    await listener.start(["127.0.0.1"], port)
+    try:
+        yield Service(listener, port)
+    finally:
+        await listener.stop(0)
