@@ -23,6 +23,7 @@ OUTER = {
     "backend",
     "backup",
     "connection",
+    "publisher",
 }
 STORE_ENGINE = "store.engine"
 FORBIDDEN = {"socket", "asyncio", "http", "urllib", "fastapi", "starlette", "hypercorn", "ssl"}
@@ -37,7 +38,8 @@ MAY_IMPORT = {
     "lint": {"model", "lsc"},
     "weak": set(),
     "ctl": {"model"},
-    "config": {"model"},
+    "configuration": {"model"},
+    "config": {"configuration", "model"},
 }
 MODULES = sorted(".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in SOURCE.rglob("*.py"))
 

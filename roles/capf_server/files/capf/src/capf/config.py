@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from capf.configuration import MAXIMUM_SERVERS
 from capf.model import InvalidRequestError, Problem
 
 _MAXIMUM_PORT = 65535
@@ -35,6 +36,9 @@ class Settings:
     files_enabled: bool
     files_addresses: tuple[str, ...]
     files_port: int
+    own_directory: Path
+    tftp_directory: Path | None
+    capf_servers: tuple[str, ...]
     allow_tls_1_0: bool
     allow_expired_mic: bool
     allow_sha1_mic: bool
@@ -83,12 +87,16 @@ class _Table:
         self._wrong(key, value, "true or false")
         return default
 
-    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        """Take a list of texts."""
+    def texts(self, key: str, default: tuple[str, ...], most: int | None = None) -> tuple[str, ...]:
+        """Take a list of texts, of at most ``most``."""
         value = self._left.pop(key, list(default))
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        if (
+            isinstance(value, list)
+            and all(isinstance(item, str) for item in value)
+            and len(value) <= (most or len(value))
+        ):
             return tuple(value)
-        self._wrong(key, value, "a list of texts")
+        self._wrong(key, value, "a list of texts" if most is None else f"a list of at most {most} texts")
         return default
 
     def addresses(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -129,6 +137,7 @@ def _settings(tables: Mapping[str, _Table]) -> Settings:
     server, administration, capf = tables["server"], tables["administration"], tables["capf"]
     authentication, files, reset = tables["authentication"], tables["files"], tables["reset"]
     directory = Path(server.text("state_directory"))
+    tftp_directory = files.text("tftp_directory", "")
     return Settings(
         state_directory=directory,
         first_node=server.flag("first_node", True),
@@ -147,6 +156,9 @@ def _settings(tables: Mapping[str, _Table]) -> Settings:
         files_enabled=files.flag("enabled", True),
         files_addresses=files.addresses("addresses", ("0.0.0.0",)),  # noqa: S104 - phones are everywhere
         files_port=files.number("port", 6970, 1, _MAXIMUM_PORT),
+        own_directory=Path(files.text("own_directory", f"{directory}/own")),
+        tftp_directory=Path(tftp_directory) if tftp_directory else None,
+        capf_servers=files.texts("capf_servers", (), MAXIMUM_SERVERS),
         allow_tls_1_0=capf.flag("allow_tls_1_0", False),
         allow_expired_mic=authentication.flag("allow_expired_mic", False),
         allow_sha1_mic=authentication.flag("allow_sha1_mic", False),

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Sequence
-from xml.etree import ElementTree
+from dataclasses import replace
 
 from fastapi import FastAPI, Response
 from sqlalchemy import Connection
 
 from capf import authority, ctl
+from capf.configuration import MAXIMUM_BYTES, ConfigurationError, Settings, edit, make
 from capf.folder import CONFIGURATION_SUFFIX, Folder
 from capf.model import AuthenticationMode, InvalidRequestError, Problem, SecurityMode
+from capf.registry import trace
 from capf.registry.context import Context
+from capf.registry.parameters import InForce
 from capf.store import rows
 from capf.store.engine import Store
 
+LOG = logging.getLogger(__name__)
 _SECURITY_MODES = {SecurityMode.NON_SECURE: 1, SecurityMode.AUTHENTICATED: 2, SecurityMode.ENCRYPTED: 3}
 _AUTHENTICATION_MODES = {
     AuthenticationMode.STRING: 1,
@@ -25,48 +31,96 @@ _AUTHENTICATION_MODES = {
 
 
 def configuration(connection: Connection, context: Context, device_name: str, node_name: str) -> bytes | None:
-    """Return a minimal phone configuration file; None for a phone that is not registered with the server.
+    """Return a phone's configuration file; None for a phone that is not registered with the server.
 
-    ``capfAuthMode`` is 0 unless an operation waits for the phone and CAPF runs.
+    ConfigurationError when the administrator's own file of the phone cannot be edited.
     """
-    phone = rows.phone(connection, device_name)
-    if phone is None:
-        return None
-    operation = rows.operations_of(connection, [device_name]).get(device_name)
+    for made in configurations(connection, context, [device_name], node_name).values():
+        if isinstance(made, ConfigurationError):
+            raise made
+        return made
+    return None
+
+
+def configurations(
+    connection: Connection, context: Context, names: Sequence[str], node_name: str
+) -> dict[str, bytes | ConfigurationError]:
+    """Return the configuration files of the registered phones among ``names``, or why there is none."""
+    known, operations = rows.phones_of(connection, names), rows.operations_of(connection, names)
+    certificates = rows.active_certificates(connection, names)
     in_force = context.in_force(connection)
+    made: dict[str, bytes | ConfigurationError] = {}
+    for name in names:
+        if name not in known:
+            continue
+        settings = _settings(context, in_force, known[name], operations.get(name), node_name)
+        held = certificates[name]["der"] if name in certificates else trace.mic(context.trace_directory, name)
+        digest = "" if held is None else hashlib.md5(held, usedforsecurity=False).hexdigest()
+        own = _own_file(context, name)
+        try:
+            wanted = replace(settings, certificate_hash=digest)
+            made[name] = make(wanted) if own is None else edit(own, wanted)
+        except ConfigurationError as error:
+            LOG.warning("device=%s event=own-file-refused error=%r", name, str(error))
+            made[name] = error
+    return made
+
+
+def _settings(
+    context: Context, in_force: InForce, phone: rows.Row, operation: rows.Row | None, node_name: str
+) -> Settings:
+    """Return what a phone is told; ``capfAuthMode`` is 0 unless an operation waits for it."""
     mode = 0
     if operation is not None and operation["state"] in rows.OPEN:
         mode = _AUTHENTICATION_MODES[AuthenticationMode(operation["authentication_mode"])]
-    device = ElementTree.Element("device")
-    _add(device, "deviceSecurityMode", _SECURITY_MODES[SecurityMode(phone["device_security_mode"])])
-    _add(device, "capfAuthMode", mode)
-    capf = ElementTree.SubElement(ElementTree.SubElement(device, "capfList"), "capf")
-    _add(capf, "processNodeName", node_name)
-    _add(capf, "phonePort", in_force.number("CAPF Phone Port"))
-    _add(device, "ipAddressMode", 2 if in_force.flag("Enable IPv6") else 0)
-    document: bytes = ElementTree.tostring(device, encoding="utf-8", xml_declaration=True)
-    return document
+    port = in_force.number("CAPF Phone Port")
+    return Settings(
+        device_security_mode=_SECURITY_MODES[SecurityMode(phone["device_security_mode"])],
+        authentication_mode=mode,
+        servers=tuple((name, port) for name in context.capf_servers or (node_name,)),
+        certificate_hash="",
+        ip_address_mode=2 if in_force.flag("Enable IPv6") else 0,
+        encrypted=in_force.flag("TFTP Encrypted Config"),
+    )
 
 
-def _add(parent: ElementTree.Element, tag: str, value: object) -> None:
-    ElementTree.SubElement(parent, tag).text = str(value)
+def _own_file(context: Context, device_name: str) -> bytes | None:
+    if context.own_files is None:
+        return None
+    try:
+        with (context.own_files / f"{device_name}{CONFIGURATION_SUFFIX}").open("rb") as handle:
+            return handle.read(MAXIMUM_BYTES + 1)
+    except FileNotFoundError:
+        return None
+
+
+def shared_files(context: Context, folder: Folder) -> dict[str, bytes]:
+    """Return what is the same for all phones: the CTL file, and the CAPF certificate under both its names."""
+    names = (ctl.FILE_NAME, *authority.file_names(context.authority.certificate))
+    found = {name: folder.read(name) for name in names}
+    return {name: data for name, data in found.items() if data is not None}
 
 
 def published_files(
     connection: Connection, context: Context, folder: Folder, phones: Sequence[str] | None
 ) -> dict[str, bytes]:
-    """Return what further nodes hand to phones: the CTL file, the CAPF certificate under both its names, and the
-    configuration files of ``phones`` (None: of all). InvalidRequestError names phones that are not registered."""
-    names = (ctl.FILE_NAME, *authority.file_names(context.authority.certificate))
-    found = {name: folder.read(name) for name in names}
-    for device_name in rows.phone_names(connection) if phones is None else phones:
-        data = configuration(connection, context, device_name, context.node_name)
-        found[f"{device_name}{CONFIGURATION_SUFFIX}"] = data
-    unknown = [name.removesuffix(CONFIGURATION_SUFFIX) for name in found if found[name] is None and name not in names]
-    if unknown:
-        allowed = "phones that are registered with the server"
-        raise InvalidRequestError([Problem("phones", name, allowed) for name in unknown])
-    return {name: data for name, data in found.items() if data is not None}
+    """Return what further nodes hand to phones: the shared files and the configuration files of ``phones`` (None: of
+    all). InvalidRequestError names phones that are not registered, or whose own file cannot be edited."""
+    names = rows.phone_names(connection) if phones is None else phones
+    made = configurations(connection, context, names, context.node_name)
+    found, problems = shared_files(context, folder), list[Problem]()
+    for name in names:
+        data = made.get(name)
+        if isinstance(data, bytes):
+            found[f"{name}{CONFIGURATION_SUFFIX}"] = data
+            continue
+        allowed = (
+            "phones that are registered with the server" if data is None else f"an own file as phones read ({data})"
+        )
+        problems.append(Problem("phones", name, allowed))
+    if problems:
+        raise InvalidRequestError(problems)
+    return found
 
 
 def application(store: Store, context: Context, node_name: str, folder: Folder) -> FastAPI:
@@ -76,11 +130,13 @@ def application(store: Store, context: Context, node_name: str, folder: Folder) 
     @app.get("/{name}")
     async def fetch(name: str) -> Response:
         device_name = name.removesuffix(CONFIGURATION_SUFFIX)
+        content: bytes | ConfigurationError | None
         if context.first_node and name != device_name:
-            content = await store.aread(lambda connection: configuration(connection, context, device_name, node_name))
+            made = await store.aread(lambda c: configurations(c, context, [device_name], node_name))
+            content = made.get(device_name)
         else:
             content = await store.aread(lambda _unused: folder.read(name))
-        if content is None:
+        if not isinstance(content, bytes):
             return Response(status_code=404)
         return Response(content, media_type="application/octet-stream")
 

@@ -16,6 +16,7 @@ CONFIGURATION_SUFFIX = ".cnf.xml"
 _CAPF_CERTIFICATE = re.compile(r"(?:CAPF-)?[0-9a-f]{8}\.0")
 _NAMES_ALLOWED = f"{ctl.FILE_NAME}, CAPF-<8 hex digits>.0, <8 hex digits>.0 or <device name>{CONFIGURATION_SUFFIX}"
 _MAXIMUM_BYTES = 1_000_000
+_FOR_EVERYBODY = 0o644
 
 
 def _is_ctl_file(data: bytes) -> None:
@@ -67,7 +68,13 @@ class Folder:
         for name, data in files.items():
             unfinished = self._path / f".{name}.new"
             unfinished.write_bytes(data)
+            unfinished.chmod(_FOR_EVERYBODY)
             unfinished.replace(self._path / name)
+
+    def remove(self, name: str) -> None:
+        """Remove a file where there is one."""
+        if _check_of(name) is not None:
+            (self._path / name).unlink(missing_ok=True)
 
     def different(self, digests: Mapping[str, str]) -> list[str]:
         """Return the names of the files that are not here as ``digests`` say."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from capf.model import ConflictError
@@ -14,13 +14,21 @@ _NAMES_AT_ONCE = 500
 _ERROR_CHARACTERS = 200
 
 
+async def _at_once(_unused: Sequence[str]) -> None:
+    """Wait for nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resetter:
-    """Runs ``command`` once a phone, its ``{name}`` filled in; or once for many, its ``{names}`` spread out."""
+    """Runs ``command`` once a phone, its ``{name}`` filled in; or once for many, its ``{names}`` spread out.
+
+    ``ready`` is awaited first: phones must not come before the files that they fetch are in place.
+    """
 
     command: tuple[str, ...]
     parallel: int
     seconds: int
+    ready: Callable[[Sequence[str]], Awaitable[None]] = _at_once
 
     def check(self) -> None:
         """Raise ConflictError when no reset command is configured."""
@@ -30,6 +38,7 @@ class Resetter:
     async def reset(self, names: Sequence[str]) -> dict[str, str]:
         """Reset the phones; returns what went wrong, by device name."""
         self.check()
+        await self.ready(names)
         size = _NAMES_AT_ONCE if "{names}" in self.command else 1
         batches = [names[start : start + size] for start in range(0, len(names), size)]
         gate = asyncio.Semaphore(self.parallel)

@@ -28,6 +28,7 @@ from capf.folder import Folder
 from capf.keystore import Keystore
 from capf.listener import Limits, Listener
 from capf.model import ConflictError
+from capf.publisher import Publisher
 from capf.registry import nodes, parameters, service, sessions, tokens
 from capf.registry.context import Context, Policy
 from capf.reset import Resetter
@@ -64,10 +65,17 @@ class Server:
             policy=Policy(
                 settings.allow_expired_mic, settings.allow_sha1_mic, settings.require_sudi, settings.lock_seconds
             ),
+            own_files=settings.own_directory,
+            capf_servers=settings.capf_servers,
         )
         self.store = Store(settings.database)
-        self.folder = Folder(directory.path if settings.first_node else directory.files)
-        self.resetter = Resetter(settings.reset_command, settings.reset_parallel, settings.reset_seconds)
+        received = settings.tftp_directory or directory.files
+        self.folder = Folder(directory.path if settings.first_node else received)
+        tftp_directory = settings.tftp_directory if settings.first_node else None
+        self._publisher = Publisher(self.store, self.context, self.folder, tftp_directory)
+        self.resetter = Resetter(
+            settings.reset_command, settings.reset_parallel, settings.reset_seconds, self._publisher.publish
+        )
         self._logins = Logins(self.store)
         self._backend = RegistryBackend(self.store, self.context)
         self._listener: Listener | None = None
@@ -142,7 +150,7 @@ class Server:
             await self._join_cluster()
         if await self.store.aread(service.is_activated):
             await self.start_service()
-        giving_back = asyncio.create_task(self._backend.give_back_forever())
+        beside = [asyncio.create_task(self._backend.give_back_forever()), asyncio.create_task(self._publisher.run())]
         web = [asyncio.create_task(self._administration(stop.wait))]
         if self._settings.files_enabled:
             web.append(asyncio.create_task(self._files(stop.wait)))
@@ -153,7 +161,8 @@ class Server:
         _notify("STOPPING=1")
         _end_at_the_latest(self._settings.drain_seconds + SECONDS_AFTER_THE_DRAIN)
         await self.stop_service()
-        giving_back.cancel()
+        for task in beside:
+            task.cancel()
         results = await asyncio.gather(*web, return_exceptions=True)
         self.store.close()
         LOG.info("event=stopped")

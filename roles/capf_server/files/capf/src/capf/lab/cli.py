@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography import x509
 
@@ -23,10 +24,12 @@ from capf.lab.flash import Flash
 from capf.lab.fleet import Fleet
 from capf.lab.keys import KeyMaker
 from capf.lab.manufacturing import Maker
+from capf.lab.network import AVAILABLE, FilesServers
 from capf.lab.phone import RETRY_SECONDS, Phone, Surroundings
 from capf.model import CapfError
 
 _SLOW_SECONDS = "3-6"
+_FILES_PORT = 6970
 _POOL_NOTE = "the phones' RSA keys come from a pool of {} primes: for rehearsals of scale, never for security"
 
 
@@ -41,6 +44,8 @@ def add_parser(commands: Any) -> None:
         command.add_argument("--key-pool", type=int, default=0, metavar="N", help="take RSA keys from N primes")
     init.set_defaults(run=_init)
     run.add_argument("--files-server", required=True, help="URL of the files server, http://host:6970")
+    run.add_argument("--tftp-server", metavar="HOST:PORT", help="where phones fetch what HTTP does not give them")
+    run.add_argument("--addresses", choices=AVAILABLE, default="both", help="addresses of phones whose row has none")
     run.add_argument("--capf-certificate", type=Path, action="append", default=[], help="PEM for the CTL file")
     run.add_argument("--control", default="127.0.0.1:0", help="host:port on which the lab takes requests")
     run.add_argument("--strings", type=Path, help="CSV, or directory of them, with the strings that people enter")
@@ -95,6 +100,17 @@ def _keys(pool: int) -> KeyMaker:
     return KeyMaker(pool)
 
 
+def _files_servers(arguments: argparse.Namespace) -> FilesServers:
+    url = urlsplit(arguments.files_server)
+    try:
+        http = url.hostname or "", url.port or _FILES_PORT
+    except ValueError:
+        http = "", 0
+    if url.scheme != "http" or not http[0]:
+        raise CapfError(f"files-server: {arguments.files_server!r} is refused; allowed: http://host:{_FILES_PORT}")
+    return FilesServers(http, arguments.tftp_server and control.address(arguments.tftp_server, "tftp-server"))
+
+
 def _seconds(text: str) -> tuple[float, float]:
     low, _unused, high = text.partition("-")
     try:
@@ -110,7 +126,7 @@ def _fleet(arguments: argparse.Namespace) -> Fleet:
     rows = csvfile.read(arguments.phones)
     keys = _keys(arguments.key_pool)
     around = Surroundings(
-        files_server=arguments.files_server.rstrip("/"),
+        files=_files_servers(arguments),
         generation=KeyGeneration(keys, _seconds(arguments.key_generation_seconds)),
         slow_generation=KeyGeneration(keys, _seconds(_SLOW_SECONDS), progress_seconds=1.0),
         retry_seconds=arguments.retry_seconds,
@@ -118,7 +134,13 @@ def _fleet(arguments: argparse.Namespace) -> Fleet:
     names = ("offline", "slow", "lossy", "wrong_string")
     shares = behaviour.Shares(**{name: behaviour.share(getattr(arguments, name)) for name in names})
     phones = [
-        Phone(row.device_name, _flash(arguments.directory, row), around, row.behaviour or shares.of(row.device_name))
+        Phone(
+            row.device_name,
+            _flash(arguments.directory, row),
+            around,
+            row.behaviour or shares.of(row.device_name),
+            row.addresses or AVAILABLE[arguments.addresses],
+        )
         for row in rows
     ]
     _hand_out_ctl(arguments, phones)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 from capf.lab.credentials import MODE_NONE
+from capf.lab.network import IpMode
 
 DEFAULT_PORT = 3804
 MAXIMUM_SERVERS = 5
 NON_SECURE = 1
 _LARGEST = 1_000_000
+_IP_MODES = {0: IpMode.IPV4, 1: IpMode.IPV6, 2: IpMode.DUAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class Configuration:
     security_mode: int = NON_SECURE
     authentication_mode: int = MODE_NONE
     servers: tuple[tuple[str, int], ...] = ()
+    certificate_hash: str = ""
+    ip_mode: IpMode = IpMode.DUAL
 
     def kept(self) -> dict[str, Any]:
         """Return what flash keeps of it while an operation runs (R6)."""
@@ -30,15 +35,16 @@ class Configuration:
     def from_flash(cls, kept: dict[str, Any]) -> Configuration:
         """Return what flash kept."""
         servers = tuple((str(name), int(port)) for name, port in kept["servers"])
-        return cls(int(kept["security_mode"]), int(kept["authentication_mode"]), servers)
+        modes = int(kept["security_mode"]), int(kept["authentication_mode"])
+        return cls(*modes, servers, str(kept["certificate_hash"]), IpMode(kept["ip_mode"]))
 
 
 def parse(data: bytes) -> Configuration | None:
     """Return the configuration, None when the file is unreadable."""
-    if len(data) > _LARGEST or b"<!DOCTYPE" in data:
+    if len(data) > _LARGEST:
         return None
     try:
-        device = ElementTree.fromstring(data)  # noqa: S314 - no DTD and a bounded size: nothing can expand
+        device = _tree(data)
         servers = tuple(
             (entry.findtext("processNodeName", ""), int(entry.findtext("phonePort", str(DEFAULT_PORT))))
             for entry in device.findall("capfList/capf")
@@ -47,6 +53,22 @@ def parse(data: bytes) -> Configuration | None:
             security_mode=int(device.findtext("deviceSecurityMode", "1")),
             authentication_mode=int(device.findtext("capfAuthMode", "0")),
             servers=servers[:MAXIMUM_SERVERS],
+            certificate_hash=device.findtext("certHash", "").strip().lower(),
+            ip_mode=_IP_MODES[int(device.findtext("ipAddressMode", "2"))],
         )
-    except (ElementTree.ParseError, ValueError):
+    except (expat.ExpatError, ValueError, LookupError):
         return None
+
+
+def _tree(data: bytes) -> ElementTree.Element:
+    """Read XML as phones do: prefixes need no declaration, and a document type declaration is refused."""
+    builder, parser = ElementTree.TreeBuilder(), expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = builder.start, builder.end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    parser.Parse(data, True)
+    return builder.close()
+
+
+def _refuse_doctype(*_unused: object) -> None:
+    raise ValueError

@@ -14,11 +14,11 @@ _LINE_BYTES = 16 * 1024 * 1024
 _SECONDS = 30
 
 
-def address(text: str) -> tuple[str, int]:
+def address(text: str, option: str = "control") -> tuple[str, int]:
     """Return host and port of ``host:port``; CapfError when it is neither."""
     host, _unused, port = text.rpartition(":")
     if not host or not port.isdecimal():
-        raise CapfError(f"control: {text!r} is refused; allowed: host:port")
+        raise CapfError(f"{option}: {text!r} is refused; allowed: host:port")
     return host.strip("[]"), int(port)
 
 

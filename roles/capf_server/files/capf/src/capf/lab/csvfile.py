@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capf.lab.behaviour import Behaviour
+from capf.lab.network import AVAILABLE, PhoneAddresses
 from capf.model import DEVICE_NAME, DEVICE_NAME_ALLOWED, CapfError
 
 _TRUE = ("true", "yes", "1")
@@ -19,13 +20,14 @@ class CsvError(CapfError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One phone to simulate. ``behaviour`` is None where the file does not say."""
+    """One phone to simulate. ``behaviour`` and ``addresses`` are None where the file does not say."""
 
     device_name: str
     model: str
     mic: bool
     behaviour: Behaviour | None
     authentication_string: str
+    addresses: PhoneAddresses | None
 
 
 def read(path: Path) -> list[Row]:
@@ -50,6 +52,7 @@ def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[Row]:
             mic=(row.get("mic") or "").lower() in _TRUE,
             behaviour=_behaviour(path, reader.line_num, row.get("lab_behaviour") or ""),
             authentication_string=row.get("authentication_string") or "",
+            addresses=_addresses(path, reader.line_num, row.get("lab_addresses") or ""),
         )
 
 
@@ -61,6 +64,12 @@ def _behaviour(path: Path, line: int, text: str) -> Behaviour | None:
     except ValueError:
         allowed = ", ".join(Behaviour)
         raise CsvError(f"{path} line {line} lab_behaviour: {text!r} is refused; {allowed}") from None
+
+
+def _addresses(path: Path, line: int, text: str) -> PhoneAddresses | None:
+    if not text or text in AVAILABLE:
+        return AVAILABLE.get(text)
+    raise CsvError(f"{path} line {line} lab_addresses: {text!r} is refused; {', '.join(AVAILABLE)}")
 
 
 def strings(path: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How a simulated phone reaches CAPF and the files server: address families, TLS, HTTP (R12)."""
+"""How a simulated phone reaches CAPF and the files servers: address families, TLS, HTTP, then TFTP (R12)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import http.client
 import ipaddress
 import socket
 import ssl
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +14,11 @@ from enum import StrEnum
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from capf.lab import tftp
+
 _FETCH_SECONDS = 20
+_LARGEST_FILE = 1_000_000
+_OK = 200
 _CONNECT_SECONDS = 20
 
 
@@ -34,6 +37,11 @@ class PhoneAddresses:
     mode: IpMode = IpMode.DUAL
     ipv4: bool = True
     ipv6: bool = True
+
+
+BOTH, ONLY_IPV4, ONLY_IPV6 = PhoneAddresses(), PhoneAddresses(ipv6=False), PhoneAddresses(ipv4=False)
+AVAILABLE = {"both": BOTH, "ipv4": ONLY_IPV4, "ipv6": ONLY_IPV6}
+"""A phone by the addresses that it has, as the lab's options and lists name them."""
 
 
 def to_try(phone: PhoneAddresses, capf_ipv4: str | None, capf_ipv6: str | None) -> tuple[str, ...]:
@@ -95,15 +103,39 @@ async def connect(
     return reader, writer
 
 
-async def fetch(server: str, name: str) -> bytes | None:
-    """Return a file of the files server (HTTP), None when it has none of that name or cannot be reached."""
-    return await asyncio.to_thread(_fetch, f"{server}/{name}")
+@dataclass(frozen=True, slots=True)
+class FilesServers:
+    """Where phones fetch their files: over HTTP first, and over TFTP, where there is such a server, when that fails."""
+
+    http: tuple[str, int]
+    tftp: tuple[str, int] | None = None
+
+    async def fetch(self, phone: PhoneAddresses, name: str) -> bytes | None:
+        """Return a file, None when there is none of that name or no server can be reached by the phone's addresses."""
+        host, port = self.http
+        for address in to_try(phone, *await resolve(host)):
+            data = await asyncio.to_thread(_get, address, port, name)
+            if data is not None:
+                return data
+        if self.tftp is None:
+            return None
+        host, port = self.tftp
+        for address in to_try(phone, *await resolve(host)):
+            data = await tftp.fetch(address, port, name, _LARGEST_FILE)
+            if data is not None:
+                return data
+        return None
 
 
-def _fetch(url: str) -> bytes | None:
+def _get(address: str, port: int, name: str) -> bytes | None:
+    """Return a file by HTTP, None when there is none."""
+    connection = http.client.HTTPConnection(address, port, timeout=_FETCH_SECONDS)
     try:
-        with urllib.request.urlopen(url, timeout=_FETCH_SECONDS) as answer:  # noqa: S310 - http, given by the operator
-            data: bytes = answer.read()
-            return data
+        connection.request("GET", f"/{name}")
+        answer = connection.getresponse()
+        data = answer.read(_LARGEST_FILE + 1)
+        return data if answer.status == _OK and len(data) <= _LARGEST_FILE else None
     except (OSError, http.client.HTTPException):
         return None
+    finally:
+        connection.close()

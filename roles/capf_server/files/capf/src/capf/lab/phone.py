@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from capf import ctl
 from capf.lab import configuration, network
@@ -42,19 +43,25 @@ _REGISTRATIONS = {1: Registration.NON_SECURE, 2: Registration.AUTHENTICATED, 3: 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all phones of a lab share. ``files_server``: URL of the files server without a trailing slash."""
+    """What all phones of a lab share."""
 
-    files_server: str
+    files: network.FilesServers
     generation: KeyGeneration
     slow_generation: KeyGeneration
     retry_seconds: float = RETRY_SECONDS
-    addresses: network.PhoneAddresses = field(default_factory=network.PhoneAddresses)
 
 
 class Phone:
     """A phone; ``start`` is what happens at power-on and at every reset."""
 
-    def __init__(self, name: str, flash: Flash, around: Surroundings, behaviour: Behaviour = Behaviour.NORMAL) -> None:
+    def __init__(
+        self,
+        name: str,
+        flash: Flash,
+        around: Surroundings,
+        behaviour: Behaviour = Behaviour.NORMAL,
+        addresses: network.PhoneAddresses = network.BOTH,
+    ) -> None:
         self.name = name
         self.flash = flash
         self.behaviour = behaviour
@@ -62,6 +69,7 @@ class Phone:
         self.message = "off"
         self.attempts = 0
         self._around = around
+        self._addresses = addresses
         self._configuration = Configuration()
         self._string: asyncio.Future[str] | None = None
         self._stop = asyncio.Event()
@@ -99,18 +107,26 @@ class Phone:
         self._configuration = await self._load_configuration()
         if self._configuration.security_mode == NON_SECURE:
             self._register()
-        if self._configuration.authentication_mode == MODE_NONE:
-            self.message = "ready"
-        else:
+        if self._is_due():
             await self._enrol()
+        else:
+            self.message = "ready"
         if self._configuration.security_mode != NON_SECURE:
             self._register()
+
+    def _is_due(self) -> bool:
+        """True when an operation waits, or call processing knows another certificate than the phone holds."""
+        if self._configuration.authentication_mode != MODE_NONE:
+            return True
+        held = self.flash.lsc or self.flash.mic
+        own = "" if held is None else held.certificate.fingerprint(hashes.MD5()).hex()  # noqa: S303 - as phones do
+        return self._configuration.certificate_hash not in ("", own)
 
     async def _load_ctl(self) -> None:
         """Take a new CTL file if a security token that the phone trusts signed it."""
         names = (f"CTL{self.name}.tlv", ctl.FILE_NAME)
         for name in names:
-            data = await network.fetch(self._around.files_server, name)
+            data = await self._around.files.fetch(self._addresses, name)
             if data is None:
                 continue
             try:
@@ -127,7 +143,7 @@ class Phone:
 
     async def _load_configuration(self) -> Configuration:
         """Fetch the configuration; without it go on with what flash keeps of an unfinished operation (R6)."""
-        data = await network.fetch(self._around.files_server, f"{self.name}.cnf.xml")
+        data = await self._around.files.fetch(self._addresses, f"{self.name}.cnf.xml")
         loaded = None if data is None else configuration.parse(data)
         if loaded is not None:
             return loaded
@@ -207,8 +223,9 @@ class Phone:
     async def _any_server(self, string: str) -> Result:
         """Try the CAPF servers in turn, each by the addresses that this phone can use (R12)."""
         trusted = self._trusted()
+        addresses = replace(self._addresses, mode=self._configuration.ip_mode)
         for name, port in self._configuration.servers:
-            for address in network.to_try(self._around.addresses, *await network.resolve(name)):
+            for address in network.to_try(addresses, *await network.resolve(name)):
                 try:
                     reader, writer = await network.connect(address, port, trusted)
                 except (OSError, TimeoutError) as error:

@@ -27,7 +27,11 @@ class Policy:
 
 @dataclass(slots=True)
 class Context:
-    """Shared by the parts of the registry; ``running`` is None while the CAPF service does not run."""
+    """Shared by the parts of the registry; ``running`` is None while the CAPF service does not run.
+
+    ``own_files`` is the directory of the administrator's own configuration files of phones; ``capf_servers`` are the
+    CAPF servers that phones try in turn, where there are more than this one.
+    """
 
     authority: Authority
     secrets: SecretBox
@@ -38,6 +42,8 @@ class Context:
     running: parameters.InForce | None = None
     node_name: str = "127.0.0.1"
     policy: Policy = Policy()
+    own_files: Path | None = None
+    capf_servers: tuple[str, ...] = ()
 
     @property
     def now(self) -> int:

@@ -24,6 +24,8 @@ from capf.model import (
 from capf.registry.context import Context
 from capf.store import journal, rows
 
+REMOVED = "remove phone"
+"""What the audit table says of a phone that was removed."""
 DEFAULTS: Mapping[str, Any] = {
     "description": "",
     "device_pool": "",
@@ -127,7 +129,7 @@ def _remove(connection: Connection, context: Context, names: list[str], asked: i
     if busy:
         raise ConflictError(f"in a session with CAPF now: {', '.join(sorted(busy)[:10])}")
     rows.remove_phones(connection, names)
-    journal.record(connection, context.now, actor, (journal.Act("remove phone", name) for name in names))
+    journal.record(connection, context.now, actor, (journal.Act(REMOVED, name) for name in names))
     results = [{"device_name": name, "before": {"state": "present"}, "after": None} for name in names]
     counts = {"created": 0, "updated": 0, "removed": len(names), "unchanged": asked - len(names)}
     return Changes(counts, results)

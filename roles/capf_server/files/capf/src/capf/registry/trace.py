@@ -24,6 +24,16 @@ def write(directory: Path, device_name: str, certificates: Sequence[tuple[int, b
     return files
 
 
+def mic(directory: Path, device_name: str) -> bytes | None:
+    """Return the MIC that the last Troubleshoot brought (DER), None where none is known."""
+    try:
+        text = (directory / f"{device_name}-{CertificateType.MIC.name}.txt").read_text()
+    except FileNotFoundError:
+        return None
+    pem = text.find("-----BEGIN CERTIFICATE")
+    return None if pem < 0 else x509.load_pem_x509_certificate(text[pem:].encode()).public_bytes(Encoding.DER)
+
+
 def _describe(device_name: str, kind: str, der: bytes) -> str:
     try:
         return _readable(device_name, kind, x509.load_der_x509_certificate(der))

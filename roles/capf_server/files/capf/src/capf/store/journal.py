@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, Row, RowMapping, func, select
 
 from capf.model import StoreUnavailableError
 from capf.store.schema import audit, audit_head, settings
@@ -69,6 +69,17 @@ def end(connection: Connection) -> None:
 def _digest(before: str, row: RowMapping | dict[str, Any]) -> str:
     text = json.dumps([before, *(row[name] for name in ("at", "actor", "action", "device_name", "detail"))])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def last_act(connection: Connection) -> int:
+    """Return the id of the last audit row, 0 while there is none."""
+    return int(connection.execute(select(func.max(audit.c.id))).scalar() or 0)
+
+
+def acts_after(connection: Connection, identifier: int) -> Sequence[Row[int, str, str]]:
+    """Return id, action and device name of the audit rows after one; a row's id is never below an earlier one's."""
+    query = select(audit.c.id, audit.c.action, audit.c.device_name).where(audit.c.id > identifier)
+    return connection.execute(query.order_by(audit.c.id)).all()
 
 
 def broken_audit_row(connection: Connection) -> int | None:
