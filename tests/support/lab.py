@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,15 @@ class RunningLab:
         self.phones = phones
         self.manufacturing_ca = directory / "manufacturing" / "ca.pem"
         self.process: subprocess.Popen[bytes] | None = None
+        self.prefix: Sequence[str] = ()
+        """What runs the lab's command, nothing as a rule."""
         self._control = ""
         argv = [CAPF, "lab", "init", "--directory", directory, "--phones", phones]
         subprocess.run(argv, check=True, capture_output=True)
 
     def start(self, node: RunningNode, *options: str | Path, hand_out_ctl: bool = True) -> RunningLab:
         """Switch the phones on, with a CTL file of the lab's own or without one."""
-        argv = [CAPF, "lab", "run", "--directory", self.directory, "--phones", self.phones]
+        argv = [*self.prefix, CAPF, "lab", "run", "--directory", self.directory, "--phones", self.phones]
         argv += ["--files-server", node.files_server]
         argv += ["--capf-certificate", node.capf_certificate] if hand_out_ctl else []
         self._control = f"127.0.0.1:{node.control_port}"

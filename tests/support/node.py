@@ -10,8 +10,10 @@ import ssl
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,8 @@ class RunningNode:
         self.config = directory / "capf.toml"
         self.log = directory / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.prefix: Sequence[str] = ()
+        """What runs the server's command, nothing as a rule."""
         directory.mkdir(parents=True, exist_ok=True)
         password_file = directory / "password"
         password_file.write_text(password + "\n")
@@ -71,6 +75,16 @@ class RunningNode:
             f"[reset]\ncommand = {json.dumps(reset)}\n"
         )
 
+    def configure(self, table: str, **settings: object) -> RunningNode:
+        """Change settings of the configuration file, in force at the next start."""
+        document = tomllib.loads(self.config.read_text())
+        document.setdefault(table, {}).update(settings)
+        lines = []
+        for name, content in document.items():
+            lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in content.items())]
+        self.config.write_text("\n".join(lines) + "\n")
+        return self
+
     @property
     def capf_certificate(self) -> Path:
         """The CAPF certificate, PEM."""
@@ -84,7 +98,9 @@ class RunningNode:
     def start(self) -> RunningNode:
         """Start the process and wait until it answers."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([CAPF, "serve", "--config", self.config], stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [*self.prefix, CAPF, "serve", "--config", self.config], stdout=log, stderr=log
+            )
         limit = time.monotonic() + _START_SECONDS
         while time.monotonic() < limit:
             if self.process.poll() is not None:

@@ -1,0 +1,104 @@
+"""What the server says to a phone in its configuration file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from capf import files
+from capf.configuration import ConfigurationError
+from capf.lab.configuration import Configuration, parse
+from capf.lab.keys import KeyMaker
+from capf.lab.manufacturing import Maker
+from capf.lab.network import IpMode
+from capf.model import Operation
+from capf.registry import parameters, trace
+from capf.wire import CertificateType
+from support.record import PHONE, Record
+
+
+def served(record: Record, name: str = PHONE) -> Configuration:
+    """Return what a phone reads in its file."""
+    data = record.store.read(lambda c: files.configuration(c, record.context, name, "node1"))
+    assert data is not None
+    configuration = parse(data)
+    assert configuration is not None
+    return configuration
+
+
+def test_a_phone_that_is_not_registered_has_no_file(record: Record) -> None:
+    assert record.store.read(lambda c: files.configuration(c, record.context, PHONE, "node1")) is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "number"),
+    [
+        ("By Authentication String", 1),
+        ("By Null String", 2),
+        ("By Existing Certificate (precedence to LSC)", 3),
+        ("By Existing Certificate (precedence to MIC)", 4),
+    ],
+)
+def test_the_authentication_mode_is_there_while_an_operation_waits(record: Record, mode: str, number: int) -> None:
+    record.add(authentication_mode=mode)
+    assert served(record) == Configuration(1, 0, (("node1", 3804),), "", IpMode.IPV4)
+    record.plan()
+    assert served(record).authentication_mode == number
+    record.plan(operation=Operation.NONE)
+    assert served(record).authentication_mode == 0
+
+
+@pytest.mark.parametrize(("mode", "number"), [("Non Secure", 1), ("Authenticated", 2), ("Encrypted", 3)])
+def test_the_device_security_mode_is_the_phones(record: Record, mode: str, number: int) -> None:
+    record.add(device_security_mode=mode)
+    assert served(record).security_mode == number
+
+
+def test_the_hash_is_that_of_the_active_lsc(record: Record) -> None:
+    record.add()
+    for _time in range(2):
+        record.plan(force=True)
+        der = record.install(password="")
+        assert served(record).certificate_hash == hashlib.md5(der).hexdigest()
+
+
+def test_the_hash_is_that_of_the_mic_where_only_that_is_known(record: Record) -> None:
+    record.add(mic=True)
+    maker = Maker.open_or_make(record.context.trace_directory.parent / "ca", "CA")
+    mic = maker.make_mic(PHONE, "8845", KeyMaker()).certificate.public_bytes(Encoding.DER)
+    trace.write(record.context.trace_directory, PHONE, [(CertificateType.MIC, mic)])
+    assert served(record).certificate_hash == hashlib.md5(mic).hexdigest()
+
+
+def set_parameters(record: Record, **values: object) -> None:
+    """Set enterprise parameters by the words of their names."""
+    wanted = {name.replace("_", " "): value for name, value in values.items()}
+    record.run(lambda c: parameters.change(c, "enterprise", wanted))
+
+
+@pytest.mark.parametrize("names", [(), ("a", "b", "c", "d", "e")])
+def test_servers_port_and_parameters_are_as_set(record: Record, names: Sequence[str]) -> None:
+    record.add()
+    record.context.capf_servers = tuple(names)
+    set_parameters(record, CAPF_Phone_Port=4000, Enable_IPv6=True, TFTP_Encrypted_Config=True)
+    expected = Configuration(1, 0, tuple((name, 4000) for name in names or ["node1"]), "", IpMode.DUAL)
+    assert served(record) == expected
+    data = record.store.read(lambda c: files.configuration(c, record.context, PHONE, "node1"))
+    assert data is not None and b"<encrConfig>true</encrConfig>" in data
+
+
+def test_an_own_file_is_edited_and_one_that_cannot_be_is_refused(record: Record) -> None:
+    record.add()
+    record.context.own_files = record.context.trace_directory.parent
+    own = record.context.own_files / f"{PHONE}.cnf.xml"
+    own.write_bytes(b"<device>\r\n<userLocale a='b'/><ipAddressMode>1</ipAddressMode></device>")
+    data = record.store.read(lambda c: files.configuration(c, record.context, PHONE, "node1"))
+    assert data is not None and data.startswith(b"<device>\r\n<userLocale a='b'/><ipAddressMode>1</ipAddressMode>")
+    assert replace(served(record), ip_mode=IpMode.IPV4) == Configuration(1, 0, (("node1", 3804),), "", IpMode.IPV4)
+    own.write_bytes(b"<!DOCTYPE device><device/>")
+    with pytest.raises(ConfigurationError, match="document type declaration"):
+        record.store.read(lambda c: files.configuration(c, record.context, PHONE, "node1"))
