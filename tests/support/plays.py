@@ -13,7 +13,7 @@ from typing import Any
 from support.node import ADMINISTRATOR, PASSWORD, RunningNode
 
 ROOT = Path(__file__).parents[2]
-PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+PLAYBOOK = Path(os.environ.get("ANSIBLE_BIN") or Path(sys.executable).parent) / "ansible-playbook"
 
 
 @cache
