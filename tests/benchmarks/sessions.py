@@ -24,6 +24,7 @@ from support.node import RunningNode
 DEFAULTS = (2000, 50, 5, 10000)
 CONNECTIONS, HELD = 2000, 2500
 LONG = "[capf]\nhandshake_seconds = 120\nauthentication_seconds = 600\n"
+"""Deadlines of a crowd: the client is one process, and slower than thousands of phones."""
 Results = dict[str, float]
 
 
@@ -77,8 +78,8 @@ def main() -> None:
     show(on_a_node([lambda node, number=number: run(node, number, sessions, at_once) for number in range(runs)]))
     if not crowd:
         return
-    show(on_a_node([lambda node: crowds.crowd(node, 0, CONNECTIONS)]))
-    show(on_a_node([lambda node: crowds.crowd(node, 0, crowd)]))
+    show(on_a_node([lambda node: crowds.crowd(node, 0, CONNECTIONS)], LONG))
+    show(on_a_node([lambda node: crowds.crowd(node, 0, crowd)], LONG))
     show(on_a_node([lambda node: crowds.held(node, 0, HELD)]))
     show(on_a_node([crowds.besieged], LONG))
     show(on_a_node([lambda node: crowds.refused(node, 0)]))

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import select
 import socket
 import ssl
 from collections import deque
@@ -138,7 +139,12 @@ class Connection:
         self.close()
 
     def expire(self) -> None:
-        """The deadline has passed."""
+        """The deadline has passed; what the phone has sent by now counts, it only waits for this process to read it."""
+        deadline = self.deadline
+        if self._reading and self._has_bytes():
+            self._readable()
+        if self.closed or self.deadline != deadline:
+            return
         if self._waiting:
             self._advance(Silence.TIMEOUT)
         elif not self._open:
@@ -184,6 +190,11 @@ class Connection:
         elif self._writing and not wanted:
             self._loop.remove_writer(self._number)
         self._writing = wanted
+
+    def _has_bytes(self) -> bool:
+        poll = select.poll()
+        poll.register(self._number, select.POLLIN)
+        return bool(poll.poll(0))
 
     def _readable(self) -> None:
         if self._open:
