@@ -12,6 +12,7 @@ import typing as t
 from http.client import HTTPException
 from urllib.error import HTTPError
 
+from ansible.module_utils.common.text.converters import to_text
 from ansible.module_utils.urls import open_url
 
 _SHOWN_PROBLEMS = 5
@@ -41,6 +42,10 @@ class Client:
     def send(self, method: str, path: str, body: dict[str, t.Any], extra_seconds: int = 0) -> dict[str, t.Any]:
         """Return the answer to a request with a JSON body; CapfError when it is refused."""
         return self._json(self._open(method, path, body, extra_seconds).read())
+
+    def text(self, path: str) -> str:
+        """Return the answer to a GET request that is no JSON."""
+        return to_text(self._open("GET", path, None, 0).read())
 
     def download(
         self, path: str, body: dict[str, t.Any], handle: t.BinaryIO, extra_seconds: int = 0

@@ -28,6 +28,7 @@ A = "SEP00000000000A"
 OPEN_PATHS = {"/healthz", "/readyz", "/metrics"}
 SHOWN_ELSEWHERE = {
     "/backup",
+    "/trace/files/{name}",
     "/files",
     "/reports/capf",
     "/rollouts/{name}",
@@ -208,6 +209,9 @@ def test_the_openapi_document_is_true(node: RunningNode) -> None:
         ("get", "/ctl-file"): None,
         ("put", "/ctl-file"): {"digest": "SHA-1"},
         ("post", "/files/compare"): {"digests": {}},
+        ("get", "/trace"): None,
+        ("put", "/trace"): {"maximum_file_size": 3},
+        ("get", "/trace/files"): None,
     }
     for (method, path), body in requests.items():
         answer = node.ok(method.upper(), path, body)

@@ -101,7 +101,7 @@ def test_r2_upgrade_troubleshoot_and_delete(make_world: MakeWorld) -> None:
     node.schedule(A, operation="Troubleshoot")
     lab.reset(A)
     assert node.wait(A)["by_status"] == {"Troubleshoot Success": 1}
-    assert sorted(path.name for path in (node.state / "trace").iterdir()) == [f"{A}-LSC.txt", f"{A}-MIC.txt"]
+    assert sorted(path.name for path in (node.state / "trace").glob("SEP*")) == [f"{A}-LSC.txt", f"{A}-MIC.txt"]
     node.schedule(A, operation="Delete")
     lab.reset(A)
     assert node.wait(A)["by_status"] == {"Delete Success": 1}

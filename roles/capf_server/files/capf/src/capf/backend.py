@@ -11,6 +11,9 @@ import contextlib
 import logging
 from asyncio import Future
 from collections.abc import Collection, Sequence
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -22,6 +25,19 @@ from capf.store.engine import Job, Store, T
 
 LOG = logging.getLogger(__name__)
 _TRY_AGAIN_SECONDS = 1.0
+_SESSION: ContextVar[int] = ContextVar("session", default=0)
+"""The session whose task this is, for its lines in the trace."""
+
+
+def _trace(step: str, operations: Collection[int], done: Future[Any]) -> None:
+    """Leave a line of a session's step where the debug trace level is Detailed."""
+    result = None if done.cancelled() else done.exception() or done.result()
+    if isinstance(result, Granted):
+        result = result.operation.value
+    elif isinstance(result, bytes):
+        result = "certificate issued"
+    number = next(iter(operations), 0)
+    LOG.debug("session=%08x event=%s operation=%d result=%r", _SESSION.get(), step, number, str(result or "-"))
 
 
 class RegistryBackend:
@@ -35,6 +51,7 @@ class RegistryBackend:
 
     def claim(self, claim: Claim) -> Future[Granted | Refused]:
         """Decide and take the operation."""
+        _SESSION.set(claim.session_id)
         taken: list[int] = []
 
         def job(connection: Connection) -> Granted | Refused:
@@ -42,42 +59,55 @@ class RegistryBackend:
             taken[:] = [decision.operation_id] if isinstance(decision, Granted) else []
             return decision
 
-        return self._run(job, taken)
+        return self._run("claim", job, taken)
 
-    def _run(self, job: Job[T], operations: Collection[int]) -> Future[T]:
-        """Write; an operation whose write failed is owed, one that a later session has is not."""
+    def _run(self, step: str, job: Job[T], operations: Collection[int]) -> Future[T]:
+        """Write a step; an operation whose write failed is owed, one that a later session has is not."""
 
         def settle(error: Exception | None) -> None:
             change = self._owed.difference_update if error is None else self._owed.update
             change(operations)
 
-        return self._store.start(job, settle)
+        done = self._store.start(job, settle)
+        if LOG.isEnabledFor(logging.DEBUG):
+            done.add_done_callback(partial(_trace, step, operations))
+        return done
 
     def issue(self, operation_id: int, public_key: bytes) -> Future[bytes | None]:
         """Sign and record a certificate."""
         return self._run(
-            lambda connection: sessions.issue(connection, self._context, operation_id, public_key), [operation_id]
+            "issue",
+            lambda connection: sessions.issue(connection, self._context, operation_id, public_key),
+            [operation_id],
         )
 
     def confirm(self, operation_id: int) -> Future[None]:
         """Record that the phone did what was asked."""
-        return self._run(lambda connection: sessions.confirm(connection, self._context, operation_id), [operation_id])
+        return self._run(
+            "confirm", lambda connection: sessions.confirm(connection, self._context, operation_id), [operation_id]
+        )
 
     def fetched(self, operation_id: int, certificates: Sequence[tuple[int, bytes]]) -> Future[None]:
         """Record what Troubleshoot brought."""
         return self._run(
-            lambda connection: sessions.fetched(connection, self._context, operation_id, certificates), [operation_id]
+            "fetched",
+            lambda connection: sessions.fetched(connection, self._context, operation_id, certificates),
+            [operation_id],
         )
 
     def fail(self, operation_id: int, outcome: Outcome, problem: str) -> Future[None]:
         """Record a failure."""
         return self._run(
-            lambda connection: sessions.fail(connection, self._context, operation_id, outcome, problem), [operation_id]
+            f"fail outcome={outcome.value[1]!r}",
+            lambda connection: sessions.fail(connection, self._context, operation_id, outcome, problem),
+            [operation_id],
         )
 
     def lost(self, operation_id: int) -> Future[None]:
         """Record a lost session."""
-        return self._run(lambda connection: sessions.lost(connection, self._context, operation_id), [operation_id])
+        return self._run(
+            "lost", lambda connection: sessions.lost(connection, self._context, operation_id), [operation_id]
+        )
 
     async def give_back_forever(self) -> None:
         """Give operations back whose session could not do it, once the record takes writes again."""
@@ -94,4 +124,4 @@ class RegistryBackend:
             owed.update(self._owed)
             return sessions.give_back(connection, self._context, owed)
 
-        return await self._run(job, owed)
+        return await self._run("give back", job, owed)

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from sqlalchemy import Connection
 
+from capf import trace_files
 from capf.config import Settings
 from capf.keystore import UNFINISHED
 from capf.model import CapfError, ConflictError
@@ -23,7 +24,7 @@ from capf.store import copying, journal
 from capf.store.engine import Store
 
 _DATABASE = "capf.db"
-_PASSING = {_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", "lock", "capf.pid", "capf.log"}
+_PASSING = {_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", "lock", "capf.pid"}
 _KEY = "capf.key"
 
 
@@ -78,7 +79,8 @@ def _files(directory: Path) -> list[Path]:
 
 def _passes(path: Path) -> bool:
     """True for what belongs to a moment of this node, not to its state."""
-    return path.name in _PASSING or path.name.endswith(UNFINISHED) or path.parts[0].startswith(".")
+    passing = path.name in _PASSING or path.name.startswith(trace_files.NAME)
+    return passing or path.name.endswith(UNFINISHED) or path.parts[0].startswith(".")
 
 
 def restore(settings: Settings, source: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography.utils import CryptographyDeprecationWarning
 
-from capf import __version__, backup, config, state
+from capf import __version__, backup, config, state, trace_cli, trace_files
 from capf.model import CapfError
 from capf.store import journal
 from capf.store.engine import Store
@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--config", type=Path, required=True)
         command.add_argument(option, type=Path, required=True, dest="archive", metavar="FILE")
         command.set_defaults(run=run)
+    trace_cli.add_parser(commands)
     commands.add_parser("version", help="show the version").set_defaults(run=_version)
     from capf.lab.cli import add_parser  # noqa: PLC0415 - the server does not load the simulated phones
 
@@ -109,7 +110,9 @@ def _version(_unused: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run the command line; returns the exit status: 0, or 1 with one line that says what is wrong."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s level=%(levelname)s logger=%(name)s %(message)s")
+    console = logging.StreamHandler()
+    console.setLevel(logging.INFO)
+    logging.basicConfig(level=logging.INFO, format=trace_files.LINE, handlers=[console])
     logging.getLogger("alembic").setLevel(logging.WARNING)
     warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # phones' certificates are judged, not advised
     arguments = _parser().parse_args()

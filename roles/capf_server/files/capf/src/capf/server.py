@@ -29,11 +29,12 @@ from capf.keystore import Keystore
 from capf.listener import Limits, Listener
 from capf.model import ConflictError
 from capf.publisher import Publisher
-from capf.registry import nodes, parameters, service, sessions, tokens
+from capf.registry import nodes, parameters, service, sessions, tokens, trace_settings
 from capf.registry.context import Context, Policy
 from capf.reset import Resetter
 from capf.session import Patience
 from capf.store.engine import Store
+from capf.trace_files import TraceFiles
 
 LOG = logging.getLogger(__name__)
 _SECONDS_A_MINUTE = 60
@@ -76,6 +77,7 @@ class Server:
         self.resetter = Resetter(
             settings.reset_command, settings.reset_parallel, settings.reset_seconds, self._publisher.publish
         )
+        self.trace = TraceFiles(directory.trace)
         self._logins = Logins(self.store)
         self._backend = RegistryBackend(self.store, self.context)
         self._listener: Listener | None = None
@@ -145,6 +147,7 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stop_or_exit, stop)
+        self.trace.apply(await self.store.aread(trace_settings.stored))
         await self.store.awrite(lambda connection: sessions.recover(connection, self.context))
         if self.context.first_node:
             await self._join_cluster()

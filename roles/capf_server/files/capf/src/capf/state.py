@@ -60,7 +60,7 @@ class StateDirectory:
 
     @property
     def trace(self) -> Path:
-        """The trace files of Troubleshoot."""
+        """The trace files, those of Troubleshoot among them."""
         return self.path / "trace"
 
     @property

@@ -20,6 +20,7 @@ from capf.api import (
     reports,
     rollouts,
     service,
+    trace,
 )
 from capf.api.bounds import Bounds
 from capf.api.node import Node
@@ -37,6 +38,7 @@ _PARTS = (
     reports,
     rollouts,
     service,
+    trace,
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from capf.keystore import Keystore
 from capf.registry.context import Context
 from capf.reset import Resetter
 from capf.store.engine import Store
+from capf.trace_files import TraceFiles
 
 
 class Node(Protocol):
@@ -21,6 +22,7 @@ class Node(Protocol):
     resetter: Resetter
     keystore: Keystore
     folder: Folder
+    trace: TraceFiles
 
     @property
     def sessions_open(self) -> int: ...

@@ -49,6 +49,20 @@ class Parameter:
                 return parsed if self.minimum <= parsed <= self.maximum else None
         return parsed if parsed in self.choices else None
 
+    def show(self, value: Value, in_force: Value | None) -> dict[str, Any]:
+        """Return the parameter with its value, the value in force, default, range and help."""
+        return {
+            "name": self.name,
+            "value": value,
+            "in_force": in_force,
+            "default": self.default,
+            "unit": self.unit,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "choices": list(self.choices),
+            "help": self.help,
+        }
+
 
 CAPF_ISSUER = "Cisco Certificate Authority Proxy Function"
 
@@ -149,17 +163,7 @@ def _key(parameter: Parameter) -> str:
 def show(kind: Kind, now: InForce, running: InForce | None) -> list[dict[str, Any]]:
     """Return every parameter with its value, the value in force, default, range and help (R25)."""
     return [
-        {
-            "name": parameter.name,
-            "value": now.values[parameter.name],
-            "in_force": None if running is None else running.values[parameter.name],
-            "default": parameter.default,
-            "unit": parameter.unit,
-            "minimum": parameter.minimum,
-            "maximum": parameter.maximum,
-            "choices": list(parameter.choices),
-            "help": parameter.help,
-        }
+        parameter.show(now.values[parameter.name], None if running is None else running.values[parameter.name])
         for parameter in _BY_KIND[kind]
     ]
 

@@ -8,18 +8,19 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from capf.keystore import SECRET, write_whole
 from capf.verify import UNREADABLE
 from capf.wire import CertificateType
 
 
 def write(directory: Path, device_name: str, certificates: Sequence[tuple[int, bytes]]) -> list[Path]:
-    """Write each certificate with its main fields as ``<device>-<type>.txt``; returns the files."""
+    """Write each certificate with its main fields as ``<device>-<type>.txt``, mode 0600; returns the files."""
     directory.mkdir(mode=0o700, exist_ok=True)
     files = []
     for kind, der in certificates:
         name = CertificateType(kind).name if kind in tuple(CertificateType) else f"TYPE{kind}"
         path = directory / f"{device_name}-{name}.txt"
-        path.write_text(_describe(device_name, name, der))
+        write_whole(path, _describe(device_name, name, der).encode(), SECRET)
         files.append(path)
     return files
 
@@ -45,10 +46,16 @@ def _readable(device_name: str, kind: str, certificate: x509.Certificate) -> str
     return (
         f"device name: {device_name}\n"
         f"certificate type: {kind}\n"
-        f"subject: {certificate.subject.rfc4514_string()}\n"
-        f"issuer: {certificate.issuer.rfc4514_string()}\n"
+        f"subject: {_one_line(certificate.subject)}\n"
+        f"issuer: {_one_line(certificate.issuer)}\n"
         f"serial number: {certificate.serial_number:x}\n"
         f"not before: {certificate.not_valid_before_utc.isoformat()}\n"
         f"not after: {certificate.not_valid_after_utc.isoformat()}\n"
         f"{certificate.public_bytes(Encoding.PEM).decode()}"
     )
+
+
+def _one_line(name: x509.Name) -> str:
+    """Return a name with what would begin a line, or move a terminal's cursor, escaped."""
+    text = name.rfc4514_string()
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

@@ -1,0 +1,98 @@
+#!/usr/bin/python
+
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trace
+short_description: Set the trace of the CAPF server
+version_added: 0.1.0
+description:
+  - Sets whether the server writes trace files, how much goes into them, how many are kept, and how large they become,
+    as Serviceability does. What is not given is left alone.
+  - A change is in force at once. Servers that share a database take it when they are started the next time.
+  - The trace files hold no secrets. M(ucm.capf.trace_info) and C(capf trace show) on the node show them.
+author:
+  - The ucm.capf founders (@ucm-capf)
+extends_documentation_fragment:
+  - ucm.capf.connection
+  - ucm.capf.attributes
+  - ucm.capf.attributes.action_group
+  - ucm.capf.attributes.changes
+options:
+  trace_on:
+    description: Whether the server writes trace files (Trace On). The files that there are stay. Servers begin with V(true).
+    type: bool
+  debug_trace_level:
+    description:
+      - What is written (Debug Trace Level). Servers begin with V(Significant).
+      - V(Error) are errors (log level error), V(Special) also sessions that were malformed or over a limit (warning).
+      - V(Significant) is also every session and every start of the service (info), V(Detailed) also every step of a
+        session (debug).
+    type: str
+    choices: [Error, Special, Significant, Detailed]
+  maximum_number_of_files:
+    description:
+      - How many trace files are kept, 2 to 500 (Maximum No. of Files). The oldest goes when a new one is begun. Servers
+        begin with V(50).
+      - The files that Troubleshoot writes for a phone are not counted.
+    type: int
+  maximum_file_size:
+    description: How large a trace file may become, 1 to 10 megabytes (Maximum File Size). Servers begin with V(2).
+    type: int
+seealso:
+  - module: ucm.capf.trace_info
+"""
+
+EXAMPLES = r"""
+- name: Trace every step of a session
+  ucm.capf.trace:
+    administrator: admin
+    password: "{{ capf_password }}"
+    trace_on: true
+    debug_trace_level: Detailed
+    maximum_number_of_files: 20
+"""
+
+RETURN = r"""
+before:
+  description: The settings that change, with their values before.
+  returned: success
+  type: dict
+after:
+  description: The settings that change, with their values after.
+  returned: success
+  type: dict
+  sample: {debug_trace_level: Detailed}
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
+
+_OPTIONS: dict[str, t.Any] = {
+    "trace_on": {"type": "bool"},
+    "debug_trace_level": {"type": "str", "choices": ["Error", "Special", "Significant", "Detailed"]},
+    "maximum_number_of_files": {"type": "int"},
+    "maximum_file_size": {"type": "int"},
+}
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    wanted = {name: module.params[name] for name in _OPTIONS if module.params[name] is not None}
+    answer = client.send("PUT", "/trace", dict(wanted, dry_run=module.check_mode))
+    return dict(answer, diff=values_diff(answer["before"], answer["after"]))
+
+
+def main() -> None:
+    run(AnsibleModule(dict(connection_options(), **_OPTIONS), supports_check_mode=True), work)
+
+
+if __name__ == "__main__":
+    main()

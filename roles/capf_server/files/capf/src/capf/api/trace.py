@@ -1,0 +1,108 @@
+"""Trace settings, in force at once, and trace files (R21, R27)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, StrictBool, StrictInt
+from sqlalchemy import Connection
+
+from capf import trace_files
+from capf.api.login import Actor, RunningNode
+from capf.api.running import carry_out
+from capf.api.shapes import Change, ShownParameter
+from capf.registry import trace_settings
+
+router = APIRouter(tags=["trace"])
+_CHANGE = asyncio.Lock()
+_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The file"}
+}
+
+
+class Trace(BaseModel):
+    """The trace settings with help, default and range; ``problem`` says why trace files cannot be written now."""
+
+    settings: list[ShownParameter]
+    problem: str
+
+
+class TraceChange(Change):
+    """Trace settings to change; what is not given is left alone."""
+
+    trace_on: StrictBool | None = None
+    debug_trace_level: str | None = None
+    maximum_number_of_files: StrictInt | None = None
+    maximum_file_size: StrictInt | None = None
+
+
+class TraceChanged(BaseModel):
+    """The settings that change, before and after."""
+
+    changed: bool
+    before: dict[str, bool | int | str]
+    after: dict[str, bool | int | str]
+
+
+class ShownTraceFile(BaseModel):
+    """A trace file of the server, or of Troubleshoot."""
+
+    name: str
+    kind: str
+    size: int
+    modified: str
+
+
+class TraceFileList(BaseModel):
+    """All trace files."""
+
+    files: list[ShownTraceFile]
+
+
+@router.get("/trace", response_model=Trace)
+async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
+    """Show the trace settings."""
+    stored = await node.store.aread(trace_settings.stored)
+    return {
+        "settings": trace_settings.show(stored, node.trace.in_force or stored),
+        "problem": node.trace.problem,
+    }
+
+
+@router.put("/trace", response_model=TraceChanged)
+async def change(wanted: TraceChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Change trace settings; in force at once."""
+    given = wanted.model_dump(exclude_none=True, exclude={"dry_run"})
+
+    def job(connection: Connection) -> tuple[dict[str, Any], dict[str, Any]]:
+        return trace_settings.change(connection, node.context, given, actor)
+
+    async with _CHANGE:
+        before, after = await carry_out(node, job, dry_run=wanted.dry_run)
+        if after and not wanted.dry_run:
+            node.trace.apply(await node.store.aread(trace_settings.stored))
+    return {"changed": bool(after), "before": before, "after": after}
+
+
+@router.get("/trace/files", response_model=TraceFileList)
+async def list_files(_unused: Actor, node: RunningNode) -> dict[str, Any]:
+    """List the trace files."""
+    files = await asyncio.to_thread(trace_files.listing, node.trace.directory)
+    return {"files": [asdict(file) for file in files]}
+
+
+@router.get("/trace/files/{name}", response_class=PlainTextResponse, responses=_TEXT)
+async def show_file(
+    name: str, _unused: Actor, node: RunningNode, last: Annotated[int | None, Query(ge=1, le=100_000)] = None
+) -> PlainTextResponse:
+    """Return a trace file, or its last lines."""
+    content = await asyncio.to_thread(trace_files.read, node.trace.directory, name)
+    if content is None:
+        raise HTTPException(404, f"name: {name!r} is refused; allowed: a name that the list of trace files has")
+    if last is not None:
+        content = b"".join(content.splitlines(keepends=True)[-last:])
+    return PlainTextResponse(content)
