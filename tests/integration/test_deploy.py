@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,10 +29,11 @@ class Deployment:
         self.directory = directory
         self.state = directory / "state"
         self.administration, self.capf, self.files = free_ports(3)
+        directory.mkdir(exist_ok=True)
         (directory / "inventory").write_text("[capf]\nnode1 ansible_connection=local\n")
 
     def run(self, *options: str, playbook: str = "deploy", **variables: Any) -> tuple[int, int, str]:
-        """Run a playbook; returns exit status, how many tasks changed something, and the output."""
+        """Run a playbook; returns exit status, how many tasks changed something on all nodes, and the output."""
         given = {
             "ansible_python_interpreter": sys.executable,
             "capf_become": False,
@@ -56,8 +62,8 @@ class Deployment:
             *extra_vars(self.directory, given),
         ]
         done = subprocess.run([*argv, *options], env=environment(), capture_output=True, text=True, check=False)
-        found = re.search(r"node1 .*changed=(\d+)", done.stdout)
-        return done.returncode, int(found[1]) if found else -1, done.stdout + done.stderr
+        found = re.findall(r"node\d .*changed=(\d+)", done.stdout)
+        return done.returncode, sum(map(int, found)) if found else -1, done.stdout + done.stderr
 
     @property
     def pid(self) -> int:
@@ -104,3 +110,56 @@ def test_an_argument_that_is_no_choice_is_named(deployment: Deployment) -> None:
     status, _changed, output = deployment.run(capf_server_run_as="magic")
     assert status == 2
     assert "value of capf_server_run_as must be one of: systemd, process, got: magic" in output
+
+
+def ask(port: int, state: Path, method: str, path: str, body: object = None) -> dict[str, Any]:
+    """Return the answer of a deployed node's API."""
+    token = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+    headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"https://127.0.0.1:{port}/api/v1{path}", data, headers, method=method)
+    trust = ssl.create_default_context(cafile=str(state / "administration.crt"))
+    try:
+        with urllib.request.urlopen(request, timeout=60, context=trust) as answer:
+            return dict(json.loads(answer.read()))
+    except urllib.error.HTTPError as error:
+        return dict(json.loads(error.read()))
+
+
+def test_r13_deploy_makes_further_nodes_on_which_capf_cannot_be_activated(deployment: Deployment) -> None:
+    (deployment.directory / "inventory").write_text(
+        "[capf]\nnode1 ansible_connection=local ansible_host=127.0.0.1\n"
+        "[capf_further]\nnode2 ansible_connection=local ansible_host=localhost capf_node_call_processing=false\n"
+    )
+    administration, files = free_ports(2)
+    second = Deployment(deployment.directory / "node2")
+    each = {
+        "node1": {"state": str(deployment.state), "port": deployment.administration, "files": deployment.files},
+        "node2": {"state": str(second.state), "port": administration, "files": files},
+    }
+    variables = {
+        "each": each,
+        "capf_server_state_directory": "{{ each[inventory_hostname].state }}",
+        "capf_server_configuration": "{{ each[inventory_hostname].state }}.toml",
+        "capf_server_administration_port": "{{ each[inventory_hostname].port }}",
+        "capf_server_files_port": "{{ each[inventory_hostname].files }}",
+    }
+    try:
+        status, _changed, output = deployment.run(**variables)
+        assert status == 0 and PASSWORD not in output, output
+        assert [
+            node["role"] for node in ask(deployment.administration, deployment.state, "GET", "/nodes")["nodes"]
+        ] == [
+            "CCM_TFTP",
+            "TFTP",
+        ]
+        refused = ask(administration, second.state, "PUT", "/service", {"activated": True})
+        assert "first node only" in refused["error"]["message"]
+        assert ask(deployment.administration, deployment.state, "GET", "/service")["activated"]
+        published = ask(deployment.administration, deployment.state, "POST", "/nodes/publish", {})
+        assert published["complete"] and published["nodes"][0]["sent"] == 2
+        status, changed, output = deployment.run(**variables)
+        assert (status, changed) == (0, 0), output
+    finally:
+        if (second.state / "capf.pid").exists():
+            os.kill(second.pid, signal.SIGTERM)
