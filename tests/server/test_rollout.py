@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -163,7 +164,7 @@ def test_r16_without_a_phone_that_needs_an_lsc_no_rollout_is_begun(ready: Record
 
 def test_r16_the_plan_of_a_dry_run_is_the_plan_of_the_run(ready: Record) -> None:
     request = plan.Request(NIGHT, RUN, NAMES, Settings(wave_size="5"))
-    dry = ready.store.read(lambda c: plan.begin(c, ready.context, request, "admin"))
+    dry = asyncio.run(ready.store.adry_run(lambda c: plan.begin(c, ready.context, request, "admin")))
     assert ready.run(show.every) == []
     real = begin(ready, wave_size="5")
     assert dry is not None and real is not None and dry.waves == real.waves
