@@ -12,7 +12,7 @@ import typing as t
 from ._client import CapfError, describe
 
 _NUMBERS = ("key_size", "ec_key_size")
-_FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 PHONE_COLUMNS = (
     "device_name",
     "description",
@@ -32,12 +32,15 @@ _LAB = "lab_"
 
 
 class Rows:
-    """The phones of a file, one mapping each, and the line on which each of them stands."""
+    """The phones of a file, one mapping each, and the line (or C(unit)) at which each of them stands."""
 
-    def __init__(self, path: str, phones: list[dict[str, t.Any]], lines: list[int]) -> None:
+    def __init__(
+        self, path: str, phones: list[dict[str, t.Any]], lines: list[t.Any], unit: str = "line"
+    ) -> None:
         self.path = path
         self.phones = phones
         self.lines = lines
+        self._unit = unit
 
     @property
     def names(self) -> list[str]:
@@ -63,21 +66,33 @@ class Rows:
         number, bracket, rest = field.partition("[")[2].partition("]")
         if not bracket or not number.isdecimal():
             return field
-        return "{0} line {1}{2}".format(self.path, self.lines[int(number)], rest.replace(".", " ", 1))
+        return "{0} {1} {2}{3}".format(self.path, self._unit, self.lines[int(number)], rest.replace(".", " ", 1))
 
 
-def read(path: str) -> Rows:
-    """Return the phones, empty cells left out and C(lab_) columns ignored; CapfError names the bad line."""
+def read_table(path: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Return the header of a CSV file, and the line and cells of each row; CapfError names the bad line."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle, strict=True)
-            _check_header(path, list(reader.fieldnames or []))
-            rows = [(_row(path, reader.line_num, row), reader.line_num) for row in reader]
-            return Rows(path, [phone for phone, line in rows], [line for phone, line in rows])
+            columns = list(reader.fieldnames or [])
+            return columns, [(reader.line_num, _cells(path, reader.line_num, row)) for row in reader]
     except OSError as error:
         raise CapfError("csv_file: {0!r} cannot be read: {1}".format(path, error.strerror)) from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise CapfError("csv_file: {0!r} is no CSV file in UTF-8: {1}".format(path, error)) from None
+
+
+def _cells(path: str, line: int, row: dict[t.Any, t.Any]) -> dict[str, str]:
+    if None in row or None in row.values():
+        raise CapfError("{0} line {1}: the row has not as many cells as the header".format(path, line))
+    return {name: text.strip() for name, text in row.items()}
+
+
+def read(path: str) -> Rows:
+    """Return the phones, empty cells left out and C(lab_) columns ignored; CapfError names the bad line."""
+    columns, rows = read_table(path)
+    _check_header(path, columns)
+    return Rows(path, [_row(path, line, cells) for line, cells in rows], [line for line, cells in rows])
 
 
 def _check_header(path: str, columns: list[str]) -> None:
@@ -89,10 +104,8 @@ def _check_header(path: str, columns: list[str]) -> None:
         raise CapfError("{0} line 1: the column device_name is missing".format(path))
 
 
-def _row(path: str, line: int, row: dict[str, t.Any]) -> dict[str, t.Any]:
-    if None in row or None in row.values():
-        raise CapfError("{0} line {1}: the row has not as many cells as the header".format(path, line))
-    cells = {name: text.strip() for name, text in row.items() if text.strip() and not name.startswith(_LAB)}
+def _row(path: str, line: int, row: dict[str, str]) -> dict[str, t.Any]:
+    cells = {name: text for name, text in row.items() if text and not name.startswith(_LAB)}
     if "device_name" not in cells:
         raise CapfError("{0} line {1} device_name: '' is refused; allowed: a device name".format(path, line))
     return {name: _value(path, line, name, text) for name, text in cells.items()}
@@ -104,9 +117,9 @@ def _value(path: str, line: int, name: str, text: str) -> t.Any:
             raise CapfError("{0} line {1} {2}: {3!r} is refused; allowed: a number".format(path, line, name, text))
         return int(text)
     if name == "mic":
-        if text.lower() not in _FLAGS:
+        if text.lower() not in FLAGS:
             raise CapfError("{0} line {1} mic: {2!r} is refused; allowed: true or false".format(path, line, text))
-        return _FLAGS[text.lower()]
+        return FLAGS[text.lower()]
     return text
 
 

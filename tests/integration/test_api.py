@@ -209,6 +209,7 @@ def test_the_openapi_document_is_true(node: RunningNode) -> None:
         ("get", "/ctl-file"): None,
         ("put", "/ctl-file"): {"digest": "SHA-1"},
         ("post", "/files/compare"): {"digests": {}},
+        ("post", "/phones/import"): {"phones": []},
         ("get", "/trace"): None,
         ("put", "/trace"): {"maximum_file_size": 3},
         ("get", "/trace/files"): None,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,9 @@ def ready(tmp_path: Path) -> Iterator[RunningNode]:
     node.activate()
     node.ok("POST", "/phones", {"phones": [{"device_name": name} for name in PHONES]})
     (node.directory / "phones.csv").write_text("device_name,mic\n" + "".join(f"{name},true\n" for name in PHONES))
+    (node.directory / "earlier-report.csv").write_text("Device Name,Device Pool\nSEP001122334477,Berlin\n")
+    with closing(sqlite3.connect(node.directory / "capf.sqlite3")) as database:
+        database.execute("CREATE TABLE devices (device_name TEXT PRIMARY KEY, operation TEXT NOT NULL)")
     for name in ("manufacturing-ca.pem", "other-capf.pem", "node2.pem", "sast2.pem"):
         key, certificate = make_capf_certificate(os.urandom, time.time(), "Example", "Another CA")
         (node.directory / name).with_suffix(".key").write_bytes(key_pem(key))

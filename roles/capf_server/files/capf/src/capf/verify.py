@@ -95,7 +95,7 @@ def certificate_fault(
     try:
         certificate = x509.load_der_x509_certificate(claim.certificates[0][1])
         sha1 = isinstance(certificate.signature_hash_algorithm, hashes.SHA1)
-        is_lsc = not sha1 and _issuer(certificate, trust.lsc_issuers) is not None
+        is_lsc = not sha1 and issuer_of(certificate, trust.lsc_issuers) is not None
         return _fault(claim, certificate, is_lsc, mode, has_lsc, trust, now)
     except UNREADABLE:
         return missing
@@ -134,7 +134,7 @@ def mic_is_trusted(certificate: x509.Certificate, trust: Trust, now: float) -> b
     if isinstance(certificate.signature_hash_algorithm, hashes.SHA1):
         issued = trust.allow_sha1_mic and any(_signed_with_sha1(certificate, issuer) for issuer in trust.mic_issuers)
     else:
-        issued = _issuer(certificate, trust.mic_issuers) is not None
+        issued = issuer_of(certificate, trust.mic_issuers) is not None
     return issued and (trust.allow_expired_mic or _in_date(certificate, now))
 
 
@@ -151,7 +151,8 @@ def _signed_with_sha1(certificate: x509.Certificate, issuer: x509.Certificate) -
     return True
 
 
-def _issuer(certificate: x509.Certificate, issuers: Sequence[x509.Certificate]) -> x509.Certificate | None:
+def issuer_of(certificate: x509.Certificate, issuers: Sequence[x509.Certificate]) -> x509.Certificate | None:
+    """Return the one of these issuers that signed the certificate, None where none did."""
     for issuer in issuers:
         try:
             if isinstance(certificate.signature_hash_algorithm, hashes.SHA1):

@@ -1,0 +1,154 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an earlier CAPF has written: its CAPF report or another CSV file, and the database of the public C(capfd)."""
+
+from __future__ import annotations
+
+import sqlite3
+import typing as t
+from contextlib import closing
+from urllib.parse import quote
+
+from ._client import CapfError
+from ._csv import FLAGS, PHONE_COLUMNS, SECRET_COLUMN, Rows, read_table
+
+REPORT_COLUMNS = {
+    "Device Name": "device_name",
+    "Description": "description",
+    "Device Pool": "device_pool",
+    "Device Type": "device_type",
+    "Security Profile": "security_profile",
+    "Device Security Mode": "device_security_mode",
+    "Certificate Operation": "operation",
+    "Authentication Mode": "authentication_mode",
+    "Authentication String": SECRET_COLUMN,
+    "Operation Completes By": "completes_by",
+}
+REPORT_ONLY = (
+    "Operation Status",
+    "Last Problem",
+    "LSC Status",
+    "LSC",
+    "LSC Expires",
+    "LSC Issued By",
+    "LSC Issuer Expires By",
+)
+CSV_COLUMNS = PHONE_COLUMNS + ("operation", SECRET_COLUMN, "completes_by", "certificate", "serial_number")
+_FORMULA = ("'=", "'+", "'-", "'@", "'\t", "'\r")
+_NULL_STRING = "By Null String"
+_BY_LSC = "By Existing Certificate (precedence to LSC)"
+OPERATIONS = {
+    "install": "Install/Upgrade",
+    "delete": "Delete",
+    "fetch": "Troubleshoot",
+    "none": "No Pending Operation",
+}
+MODES = {
+    "no password": _NULL_STRING,
+    "none": _NULL_STRING,
+    "null": _NULL_STRING,
+    "password": "By Authentication String",
+    "certificate": _BY_LSC,
+    "lsc": _BY_LSC,
+    "mic": "By Existing Certificate (precedence to MIC)",
+}
+CURVES = {"secp256r1": 256, "secp384r1": 384, "secp521r1": 521}
+_BY_STRING = MODES["password"]
+
+
+def read_csv(path: str) -> Rows:
+    """Return the phones of a CAPF report, or of a CSV file of field names; CapfError names the bad line."""
+    columns, lines = read_table(path)
+    report = "Device Name" in columns
+    allowed = tuple(REPORT_COLUMNS) + REPORT_ONLY if report else CSV_COLUMNS
+    for column in columns:
+        if column not in allowed:
+            raise CapfError("{0} line 1: column {1!r} is unknown; allowed: {2}".format(path, column, ", ".join(allowed)))
+    if not report and "device_name" not in columns:
+        raise CapfError("{0} line 1: the column device_name is missing".format(path))
+    phones = [_report_row(cells) if report else _row(path, line, cells) for line, cells in lines]
+    return Rows(path, phones, [line for line, cells in lines])
+
+
+def _report_row(cells: dict[str, str]) -> dict[str, t.Any]:
+    """Return a row of the report; what kept a spreadsheet from taking a cell for a formula goes."""
+    plain = {name: cell[1:] if cell.startswith(_FORMULA) else cell for name, cell in cells.items()}
+    found: dict[str, t.Any] = {
+        REPORT_COLUMNS[name]: cell for name, cell in plain.items() if name in REPORT_COLUMNS and cell
+    }
+    found.setdefault("device_name", "")
+    return found
+
+
+def _row(path: str, line: int, cells: dict[str, str]) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = {name: cell for name, cell in cells.items() if cell}
+    found.setdefault("device_name", "")
+    for name in ("key_size", "ec_key_size"):
+        if name in found:
+            found[name] = _whole(found[name], "{0} line {1} {2}".format(path, line, name))
+    if "mic" in found:
+        found["mic"] = _word(found["mic"], FLAGS, "{0} line {1} mic".format(path, line))
+    if "operation" in found:
+        found["operation"] = OPERATIONS.get(found["operation"].lower(), found["operation"])
+    return found
+
+
+def _whole(value: t.Any, place: str) -> int:
+    if not str(value).isdecimal():
+        raise CapfError("{0}: {1!r} is refused; allowed: a whole number".format(place, value))
+    return int(value)
+
+
+def _word(value: t.Any, words: dict[str, t.Any], place: str) -> t.Any:
+    """Return what a word means, in whichever case it is written."""
+    found = words.get(str(value).strip().lower())
+    if found is None:
+        raise CapfError("{0}: {1!r} is refused; allowed: {2}".format(place, value, ", ".join(words)))
+    return found
+
+
+def read_capfd(path: str) -> Rows:
+    """Return the phones of C(capfd)'s table C(devices); CapfError names the device with the bad value."""
+    try:
+        with closing(sqlite3.connect("file:{0}?mode=ro".format(quote(path)), uri=True)) as database:
+            database.row_factory = sqlite3.Row
+            devices = [dict(row) for row in database.execute("SELECT * FROM devices ORDER BY device_name")]
+    except sqlite3.Error as error:
+        raise CapfError("capfd_database: {0!r} is no database of capfd: {1}".format(path, error)) from None
+    phones = [_device(path, device) for device in devices]
+    return Rows(path, phones, [str(phone["device_name"]) for phone in phones], "device")
+
+
+def _device(path: str, device: dict[str, t.Any]) -> dict[str, t.Any]:
+    if "device_name" not in device or "operation" not in device:
+        raise CapfError("{0}: the table devices has not the columns device_name and operation".format(path))
+    place = "{0} device {1} ".format(path, device["device_name"])
+    found = {
+        "device_name": str(device["device_name"]),
+        "operation": _word(device["operation"] or "none", OPERATIONS, place + "operation"),
+        "authentication_mode": _mode(device, place),
+        "serial_number": device.get("serial_number"),
+        "certificate": _text(device.get("certificate")),
+    }
+    curve = device.get("curve_name") or device.get("curve")
+    if curve:
+        found.update(key_order="EC Only", ec_key_size=_word(curve, CURVES, place + "curve_name"))
+    elif device.get("key_size"):
+        found.update(key_order="RSA Only", key_size=_whole(device["key_size"], place + "key_size"))
+    if found["authentication_mode"] == _BY_STRING and found["operation"] != OPERATIONS["none"]:
+        found[SECRET_COLUMN] = _text(device.get("password"))
+    return {name: value for name, value in found.items() if value}
+
+
+def _mode(device: dict[str, t.Any], place: str) -> str:
+    """Return the authentication mode; databases of the first versions only have a password, or none."""
+    given = device.get("authentication")
+    if not given:
+        return _BY_STRING if device.get("password") else _NULL_STRING
+    return t.cast("str", _word(given, MODES, place + "authentication"))
+
+
+def _text(value: t.Any) -> t.Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -1,0 +1,69 @@
+"""Importing the data of an earlier CAPF (R23)."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from capf.api.login import Actor, RunningNode
+from capf.api.running import carry_out
+from capf.api.shapes import MAXIMUM_PHONES, Change, Phone, PhoneResult
+from capf.model import Operation
+from capf.registry import phone_import
+
+router = APIRouter(tags=["phones"])
+
+
+class EarlierPhone(Phone):
+    """A phone as the earlier CAPF knows it; ``operation`` is the one that is pending there."""
+
+    certificate: Annotated[str | None, Field(max_length=100_000)] = None
+    serial_number: Annotated[str | None, Field(max_length=80)] = None
+    operation: Operation = Operation.NONE
+    authentication_string: str | None = Field(default=None, repr=False)
+    completes_by: Annotated[str | None, Field(max_length=80)] = None
+
+
+class PhoneImport(Change):
+    """The phones of an earlier CAPF."""
+
+    phones: Annotated[list[EarlierPhone], Field(max_length=MAXIMUM_PHONES)]
+
+
+class Conflict(BaseModel):
+    """What the earlier CAPF says otherwise than this server."""
+
+    device_name: str
+    field: str
+    here: str
+    imported: str
+
+
+class Imported(BaseModel):
+    """What becomes of the phones."""
+
+    changed: bool
+    counts: dict[str, int]
+    results: list[PhoneResult]
+    conflicts: list[Conflict]
+    warnings: list[str]
+
+
+@router.post("/phones/import", response_model=Imported)
+async def import_phones(wanted: PhoneImport, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Import phones, their LSCs and their pending operations; all or nothing, and what is known here stays."""
+    given = [phone.model_dump(exclude_none=True) for phone in wanted.phones]
+    reading = await asyncio.to_thread(phone_import.read, node.context, given)
+    job = partial(phone_import.carry_out, context=node.context, reading=reading, actor=actor)
+    done = await carry_out(node, job, dry_run=wanted.dry_run)
+    return {
+        "changed": bool(done.after),
+        "counts": done.counts,
+        "results": done.results,
+        "conflicts": done.conflicts,
+        "warnings": done.warnings,
+    }

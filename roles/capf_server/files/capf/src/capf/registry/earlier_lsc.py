@@ -1,0 +1,77 @@
+"""Certificates of an earlier CAPF: how one becomes a record of this server (R23)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from capf import authority
+from capf.model import CertificateState, LintError
+from capf.verify import UNREADABLE, issuer_of, names_device
+
+NO_OPERATION = 0
+"""The operation of certificates that no operation of this server has made."""
+UNKNOWN_ISSUER = ""
+"""The issuer's key id where neither a trusted issuer nor the certificate itself tells it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A certificate of an import: an LSC as a row of the record, or, without row, the phone's MIC."""
+
+    row: dict[str, Any] | None
+    trusted: bool = False
+
+
+def read(pem: str, device_name: str, issuers: Sequence[x509.Certificate], now: int) -> Given | str:
+    """Return what the certificate is, or what would be allowed in its place.
+
+    An LSC keeps its real issuer: key id and end are those of the trusted issuer (among ``issuers``) that signed it,
+    and else the authority key id that the certificate itself names, and the certificate's own end.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+        if not names_device(certificate, device_name, is_lsc=True):
+            mic = names_device(certificate, device_name, is_lsc=False)
+            return Given(None) if mic else f"a certificate of {device_name}"
+        key = authority.key_of(certificate.public_key())
+        issuer = issuer_of(certificate, issuers)
+        key_id = _named_issuer(certificate) if issuer is None else authority.key_id(issuer)
+    except LintError as error:
+        return f"a certificate that phones can have: {error}"
+    except UNREADABLE:
+        return "a certificate in PEM"
+    if issuer is None and key_id in map(authority.key_id, issuers):
+        return "a certificate that was signed by the issuer that it names"
+    end = int(certificate.not_valid_after_utc.timestamp())
+    public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    row = {
+        "serial_number": f"{certificate.serial_number:032x}",
+        "device_name": device_name,
+        "operation_id": NO_OPERATION,
+        "der": certificate.public_bytes(Encoding.DER),
+        "issuer_key_id": key_id,
+        "issuer": certificate.issuer.rfc4514_string(),
+        "issuer_not_after": end if issuer is None else int(issuer.not_valid_after_utc.timestamp()),
+        "not_before": int(certificate.not_valid_before_utc.timestamp()),
+        "not_after": end,
+        "ec": key.ec,
+        "bits": key.bits,
+        "public_key_sha256": hashlib.sha256(public).hexdigest(),
+        "state": CertificateState.ACTIVE.value,
+        "changed_at": now,
+    }
+    return Given(row, issuer is not None)
+
+
+def _named_issuer(certificate: x509.Certificate) -> str:
+    try:
+        named = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except x509.ExtensionNotFound:
+        return UNKNOWN_ISSUER
+    return UNKNOWN_ISSUER if named is None else named.hex()[:64]

@@ -1,0 +1,234 @@
+"""Importing the data of an earlier CAPF: phones, their LSCs, and operations that are pending there (R23).
+
+All or nothing. Where this server knows a phone already, what it knows stays, and what differs is reported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from capf.model import InvalidRequestError, Operation, Problem
+from capf.registry import earlier_lsc, moment, phones, schedule
+from capf.registry.context import Context
+from capf.store import imports, journal, rows
+
+_FIELD = "phones[{}]"
+_STRING = "authentication_string"
+_INDEX = re.compile(r"phones\[(\d+)\]")
+Item = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Import:
+    """What is done, or would be; ``after`` by device name is what is new of a phone, and ``conflicts`` are what
+    differs from what this server knows already."""
+
+    asked: int
+    counts: dict[str, int] = field(default_factory=dict)
+    created: set[str] = field(default_factory=set)
+    after: dict[str, dict[str, Any]] = field(default_factory=dict)
+    conflicts: list[dict[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def note(self, name: str, **new: Any) -> None:
+        """Note what is new of a phone."""
+        self.after.setdefault(name, {}).update(new)
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """The phones of which something is new."""
+        return [
+            {"device_name": name, "before": None if name in self.created else {}, "after": after}
+            for name, after in self.after.items()
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Phone:
+    """One phone of the import."""
+
+    index: int
+    name: str
+    item: Item
+    lsc: earlier_lsc.Given | None
+    completes_by: int | None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that are given; a phone that comes with its MIC has one."""
+        found = {name: self.item[name] for name in phones.DEFAULTS if self.item.get(name) is not None}
+        return {**found, "mic": True} if self.lsc is not None and self.lsc.row is None else found
+
+    @property
+    def row(self) -> dict[str, Any] | None:
+        """Its LSC, as a row of the record."""
+        return None if self.lsc is None else self.lsc.row
+
+    @property
+    def pending(self) -> Operation:
+        """The operation that is pending on the earlier CAPF."""
+        return Operation(self.item.get("operation") or Operation.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the items of an import say, and what is wrong with them."""
+
+    phones: list[_Phone]
+    problems: list[Problem]
+
+
+def read(context: Context, items: Sequence[Item]) -> Reading:
+    """Read the items of an import, their certificates too, which takes long and needs no database.
+
+    Each item has ``device_name`` and, where the earlier CAPF tells them, the phone's settings, ``certificate`` (PEM),
+    ``serial_number``, ``operation``, ``authentication_string`` and ``completes_by``.
+    """
+    problems = phones.name_problems([item["device_name"] for item in items], f"{_FIELD}.device_name")
+    given = []
+    for index, item in enumerate(items):
+        where, name, lsc, completes_by = _FIELD.format(index), item["device_name"], None, None
+        problems += phones.choice_problems(item, f"{where}.")
+        if item.get("certificate"):
+            found = earlier_lsc.read(item["certificate"], name, context.authority.lsc_issuers, context.now)
+            if isinstance(found, str):
+                problems.append(Problem(f"{where}.certificate", "(certificate)", found))
+            else:
+                lsc = found
+                problems += _serial_problem(f"{where}.serial_number", item.get("serial_number"), found.row)
+        if item.get("completes_by"):
+            try:
+                completes_by = moment.read(item["completes_by"], f"{where}.completes_by")
+            except InvalidRequestError as error:
+                problems += error.problems
+        given.append(_Phone(index, name, item, lsc, completes_by))
+    return Reading(given, problems)
+
+
+def _serial_problem(where: str, given: str | None, row: Item | None) -> list[Problem]:
+    """Return a problem where a serial number stands beside a certificate that has another one."""
+    if not given or row is None or given.lower().lstrip("0") == row["serial_number"].lstrip("0"):
+        return []
+    return [Problem(where, given, f"{row['serial_number']}, which the certificate has")]
+
+
+def carry_out(connection: Connection, context: Context, reading: Reading, actor: str) -> Import:
+    """Import the phones that were read; InvalidRequestError names all that is wrong with them."""
+    given = reading.phones
+    names = [phone.name for phone in given]
+    serials = imports.certificates_of(connection, [phone.row["serial_number"] for phone in given if phone.row])
+    problems = reading.problems + _collisions(given, serials)
+    if problems:
+        raise InvalidRequestError(problems)
+    known = rows.phones_of(connection, names)
+    recorded = imports.phones_with_record(connection, names)
+    done = Import(len(given), conflicts=_conflicts(connection, given, known, recorded, serials))
+    new = [phone for phone in given if phone.name not in known]
+    _add_phones(connection, context, new, done, actor)
+    _add_lscs(connection, context, [phone for phone in given if phone.name not in recorded], done, actor)
+    done.counts["operations"] = _add_operations(connection, context, new, done, actor)
+    done.counts |= {"unchanged": done.asked - len(done.after), "conflicts": len(done.conflicts)}
+    return done
+
+
+def _collisions(given: Sequence[_Phone], here: Mapping[str, rows.Row]) -> list[Problem]:
+    """Return a problem for each serial number that another certificate has, here or in the import."""
+    problems, seen = [], dict[str, int]()
+    for phone in given:
+        if phone.row is None:
+            continue
+        serial, where = phone.row["serial_number"], f"{_FIELD.format(phone.index)}.serial_number"
+        if serial in here and here[serial]["der"] != phone.row["der"]:
+            other = here[serial]["device_name"]
+            problems.append(Problem(where, serial, f"one that no other certificate has; here it is {other}'s"))
+        elif serial in seen:
+            problems.append(Problem(where, serial, f"each once; its first index is {seen[serial]}"))
+        seen.setdefault(serial, phone.index)
+    return problems
+
+
+def _conflicts(
+    connection: Connection,
+    given: Sequence[_Phone],
+    known: Mapping[str, rows.Row],
+    recorded: set[str],
+    serials: Mapping[str, rows.Row],
+) -> list[dict[str, str]]:
+    """Return what the import says otherwise than this server, which stays as it is here."""
+    active = rows.active_certificates(connection, [phone.name for phone in given])
+    found = []
+    for phone in given:
+        here = known.get(phone.name)
+        differing: list[tuple[str, Any, Any]] = []
+        if here is not None:
+            differing += [(name, here[name], value) for name, value in phone.settings.items() if here[name] != value]
+        if phone.row is not None and phone.name in recorded and phone.row["serial_number"] not in serials:
+            own = active[phone.name]["serial_number"] if phone.name in active else "none"
+            differing.append(("lsc_serial_number", own, phone.row["serial_number"]))
+        found += [
+            {"device_name": phone.name, "field": name, "here": str(own), "imported": str(other)}
+            for name, own, other in differing
+        ]
+    return found
+
+
+def _add_phones(connection: Connection, context: Context, new: Sequence[_Phone], done: Import, actor: str) -> None:
+    wanted = [{"device_name": phone.name, **phone.settings} for phone in new]
+    for result in phones.ensure(connection, context, wanted, "present", actor).results:
+        done.created.add(result["device_name"])
+        done.after[result["device_name"]] = result["after"]
+    done.counts["created"] = len(new)
+
+
+def _add_lscs(connection: Connection, context: Context, given: Sequence[_Phone], done: Import, actor: str) -> None:
+    """Record the LSCs of phones of which no certificate is on record yet."""
+    added = [phone.lsc for phone in given if phone.lsc is not None and phone.lsc.row is not None]
+    found = [item.row for item in added if item.row is not None]
+    imports.add_certificates(connection, found)
+    for row in found:
+        done.note(row["device_name"], lsc_serial_number=row["serial_number"], lsc_issued_by=row["issuer"])
+    acts = [journal.Act("import LSC", row["device_name"], {"serial_number": row["serial_number"]}) for row in found]
+    journal.record(connection, context.now, actor, acts)
+    done.counts["certificates"] = len(found)
+    strange = sum(not item.trusted for item in added)
+    if strange:
+        done.warnings.append(
+            f"{strange} LSCs are of a CAPF that is not trusted here: until capf_certificate trusts it, phones cannot"
+            " authenticate by them"
+        )
+
+
+def _add_operations(connection: Connection, context: Context, new: Sequence[_Phone], done: Import, actor: str) -> int:
+    """Schedule what is pending on the earlier CAPF; one whose time is past there gets the time of new ones here."""
+    groups: dict[tuple[Operation, str | None], list[_Phone]] = {}
+    for phone in new:
+        if phone.pending is not Operation.NONE:
+            late = phone.completes_by is None or phone.completes_by <= context.now
+            groups.setdefault((phone.pending, None if late else phone.item["completes_by"]), []).append(phone)
+    count, problems = 0, []
+    for (operation, completes_by), members in groups.items():
+        items = [{"device_name": phone.name, _STRING: phone.item.get(_STRING)} for phone in members]
+        request = schedule.Request(operation, items, completes_by=completes_by)
+        try:
+            plan = schedule.schedule(connection, context, request, actor)
+        except InvalidRequestError as error:
+            problems += [_moved(problem, members) for problem in error.problems]
+            continue
+        count += len(plan.scheduled)
+        done.warnings += plan.warnings
+        for name in plan.scheduled:
+            done.note(name, certificate_operation=operation.value)
+    if problems:
+        raise InvalidRequestError(problems)
+    return count
+
+
+def _moved(problem: Problem, members: Sequence[_Phone]) -> Problem:
+    """Return a problem of a group with the index that the phone has in the import."""
+    place = _INDEX.sub(lambda found: _FIELD.format(members[int(found[1])].index), problem.field)
+    return Problem(place, problem.value, problem.allowed)

@@ -1,0 +1,35 @@
+"""The statements of an import: what is on record of many certificates, and adding many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from capf.store.rows import Row, batches
+from capf.store.schema import certificates
+
+
+def phones_with_record(connection: Connection, names: Sequence[str]) -> set[str]:
+    """Return the phones among ``names`` of which any certificate, active or not, is on record."""
+    found: set[str] = set()
+    for batch in batches(names):
+        query = select(certificates.c.device_name).where(certificates.c.device_name.in_(batch)).distinct()
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def certificates_of(connection: Connection, serial_numbers: Sequence[str]) -> dict[str, Row]:
+    """Return the certificates on record that have one of these serial numbers."""
+    found: dict[str, Row] = {}
+    for batch in batches(serial_numbers):
+        query = select(certificates).where(certificates.c.serial_number.in_(batch))
+        found.update((row["serial_number"], row) for row in connection.execute(query).mappings())
+    return found
+
+
+def add_certificates(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
+    """Insert certificates; every mapping has the same keys."""
+    if values:
+        connection.execute(certificates.insert(), list(values))

@@ -1,0 +1,162 @@
+"""Importing the data of an earlier CAPF into the record (R23)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import select
+
+from capf.authority import Authority, key_id, make_capf_certificate
+from capf.model import InvalidRequestError, KeySpec, Operation
+from capf.registry import phone_import
+from capf.store import rows, schema
+from support.record import NOW, PHONE, Record, public_key
+
+B, C = "SEP00000000000B", "SEP00000000000C"
+RSA = KeySpec(ec=False, bits=2048)
+STRING = "24681357"
+BY_STRING = "By Authentication String"
+
+
+@pytest.fixture(scope="module")
+def earlier() -> Authority:
+    """An earlier CAPF."""
+    return Authority(*make_capf_certificate(os.urandom, NOW, "Earlier", "CAPF"), os.urandom)
+
+
+def lsc(signer: Authority, name: str = PHONE) -> str:
+    """Return an LSC in PEM."""
+    signed = signer.sign(name, public_key(), [RSA], 5, NOW)
+    return x509.load_der_x509_certificate(signed.der).public_bytes(Encoding.PEM).decode()
+
+
+def bring(record: Record, *items: dict[str, Any]) -> phone_import.Import:
+    """Import phones."""
+    reading = phone_import.read(record.context, items)
+    return record.run(lambda c: phone_import.carry_out(c, record.context, reading, "test"))
+
+
+def refused(record: Record, *items: dict[str, Any]) -> list[str]:
+    """Return what is said of an import that has to be refused, and see to it that nothing was changed."""
+    before = record.store.read(rows.count_phones), record.acts()
+    with pytest.raises(InvalidRequestError) as error:
+        bring(record, *items)
+    assert (record.store.read(rows.count_phones), record.acts()) == before
+    return [str(problem) for problem in error.value.problems]
+
+
+def active(record: Record, name: str = PHONE) -> rows.Row:
+    """Return a phone's active certificate."""
+    return record.store.read(lambda c: rows.active_certificates(c, [name]))[name]
+
+
+def test_r23_an_imported_lsc_keeps_its_real_issuer(record: Record, earlier: Authority) -> None:
+    done = bring(record, {"device_name": PHONE, "certificate": lsc(earlier)})
+    assert done.counts == {"created": 1, "certificates": 1, "operations": 0, "unchanged": 0, "conflicts": 0}
+    row = active(record)
+    assert (row["issuer_key_id"], row["operation_id"]) == (key_id(earlier.certificate), 0)
+    assert row["issuer_not_after"] == row["not_after"]
+    assert len(done.warnings) == 1 and "is not trusted here" in done.warnings[0]
+    assert record.plan().results[0]["reason"] == "LSC of another issuer"
+    record.install()
+    assert sorted(record.certificates().values()) == ["active", "superseded"]
+
+
+def test_r23_the_end_of_a_trusted_issuer_is_known(record: Record, earlier: Authority, signer: tuple[Any, Any]) -> None:
+    record.context.authority = Authority(*signer, os.urandom, earlier=[earlier.certificate])
+    done = bring(record, {"device_name": PHONE, "certificate": lsc(earlier)})
+    assert done.warnings == []
+    assert active(record)["issuer_not_after"] == int(earlier.certificate.not_valid_after_utc.timestamp())
+
+
+def test_r23_a_pending_operation_goes_on_with_its_string_encrypted(record: Record) -> None:
+    item = {"operation": "Install/Upgrade", "authentication_mode": BY_STRING, "authentication_string": STRING}
+    done = bring(record, {"device_name": PHONE, **item, "completes_by": "2001-01-01T00:00"}, {"device_name": B})
+    assert done.counts["operations"] == 1 and STRING not in str(done)
+    operation = record.operation()
+    assert operation["completes_by"] > NOW and STRING.encode() not in operation["authentication_string"]
+    record.install(password=STRING)
+    assert record.operation()["status"] == "Upgrade Success"
+
+
+def test_r23_what_this_server_knows_stays(record: Record, earlier: Authority) -> None:
+    record.add(PHONE, description="Reception")
+    record.plan()
+    record.install()
+    record.add(B)
+    mine = active(record)["serial_number"]
+    item = {"device_name": PHONE, "description": "Lobby", "certificate": lsc(earlier), "operation": "Delete"}
+    other = {"device_name": B, "certificate": lsc(earlier, B)}
+    done = bring(record, item, other)
+    assert done.counts == {"created": 0, "certificates": 1, "operations": 0, "unchanged": 1, "conflicts": 2}
+    assert [(item["field"], item["here"]) for item in done.conflicts] == [
+        ("description", "Reception"), ("lsc_serial_number", mine),
+    ]  # fmt: skip
+    assert active(record)["serial_number"] == mine and active(record, B)["issuer_key_id"] == earlier.key_id
+    again = bring(record, item, other)
+    assert not again.after and again.counts["unchanged"] == 2
+
+
+def test_r23_an_lsc_that_was_renewed_since_is_no_conflict(record: Record, earlier: Authority) -> None:
+    item = {"device_name": PHONE, "certificate": lsc(earlier)}
+    bring(record, item)
+    record.plan()
+    record.install()
+    again = bring(record, item)
+    assert (again.after, again.conflicts) == ({}, [])
+    assert active(record)["issuer_key_id"] == record.context.authority.key_id
+
+
+def test_r23_all_that_is_wrong_is_named_and_nothing_is_changed(record: Record, earlier: Authority) -> None:
+    ours = record.context.authority
+    forged = Authority(earlier._key, ours.certificate, os.urandom)
+    said = refused(
+        record,
+        {"device_name": PHONE, "certificate": lsc(earlier, B)},
+        {"device_name": "phone", "key_size": 17},
+        {"device_name": B, "certificate": "junk", "completes_by": "soon"},
+        {"device_name": C, "certificate": lsc(forged, C)},
+        {"device_name": C, "certificate": lsc(earlier, C), "serial_number": "12"},
+    )
+    assert [text.partition(" is refused")[0].partition(":")[0] for text in said] == [
+        "phones[1].device_name", "phones[4].device_name", "phones[0].certificate", "phones[1].key_size",
+        "phones[2].certificate", "phones[2].completes_by", "phones[3].certificate", "phones[4].serial_number",
+    ]  # fmt: skip
+    assert said[2].endswith(f"allowed: a certificate of {PHONE}")
+    assert said[6].endswith("allowed: a certificate that was signed by the issuer that it names")
+
+
+def test_r23_an_operation_that_cannot_go_on_is_named(record: Record) -> None:
+    said = refused(
+        record,
+        {"device_name": B},
+        {"device_name": PHONE, "operation": "Delete"},
+        {"device_name": C, "operation": "Install/Upgrade", "authentication_mode": BY_STRING,
+         "authentication_string": "abcd"},
+    )  # fmt: skip
+    assert said[0].startswith("phones[1]: ") and "Delete only for a phone that has an LSC" in said[0]
+    assert said[1] == "phones[2].authentication_string: '(hidden)' is refused; allowed: 4 to 10 digits"
+
+
+def test_r23_a_serial_number_is_one_certificates_alone(record: Record, earlier: Authority, signer: Any) -> None:
+    first = x509.load_pem_x509_certificate(lsc(earlier).encode())
+    numbers = iter([first.serial_number.to_bytes(16, "big")] * 2)
+    double = Authority(*signer, lambda _size: next(numbers))
+    twin, third = lsc(double, B), lsc(double, C)
+    said = refused(record, {"device_name": B, "certificate": twin}, {"device_name": C, "certificate": third})
+    assert said == [f"phones[1].serial_number: '{first.serial_number:032x}' is refused; allowed: each once;"
+                    " its first index is 0"]  # fmt: skip
+    bring(record, {"device_name": PHONE, "certificate": first.public_bytes(Encoding.PEM).decode()})
+    said = refused(record, {"device_name": B, "certificate": twin})
+    assert said[0].endswith(f"allowed: one that no other certificate has; here it is {PHONE}'s")
+
+
+def test_r23_each_import_has_its_audit_rows(record: Record, earlier: Authority) -> None:
+    bring(record, {"device_name": PHONE, "certificate": lsc(earlier), "operation": Operation.DELETE})
+    assert record.acts() == ["add phone", "import LSC", "schedule operation"]
+    query = select(schema.audit.c.actor).distinct()
+    assert record.store.read(lambda c: c.execute(query).scalars().all()) == ["test"]
