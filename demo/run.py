@@ -137,6 +137,7 @@ class Demo:
     def rollout(self) -> dict[str, Any]:
         """Run the rollout playbook; returns its summary."""
         control = f"127.0.0.1:{self.control}"
+        first = not (OUTPUT / "summary.json").exists()
         self.playbook(
             "rollout",
             {
@@ -144,11 +145,11 @@ class Demo:
                 "capf_ca_path": str(self.state / "administration.crt"),
                 "lsc_rollout_csv_file": str(PHONES),
                 "lsc_rollout_directory": str(OUTPUT),
-                "lsc_rollout_pilot_size": "20",
+                "lsc_rollout_pilot_size": "20" if first else "0",
                 "lsc_rollout_pilot_failure_limit": "20%",
                 "lsc_rollout_wave_size": "60",
-                "lsc_rollout_wave_seconds": 12,
-                "lsc_rollout_failure_limit": "100%" if (OUTPUT / "summary.json").exists() else "25%",
+                "lsc_rollout_wave_seconds": 16,
+                "lsc_rollout_failure_limit": "25%" if first else "100%",
                 "lsc_rollout_more_tries": 0,
                 "lsc_rollout_registration_command": [str(BIN / "capf"), "lab", "unregistered", "--control", control],
                 "lsc_rollout_progress_interval": 2,

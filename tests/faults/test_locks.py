@@ -53,7 +53,8 @@ def test_p4_a_lock_outlives_the_process(node: RunningNode) -> None:
     until = node.phone(A)["locked_until"]
     node.stop(9)
     node.start()
-    assert node.phone(A)["locked_until"] == until is not None
+    assert until is not None
+    assert node.phone(A)["locked_until"] == until
     assert not try_string(node, STRING)
 
 
@@ -95,7 +96,9 @@ def test_p4_a_lock_is_shown_and_lifted_by_module(node: RunningNode) -> None:
     for _index in range(10):
         try_string(node, WRONG)
     (shown,), _output = play(node, {"ucm.capf.phone_info": {}})
-    assert shown["phones"][0]["locked_until"] == node.phone(A)["locked_until"] is not None
+    until = node.phone(A)["locked_until"]
+    assert until is not None
+    assert shown["phones"][0]["locked_until"] == until
     _check, real, again = rhythm(node, "ucm.capf.phone_unlock", {"phones": [A]})
     assert (real["unlocked"], again["unlocked"]) == ([A], [])
     assert node.phone(A)["locked_until"] is None and acts(node, "unlock phone") == 1

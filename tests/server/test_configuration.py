@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -104,7 +103,7 @@ ATTRIBUTES = st.sampled_from(["", " a='1'", ' a="/>"', " \n b='>' ", " "])
 
 
 @st.composite
-def elements(draw: Any) -> tuple[str, str]:
+def elements(draw: st.DrawFn) -> tuple[str, str]:
     """Return a child of <device>: its name and the whole of it."""
     name, attributes = draw(NAMES), draw(ATTRIBUTES)
     if draw(st.booleans()):
@@ -116,7 +115,7 @@ def elements(draw: Any) -> tuple[str, str]:
 
 
 @st.composite
-def own_files(draw: Any) -> tuple[str, list[tuple[str, str]]]:
+def own_files(draw: st.DrawFn) -> tuple[str, list[tuple[str, str]]]:
     """Return an own file in parts, each with the name of its element; empty for what lies between them."""
     parts = [("", draw(st.sampled_from(["", "<?xml version='1.0'?>\r\n"])) + draw(SPACE).lstrip())]
     parts.append(("", f"<device{draw(ATTRIBUTES)}>"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,7 +83,7 @@ site_names = st.lists(st.sampled_from(["A", "B", "C", ""]), min_size=1, max_size
 @given(site_names, st.integers(0, 10), st.integers(1, 20))
 def test_r16_every_phone_is_in_one_wave_and_no_site_is_lost_at_once(sites: list[str], pilot: int, size: int) -> None:
     site_of = {f"SEP{index:012X}": site for index, site in enumerate(sites)}
-    cut = order.cut(order.spread(list(site_of), site_of), site_of, pilot, size)
+    cut = order.cut(order.spread(list(site_of), site_of), site_of, Counter(sites), pilot, size)
     assert sorted(name for wave in cut for name in wave) == sorted(site_of)
     for index, wave in enumerate(cut):
         assert 0 < len(wave) <= (pilot if pilot and not index else size)

@@ -122,6 +122,13 @@ def take_operations(connection: Connection, rollout_id: int, names: Sequence[str
         connection.execute(rollout_phones.update().where(this).values(values))
 
 
+def count_sites(connection: Connection, by: str) -> dict[str, int]:
+    """Return how many phones are registered for each site, a site being what the column ``by`` says."""
+    column = phones.c[by]
+    query = select(column, func.count()).group_by(column)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
 def sessions_open(connection: Connection) -> int:
     """Return how many operations are in a session now."""
     query = select(func.count()).select_from(operations).where(operations.c.holder != "")

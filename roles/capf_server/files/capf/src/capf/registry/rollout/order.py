@@ -19,14 +19,15 @@ def spread(names: Sequence[str], site_of: Mapping[str, str]) -> list[str]:
     return [name for _place, _site, name in sorted(places)]
 
 
-def cut(ordered: Sequence[str], site_of: Mapping[str, str], pilot: int, size: int) -> list[list[str]]:
+def cut(
+    ordered: Sequence[str], site_of: Mapping[str, str], site_sizes: Mapping[str, int], pilot: int, size: int
+) -> list[list[str]]:
     """Divide the phones into a pilot wave (where ``pilot`` is not 0) and waves of at most ``size``.
 
-    A wave takes at most half of a site's phones; phones without a site are not counted. Who finds no place in a
-    wave is the first of the next one.
+    A wave takes at most half of the phones that a site has (``site_sizes``); phones without a site are not counted.
+    Who finds no place in a wave is the first of the next one.
     """
-    sizes = Counter(site_of[name] for name in ordered)
-    most = {site: math.ceil(count / 2) if site else count for site, count in sizes.items()}
+    most = {site: math.ceil(count / 2) if site else len(ordered) for site, count in site_sizes.items()}
     waves: list[list[str]] = []
     left = list(ordered)
     while left:

@@ -147,9 +147,11 @@ def _waves(
     known = rows.phones_of(connection, names)
     by = settings.spread_by
     site_of = {name: "" if by == "none" else known[name][by] for name in names}
+    site_sizes = {"": 0} if by == "none" else rollouts.count_sites(connection, by)
     pilot = found.pilot.size(len(names))
     size = min(_wave_size(len(names) - pilot, settings, found, starts_at, pilot), settings.open_sessions)
-    waves = order.cut(order.spread(names, site_of), site_of, min(pilot, settings.open_sessions), max(1, size))
+    pilot = min(pilot, settings.open_sessions)
+    waves = order.cut(order.spread(names, site_of), site_of, site_sizes, pilot, max(1, size))
     return [(PILOT if pilot and not index else WAVE, wave) for index, wave in enumerate(waves)]
 
 
