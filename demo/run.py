@@ -148,7 +148,7 @@ class Demo:
                 "lsc_rollout_pilot_size": "20" if first else "0",
                 "lsc_rollout_pilot_failure_limit": "20%",
                 "lsc_rollout_wave_size": "60",
-                "lsc_rollout_wave_seconds": 16,
+                "lsc_rollout_wave_seconds": 15,
                 "lsc_rollout_failure_limit": "25%" if first else "100%",
                 "lsc_rollout_more_tries": 0,
                 "lsc_rollout_registration_command": [str(BIN / "capf"), "lab", "unregistered", "--control", control],

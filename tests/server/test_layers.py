@@ -18,6 +18,7 @@ OUTER = {
     "cluster",
     "lab",
     "cli",
+    "commands",
     "server",
     "reset",
     "backend",

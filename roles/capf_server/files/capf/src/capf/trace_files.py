@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import IO
 
 from capf.keystore import SECRET
+from capf.logs import LINE
 from capf.model import DEVICE_NAME
 from capf.registry.trace_settings import TraceSettings
 
 NAME = "capf.log"
 """The trace file that is being written; an earlier one has a number, ``capf.log.1`` the latest of them."""
-LINE = "%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
 _BYTES_A_MEGABYTE = 1024 * 1024
 _EARLIER = re.compile(re.escape(NAME) + r"\.([1-9][0-9]{0,4})")
 _TROUBLESHOOT = re.compile(rf"{DEVICE_NAME.pattern}-(?:LSC|MIC|TYPE[0-9]+)\.txt")

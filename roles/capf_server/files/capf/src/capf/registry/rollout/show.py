@@ -51,7 +51,7 @@ def state(connection: Connection, name: str) -> dict[str, Any]:
         **_head(rollout),
         "settings": rollouts.settings_of(rollout),
         "skipped": json.loads(rollout["skipped"]),
-        "counts": _counts(members),
+        "counts": {**_counts(members), "scheduled": _scheduled(rollout, members)},
         "by_status": dict(sorted(Counter(_status(row) for row in members).items())),
         "waves": [_wave(wave, members) for wave in rollouts.waves(connection, rollout["id"])],
         "slowest": _slowest(members),
@@ -71,6 +71,11 @@ def _counts(members: Sequence[rows.Row]) -> dict[str, int]:
         "pending": sum(row["state"] in rows.OPEN for row in members),
         "not_begun": sum(row["state"] is None for row in members),
     }
+
+
+def _scheduled(rollout: rows.Row, members: Sequence[rows.Row]) -> int:
+    """Return for how many phones this rollout has scheduled an operation, and not found one pending."""
+    return sum(row["state"] is not None and row["created_at"] >= rollout["created_at"] for row in members)
 
 
 def _wave(wave: rows.Row, members: Sequence[rows.Row]) -> dict[str, Any]:

@@ -1,0 +1,15 @@
+"""How log lines look, on the console and in trace files."""
+
+from __future__ import annotations
+
+import logging
+
+LINE = "%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
+
+
+def to_console() -> None:
+    """Write the log to the error stream, down to INFO whatever the trace files hold."""
+    console = logging.StreamHandler()
+    console.setLevel(logging.INFO)
+    logging.basicConfig(level=logging.INFO, format=LINE, handlers=[console])
+    logging.getLogger("alembic").setLevel(logging.WARNING)
