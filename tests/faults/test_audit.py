@@ -1,9 +1,10 @@
-"""No audit row, no act: for every kind of act of an administrator (P22)."""
+"""No audit row, no act: for every kind of act of phones and administrators (P22), and an actor on each row (P28)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from sqlalchemy import create_engine, select
 
 from capf import config
 from capf.store import schema
-from support.client import Client
-from support.node import RunningNode
+from capf.wire import Command, Tag
+from support.client import Client, new_public_key
+from support.node import ADMINISTRATOR, CAPF, RunningNode
 
 A, B = "SEP00000000000A", "SEP00000000000B"
 EC = {"key_order": "EC Only", "ec_key_size": 256}
@@ -47,7 +49,6 @@ BY_STRING = {"authentication_mode": "By Authentication String"}
 REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "add phone": ("POST", "/phones", {"phones": [{"device_name": B}]}),
     "change phone": ("POST", "/phones", {"phones": [{"device_name": A, "description": "changed"}]}),
-    "remove phone": ("POST", "/phones", {"phones": [{"device_name": A}], "state": "absent"}),
     "schedule operation": ("POST", "/operations", {"operation": "Install/Upgrade", "phones": [A]}),
     "schedule with a string": ("POST", "/operations", {"operation": "Install/Upgrade", "phones": [A], **BY_STRING}),
     "change service parameters": ("PUT", "/service-parameters", {"parameters": {"Key Size": 3072}}),
@@ -55,6 +56,7 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "deactivate": ("PUT", "/service", {"activated": False}),
     "restart service": ("POST", "/service/restart", {}),
     "reset phone": ("POST", "/phones/reset", {"phones": [A]}),
+    "remove phone": ("POST", "/phones", {"phones": [{"device_name": A}], "state": "absent"}),
 }
 
 
@@ -82,3 +84,92 @@ def test_p22_no_audit_row_no_cancelling_and_no_unlocking(node: RunningNode) -> N
         assert node.api("POST", "/phones/unlock", {"phones": [A]})[0] == 503
     assert rows(node) == before
     assert node.ok("POST", "/phones/unlock", {"phones": [A]})["unlocked"] == [A]
+
+
+def authenticate(client: Client) -> None:
+    """Come to the point where the phone is let in."""
+    assert client.authenticate().command is not Command.END_SESSION
+
+
+def get_certificate(client: Client) -> None:
+    """Come to the point where the phone has its certificate."""
+    authenticate(client)
+    client.send_key()
+
+
+def nothing(_client: Client) -> None:
+    """Only connect."""
+
+
+STEPS: dict[str, tuple[str, Callable[[Client], None], Command, dict[int, bytes]]] = {
+    "claim": ("Install/Upgrade", nothing, Command.AUTH_RESPONSE, {}),
+    "issue": ("Install/Upgrade", authenticate, Command.KEY_GENERATE_RESPONSE, {}),
+    "confirm": ("Install/Upgrade", get_certificate, Command.STORE_CERTIFICATE_RESPONSE, {Tag.REASON: b"\1"}),
+    "delete": ("Delete", authenticate, Command.DELETE_CERTIFICATE_RESPONSE, {Tag.REASON: b"\1"}),
+    "fetched": ("Troubleshoot", authenticate, Command.FETCH_CERTIFICATE_RESPONSE, {Tag.REASON: b"\7"}),
+    "fail": ("Install/Upgrade", get_certificate, Command.STORE_CERTIFICATE_RESPONSE, {Tag.REASON: b"\7"}),
+    "abort": ("Install/Upgrade", authenticate, Command.ABORT_REQUEST, {}),
+    "lost": ("Install/Upgrade", authenticate, Command.ENCRYPT_REQUEST, {}),
+}
+
+
+def come_to(node: RunningNode, name: str, step: str) -> Client:
+    """Lead a phone to the point where its next message is the step."""
+    operation, lead, _command, _elements = STEPS[step]
+    node.ok("POST", "/phones", {"phones": [{"device_name": name, "mic": True, **EC}]})
+    if operation == "Delete":
+        node.schedule(name)
+        with closing(Client(node.capf_port, name)) as before:
+            get_certificate(before)
+            before.confirm()
+    node.schedule(name, operation=operation)
+    client = Client(node.capf_port, name)
+    lead(client)
+    return client
+
+
+def take(client: Client, step: str) -> None:
+    """Send the message of a step and wait for what CAPF has to say to it."""
+    _operation, _lead, command, elements = STEPS[step]
+    if command is Command.AUTH_RESPONSE:
+        client.say_hello()
+    else:
+        client.send(command, {Tag.PUBLIC_KEY: new_public_key()} if step == "issue" else elements)
+    with suppress(EOFError, OSError):
+        client.receive()
+    client.close()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_p22_no_audit_row_no_act_of_a_phone(node: RunningNode, step: str) -> None:
+    client, twin = come_to(node, A, step), come_to(node, B, step)
+    before = rows(node)
+    with without_audit(node):
+        take(client, step)
+        assert rows(node) == before
+    take(twin, step)
+    assert rows(node) != before
+
+
+def test_p22_p28_every_row_has_its_actor_and_the_chain_verifies(node: RunningNode) -> None:
+    node.ok("POST", "/phones", PHONES)
+    node.schedule(A)
+    with closing(Client(node.capf_port, A)) as client:
+        get_certificate(client)
+        client.confirm()
+    for method, path, body in REQUESTS.values():
+        node.api(method, path, body)
+    engine = create_engine(config.load(node.config).database)
+    with engine.connect() as connection:
+        actors = {row.action: row.actor for row in connection.execute(select(schema.audit))}
+    engine.dispose()
+    assert all(actors.values())
+    by_administrator = {"add phone", "change phone", "remove phone", "schedule operation", "reset phone"}
+    assert {actors[action] for action in by_administrator} == {ADMINISTRATOR}
+    assert actors["claim operation"] == "127.0.0.1"
+    assert {actors["issue certificate"], actors["operation done"], actors["recover"]} == {"capf"}
+    assert actors["make account"] == "capf init"
+    done = subprocess.run(
+        [CAPF, "audit", "verify", "--config", node.config], check=True, capture_output=True, text=True
+    )
+    assert "as it was written" in done.stdout
