@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from support import postgresql
+from support.canary import no_secret_is_left
 from support.node import RunningNode
+
+__all__ = ["no_secret_is_left"]
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,13 @@ from sqlalchemy import create_engine, func, select
 from capf import config
 from capf.store.schema import audit
 from capf.wire import Command, Tag
+from support.canary import STRING
 from support.client import Client
 from support.node import RunningNode
 from support.plays import play, rhythm
 
 A = "SEP00000000000A"
-STRING, WRONG = "4711471147", "0000"
+WRONG = "0000"
 
 
 def prepare(node: RunningNode) -> None:

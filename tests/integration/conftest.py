@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from support.canary import no_secret_is_left
 from support.lab import RunningLab, write_phones
 from support.node import RunningNode
+
+__all__ = ["no_secret_is_left"]
 
 World = tuple[RunningNode, RunningLab]
 MakeWorld = Callable[..., World]

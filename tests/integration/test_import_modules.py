@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from capf.lab.credentials import MODE_LSC_FIRST
 from capf.lab.flash import Flash, Identity
 from capf.wire import Command
+from support.canary import STRING
 from support.client import Client
 from support.identity import Manufacturer
 from support.node import RunningNode
@@ -21,7 +22,6 @@ from support.plays import play, rhythm
 
 A, B, C, D = (f"SEP00000000000{letter}" for letter in "ABCD")
 MODULE = "ucm.capf.phone_import"
-STRING = "13577531"
 LSC_FIRST = "By Existing Certificate (precedence to LSC)"
 _TABLE = (
     "CREATE TABLE devices (device_name TEXT PRIMARY KEY, operation TEXT NOT NULL, authentication TEXT, password TEXT, "

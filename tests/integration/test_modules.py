@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support import canary
 from support.lab import write_phones
 from support.node import PASSWORD, RunningNode
 from support.plays import play, rhythm
@@ -116,7 +117,7 @@ def test_phone_operations_are_scheduled_and_cancelled(node: RunningNode) -> None
 def test_phone_operations_take_strings_and_settings_from_a_csv_file(node: RunningNode) -> None:
     add(node, A, B, C, authentication_mode=STRING)
     rows = [
-        {"device_name": A, "authentication_string": "47114711", "key_size": 3072},
+        {"device_name": A, "authentication_string": canary.STRING, "key_size": 3072},
         {"device_name": B, "authentication_string": "", "key_size": ""},
         {"device_name": C, "authentication_string": "", "key_size": ""},
     ]
@@ -124,7 +125,7 @@ def test_phone_operations_take_strings_and_settings_from_a_csv_file(node: Runnin
     wanted = {"csv_file": "phones.csv", "only": [A, B]}
     _check, real, _again = rhythm(node, "ucm.capf.phone_operations", wanted)
     assert real["scheduled"] == [A, B]
-    assert node.phone(A)["authentication_string"] == "47114711"
+    assert node.phone(A)["authentication_string"] == canary.STRING
     assert len(node.phone(B)["authentication_string"]) == 8
     assert node.phone(C)["operation_status"] == "None"
 
@@ -193,7 +194,7 @@ def test_r30_report_is_not_written_in_check_mode(node: RunningNode) -> None:
 
 def test_p13_r14_no_secret_in_any_output_log_or_file(node: RunningNode) -> None:
     add(node, A, authentication_mode=STRING)
-    write_phones(node.directory / "phones.csv", [{"device_name": A, "authentication_string": "9081726354"}])
+    write_phones(node.directory / "phones.csv", [{"device_name": A, "authentication_string": canary.STRING}])
     tasks = [
         {"ucm.capf.phones": {"csv_file": "phones.csv"}},
         {"ucm.capf.phone_operations": {"csv_file": "phones.csv"}},
@@ -202,8 +203,8 @@ def test_p13_r14_no_secret_in_any_output_log_or_file(node: RunningNode) -> None:
     ]
     results, output = play(node, *tasks, options=("-vvv", "--diff"))
     assert not any(result.get("failed") for result in results)
-    assert (node.directory / "report.csv").read_text().count("9081726354") == 1
-    for secret in (PASSWORD, "9081726354"):
+    assert (node.directory / "report.csv").read_text().count(canary.STRING) == 1
+    for secret in (PASSWORD, canary.STRING):
         assert secret not in output and secret not in str(results) and secret not in node.log.read_text()
         files = [path for path in node.state.rglob("*") if path.is_file()]
         assert not [path for path in files if secret.encode() in path.read_bytes()]

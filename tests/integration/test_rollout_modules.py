@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from support.canary import STRING
 from support.client import Client
 from support.lab import write_phones
 from support.node import RunningNode
@@ -80,17 +81,17 @@ def test_r16_a_second_run_is_refused_while_the_first_one_lives(node: RunningNode
 
 def test_strings_of_the_file_are_taken_and_the_list_of_missing_ones_is_kept(node: RunningNode, tmp_path: Path) -> None:
     node.activate()
-    file = phones_file(node, authentication_mode="By Authentication String", authentication_string="4711")
+    file = phones_file(node, authentication_mode="By Authentication String", authentication_string=STRING)
     missing = tmp_path / "missing.txt"
     begin = {"ucm.capf.rollout": {**NIGHT, **SHORT, "wave_size": "3", "csv_file": file}}
     start = {"ucm.capf.rollout_wave": {**NIGHT, "csv_file": file}}
     play(node, begin, start)
-    assert node.phone(A)["authentication_string"] == "4711"
-    enrol(node, A, "4711")
+    assert node.phone(A)["authentication_string"] == STRING
+    enrol(node, A, STRING)
     wait = {"ucm.capf.rollout_wait": {**NIGHT, "number": 1, "progress_interval": 1, "not_entered_file": str(missing)}}
     (waited,), output = play(node, wait)
     assert waited["waiting_for_string"] == [B, C] and missing.read_text() == f"{B}\n{C}\n"
-    assert f"string not entered: {B}, {C}" in output and "4711" not in output
+    assert f"string not entered: {B}, {C}" in output and STRING not in output
 
 
 def test_bad_settings_of_a_rollout_are_named(node: RunningNode) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from integration.conftest import MakeWorld
+from support.canary import STRING
 from support.client import Client
 from support.node import CAPF, PASSWORD, RunningNode
 from support.plays import play, rhythm
 
 A = "SEP00000000000A"
-STRING = "13572468"
 MODULE = "ucm.capf.trace"
 MEGABYTE = 1024 * 1024
 DEFAULTS = {

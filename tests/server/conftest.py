@@ -14,7 +14,10 @@ from capf.registry.context import Context
 from capf.secretbox import KEY_BYTES, SecretBox
 from capf.store.engine import Store
 from support import postgresql
+from support.canary import no_secret_is_left
 from support.record import NOW, Record
+
+__all__ = ["no_secret_is_left"]
 
 
 @pytest.fixture(scope="session")

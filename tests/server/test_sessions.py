@@ -21,6 +21,7 @@ from capf.registry import parameters, phones, sessions
 from capf.registry.context import Policy
 from capf.store import journal
 from capf.wire import Reason, Tag, unpack_certificates, unpack_sha2
+from support import canary
 from support.identity import Manufacturer, hold, new_ec_key, public_der
 from support.record import NOW, PHONE, Record, public_key
 
@@ -62,10 +63,10 @@ def test_r14_ten_wrong_strings_lock_the_phone_for_ten_minutes(record: Record) ->
 
 def test_r14_the_string_is_encrypted_at_rest(record: Record) -> None:
     record.add(authentication_mode=STRING)
-    record.plan(items=[{"device_name": PHONE, "authentication_string": "80918273"}])
+    record.plan(items=[{"device_name": PHONE, "authentication_string": canary.STRING}])
     kept = record.operation()["authentication_string"]
-    assert b"80918273" not in kept
-    assert record.context.secrets.decrypt(kept, PHONE) == "80918273"
+    assert canary.STRING.encode() not in kept
+    assert record.context.secrets.decrypt(kept, PHONE) == canary.STRING
 
 
 def test_p4_a_lock_can_be_lifted_and_its_length_is_a_setting(record: Record) -> None:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from support import canary
 from support.node import free_ports
 
 _NUMBERS = itertools.count()
@@ -50,9 +51,11 @@ class PostgreSQL:
         return f"postgresql+psycopg://{self._user}@127.0.0.1:{self.port}/{name}"
 
     def remove(self) -> None:
-        """Stop the cluster and remove its files."""
+        """Stop the cluster and remove its files, in which no secret may be."""
         self.stop()
+        found = canary.leaks(self._directory)
         shutil.rmtree(self._directory)
+        canary.refuse(found)
 
 
 def running() -> Iterator[PostgreSQL]:

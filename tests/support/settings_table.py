@@ -27,13 +27,13 @@ from capf.lab.credentials import MODE_MIC_FIRST, auth_response
 from capf.lab.flash import Flash, Identity
 from capf.lab.manufacturing import Maker
 from capf.wire import Command, Tag
+from support.canary import STRING
 from support.client import Client
 from support.enrolment import PHONE, schedule
 from support.node import RunningNode, free_ports
 
 Observe = Callable[[RunningNode], object]
 PORTS = free_ports(2)
-STRING = "314159"
 _SHA256_WITH_RSA, _SHA1_WITH_RSA = bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105")
 
 
