@@ -82,6 +82,8 @@ def test_p4_tries_are_counted_across_a_restart(node: RunningNode) -> None:
 
 
 def test_p4_tries_in_parallel_cannot_exceed_the_limit(node: RunningNode) -> None:
+    node.stop()
+    node.configure("capf", maximum_sessions_per_device=60).start()
     prepare(node)
     clients = [Client(node.capf_port, A) for _index in range(60)]
     with ThreadPoolExecutor(len(clients)) as pool:
