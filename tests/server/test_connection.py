@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,23 @@ async def test_p17_every_other_answer_has_its_deadline(service: Service, record:
     await service.until_empty()
     operation = record.operation()
     assert (operation["problem"], operation["holder"]) == ("session lost", "")
+
+
+async def test_p8_p17_a_phone_that_says_again_and_again_that_it_is_busy_has_no_more_time(
+    service: Service, record: Record
+) -> None:
+    def busy() -> None:
+        client = Client(service.port, PHONE)
+        client.authenticate()
+        client.send_key()
+        for _index in range(100):
+            client.send(Command.REQUEST_IN_PROGRESS, {})
+            time.sleep(0.1)
+
+    with pytest.raises(OSError):
+        await asyncio.to_thread(busy)
+    await service.until_empty()
+    assert record.operation()["problem"] == "session lost"
 
 
 async def test_p17_a_slow_sender_does_not_move_the_deadline(service: Service) -> None:

@@ -254,7 +254,7 @@ class Connection:
                     self._malformed(effect.problem)
                     reply = None
                 elif isinstance(effect, Receive):
-                    self.deadline = self._loop.time() + effect.timeout
+                    self._set_deadline(effect)
                     reply = self._heard()
                     if reply is None:
                         self._waiting = True
@@ -267,6 +267,11 @@ class Connection:
             self._finish()
         except Exception:
             self._fail()
+
+    def _set_deadline(self, wanted: Receive) -> None:
+        """A phone that keeps saying that its key is under way has no more time than one that says nothing (R8)."""
+        if not wanted.goes_on:
+            self.deadline = self._loop.time() + wanted.timeout
 
     def _fail(self, error: BaseException | None = None) -> None:
         """Something is wrong in here: say so, hang up, and give the operation back."""

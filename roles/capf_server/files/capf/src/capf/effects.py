@@ -66,9 +66,13 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Receive:
-    """Wait for the phone's next message for at most ``timeout`` seconds; the reply is a Message or Silence."""
+    """Wait for the phone's next message for at most ``timeout`` seconds; the reply is a Message or Silence.
+
+    ``goes_on``: the wait began with the Receive before, whose deadline stands.
+    """
 
     timeout: float
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,12 +116,14 @@ def _end(session_id: int, reason: int) -> Send:
 def _ask(granted: Granted, request: Message, expected: Command, timeout: float) -> Answer:
     """Send a request and return the expected answer; None when the session has ended, its outcome recorded."""
     yield Send(request)
+    goes_on = False
     while True:
-        answer = yield Receive(timeout)
+        answer = yield Receive(timeout, goes_on)
         if isinstance(answer, Message) and answer.session_id == request.session_id:
             if answer.command is expected:
                 return answer
             if answer.command is Command.REQUEST_IN_PROGRESS:
+                goes_on = True
                 continue
             if answer.command in _STOPS:
                 yield from _aborted(granted, answer)
