@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from capf import __version__, backup, config, state, trace_cli
+from capf import __version__, backup, config, starting, state, trace_cli
 from capf.model import CapfError
 from capf.store import journal
 from capf.store.engine import Store
@@ -66,7 +66,8 @@ def _init(arguments: argparse.Namespace) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    from capf.server import Server  # noqa: PLC0415 - the other verbs start three times as fast without it
+    with starting.without_collection():
+        from capf.server import Server  # noqa: PLC0415 - the other verbs start three times as fast without it
 
     server = Server(config.load(arguments.config))
     asyncio.run(server.run())

@@ -1,0 +1,19 @@
+"""The number in a migration's file name is its own, by which a start knows that the schema is up to date (P27)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from capf.store import engine
+
+
+def test_p27_the_newest_migration_is_the_head_of_one_chain() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(engine.__file__).with_name("migrations")))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_current_head() == engine._newest_schema()
+    for script in scripts.walk_revisions():
+        assert Path(script.path).name.startswith(f"v{script.revision}_")
