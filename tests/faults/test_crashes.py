@@ -13,7 +13,7 @@ from support.crash import A, check_after_the_crash, enrol, record, schedule
 from support.node import RunningNode
 
 BOUNDARIES = ["connected", "authenticated", "key sent", "certificate received", "stored", "ended"]
-DELAYS_AFTER_THE_KEY = [0.0, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.008, 0.012, 0.02, 0.05]
+DELAYS_AFTER_THE_KEY = [0.0, 0.001, 0.002, 0.004, 0.008, 0.02]
 
 
 def talk_until(node: RunningNode, boundary: str) -> bytes | None:

@@ -20,7 +20,7 @@ from support.trouble import sqlite_locked
 CALLS = ["claim", "issue", "confirm"]
 BEFORE = {"claim": "pending", "issue": "claimed", "confirm": "issued"}
 AFTER = {"claim": "claimed", "issue": "issued", "confirm": "done"}
-DELAYS = [0.0, 0.001, 0.002, 0.004, 0.008, 0.02]
+DELAYS = [0.0, 0.002, 0.008]
 
 
 def lead_to(node: RunningNode, call: str) -> tuple[Client, bytes | None]:
