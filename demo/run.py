@@ -136,7 +136,6 @@ class Demo:
 
     def rollout(self) -> dict[str, Any]:
         """Run the rollout playbook; returns its summary."""
-        control = f"127.0.0.1:{self.control}"
         first = not (OUTPUT / "summary.json").exists()
         self.playbook(
             "rollout",
@@ -147,11 +146,11 @@ class Demo:
                 "lsc_rollout_directory": str(OUTPUT),
                 "lsc_rollout_pilot_size": "20" if first else "0",
                 "lsc_rollout_pilot_failure_limit": "20%",
-                "lsc_rollout_wave_size": "60",
-                "lsc_rollout_wave_seconds": 15,
+                "lsc_rollout_wave_size": "90",
+                "lsc_rollout_wave_seconds": 16,
                 "lsc_rollout_failure_limit": "25%" if first else "100%",
                 "lsc_rollout_more_tries": 0,
-                "lsc_rollout_registration_command": [str(BIN / "capf"), "lab", "unregistered", "--control", control],
+                "lsc_rollout_backup": False,
                 "lsc_rollout_progress_interval": 2,
             },
         )
