@@ -78,7 +78,7 @@ def test_p24_the_role_deploys_every_setting() -> None:
     environment = Environment(autoescape=False)
     environment.filters |= {"to_json": json.dumps, "bool": bool}
     variables = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
-    given = {"ansible_managed": "", "capf_server_database": "sqlite:////srv/capf.db"}
+    given = {"ansible_managed": "", "capf_server_database": "sqlite:////srv/capf.db", "capf_server_tftp": True}
     text = environment.from_string(TEMPLATE).render({**variables, **given})
     document = tomllib.loads(text)
     assert {(case.table, case.key) for case in CASES.values()} == {

@@ -108,7 +108,9 @@ def test_p23_a_database_that_hangs_does_not_keep_the_process(draining: Make) -> 
 def test_p23_the_unit_waits_longer_than_the_server_needs(seconds: int) -> None:
     defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
     defaults["capf_server_drain_seconds"] = seconds
-    unit = Environment(autoescape=False).from_string((ROLE / "templates" / "capf.service.j2").read_text())
+    environment = Environment(autoescape=False)
+    environment.filters["bool"] = bool
+    unit = environment.from_string((ROLE / "templates" / "capf.service.j2").read_text())
     found = re.search(r"TimeoutStopSec=(\d+)", unit.render(ansible_managed="", **defaults))
     assert found and int(found[1]) > seconds + server.SECONDS_AFTER_THE_DRAIN
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = directory / "ansible_collections" / "ucm" / "capf"
     argv = [GALAXY, "collection", "build", tree, "--output-path", directory]
     subprocess.run(argv, check=True, capture_output=True)
+    shutil.rmtree(tree.parents[1])  # this file's own secrets are in it
     (built,) = directory.glob("ucm-capf-*.tar.gz")
     return built
 

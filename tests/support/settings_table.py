@@ -170,6 +170,22 @@ def configuration(node: RunningNode) -> str:
         return str(answer.read().decode())
 
 
+def put_own_file(node: RunningNode) -> None:
+    """Put an administrator's own configuration file of the phone where the new setting has them."""
+    (node.directory / "mine").mkdir()
+    (node.directory / "mine" / f"{PHONE}.cnf.xml").write_text("<device><vendorConfig>ours</vendorConfig></device>")
+
+
+def published(node: RunningNode) -> bool:
+    """Whether the phone's configuration file comes into the TFTP server's directory."""
+    node.ok("POST", "/phones", {"phones": [{"device_name": PHONE}], "state": "absent"})
+    node.ok("POST", "/phones", {"phones": [{"device_name": PHONE}]})
+    path, limit = node.directory / "tftp" / f"{PHONE}.cnf.xml", time.monotonic() + 10
+    while (found := path.exists()) is False and path.parent.exists() and time.monotonic() < limit:
+        time.sleep(0.1)
+    return found
+
+
 def activates(node: RunningNode) -> int:
     """Return the status of activating CAPF."""
     return node.api("PUT", "/service", {"activated": True})[0]
@@ -323,6 +339,19 @@ CASES: dict[str, Case] = {
     "files_enabled": Case("files", "enabled", False, port_open("127.0.0.1", "files_port"), True, False),
     "files_addresses": Case("files", "addresses", BOTH, port_open("127.0.0.2", "files_port"), False, True),
     "files_port": Case("files", "port", PORTS[1], port_open("127.0.0.1", PORTS[1]), False, True),
+    "own_directory": Case(
+        "files", "own_directory", "{directory}/mine", lambda node: "ours" in configuration(node), False, True,
+        carry=put_own_file,
+    ),
+    "capf_servers": Case(
+        "files", "capf_servers", ["192.0.2.7", "192.0.2.8"],
+        lambda node: [name in configuration(node) for name in ("192.0.2.7", "192.0.2.8")],
+        [False, False], [True, True],
+    ),
+    "tftp_directory": Case(
+        "files", "tftp_directory", "{directory}/tftp", published, False, True,
+        carry=lambda node: (node.directory / "tftp").mkdir(),
+    ),
     "allow_tls_1_0": Case("capf", "allow_tls_1_0", True, speaks_tls_1_0, False, True),
     "allow_expired_mic": Case(
         "authentication", "allow_expired_mic", True, comes_in_by_mic(expired=True), False, True
