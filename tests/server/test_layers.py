@@ -25,6 +25,7 @@ OUTER = {
     "backup",
     "connection",
     "publisher",
+    "neighbours",
 }
 STORE_ENGINE = "store.engine"
 FORBIDDEN = {"socket", "asyncio", "http", "urllib", "fastapi", "starlette", "hypercorn", "ssl"}

@@ -22,12 +22,14 @@ from capf.accounts import Login
 from capf.api.application import application
 from capf.api.ctl_file import put_in_place
 from capf.api.logins import Logins
+from capf.api.running import SERVICE_CHANGE
 from capf.backend import RegistryBackend
 from capf.config import Settings
 from capf.folder import Folder
 from capf.keystore import Keystore
 from capf.listener import Limits, Listener
 from capf.model import ConflictError
+from capf.neighbours import Neighbours
 from capf.publisher import Publisher
 from capf.registry import nodes, parameters, service, sessions, tokens, trace_settings
 from capf.registry.context import Context, Policy
@@ -81,6 +83,8 @@ class Server:
         self._logins = Logins(self.store)
         self._backend = RegistryBackend(self.store, self.context)
         self._listener: Listener | None = None
+        self._turn: int | None = None
+        """Which activation or restart the running service is of."""
 
     @property
     def sessions_open(self) -> int:
@@ -108,7 +112,7 @@ class Server:
         """Start the CAPF service with the parameters as they are now; nothing to do when it runs."""
         if self._listener is not None:
             return
-        in_force = await self.store.aread(parameters.stored)
+        in_force, turn = await self.store.aread(lambda c: (parameters.stored(c), service.turn(c)))
         answer = in_force.number("Keep-Alive Between CAPF And Phone") * _SECONDS_A_MINUTE
         limits = Limits(
             self._settings.maximum_sessions,
@@ -126,7 +130,7 @@ class Server:
             await listener.start(addresses, port)
         except OSError as error:
             raise ConflictError(f"CAPF cannot listen on port {port}: {error.strerror}") from error
-        self._listener = listener
+        self._listener, self._turn = listener, turn
         self.context.running = in_force
         LOG.info("event=capf-started addresses=%s port=%d", ",".join(addresses), port)
 
@@ -135,9 +139,19 @@ class Server:
         if self._listener is None:
             return
         await self._listener.stop(self._settings.drain_seconds)
-        self._listener = None
+        self._listener = self._turn = None
         self.context.running = None
         LOG.info("event=capf-stopped")
+
+    async def follow(self) -> None:
+        """Do what another server that shares the database was told: start, restart or stop CAPF, or make a CTL file."""
+        async with SERVICE_CHANGE:
+            turn = await self.store.aread(service.turn)
+            if turn != self._turn:
+                await self.stop_service()
+            if turn is not None:
+                await self.start_service()
+        await put_in_place(self)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -153,7 +167,9 @@ class Server:
             await self._join_cluster()
         if await self.store.aread(service.is_activated):
             await self.start_service()
-        beside = [asyncio.create_task(self._backend.give_back_forever()), asyncio.create_task(self._publisher.run())]
+        neighbours = Neighbours(self.store, self.context, self.follow)
+        work = (self._backend.give_back_forever(), self._publisher.run(), neighbours.run())
+        beside = [asyncio.create_task(item) for item in work]
         web = [asyncio.create_task(self._administration(stop.wait))]
         if self._settings.files_enabled:
             web.append(asyncio.create_task(self._files(stop.wait)))

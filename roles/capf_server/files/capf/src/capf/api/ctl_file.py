@@ -59,7 +59,7 @@ async def ensure(wanted: CtlFileChange, given: Given, actor: Actor, node: Runnin
 
 
 async def put_in_place(node: Node) -> None:
-    """Write the CTL file of the database to where phones fetch it."""
+    """Write the CTL file of the database to where phones fetch it, where it is not there."""
     held = await node.store.aread(ctl_file.last)
-    if held is not None:
+    if held is not None and node.folder.different({ctl.FILE_NAME: held.sha256}):
         await asyncio.to_thread(node.folder.write, {ctl.FILE_NAME: held.data})

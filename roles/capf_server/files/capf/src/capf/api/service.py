@@ -21,7 +21,6 @@ from capf.api.shapes import (
     ParametersChanged,
     Service,
 )
-from capf.model import ConflictError
 from capf.registry import capf_certificate, ctl_file, parameters, service
 from capf.store import journal
 
@@ -80,11 +79,8 @@ async def activate(wanted: Activation, actor: Actor, node: RunningNode) -> dict[
 async def restart(wanted: Change, actor: Actor, node: RunningNode) -> dict[str, bool]:
     """Restart the CAPF service, which brings changed parameters in force."""
     async with SERVICE_CHANGE:
-        if not await node.store.aread(service.is_activated):
-            raise ConflictError("the CAPF service is not activated")
+        await carry_out(node, lambda c: service.restart(c, node.context, actor), dry_run=wanted.dry_run)
         if not wanted.dry_run:
-            act = [journal.Act("restart service")]
-            await node.store.awrite(lambda c: journal.record(c, node.context.now, actor, act))
             await node.stop_service()
             await node.start_service()
     return {"changed": True}

@@ -10,6 +10,7 @@ from capf.store import journal
 
 _ACTIVATED = "activated"
 _ACTIVATIONS = "activations"
+_RESTARTS = "restarts"
 
 
 def is_activated(connection: Connection) -> bool:
@@ -20,6 +21,21 @@ def is_activated(connection: Connection) -> bool:
 def activations(connection: Connection) -> int:
     """Return how often CAPF was activated; the CTL file has to be made again after each time (R24)."""
     return int(journal.setting(connection, _ACTIVATIONS) or 0)
+
+
+def turn(connection: Connection) -> int | None:
+    """Return a number that every activation and restart of CAPF changes, None while it is not activated."""
+    if not is_activated(connection):
+        return None
+    return activations(connection) + int(journal.setting(connection, _RESTARTS) or 0)
+
+
+def restart(connection: Connection, context: Context, actor: str) -> None:
+    """Let CAPF restart wherever it runs; ConflictError while it is not activated."""
+    if not is_activated(connection):
+        raise ConflictError("the CAPF service is not activated")
+    journal.put_setting(connection, _RESTARTS, str(int(journal.setting(connection, _RESTARTS) or 0) + 1))
+    journal.record(connection, context.now, actor, [journal.Act("restart service")])
 
 
 def activate(connection: Connection, context: Context, wanted: bool, actor: str) -> bool:

@@ -178,13 +178,22 @@ def _keys(operation: rows.Row, version: int) -> tuple[KeySpec, ...]:
     return keys if version >= _VERSION_WITH_EC else tuple(key for key in keys if not key.ec)
 
 
+def _held(connection: Connection, context: Context, operation_id: int) -> rows.Row | None:
+    """Return the operation while it is this server's: another one that shares the database may have taken it over."""
+    operation = rows.operation(connection, operation_id)
+    if operation is None or operation["state"] not in _WORKING:
+        return None
+    mine = operation["holder"] == context.holder or operation["holder"] in context.holders
+    return operation if mine else None
+
+
 def issue(connection: Connection, context: Context, operation_id: int, public_key: bytes) -> bytes | None:
     """Sign a certificate and record it; the caller sends it only after this is committed.
 
     Returns its DER, or None when the key or the certificate is refused; then the operation has failed.
     """
-    operation = rows.operation(connection, operation_id)
-    if operation is None or operation["state"] not in _WORKING:
+    operation = _held(connection, context, operation_id)
+    if operation is None:
         return None
     years = context.in_force(connection).number("Duration Of Certificate Validity")
     keys = need.keys(operation["key_order"], operation["key_size"], operation["ec_key_size"])
@@ -225,8 +234,8 @@ def issue(connection: Connection, context: Context, operation_id: int, public_ke
 
 def confirm(connection: Connection, context: Context, operation_id: int) -> None:
     """The phone has stored or deleted its LSC: the operation is done and its string erased (R14)."""
-    operation = rows.operation(connection, operation_id)
-    if operation is None or operation["state"] not in _WORKING:
+    operation = _held(connection, context, operation_id)
+    if operation is None:
         return
     name, at = operation["device_name"], context.now
     issued, active = CertificateState.ISSUED, CertificateState.ACTIVE
@@ -243,8 +252,8 @@ def fetched(
     connection: Connection, context: Context, operation_id: int, certificates: Sequence[tuple[int, bytes]]
 ) -> None:
     """Troubleshoot brought the phone's certificates: one trace file per type, and the operation is done (R27)."""
-    operation = rows.operation(connection, operation_id)
-    if operation is None or operation["state"] not in _WORKING:
+    operation = _held(connection, context, operation_id)
+    if operation is None:
         return
     name = operation["device_name"]
     if any(kind == CertificateType.MIC for kind, _unused in certificates):
@@ -257,8 +266,8 @@ def fetched(
 
 def fail(connection: Connection, context: Context, operation_id: int, outcome: Outcome, problem: str) -> None:
     """The operation of this session failed."""
-    operation = rows.operation(connection, operation_id)
-    if operation is not None and operation["state"] in _WORKING:
+    operation = _held(connection, context, operation_id)
+    if operation is not None:
         _fail(connection, context, operation, outcome, problem)
 
 
@@ -281,8 +290,8 @@ def _end(
 
 def lost(connection: Connection, context: Context, operation_id: int) -> None:
     """The session was lost: the phone's next try goes on, until its tries are used up (R5)."""
-    operation = rows.operation(connection, operation_id)
-    if operation is None or operation["state"] not in _WORKING:
+    operation = _held(connection, context, operation_id)
+    if operation is None:
         return
     losses = operation["lost_sessions"] + 1
     if losses >= LARGEST_LOSS:

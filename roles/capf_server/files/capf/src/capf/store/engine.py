@@ -92,6 +92,11 @@ class Store:
         self._readers.shutdown()
         self._engine.dispose()
 
+    @property
+    def can_be_shared(self) -> bool:
+        """True when other servers may use the same database; an SQLite database is one server's own."""
+        return self._engine.dialect.name != "sqlite"
+
     def submit(self, job: Job[T]) -> Future[T]:
         """Hand a job to the writer; the future has its result after the commit."""
         future: Future[T] = Future()

@@ -36,7 +36,7 @@ _COMER = Statement(
     .where(_THIS_PHONE)
 )
 _CHANGE_PHONE = Statement(phones.update().where(_THIS_PHONE))
-_OPERATION = Statement(select(operations).where(_THIS_OPERATION))
+_OPERATION = Statement(select(operations).where(_THIS_OPERATION).with_for_update())
 _CHANGE_OPERATION = Statement(operations.update().where(_THIS_OPERATION))
 _HOLD = Statement(
     operations.update()
@@ -110,7 +110,7 @@ def remove_phones(connection: Connection, names: Sequence[str]) -> None:
 
 
 def operation(connection: Connection, operation_id: int) -> Row | None:
-    """Return one operation."""
+    """Return one operation, which stays as it is until the caller's transaction ends."""
     return _OPERATION.first(connection, {"identifier": operation_id})
 
 
@@ -173,6 +173,12 @@ def release(connection: Connection, holder: str, identifiers: Collection[int] | 
     claimed = operations.update().where(mine, operations.c.state == State.CLAIMED)
     connection.execute(claimed.values(state=State.PENDING))
     return connection.execute(operations.update().where(mine).values(holder="")).rowcount
+
+
+def holders(connection: Connection) -> list[str]:
+    """Return the names under which operations are held now."""
+    query = select(operations.c.holder).where(operations.c.state.in_(OPEN), operations.c.holder != "")
+    return list(connection.execute(query.distinct().order_by(operations.c.holder)).scalars())
 
 
 def active_certificates(connection: Connection, names: Sequence[str]) -> dict[str, Row]:

@@ -1,0 +1,57 @@
+"""Keeps a server in step with the others that share its database: what a dead one held, and what any of them is told.
+
+Servers of one database are the first node together (R13): they have one CAPF certificate and one activation. What is
+asked of one of them, the others do too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from capf.model import CapfError, StoreUnavailableError
+from capf.registry import neighbours
+from capf.registry.context import Context
+from capf.store.engine import Store
+
+LOG = logging.getLogger(__name__)
+_ROUND_SECONDS = 5.0
+
+
+class Neighbours:
+    """The rounds of one server; ``follow`` brings it to what the record says."""
+
+    def __init__(self, store: Store, context: Context, follow: Callable[[], Awaitable[None]]) -> None:
+        self._store = store
+        self._context = context
+        self._follow = follow
+        self._watch = neighbours.Watch()
+        self._sees = True
+
+    async def run(self) -> None:
+        """Go round for ever; a database that nobody can share needs none of it."""
+        while self._store.can_be_shared:
+            try:
+                await self._round()
+                self._sees = True
+            except StoreUnavailableError as error:
+                self._watch.forget()
+                if self._sees:
+                    LOG.warning("event=neighbours-unseen error=%r", str(error))
+                self._sees = False
+            except (CapfError, OSError) as error:
+                LOG.error("event=not-in-step error=%r", str(error))
+            await asyncio.sleep(_ROUND_SECONDS)
+
+    async def _round(self) -> None:
+        store, context = self._store, self._context
+        await store.awrite(lambda c: neighbours.leave_sign(c, context, str(context.clock())))
+        found = await store.aread(lambda c: neighbours.signs(c, context))
+        silent = self._watch.silent(found, time.monotonic())
+        if silent:
+            count = await store.awrite(lambda c: neighbours.take_over(c, context, silent))
+            names = ",".join(holder.split()[-1] for holder in silent)
+            LOG.warning("event=taken-over operations=%d from=%s", count, names)
+        await self._follow()

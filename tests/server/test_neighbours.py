@@ -1,0 +1,55 @@
+"""What servers that share a record do about one of them that is silent (R18)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from capf.model import State
+from capf.registry import neighbours, sessions
+from capf.registry.neighbours import SILENT_SECONDS, Watch
+from support.record import PHONE, Record, public_key
+
+
+def other_server(record: Record) -> Record:
+    """Return another server of the same record, as it sees it."""
+    return Record(record.store, dataclasses.replace(record.context, node_name="node2"), record.times)
+
+
+def test_r18_a_server_is_silent_when_its_sign_stays_the_same_for_long() -> None:
+    watch = Watch()
+    assert watch.silent({"a": "1", "b": "1"}, 0) == []
+    assert watch.silent({"a": "2", "b": "1"}, SILENT_SECONDS - 1) == []
+    assert watch.silent({"a": "3", "b": "1"}, SILENT_SECONDS) == ["b"]
+    watch.forget()
+    assert watch.silent({"a": "3", "b": "1"}, SILENT_SECONDS + 1) == []
+
+
+def test_r18_what_a_silent_server_held_goes_back_to_the_phones_and_it_issues_nothing_more(record: Record) -> None:
+    record.add()
+    record.plan()
+    other = other_server(record)
+    granted = other.grant()
+    (holder,) = record.store.read(lambda c: neighbours.signs(c, record.context))
+    assert other.store.read(lambda c: neighbours.signs(c, other.context)) == {}
+    assert record.run(lambda c: neighbours.take_over(c, record.context, [holder])) == 1
+    assert record.operation()["state"] == State.PENDING and "take over" in record.acts()
+    again = record.grant()
+    assert again.operation_id == granted.operation_id
+    assert other.issue(granted.operation_id, public_key()) is None
+    other.confirm(granted.operation_id)
+    other.run(lambda c: sessions.lost(c, other.context, granted.operation_id))
+    assert record.operation()["state"] == State.CLAIMED and record.certificates(PHONE) == {}
+    assert record.issue(again.operation_id, public_key()) is not None
+    record.confirm(again.operation_id)
+    assert record.operation()["state"] == State.DONE
+
+
+def test_r18_each_server_leaves_its_own_sign(record: Record) -> None:
+    record.add()
+    record.plan()
+    other = other_server(record)
+    other.grant()
+    for sign in ("1", "2"):
+        record.run(lambda c: neighbours.leave_sign(c, record.context, "of this one"))
+        other.run(lambda c, sign=sign: neighbours.leave_sign(c, other.context, sign))
+        assert list(record.store.read(lambda c: neighbours.signs(c, record.context)).values()) == [sign]
