@@ -5,6 +5,7 @@ Run: .venv/bin/python tests/benchmarks/administration.py [phones [phones of the 
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,10 +15,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.population import fill
+
 from support.node import RunningNode
 from support.plays import PLAYBOOK, connection, environment
 
 PHONES, REPORTED, LOOPED = (int(text) for text in (*sys.argv[1:], *("10000", "100000", "100")[len(sys.argv) - 1 :]))
+FOUND = REPORTED - PHONES - LOOPED
 HEAD = """
 - hosts: localhost
   connection: local
@@ -41,6 +45,12 @@ def forget_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Bench:
     """Runs one task at a time, each as a whole ansible-playbook, and prints its figures."""
 
@@ -56,18 +66,18 @@ class Bench:
         play = self.node.directory / "play.yml"
         play.write_text(self._head + "".join(f"    {line}\n" for line in task.splitlines()))
         forget_peak(self.pid)
-        argv = ["/usr/bin/time", "-f", "%M", PLAYBOOK, play, *options]
-        begin = time.perf_counter()
+        argv = ["/usr/bin/time", "-f", "%U %S %M", PLAYBOOK, play, *options]
+        begin, before = time.perf_counter(), processor_seconds(self.pid)
         done = subprocess.run(
             argv, env=environment(), capture_output=True, text=True, check=True, cwd=self.node.directory
         )
         seconds = (time.perf_counter() - begin) * scale
         (changed,) = re.findall(r"changed=(\d+)", done.stdout)
-        largest = int(done.stderr.split()[-1]) / 1024
+        user, system, largest = map(float, done.stderr.split()[-3:])
         note = f"scaled by {scale:.0f}" if scale != 1 else f"changed={changed}"
         print(
-            f"{title:<58} {seconds:8.2f} s  {note:<14} control node {largest:4.0f} MiB, server"
-            f" {resident_mib(self.pid):4.0f} MiB",
+            f"{title:<58} {seconds:8.2f} s  {note:<14} control node {user + system:5.2f} s {largest / 1024:4.0f} MiB,"
+            f" server {processor_seconds(self.pid) - before:5.2f} s {resident_mib(self.pid):4.0f} MiB",
             flush=True,
         )
         return seconds
@@ -103,14 +113,21 @@ def schedule(bench: Bench) -> None:
 
 def show(bench: Bench) -> None:
     """Find and report phones: all in one task, and a loop."""
-    register(bench.node, names(PHONES + LOOPED, REPORTED - PHONES - LOOPED))
-    everything = "- ucm.capf.report:\n    dest: report.csv"
-    whole = bench.task(f"CSV report of {REPORTED} phones", everything)
-    assert len((bench.node.directory / "report.csv").read_bytes().splitlines()) == REPORTED + 1
-    bench.task(f"CSV report of {REPORTED} phones, unchanged", everything)
-    page = "- ucm.capf.phone_info:\n    criteria: [{field: lsc_status, value: None}]\n    rows_per_page: 50"
-    bench.task(f"phone_info, 50 of the {REPORTED - PHONES - LOOPED} found among {REPORTED}", page)
-    bench.task(f"phone_info, 10000 of {REPORTED}", "- ucm.capf.phone_info:\n    rows_per_page: 10000\n  no_log: true")
+    for kind in ("csv", "json", "html"):
+        whole = bench.task(
+            f"{kind} report of {REPORTED} phones", f"- ucm.capf.report: {{dest: a.{kind}, format: {kind}}}"
+        )
+    everything = "- ucm.capf.report: {dest: a.csv}"
+    whole = bench.task(f"csv report of {REPORTED} phones, unchanged", everything)
+    assert len((bench.node.directory / "a.csv").read_bytes().splitlines()) == REPORTED + 1
+    pages = (
+        ("one of 50, among", 50, 1),
+        ("the last of 50, among", 50, REPORTED // 50),
+        ("one of 10000, among", 10_000, 1),
+    )
+    for title, rows, number in pages:
+        page = f"- ucm.capf.phone_info: {{rows_per_page: {rows}, page: {number}, sort: lsc_expires}}\n  no_log: true"
+        bench.task(f"phone_info, page {title} {REPORTED}", page)
     looped = (
         "- ucm.capf.phone_info:\n    criteria: [{field: device_name, value: '{{ item }}'}]\n  loop: ["
         + ", ".join(names(0, LOOPED))
@@ -122,8 +139,14 @@ def show(bench: Bench) -> None:
 
 def main() -> None:
     """Print the figures."""
+    if FOUND < 1:
+        sys.exit(
+            f"phones of the report: '{REPORTED}' is refused; allowed: more than {PHONES + LOOPED}, the others' sum"
+        )
     with tempfile.TemporaryDirectory() as directory:
-        node = RunningNode(Path(directory) / "node").start()
+        node = RunningNode(Path(directory) / "node")
+        fill(node, FOUND)
+        node.start()
         try:
             bench = Bench(node)
             schedule(bench)

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -31,6 +31,8 @@ COLUMNS: Mapping[str, str] = {
     "LSC Issuer Expires By": "lsc_issuer_expires_by",
 }
 _FORMULA = frozenset("=+-@\t\r")
+_FREE_TEXT = ("description", "device_pool", "device_type", "security_profile", "last_problem", "lsc_issued_by")
+"""Columns that hold what people and phones said; all others are the server's own words."""
 _PIECE = 500
 SHOWN = 1000
 """Phones in the table of the page; the figures are of all."""
@@ -38,24 +40,25 @@ SHOWN = 1000
 Phones = Iterable[Mapping[str, Any]]
 
 
-def _cell(value: Any) -> str:
-    """Return a value as text that no spreadsheet takes for a formula."""
-    if value is None:
-        return ""
-    text = str(value)
-    return f"'{text}" if text[:1] in _FORMULA else text
+def _safe(phone: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the phone with no text that a spreadsheet takes for a formula."""
+    risky = {name: f"'{text}" for name in _FREE_TEXT if (text := phone[name]) and text[0] in _FORMULA}
+    return {**phone, **risky} if risky else phone
 
 
 def csv_pieces(phones: Phones) -> Iterator[str]:
     """Yield the report in pieces of CSV text: the header first, then the phones."""
-    fields = tuple(COLUMNS.values())
-    rows = ([_cell(phone.get(name)) for name in fields] for phone in phones)
-    header: list[list[str]] = [list(COLUMNS)]
-    while piece := header or list(islice(rows, _PIECE)):
-        buffer = io.StringIO()
-        csv.writer(buffer).writerows(piece)
-        yield buffer.getvalue()
-        header = []
+    yield _text([tuple(COLUMNS)])
+    shown = map(_safe, phones)
+    while piece := list(islice(shown, _PIECE)):
+        known = [(name if name in piece[0] else None) for name in COLUMNS.values()]
+        yield _text([[None if name is None else phone[name] for name in known] for phone in piece])
+
+
+def _text(rows: Iterable[Sequence[Any]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(rows)
+    return buffer.getvalue()
 
 
 def json_pieces(phones: Phones) -> Iterator[str]:
