@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from capf import __version__, backup, config, starting, state, trace_cli
+from capf import __version__, backup, config, sharing_cli, starting, state, trace_cli
 from capf.model import CapfError
 from capf.store import journal
 from capf.store.engine import Store
@@ -45,6 +45,7 @@ def add_parsers(commands: Any) -> None:
         command.add_argument("--config", type=Path, required=True)
         command.add_argument(option, type=Path, required=True, dest="archive", metavar="FILE")
         command.set_defaults(run=run)
+    sharing_cli.add_parser(commands)
     trace_cli.add_parser(commands)
     commands.add_parser("version", help="show the version").set_defaults(run=_version)
 

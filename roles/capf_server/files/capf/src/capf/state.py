@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
 
-from capf import accounts, authority, keystore
+from capf import accounts, authority, keystore, sharing
 from capf.authority import Authority
 from capf.keystore import KeyPair, Keystore, write_whole
 from capf.model import ConflictError, InvalidRequestError, Problem
@@ -87,8 +87,8 @@ class StateDirectory:
 @dataclass(frozen=True, slots=True)
 class NewNode:
     """What ``capf init`` is told: where the state goes, whom to trust, and the node's ``names`` in the certificate of
-    its administration API. A server ``like`` another one has that one's CAPF certificate and reads the same strings,
-    so that both can share a ``database`` (its URL; None for one of its own)."""
+    its administration API. A server ``like`` another one has that one's keys and trusts the same certificates, so that
+    both can share a ``database`` (its URL; None for one of its own)."""
 
     directory: Path
     administrator: str
@@ -116,18 +116,16 @@ def initialise(node: NewNode, now: float) -> str:
     for name in ("manufacturing", "trusted"):
         (directory / name).mkdir(exist_ok=True)
     keys = Keystore(directory)
-    keys.manufacturing.add(issuers)
     _make_account(node.database or f"sqlite:///{directory}/capf.db", node.administrator, password, now)
     _make_administration(state, node.names, now)
     if node.like is None:
         write_whole(state.strings_key, secrets.token_bytes(KEY_BYTES), 0o600)
-        pair = KeyPair(*authority.make_capf_certificate(os.urandom, now, "ucm.capf", "CAPF"))
+        keys.issue_with(KeyPair(*authority.make_capf_certificate(os.urandom, now, "ucm.capf", "CAPF")))
     else:
-        other = StateDirectory(node.like)
-        write_whole(state.strings_key, other.strings_key.read_bytes(), 0o600)
-        pair = Keystore(node.like).issuing()
-    keys.issue_with(pair)
-    return authority.common_name(pair.certificate)
+        sharing.take(directory, sharing.files(node.like))
+        keys.publish()
+    keys.manufacturing.add(issuers)
+    return authority.common_name(keys.issuing().certificate)
 
 
 def _make_account(database: str, administrator: str, password: str, now: float) -> None:
