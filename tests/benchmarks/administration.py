@@ -5,7 +5,6 @@ Run: .venv/bin/python tests/benchmarks/administration.py [phones [phones of the 
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.machine import Meter
 from benchmarks.population import fill
 
 from support.node import RunningNode
@@ -33,24 +33,6 @@ HEAD = """
 """
 
 
-def resident_mib(pid: int) -> float:
-    """Return the largest resident memory that a process ever had, in MiB."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found
-    return int(found[1]) / 1024
-
-
-def forget_peak(pid: int) -> None:
-    """Have the largest resident memory count from now on."""
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
-
-
-def processor_seconds(pid: int) -> float:
-    """Return the processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 class Bench:
     """Runs one task at a time, each as a whole ansible-playbook, and prints its figures."""
 
@@ -65,9 +47,8 @@ class Bench:
         """Run a task of YAML lines; prints and returns its seconds, times ``scale``."""
         play = self.node.directory / "play.yml"
         play.write_text(self._head + "".join(f"    {line}\n" for line in task.splitlines()))
-        forget_peak(self.pid)
         argv = ["/usr/bin/time", "-f", "%U %S %M", PLAYBOOK, play, *options]
-        begin, before = time.perf_counter(), processor_seconds(self.pid)
+        begin, server = time.perf_counter(), Meter(self.pid)
         done = subprocess.run(
             argv, env=environment(), capture_output=True, text=True, check=True, cwd=self.node.directory
         )
@@ -77,7 +58,7 @@ class Bench:
         note = f"scaled by {scale:.0f}" if scale != 1 else f"changed={changed}"
         print(
             f"{title:<58} {seconds:8.2f} s  {note:<14} control node {user + system:5.2f} s {largest / 1024:4.0f} MiB,"
-            f" server {processor_seconds(self.pid) - before:5.2f} s {resident_mib(self.pid):4.0f} MiB",
+            f" server {server.cpu_seconds():5.2f} s {server.largest_mib():4.0f} MiB",
             flush=True,
         )
         return seconds

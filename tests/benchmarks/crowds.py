@@ -31,7 +31,8 @@ def done(node: RunningNode, jobs: list[Job]) -> int:
 def crowd(node: RunningNode, number: int, count: int) -> dict[str, float]:
     """All phones arrive at once and get their LSC."""
     jobs = prepare(node, count, number)
-    meter = Meter(node)
+    assert node.process is not None
+    meter = Meter(node.process.pid)
     with client(install_all, node.capf_port, jobs, count) as pipe:
         figures: Figures = pipe.recv()
     for failure, times in Counter(figures.failures).most_common(3):
@@ -64,7 +65,8 @@ async def _hold(pipe: Connection, port: int, jobs: list[Job]) -> None:
 def held(node: RunningNode, number: int, count: int) -> dict[str, float]:
     """Phones stay in key generation, all at once, and then go on."""
     jobs = prepare(node, count, number)
-    meter = Meter(node)
+    assert node.process is not None
+    meter = Meter(node.process.pid)
     with client(_hold, node.capf_port, jobs) as pipe:
         assert pipe.recv() == count
         memory = meter.memory_mib()

@@ -1,4 +1,4 @@
-"""What the kernel says of the server process, and what a signature costs on this machine now."""
+"""What the kernel says of a process, and what a signature costs on this machine now."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from support.node import RunningNode
-
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SIGNATURES = 400
 
 
 class Meter:
-    """Processor time and memory of a node's server process, from now on."""
+    """Processor time and memory of a process, from now on."""
 
-    def __init__(self, node: RunningNode) -> None:
-        assert node.process is not None
-        self._directory = Path(f"/proc/{node.process.pid}")
+    def __init__(self, pid: int) -> None:
+        self._directory = Path(f"/proc/{pid}")
+        (self._directory / "clear_refs").write_text("5")
         self._begin = self._cpu()
 
     def _cpu(self) -> float:
@@ -37,7 +35,7 @@ class Meter:
         return self._status("VmRSS")
 
     def largest_mib(self) -> float:
-        """Return the largest resident memory that the process ever had."""
+        """Return the largest resident memory that the process had since the making of the meter."""
         return self._status("VmHWM")
 
     def _status(self, name: str) -> float:

@@ -32,7 +32,8 @@ def run(node: RunningNode, number: int, sessions: int, at_once: int) -> Results:
     """Measure one run with new phones."""
     jobs = prepare(node, sessions, number)
     signature = signature_milliseconds()
-    meter = Meter(node)
+    assert node.process is not None
+    meter = Meter(node.process.pid)
     with client(install_all, node.capf_port, jobs, at_once) as pipe:
         figures: Figures = pipe.recv()
     cpu = meter.cpu_seconds() / sessions * 1000

@@ -29,7 +29,7 @@ def write_phones(path: Path, phones: list[dict[str, Any]]) -> Path:
 class RunningLab:
     """``capf lab init`` at its making, ``capf lab run`` from ``start`` to ``stop``."""
 
-    def __init__(self, directory: Path, phones: Path) -> None:
+    def __init__(self, directory: Path, phones: Path, *options: str) -> None:
         self.directory = directory
         self.phones = phones
         self.manufacturing_ca = directory / "manufacturing" / "ca.pem"
@@ -37,7 +37,7 @@ class RunningLab:
         self.prefix: Sequence[str] = ()
         """What runs the lab's command, nothing as a rule."""
         self._control = ""
-        argv = [CAPF, "lab", "init", "--directory", directory, "--phones", phones]
+        argv = [CAPF, "lab", "init", "--directory", directory, "--phones", phones, *options]
         subprocess.run(argv, check=True, capture_output=True)
 
     def start(self, node: RunningNode, *options: str | Path, hand_out_ctl: bool = True) -> RunningLab:
