@@ -48,11 +48,14 @@ class Client:
         return to_text(self._open("GET", path, None, 0).read())
 
     def download(
-        self, path: str, body: dict[str, t.Any], handle: t.BinaryIO, extra_seconds: int = 0
+        self, path: str, body: dict[str, t.Any] | None, handle: t.BinaryIO, extra_seconds: int = 0
     ) -> tuple[int, str]:
-        """Write the answer to a file in pieces, whatever its size; returns its bytes and SHA-256."""
+        """Write the answer to a file in pieces, whatever its size; returns its bytes and SHA-256.
+
+        Without a body it is a GET request.
+        """
         digest, size = hashlib.sha256(), 0
-        answer = self._open("POST", path, body, extra_seconds)
+        answer = self._open("GET" if body is None else "POST", path, body, extra_seconds)
         try:
             while True:
                 piece = answer.read(_PIECE)

@@ -87,60 +87,22 @@ phones:
   type: int
 """
 
-import csv
-import filecmp
-import os
-import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, criteria_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
-from ansible_collections.ucm.capf.plugins.module_utils._files import OWNER_ALONE, place, temporary_file
-from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
-
-_HEAD_CHARACTERS = 2000
-_PAGE_COUNT = re.compile(r'<meta name="phones" content="([0-9]+)">')
-
-
-def _phones(path: str) -> int:
-    """Return how many phones a report has, of whatever format it is; 0 for a file that is none."""
-    with open(path, newline="", encoding="utf-8", errors="replace") as handle:
-        head = handle.read(_HEAD_CHARACTERS)
-        handle.seek(0)
-        if head.startswith("["):
-            return sum(1 for line in handle if line.startswith("{"))
-        if head.startswith("<"):
-            found = _PAGE_COUNT.search(head)
-            return int(found.group(1)) if found else 0
-        try:
-            return max(0, sum(1 for row in csv.reader(handle)) - 1)
-        except csv.Error:
-            return 0
+from ansible_collections.ucm.capf.plugins.module_utils._report import write
+from ansible_collections.ucm.capf.plugins.module_utils._result import run
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    path = os.path.abspath(module.params["dest"])
     wanted = {
         "criteria": module.params["criteria"],
         "format": module.params["format"],
         "authentication_strings": module.params["authentication_strings"] == "show",
     }
-    with temporary_file(module) as (handle, temporary):
-        client.download("/reports/capf", wanted, handle)
-        handle.flush()
-        after, before, same = _phones(temporary), 0, False
-        if os.path.isfile(path):
-            before = _phones(path)
-            same = os.stat(path).st_mode & 0o777 == OWNER_ALONE and filecmp.cmp(path, temporary, shallow=False)
-        if not same and not module.check_mode:
-            place(module, temporary, path)
-    return {
-        "changed": not same,
-        "dest": path,
-        "phones": after,
-        "diff": values_diff({"phones": before}, {"phones": after}),
-    }
+    return write(module, lambda handle: client.download("/reports/capf", wanted, handle))
 
 
 def main() -> None:

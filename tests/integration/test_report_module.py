@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 
 from support.node import RunningNode
+from support.page import Page
 from support.plays import play, rhythm
 
 A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
@@ -28,33 +28,6 @@ def phones(node: RunningNode) -> RunningNode:
     node.ok("POST", "/phones", {"phones": known})
     node.schedule(A)
     return node
-
-
-class Page(HTMLParser):
-    """Collects the tags and the table of a page, and fails on tags that are not closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.open: list[str] = []
-        self.cells: list[str] = []
-        self.links: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "rect"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag != "rect":
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] == "td":
-            self.cells.append(data)
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "html"])

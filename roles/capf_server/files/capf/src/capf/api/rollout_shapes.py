@@ -85,10 +85,12 @@ class Wave(BaseModel):
     kind: str
     started_at: str | None
     judged_at: str | None
+    seconds: int | None
     phones: int
     done: int
     failed: int
     pending: int
+    judgement: str
 
 
 class SlowPhone(BaseModel):
@@ -102,13 +104,16 @@ class RolloutLine(BaseModel):
     """One phone of a rollout."""
 
     device_name: str
+    description: str
     device_pool: str
+    site: str
     wave: int
     tries: int
     status: str
     problem: str
     seconds: int | None
     advice: str
+    to_visit: str
 
 
 class RolloutState(RolloutHead):

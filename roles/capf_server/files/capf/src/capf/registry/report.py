@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -40,18 +41,20 @@ SHOWN = 1000
 Phones = Iterable[Mapping[str, Any]]
 
 
-def _safe(phone: Mapping[str, Any]) -> Mapping[str, Any]:
+def _safe(free_text: Sequence[str], phone: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the phone with no text that a spreadsheet takes for a formula."""
-    risky = {name: f"'{text}" for name in _FREE_TEXT if (text := phone[name]) and text[0] in _FORMULA}
+    risky = {name: f"'{text}" for name in free_text if (text := phone[name]) and text[0] in _FORMULA}
     return {**phone, **risky} if risky else phone
 
 
-def csv_pieces(phones: Phones) -> Iterator[str]:
-    """Yield the report in pieces of CSV text: the header first, then the phones."""
-    yield _text([tuple(COLUMNS)])
-    shown = map(_safe, phones)
+def csv_pieces(
+    phones: Phones, columns: Mapping[str, str] = COLUMNS, free_text: Sequence[str] = _FREE_TEXT
+) -> Iterator[str]:
+    """Yield a report in pieces of CSV text: the header first, then the phones; ``free_text`` are fields of people."""
+    yield _text([tuple(columns)])
+    shown = map(partial(_safe, free_text), phones)
     while piece := list(islice(shown, _PIECE)):
-        known = [(name if name in piece[0] else None) for name in COLUMNS.values()]
+        known = [(name if name in piece[0] else None) for name in columns.values()]
         yield _text([[None if name is None else phone[name] for name in known] for phone in piece])
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from capf.store.rows import Row, batches
 from capf.store.schema import operations, phones, rollout_phones, rollout_waves, rollouts
@@ -78,10 +78,25 @@ def change_wave(connection: Connection, rollout_id: int, number: int, **values: 
 
 
 def members(connection: Connection, rollout_id: int, wave: int | None = None) -> Sequence[Row]:
-    """Return the phones of a rollout, or of one of its waves, each with its operation and its site's fields."""
+    """Return the phones of a rollout, or of one of its waves, each with its operation, site and wave's start."""
+    query = _members(rollout_id)
+    if wave is not None:
+        query = query.where(rollout_phones.c.wave == wave)
+    return connection.execute(query).mappings().all()
+
+
+def each_member(connection: Connection, rollout_id: int) -> Iterator[Row]:
+    """Yield what ``members`` returns, however many phones the rollout has."""
+    yield from connection.execution_options(yield_per=1000).execute(_members(rollout_id)).mappings()
+
+
+def _members(rollout_id: int) -> Select[Any]:
     columns = [
         *rollout_phones.c,
+        phones.c.description,
         phones.c.device_pool,
+        phones.c.device_type,
+        phones.c.security_profile,
         phones.c.device_security_mode,
         operations.c.state,
         operations.c.status,
@@ -90,20 +105,21 @@ def members(connection: Connection, rollout_id: int, wave: int | None = None) ->
         operations.c.authentication_mode,
         operations.c.created_at,
         operations.c.ended_at,
+        rollout_waves.c.started_at,
     ]
-    query = (
+    its_wave = and_(
+        rollout_waves.c.rollout_id == rollout_phones.c.rollout_id, rollout_waves.c.number == rollout_phones.c.wave
+    )
+    return (
         select(*columns)
         .select_from(
-            rollout_phones.outerjoin(operations, operations.c.id == rollout_phones.c.operation_id).outerjoin(
-                phones, phones.c.device_name == rollout_phones.c.device_name
-            )
+            rollout_phones.outerjoin(operations, operations.c.id == rollout_phones.c.operation_id)
+            .outerjoin(phones, phones.c.device_name == rollout_phones.c.device_name)
+            .outerjoin(rollout_waves, its_wave)
         )
         .where(rollout_phones.c.rollout_id == rollout_id)
         .order_by(rollout_phones.c.wave, rollout_phones.c.device_name)
     )
-    if wave is not None:
-        query = query.where(rollout_phones.c.wave == wave)
-    return connection.execute(query).mappings().all()
 
 
 def change_members(connection: Connection, rollout_id: int, names: Sequence[str], **values: Any) -> None:

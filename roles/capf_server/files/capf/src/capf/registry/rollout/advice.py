@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capf.model import STATUS_PENDING, AuthenticationMode, Operation, Outcome, operation_status
+from capf.model import STATUS_NONE, STATUS_PENDING, AuthenticationMode, Operation, Outcome, operation_status
 
 _ADVICE: dict[Outcome, tuple[bool, str]] = {
     Outcome.FAILED: (True, "see the problem; start the phone again, and have its traces looked at if it fails again"),
@@ -17,6 +17,7 @@ _ADVICE: dict[Outcome, tuple[bool, str]] = {
 }
 _BY_STATUS = {operation_status(Operation.INSTALL, outcome): told for outcome, told in _ADVICE.items()}
 _BY_STATUS[STATUS_PENDING] = (True, "the phone did not come: see whether it has power and network, and visit it")
+_BY_STATUS[STATUS_NONE] = (False, "its operation was cancelled: take the phone into the next rollout")
 _UNKNOWN = (False, "look at the phone")
 NOT_ENTERED = "nobody has entered the authentication string: send somebody, the operation waits for it"
 NOT_REGISTERED = "the phone has its LSC and is not registered with call processing: visit it"

@@ -83,7 +83,7 @@ def _judged(
         "failed": sum(row["state"] in (State.FAILED, State.CANCELLED) for row in taken),
         "pending": sum(row["state"] in rows.OPEN for row in taken),
     }
-    rollouts.change_wave(connection, rollout["id"], wave["number"], judged_at=context.now, **counts)
+    rollouts.change_wave(connection, rollout["id"], wave["number"], judged_at=context.now, phones=len(taken), **counts)
     return counts
 
 

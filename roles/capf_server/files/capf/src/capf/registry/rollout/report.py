@@ -1,0 +1,50 @@
+"""The report of a rollout: CSV with one row a phone, and the figures of its page (R16, R30)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from capf.registry import report
+from capf.registry.rollout import show, tally
+
+COLUMNS: Mapping[str, str] = {
+    "Device Name": "device_name",
+    "Description": "description",
+    "Site": "site",
+    "Device Pool": "device_pool",
+    "Wave": "wave",
+    "Tries": "tries",
+    "Operation Status": "status",
+    "Problem": "problem",
+    "Seconds": "seconds",
+    "What To Do": "advice",
+    "To Visit": "to_visit",
+}
+_FREE_TEXT = ("description", "site", "device_pool", "problem")
+
+
+def csv_pieces(connection: Connection, name: str) -> Iterator[str]:
+    """Yield the latest rollout of this name in pieces of CSV text; ConflictError when there is none."""
+    return report.csv_pieces(tally.lines(connection, show.find(connection, name)), COLUMNS, _FREE_TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the page shows: the rollout's ``state``, the phones to visit by (status, what to do), and the first of
+    these phones by site."""
+
+    state: Mapping[str, Any]
+    failures: Counter[tuple[str, str]]
+    visits: list[Mapping[str, Any]]
+
+
+def figures(connection: Connection, name: str) -> Figures:
+    """Return the figures of the latest rollout of this name; ConflictError when there is none."""
+    state = show.state(connection, name)
+    failures = Counter((line["status"], line["advice"]) for line in state["to_visit"])
+    return Figures(state, failures, state["to_visit"][: report.SHOWN])

@@ -1,0 +1,121 @@
+"""A rollout counted in one pass: its phones by state, status and wave, the slowest, and those to visit (R16)."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from capf.model import State
+from capf.registry.rollout.advice import NOT_REGISTERED, advice
+from capf.store import rollouts, rows
+
+NOT_BEGUN = "not begun"
+STATES = ("done", "failed", "pending", "not_begun")
+NO_SITES = "none"
+_SLOWEST = 10
+_STATE_OF: Mapping[str | None, str] = {
+    State.DONE: "done",
+    State.FAILED: "failed",
+    State.CANCELLED: "failed",
+    **dict.fromkeys(rows.OPEN, "pending"),
+    None: "not_begun",
+}
+
+
+@dataclass(slots=True)
+class Tally:
+    """Numbers of phones by ``STATES``, in all and by wave; ``missing`` are those that have their LSC and are not
+    registered with call processing, by wave; ``slowest`` are (seconds, device name); ``to_visit`` are lines by site."""
+
+    phones: int = 0
+    scheduled: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    waves: dict[int, Counter[str]] = field(default_factory=dict)
+    missing: Counter[int] = field(default_factory=Counter)
+    slowest: list[tuple[int, str]] = field(default_factory=list)
+    to_visit: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers of all phones; ``scheduled`` has those whose operation was not found pending."""
+        return {"phones": self.phones, **{name: self.states[name] for name in STATES}, "scheduled": self.scheduled}
+
+
+def count(connection: Connection, rollout: rows.Row) -> Tally:
+    """Return the rollout's numbers."""
+    tally, site = Tally(), _site_field(rollout)
+    timed: list[tuple[int, str]] = []
+    for row in rollouts.each_member(connection, rollout["id"]):
+        state = _STATE_OF[row["state"]]
+        tally.phones += 1
+        tally.scheduled += row["state"] is not None and row["created_at"] >= rollout["created_at"]
+        tally.states[state] += 1
+        tally.statuses[status_of(row)] += 1
+        tally.waves.setdefault(row["wave"], Counter())[state] += 1
+        tally.missing[row["wave"]] += state == "done" and row["note"] == NOT_REGISTERED
+        seconds = _seconds(row)
+        if seconds is not None:
+            timed.append((seconds, row["device_name"]))
+        if is_to_visit(row):
+            tally.to_visit.append(_line(row, site))
+    tally.slowest = heapq.nlargest(_SLOWEST, timed)
+    tally.to_visit.sort(key=lambda line: (line["site"], line["device_name"]))
+    return tally
+
+
+def status_of(row: rows.Row) -> str:
+    """Return the phone's Operation Status, or why it has none."""
+    return str(row["status"] or row["note"] or NOT_BEGUN)
+
+
+def _seconds(row: rows.Row) -> int | None:
+    """Return the seconds from the phone's scheduling, or from its wave's start, until it was done."""
+    if row["state"] != State.DONE:
+        return None
+    return max(0, int(row["ended_at"] - max(row["created_at"], row["started_at"] or 0)))
+
+
+def is_to_visit(row: rows.Row) -> bool:
+    """True when somebody has to look at the phone; whose operation was cancelled is left to a later rollout."""
+    return row["note"] == NOT_REGISTERED or row["state"] in (State.FAILED, *rows.OPEN)
+
+
+def _advice(row: rows.Row) -> str:
+    if row["note"] == NOT_REGISTERED:
+        return NOT_REGISTERED
+    wants = row["state"] not in (None, State.DONE)
+    return advice(row["status"], row["authentication_mode"]) if wants else ""
+
+
+def _site_field(rollout: rows.Row) -> str:
+    """Return the field that says of which site a phone is."""
+    by = str(rollouts.settings_of(rollout)["spread_by"])
+    return "device_pool" if by == NO_SITES else by
+
+
+def _line(row: rows.Row, site: str) -> dict[str, Any]:
+    return {
+        "device_name": row["device_name"],
+        "description": row["description"] or "",
+        "device_pool": row["device_pool"] or "",
+        "site": row[site] or "",
+        "wave": row["wave"],
+        "tries": row["tries"],
+        "status": status_of(row),
+        "problem": row["problem"] or "",
+        "seconds": _seconds(row),
+        "advice": _advice(row),
+        "to_visit": "yes" if is_to_visit(row) else "no",
+    }
+
+
+def lines(connection: Connection, rollout: rows.Row) -> Iterator[Mapping[str, Any]]:
+    """Yield one line a phone: its site, wave, tries, status, seconds, and what to do about it."""
+    site = _site_field(rollout)
+    return (_line(row, site) for row in rollouts.each_member(connection, rollout["id"]))
