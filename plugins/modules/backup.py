@@ -14,7 +14,7 @@ description:
   - Writes an archive with the keys, certificates, trace files and database of a running server to a file, on the host
     that runs the module. The database is copied as it is at one moment, whether it is SQLite or PostgreSQL.
   - The archive is as secret as the server's keys, so the file is written with mode 0600.
-  - The playbook C(ucm.capf.restore) brings it back on an empty host.
+  - M(ucm.capf.restore) brings it back on an empty host.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:

@@ -6,10 +6,11 @@ import hashlib
 import tarfile
 from pathlib import Path
 
-from support.node import PASSWORD, RunningNode
+from support.node import CAPF, PASSWORD, RunningNode
 from support.plays import play
 
 MODULE = "ucm.capf.backup"
+RESTORE = "ucm.capf.restore"
 
 
 def test_r20_backup_writes_a_new_archive_each_time(node: RunningNode, tmp_path: Path) -> None:
@@ -38,3 +39,31 @@ def test_r20_a_place_where_no_backup_can_be_written_is_named(node: RunningNode) 
     results, _output = play(node, *tasks)
     assert results[0]["msg"].endswith("'/nowhere/at/all/backup.tar.gz' cannot be written: there is no such directory")
     assert results[1]["failed"] and "directory '/proc' is not writable" in results[1]["msg"]
+
+
+def test_r20_restore_brings_back_what_is_not_there(node: RunningNode, tmp_path: Path) -> None:
+    node.ok("POST", "/phones", {"phones": [{"device_name": "SEP00000000000A"}]})
+    archive, new = tmp_path / "backup.tar.gz", tmp_path / "new.toml"
+    play(node, {MODULE: {"dest": str(archive)}})
+    new.write_text(node.config.read_text().replace(str(node.state), str(tmp_path / "new")))
+    task = {RESTORE: {"archive": str(archive), "configuration": str(new), "executable": str(CAPF)}}
+    (check, real, again), output = play(node, {**task, "check_mode": True}, task, task, options=("-vvv",))
+    assert check["changed"] and check["message"].startswith("would restore ")
+    assert real["changed"] and real["message"].startswith("restored ")
+    assert not again["changed"] and again["message"].endswith("/new already holds a CAPF server's state")
+    assert (tmp_path / "new" / "capf.key").read_bytes() == (node.state / "capf.key").read_bytes()
+    assert PASSWORD not in output and "PRIVATE KEY" not in output
+
+
+def test_r20_what_cannot_be_restored_is_named(node: RunningNode, tmp_path: Path) -> None:
+    stranger, new = tmp_path / "stranger.tar.gz", tmp_path / "new.toml"
+    with tarfile.open(stranger, "w:gz") as archive:
+        archive.add(node.config, "capf.toml")
+    new.write_text(node.config.read_text().replace(str(node.state), str(tmp_path / "new")))
+    given = {"configuration": str(new), "executable": str(CAPF)}
+    tasks = [{RESTORE: {"archive": str(path), **given}} for path in (stranger, tmp_path / "none.tar.gz")]
+    tasks += [{RESTORE: {"archive": str(stranger), **given, "configuration": "/none.toml"}}]
+    results, _output = play(node, *tasks)
+    assert all(result["failed"] for result in results) and not (tmp_path / "new").exists()
+    assert results[0]["msg"] == f"capf: {stranger} is no backup of a CAPF server"
+    assert "none.tar.gz cannot be restored" in results[1]["msg"] and "/none.toml" in results[2]["msg"]

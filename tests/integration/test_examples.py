@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import sqlite3
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from capf.authority import make_capf_certificate
 from capf.keystore import key_pem
-from support.node import RunningNode
+from support.node import CAPF, RunningNode
 from support.plays import ROOT, connection, play
 
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
@@ -84,18 +85,28 @@ def begin_rollout(node: RunningNode, module: str) -> None:
         node.ok("POST", "/rollouts/night/waves", {"runner": "run-1"})
 
 
+def prepare_restore(node: RunningNode) -> None:
+    """Have a backup, and the configuration of a server without state."""
+    argv = [CAPF, "backup", "--config", node.config, "--to", node.directory / "backup.tar.gz"]
+    subprocess.run(argv, check=True, capture_output=True)
+    text = node.config.read_text().replace(str(node.state), str(node.directory / "new"))
+    (node.directory / "new.toml").write_text(text)
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_the_examples_of_a_module_run(ready: RunningNode, module: str) -> None:
     """They succeed, and what the module returns is documented."""
     begin_rollout(ready, module)
-    password = {"capf_password": connection(ready)["password"]}
-    tasks = [{**task, "vars": password} for task in documented(module, "EXAMPLES")]
+    if module == "restore":
+        prepare_restore(ready)
+    known = {"capf_password": connection(ready)["password"], "capf_executable": str(CAPF)}
+    tasks = [{**task, "vars": known} for task in documented(module, "EXAMPLES")]
     results, _output = play(ready, *tasks)
     assert not any(result.get("failed") for result in results), results
     undocumented = set(results[0]) - set(documented(module, "RETURN")) - ANSIBLES_OWN
     assert undocumented == set()
 
 
-def test_every_module_is_in_the_action_group() -> None:
+def test_every_module_that_asks_the_server_is_in_the_action_group() -> None:
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())
-    assert sorted(runtime["action_groups"]["capf"]) == MODULES
+    assert sorted(runtime["action_groups"]["capf"]) == [name for name in MODULES if name != "restore"]

@@ -83,26 +83,37 @@ def _passes(path: Path) -> bool:
     return passing or path.name.endswith(UNFINISHED) or path.parts[0].startswith(".")
 
 
-def restore(settings: Settings, source: Path) -> str:
+def is_there(settings: Settings) -> bool:
+    """Whether the state directory holds a server's state."""
+    return StateDirectory(settings.state_directory).capf_key.exists()
+
+
+def restore(settings: Settings, source: Path, *, dry_run: bool = False) -> str:
     """Restore an archive into a state directory and a database that hold nothing yet; returns what it holds.
 
-    The key comes last: a restore that is cut short can be run again.
+    The key comes last: a restore that is cut short can be run again. With ``dry_run`` the archive is only read.
     """
-    directory = settings.state_directory
-    if StateDirectory(directory).capf_key.exists():
-        raise ConflictError(f"{directory} already holds a CAPF server's state")
+    if is_there(settings):
+        raise ConflictError(f"{settings.state_directory} already holds a CAPF server's state")
     try:
-        with tarfile.open(source) as tar, tempfile.TemporaryDirectory() as work:
+        with tarfile.open(source) as tar:
             names = tar.getnames()
             if not {_DATABASE, _KEY, "strings.key"} <= set(names):
                 raise CapfError(f"{source} is no backup of a CAPF server")
-            tar.extractall(work, [tar.getmember(name) for name in (_DATABASE, _KEY)], filter="data")
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            rest = [member for member in tar.getmembers() if member.name not in (_DATABASE, _KEY)]
-            tar.extractall(directory, rest, filter="data")
-            copying.from_file(Path(work) / _DATABASE, settings.database)
-            _record(settings, "restore")
-            tar.extract(_KEY, directory, filter="data")
+            if not dry_run:
+                _extract(tar, settings)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise CapfError(f"{source} cannot be restored: {error}") from error
     return f"{len(names)} files"
+
+
+def _extract(tar: tarfile.TarFile, settings: Settings) -> None:
+    directory = settings.state_directory
+    with tempfile.TemporaryDirectory() as work:
+        tar.extractall(work, [tar.getmember(name) for name in (_DATABASE, _KEY)], filter="data")
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        rest = [member for member in tar.getmembers() if member.name not in (_DATABASE, _KEY)]
+        tar.extractall(directory, rest, filter="data")
+        copying.from_file(Path(work) / _DATABASE, settings.database)
+        _record(settings, "restore")
+        tar.extract(_KEY, directory, filter="data")

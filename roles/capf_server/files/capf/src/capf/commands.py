@@ -45,6 +45,8 @@ def add_parsers(commands: Any) -> None:
         command.add_argument("--config", type=Path, required=True)
         command.add_argument(option, type=Path, required=True, dest="archive", metavar="FILE")
         command.set_defaults(run=run)
+    command.add_argument("--unless-there", action="store_true", help="leave a server's state alone without an error")
+    command.add_argument("--dry-run", action="store_true", help="look at archive and place, and change nothing")
     sharing_cli.add_parser(commands)
     trace_cli.add_parser(commands)
     commands.add_parser("version", help="show the version").set_defaults(run=_version)
@@ -94,7 +96,12 @@ def _backup(arguments: argparse.Namespace) -> None:
 
 
 def _restore(arguments: argparse.Namespace) -> None:
-    print(f"restored {backup.restore(config.load(arguments.config), arguments.archive)}")
+    settings = config.load(arguments.config)
+    if arguments.unless_there and backup.is_there(settings):
+        print(f"unchanged: {settings.state_directory} already holds a CAPF server's state")
+        return
+    held = backup.restore(settings, arguments.archive, dry_run=arguments.dry_run)
+    print(f"{'would restore' if arguments.dry_run else 'restored'} {held}")
 
 
 def _version(_unused: argparse.Namespace) -> None:
