@@ -13,6 +13,8 @@ version_added: 0.1.0
 description:
   - Asks the server to reset phones by the command that it is configured with, which is the call processor's or the
     lab's.
+  - Further nodes from which phones fetch their files are handed those of these phones first. Where one of them cannot be
+    reached, it is named and no phone is reset.
   - Phones that could not be reset fail the task, which still says how many were.
 author:
   - The ucm.capf founders (@ucm-capf)

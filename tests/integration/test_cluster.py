@@ -141,6 +141,28 @@ def test_r3_an_unreachable_node_is_named_and_the_next_run_finishes_the_rest(
     assert fetch(three, ctl.FILE_NAME) == fetch(node, ctl.FILE_NAME)
 
 
+def test_r28_phones_find_their_new_files_on_every_node_when_they_are_reset(
+    node: RunningNode, make_further: MakeNode, tmp_path: Path
+) -> None:
+    two, three = make_further("node2"), make_further("node3")
+    node.stop()
+    node.configure("reset", command=["touch", str(tmp_path / "reset")]).start()
+    join(node, node2=two)
+    node.ok("PUT", "/nodes", {"nodes": [item(three, "node3", tftp=False)]})
+    three.stop()
+    node.ok("POST", "/phones", {"phones": [{"device_name": name} for name in (A, B)]})
+    node.ok("POST", "/phones/reset", {"phones": [A], "dry_run": True})
+    assert fetch(two, f"{A}.cnf.xml") is None
+    node.ok("POST", "/phones/reset", {"phones": [A]})
+    assert fetch(two, f"{A}.cnf.xml") == fetch(node, f"{A}.cnf.xml") and fetch(two, f"{B}.cnf.xml") is None
+    (tmp_path / "reset").unlink()
+    two.stop()
+    status, answer = node.api("POST", "/phones/reset", {"phones": [A]})
+    assert status == 409 and "nothing was reset" in answer["error"]["message"]
+    assert "node2: it cannot be reached" in answer["error"]["message"] and "node3" not in answer["error"]["message"]
+    assert not (tmp_path / "reset").exists()
+
+
 def test_a_node_whose_certificate_is_another_gets_nothing(node: RunningNode, make_further: MakeNode) -> None:
     two, stranger = make_further("node2"), make_further("node3")
     wrong = {"administration_certificate": (stranger.state / "administration.crt").read_text()}

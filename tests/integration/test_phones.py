@@ -116,6 +116,20 @@ def test_a_softphone_speaks_version_2(make_world: MakeWorld) -> None:
     assert node.wait("CSFjdoe")["by_status"] == {"Upgrade Success": 1}
 
 
+def test_r9_r10_a_phone_tells_in_which_order_it_came_up(make_world: MakeWorld) -> None:
+    secure = phone(B, mic=True, device_security_mode="Authenticated", security_profile="8845 - Secure")
+    node, lab = make_world([phone(A), secure])
+    node.ok("PUT", "/ctl-file", {})
+    for name in (A, B):
+        lab.flash(name).delete_ctl()
+    node.schedule(A, B)
+    lab.reset(A, B)
+    assert node.wait(A, B)["by_status"] == {"Upgrade Success": 2}
+    files = ["CTL file by HTTP", "configuration by HTTP"]
+    assert lab.until(A, "LSC installed")["steps"] == [*files, "registered, non-secure", "LSC installed"]
+    assert lab.until(B, "LSC installed")["steps"] == [*files, "LSC installed", "registered, authenticated"]
+
+
 def test_r5_a_lost_connection_is_tried_again(make_world: MakeWorld) -> None:
     node, lab = make_world([phone(lab_behaviour="lossy")])
     node.schedule(A)

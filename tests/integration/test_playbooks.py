@@ -14,10 +14,11 @@ import pytest
 from integration.conftest import MakeWorld
 from integration.test_deploy import Deployment
 from support.lab import RunningLab, write_phones
-from support.node import PASSWORD, RunningNode
+from support.node import CAPF, PASSWORD, RunningNode
 from support.playbooks import playbook
 
 A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
+WAY_TO_CTL_FILE = ("Settings", "**#", "Security Configuration", "CTL File")
 EC = {"key_order": "EC Only", "ec_key_size": 256, "authentication_mode": "By Null String"}
 
 
@@ -71,19 +72,21 @@ def test_r19_lscs_are_deleted_before_a_move(make_world: MakeWorld) -> None:
 def test_r19_new_lscs_are_installed_after_a_move(make_world: MakeWorld, tmp_path: Path) -> None:
     old, lab = make_world(phones(A, B))
     enrol(old, lab, A, B)
-    lab.stop()
-    new = RunningNode(tmp_path / "new", manufacturing_ca=lab.manufacturing_ca).start()
+    new = RunningNode(tmp_path / "new", manufacturing_ca=lab.manufacturing_ca)
+    new.configure("reset", command=[str(CAPF), "lab", "reset", "--control", lab.address, "{names}"]).start()
     try:
         new.activate()
+        new.ok("PUT", "/ctl-file", {})
         moved = write_phones(tmp_path / "moved.csv", phones(A, B))
         given = {"move_phones_step": "after", "move_phones": [A, B], "move_phones_csv_file": str(moved)}
         status, output = playbook(new, "move_phones", **given)
         assert status == 2 and "the CTL file on each phone" in output, output
         assert new.ok("POST", "/phones/find", {})["total"] == 0
+        assert lab.press(A, WAY_TO_CTL_FILE[0], *WAY_TO_CTL_FILE[2:], "Erase") == "CTL File (locked): Installed"
+        lab.move(new, A, B)
         for name in (A, B):
-            lab.flash(name).delete_ctl()
-        lab.start(new)
-        status, output = playbook(new, "move_phones", **given, move_phones_erased=True)
+            assert lab.press(name, *WAY_TO_CTL_FILE, "Erase") == "CTL File: Not Installed"
+        status, output = playbook(new, "move_phones", **given, move_phones_ready=True)
         assert status == 0, output
         issuer = new.ok("GET", "/capf-certificate")["current"]["common_name"]
         for name in (A, B):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capf.lab import tftp
-from capf.lab.network import BOTH, FilesServers
+from capf.lab.network import BOTH, Fetched, FilesServers
 from support.tftpd import RunningTftpd
 
 LARGEST = 1_000_000
@@ -44,7 +44,7 @@ async def test_a_file_that_is_missing_or_too_large_is_none(tftpd: RunningTftpd) 
 async def test_http_is_first_and_tftp_second(tftpd: RunningTftpd) -> None:
     tftpd.put("SEP001122334455.cnf.xml", b"<device/>")
     servers = FilesServers(("127.0.0.1", 1), ("127.0.0.1", tftpd.port))
-    assert await servers.fetch(BOTH, "SEP001122334455.cnf.xml") == b"<device/>"
+    assert await servers.fetch(BOTH, "SEP001122334455.cnf.xml") == Fetched(b"<device/>", "TFTP")
     assert await servers.fetch(BOTH, "CTLFile.tlv") is None
     assert await FilesServers(("127.0.0.1", 1)).fetch(BOTH, "SEP001122334455.cnf.xml") is None
 

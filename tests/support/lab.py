@@ -36,7 +36,8 @@ class RunningLab:
         self.process: subprocess.Popen[bytes] | None = None
         self.prefix: Sequence[str] = ()
         """What runs the lab's command, nothing as a rule."""
-        self._control = ""
+        self.address = ""
+        """Where the running lab takes requests."""
         argv = [CAPF, "lab", "init", "--directory", directory, "--phones", phones, *options]
         subprocess.run(argv, check=True, capture_output=True)
 
@@ -45,8 +46,8 @@ class RunningLab:
         argv = [*self.prefix, CAPF, "lab", "run", "--directory", self.directory, "--phones", self.phones]
         argv += ["--files-server", node.files_server]
         argv += ["--capf-certificate", node.capf_certificate] if hand_out_ctl else []
-        self._control = f"127.0.0.1:{node.control_port}"
-        argv += ["--control", self._control, "--retry-seconds", "1", *options]
+        self.address = f"127.0.0.1:{node.control_port}"
+        argv += ["--control", self.address, "--retry-seconds", "1", *options]
         ready = self.directory / "ready.json"
         ready.unlink(missing_ok=True)
         with (self.directory / "lab.log").open("ab") as log:
@@ -69,15 +70,20 @@ class RunningLab:
 
     def reset(self, *names: str) -> None:
         """Reset phones."""
-        control.ask(self._control, {"do": "reset", "names": list(names)})
+        control.ask(self.address, {"do": "reset", "names": list(names)})
+
+    def move(self, node: RunningNode, *names: str) -> None:
+        """Let phones fetch their files from another node, from their next start on."""
+        argv = [CAPF, "lab", "move", "--control", self.address, "--files-server", node.files_server, *names]
+        subprocess.run(argv, check=True, capture_output=True)
 
     def press(self, name: str, *keys: str) -> str:
         """Press keys on a phone; returns what it shows."""
-        return str(control.ask(self._control, {"do": "press", "name": name, "keys": list(keys)})["shown"])
+        return str(control.ask(self.address, {"do": "press", "name": name, "keys": list(keys)})["shown"])
 
     def shows(self, name: str) -> dict[str, Any]:
-        """Return a phone's message, registration, LSC and number of sessions."""
-        phone: dict[str, Any] = control.ask(self._control, {"do": "status"})["phones"][name]
+        """Return a phone's message, registration, LSC, number of sessions, and the steps of its last start."""
+        phone: dict[str, Any] = control.ask(self.address, {"do": "status"})["phones"][name]
         return phone
 
     def until(self, name: str, message: str, seconds: float = 20) -> dict[str, Any]:

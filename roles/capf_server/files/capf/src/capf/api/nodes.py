@@ -9,14 +9,12 @@ from sqlalchemy import Connection
 
 from capf import cluster
 from capf.api.cluster_shapes import CheckedNodes, Nodes, NodesChange, NodesChanged, Publish, Published
+from capf.api.handing_out import hand_out
 from capf.api.login import Actor, Given, RunningNode
-from capf.api.node import Node
 from capf.api.running import carry_out
 from capf.api.shapes import Strict
-from capf.files import published_files
 from capf.model import ConflictError
 from capf.registry import ctl_file, nodes
-from capf.store import journal
 
 router = APIRouter(tags=["nodes"])
 _SHOWN_FILES = 100
@@ -54,11 +52,7 @@ async def publish(wanted: Publish, given: Given, actor: Actor, node: RunningNode
     if not node.context.first_node:
         raise ConflictError("files are handed out by the first node only; this is a further node")
     further = await node.store.aread(nodes.further)
-    files = await node.store.aread(lambda c: published_files(c, node.context, node.folder, wanted.phones))
-    credentials = cluster.Credentials(given.username, given.password)
-    deliveries = await cluster.push(files, further, credentials, dry_run=wanted.dry_run)
-    if not wanted.dry_run:
-        await _remember(node, deliveries, actor)
+    files, deliveries = await hand_out(node, further, wanted.phones, given, actor, dry_run=wanted.dry_run)
     shown = [
         {
             "node": item.node,
@@ -72,22 +66,6 @@ async def publish(wanted: Publish, given: Given, actor: Actor, node: RunningNode
     return {
         "changed": any(item.sent for item in deliveries),
         "complete": not any(item.problem for item in deliveries),
-        "files": len(files),
+        "files": files,
         "nodes": shown,
     }
-
-
-async def _remember(node: Node, deliveries: list[cluster.Delivery], actor: str) -> None:
-    def job(connection: Connection) -> None:
-        digest = ctl_file.last_sha256(connection)
-        for item in deliveries:
-            if not item.problem:
-                nodes.published(connection, node.context, item.node, digest)
-        acts = [
-            journal.Act("publish files", detail={"node": item.node, "files": len(item.sent), "problem": item.problem})
-            for item in deliveries
-            if item.sent or item.problem
-        ]
-        journal.record(connection, node.context.now, actor, acts)
-
-    await node.store.awrite(job)

@@ -8,7 +8,8 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
-from capf.api.login import Actor, RunningNode
+from capf.api.handing_out import hand_out_before_reset
+from capf.api.login import Actor, Given, RunningNode
 from capf.api.running import carry_out
 from capf.api.shapes import (
     FoundPhones,
@@ -66,12 +67,13 @@ async def unlock(wanted: Unlock, actor: Actor, node: RunningNode) -> dict[str, A
 
 
 @router.post("/phones/reset", response_model=ResetDone)
-async def reset(wanted: Reset, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Have the call processor reset phones, so that their settings take effect."""
+async def reset(wanted: Reset, given: Given, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Have the call processor reset phones, so that their settings take effect; further nodes get their files first."""
     node.resetter.check()
     await node.store.aread(lambda c: progress.progress(c, wanted.phones))
     faults: dict[str, str] = {}
     if not wanted.dry_run:
+        await hand_out_before_reset(node, wanted.phones, given, actor)
         acts = [journal.Act("reset phone", name) for name in wanted.phones]
         await node.store.awrite(lambda c: journal.record(c, node.context.now, actor, acts))
         faults = await node.resetter.reset(wanted.phones)

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,8 +44,7 @@ def add_parser(commands: Any) -> None:
         command.add_argument("--phones", type=Path, required=True, help="CSV file of the phones")
         command.add_argument("--key-pool", type=int, default=0, metavar="N", help="take RSA keys from N primes")
     init.set_defaults(run=_init)
-    run.add_argument("--files-server", required=True, help="URL of the files server, http://host:6970")
-    run.add_argument("--tftp-server", metavar="HOST:PORT", help="where phones fetch what HTTP does not give them")
+    _add_files_servers(run)
     run.add_argument("--addresses", choices=AVAILABLE, default="both", help="addresses of phones whose row has none")
     run.add_argument("--capf-certificate", type=Path, action="append", default=[], help="PEM for the CTL file")
     run.add_argument("--control", default="127.0.0.1:0", help="host:port on which the lab takes requests")
@@ -57,18 +57,26 @@ def add_parser(commands: Any) -> None:
     _add_requests(lab)
 
 
+def _add_files_servers(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--files-server", required=True, help="URL of the files server, http://host:6970")
+    command.add_argument("--tftp-server", metavar="HOST:PORT", help="where phones fetch what HTTP does not give them")
+
+
 def _add_requests(lab: Any) -> None:
     reset = lab.add_parser("reset", help="reset phones of a running lab")
+    move = lab.add_parser("move", help="let phones of a running lab fetch their files elsewhere")
     unregistered = lab.add_parser("unregistered", help="print which phones are not registered with call processing")
     press = lab.add_parser("press", help="press keys on a phone and show its screen")
     status = lab.add_parser("status", help="show what the phones of a running lab do")
-    for command in (reset, unregistered, press, status):
+    for command in (reset, move, unregistered, press, status):
         command.add_argument("--control", required=True, help="host:port of the running lab")
-    for command in (reset, unregistered):
+    for command in (reset, move, unregistered):
         command.add_argument("names", nargs="+", metavar="NAME")
+    _add_files_servers(move)
     press.add_argument("name")
     press.add_argument("keys", nargs="+", metavar="KEY")
     reset.set_defaults(run=_reset)
+    move.set_defaults(run=_move)
     unregistered.set_defaults(run=_unregistered)
     press.set_defaults(run=_press)
     status.set_defaults(run=_status)
@@ -183,7 +191,15 @@ async def _serve(arguments: argparse.Namespace, fleet: Fleet) -> None:
 
 
 def _reset(arguments: argparse.Namespace) -> None:
-    unknown = control.ask(arguments.control, {"do": "reset", "names": arguments.names})["unknown"]
+    _check_known(control.ask(arguments.control, {"do": "reset", "names": arguments.names})["unknown"])
+
+
+def _move(arguments: argparse.Namespace) -> None:
+    request = {"do": "move", "names": arguments.names, **asdict(_files_servers(arguments))}
+    _check_known(control.ask(arguments.control, request)["unknown"])
+
+
+def _check_known(unknown: Sequence[str]) -> None:
     if unknown:
         raise CapfError(f"not in this lab: {', '.join(unknown[:20])}")
 

@@ -8,6 +8,7 @@ import socket
 from typing import Any
 
 from capf.lab.fleet import Fleet
+from capf.lab.network import FilesServers
 from capf.model import CapfError
 
 _LINE_BYTES = 16 * 1024 * 1024
@@ -41,6 +42,10 @@ def _answer(fleet: Fleet, request: dict[str, Any]) -> dict[str, Any]:
     match request["do"]:
         case "reset":
             return {"unknown": fleet.reset(request["names"])}
+        case "move":
+            http, tftp = request["http"], request["tftp"]
+            files = FilesServers((http[0], http[1]), tftp and (tftp[0], tftp[1]))
+            return {"unknown": fleet.move(request["names"], files)}
         case "unregistered":
             return {"names": fleet.unregistered(request["names"])}
         case "status":
@@ -48,7 +53,7 @@ def _answer(fleet: Fleet, request: dict[str, Any]) -> dict[str, Any]:
         case "press":
             return {"shown": fleet.press(request["name"], request["keys"])}
         case other:
-            return {"error": f"do: {other!r} is refused; allowed: reset, unregistered, status, press"}
+            return {"error": f"do: {other!r} is refused; allowed: reset, move, unregistered, status, press"}
 
 
 def ask(where: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from capf.lab import csvfile
 from capf.lab.behaviour import Behaviour
 from capf.lab.menus import UNLOCK, Menus
+from capf.lab.network import FilesServers
 from capf.lab.phone import Phone, fleet_summary
 
 LOG = logging.getLogger(__name__)
@@ -46,6 +47,13 @@ class Fleet:
         if not task.cancelled() and task.exception() is not None:
             LOG.error("device=%s event=phone-error", task.get_name(), exc_info=task.exception())
 
+    def move(self, names: Sequence[str], files: FilesServers) -> list[str]:
+        """Let phones fetch their files elsewhere from their next start on; returns the names that are not here."""
+        for name in names:
+            if name in self.phones:
+                self.phones[name].move(files)
+        return [name for name in names if name not in self.phones]
+
     def unregistered(self, names: Sequence[str]) -> list[str]:
         """Return which of these phones call processing does not know now."""
         phones = (self.phones.get(name) for name in names)
@@ -79,7 +87,7 @@ class Fleet:
         self.press(phone.name, (*_WAY_TO_PROMPT, *authentication_string, "Submit"))
 
     def status(self) -> dict[str, object]:
-        """Return what the phones show, and per phone its registration, its LSC and its sessions."""
+        """Return what the phones show, and per phone its registration, its LSC, its sessions and its last start."""
         return {
             "messages": fleet_summary(list(self.phones.values())),
             "phones": {
@@ -88,6 +96,7 @@ class Fleet:
                     "registration": phone.registration.value,
                     "lsc": phone.flash.has_lsc,
                     "attempts": phone.attempts,
+                    "steps": phone.steps,
                 }
                 for phone in self.phones.values()
             },

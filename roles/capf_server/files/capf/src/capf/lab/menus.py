@@ -1,4 +1,4 @@
-"""The menus of a simulated phone, key by key (R31, R32)."""
+"""The menus of a simulated phone, key by key (R19, R31, R32)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Screen(StrEnum):
     SECURITY = "Security Configuration"
     LSC = "LSC"
     PROMPT = "Authentication String"
+    CTL = "CTL File"
     MODEL = "Model Information"
 
 
@@ -25,6 +26,7 @@ _WAYS = {
     (Screen.SETTINGS, "Security Configuration"): Screen.SECURITY,
     (Screen.SETTINGS, "Model Information"): Screen.MODEL,
     (Screen.SECURITY, "LSC"): Screen.LSC,
+    (Screen.SECURITY, "CTL File"): Screen.CTL,
 }
 
 
@@ -47,6 +49,8 @@ class Menus:
             self._prompt(key)
         elif (self._screen, key) == (Screen.LSC, "Update"):
             self._update()
+        elif (self._screen, key) == (Screen.CTL, "Erase"):
+            self._erase()
         else:
             self._screen = _WAYS.get((self._screen, key), self._screen)
         return self.show()
@@ -55,6 +59,11 @@ class Menus:
         """Open the prompt where the settings are unlocked and the phone asks for a string."""
         if self._unlocked and self._phone.waits_for_string:
             self._screen, self._typed = Screen.PROMPT, ""
+
+    def _erase(self) -> None:
+        """Delete the CTL file where the settings are unlocked (R19)."""
+        if self._unlocked:
+            self._phone.flash.delete_ctl()
 
     def _prompt(self, key: str) -> None:
         if key == "Submit":
@@ -69,7 +78,9 @@ class Menus:
             return f"LSC: {'Installed' if self._phone.flash.has_lsc else 'Not Installed'}"
         if self._screen is Screen.PROMPT:
             return "Authentication String: " + "*" * len(self._typed)
+        lock = "" if self._unlocked else " (locked)"
+        if self._screen is Screen.CTL:
+            return f"CTL File{lock}: {'Not Installed' if self._phone.flash.ctl is None else 'Installed'}"
         if self._screen is Screen.LSC:
-            lock = "" if self._unlocked else " (locked)"
             return f"LSC{lock}: {self._phone.message}"
         return self._screen.value

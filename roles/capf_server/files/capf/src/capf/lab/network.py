@@ -104,26 +104,34 @@ async def connect(
 
 
 @dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that a phone fetched, and the protocol that brought it."""
+
+    data: bytes
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class FilesServers:
     """Where phones fetch their files: over HTTP first, and over TFTP, where there is such a server, when that fails."""
 
     http: tuple[str, int]
     tftp: tuple[str, int] | None = None
 
-    async def fetch(self, phone: PhoneAddresses, name: str) -> bytes | None:
+    async def fetch(self, phone: PhoneAddresses, name: str) -> Fetched | None:
         """Return a file, None when there is none of that name or no server can be reached by the phone's addresses."""
         host, port = self.http
         for address in to_try(phone, *await resolve(host)):
             data = await asyncio.to_thread(_get, address, port, name)
             if data is not None:
-                return data
+                return Fetched(data, "HTTP")
         if self.tftp is None:
             return None
         host, port = self.tftp
         for address in to_try(phone, *await resolve(host)):
             data = await tftp.fetch(address, port, name, _LARGEST_FILE)
             if data is not None:
-                return data
+                return Fetched(data, "TFTP")
         return None
 
 

@@ -68,6 +68,8 @@ class Phone:
         self.registration = Registration.NONE
         self.message = "off"
         self.attempts = 0
+        self.steps: list[str] = []
+        """What the phone did since its start, in order."""
         self._around = around
         self._addresses = addresses
         self._configuration = Configuration()
@@ -92,6 +94,10 @@ class Phone:
         self._string.set_result(authentication_string)
         return True
 
+    def move(self, files: network.FilesServers) -> None:
+        """Fetch files from other servers from the next start on, as after a move to another cluster (R19)."""
+        self._around = replace(self._around, files=files)
+
     def stop(self) -> None:
         """Choose Stop: the user ends the operation at any time (R7, R31)."""
         self._stop.set()
@@ -102,7 +108,7 @@ class Phone:
         self._stop = asyncio.Event()
         if self.behaviour is Behaviour.OFFLINE:
             return
-        self.message = "starting"
+        self.message, self.steps = "starting", []
         await self._load_ctl()
         self._configuration = await self._load_configuration()
         if self._configuration.security_mode == NON_SECURE:
@@ -126,15 +132,17 @@ class Phone:
         """Take a new CTL file if a security token that the phone trusts signed it."""
         names = (f"CTL{self.name}.tlv", ctl.FILE_NAME)
         for name in names:
-            data = await self._around.files.fetch(self._addresses, name)
-            if data is None:
+            fetched = await self._around.files.fetch(self._addresses, name)
+            if fetched is None:
                 continue
             try:
-                ctl.read(data).signer(self._tokens())
+                ctl.read(fetched.data).signer(self._tokens())
             except ctl.CtlError as error:
                 LOG.warning("device=%s event=ctl-refused error=%r", self.name, str(error))
+                self.steps.append(f"CTL file by {fetched.by}, refused")
             else:
-                self.flash.store_ctl(data)
+                self.flash.store_ctl(fetched.data)
+                self.steps.append(f"CTL file by {fetched.by}")
             return
 
     def _tokens(self) -> list[x509.Certificate] | None:
@@ -143,9 +151,10 @@ class Phone:
 
     async def _load_configuration(self) -> Configuration:
         """Fetch the configuration; without it go on with what flash keeps of an unfinished operation (R6)."""
-        data = await self._around.files.fetch(self._addresses, f"{self.name}.cnf.xml")
-        loaded = None if data is None else configuration.parse(data)
-        if loaded is not None:
+        fetched = await self._around.files.fetch(self._addresses, f"{self.name}.cnf.xml")
+        loaded = None if fetched is None else configuration.parse(fetched.data)
+        if fetched is not None and loaded is not None:
+            self.steps.append(f"configuration by {fetched.by}")
             return loaded
         kept = self.flash.unfinished
         return Configuration() if kept is None else Configuration.from_flash(kept)
@@ -155,6 +164,7 @@ class Phone:
         mode = self._configuration.security_mode
         if mode == NON_SECURE or self.flash.has_lsc or self.flash.mic is not None:
             self.registration = _REGISTRATIONS.get(mode, Registration.NONE)
+            self.steps.append(self.registration.value)
 
     async def _enrol(self) -> None:
         """Carry out the operation that waits for this phone."""
@@ -173,6 +183,7 @@ class Phone:
         self.message = "pending"
         result = await self._sessions(string)
         self.message = result.value
+        self.steps.append(result.value)
         if result is not Result.LOST:
             self.flash.finish()
 
