@@ -32,6 +32,7 @@ def environment() -> dict[str, str]:
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_ACTION_PLUGINS": str(ROOT / "tests" / "support" / "action"),
     }
 
 
@@ -56,7 +57,7 @@ def play(
     results = node.directory / "results.json"
     registered = [{"register": f"r{index}", **task, "ignore_errors": True} for index, task in enumerate(tasks)]
     names = ", ".join(task["register"] for task in registered)
-    keep = {"ansible.builtin.copy": {"content": "{{ [" + names + "] | to_json }}", "dest": str(results)}}
+    keep = {"keep": {"content": "{{ [" + names + "] | to_json }}", "dest": str(results)}}
     document = [
         {
             "hosts": "localhost",
