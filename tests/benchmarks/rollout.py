@@ -51,10 +51,14 @@ class Bench:
         """Start the lab; phones that are not registered with the server yet wait for their reset."""
         self.lab.start(self.node, "--key-pool", str(_KEY_POOL))
 
+    @staticmethod
+    def _pid(process: subprocess.Popen[bytes] | None) -> int:
+        assert process is not None
+        return process.pid
+
     def run(self, title: str) -> None:
         """Run the playbook, and print what it took."""
-        assert self.node.process is not None and self.lab.process is not None
-        server, lab = Meter(self.node.process.pid), Meter(self.lab.process.pid)
+        server, lab = Meter(self._pid(self.node.process)), Meter(self._pid(self.lab.process))
         variables = {
             "capf_port": self.node.port,
             "capf_password": PASSWORD,
@@ -82,6 +86,20 @@ class Bench:
             flush=True,
         )
 
+    def plan(self) -> None:
+        """Have the server plan the same rollout again with all phones due, and print what that took."""
+        server = Meter(self._pid(self.node.process))
+        asked = {"criteria": [], "runner": "benchmark", "dry_run": True, "force": True, "wave_size": str(WAVE)}
+        begin = time.perf_counter()
+        plan = self.node.ok("PUT", "/rollouts/plan", asked)["plan"]
+        print(
+            f"a plan of {len(plan['waves'])} waves: {time.perf_counter() - begin:.1f} s,"
+            f" server {server.cpu_seconds():.1f} s of processor, {server.largest_mib():.0f} MiB at most",
+            flush=True,
+        )
+        size = sum(path.stat().st_size for path in self.node.state.glob("capf.db*"))
+        print(f"the database has {size / 2**20:.0f} MiB, {size / PHONES / 1024:.1f} KiB a phone", flush=True)
+
     def stop(self) -> None:
         """Stop what runs."""
         self.lab.stop()
@@ -99,6 +117,7 @@ def main() -> None:
             print(f"making {PHONES} phones took {time.perf_counter() - begin:.1f} s", flush=True)
             bench.run(f"rollout in waves of {WAVE}")
             bench.run("the same command again")
+            bench.plan()
         finally:
             bench.stop()
 
