@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Waits for a wave by asking the module again and again, through outages of the server too."""
+"""Waits for a wave by asking the module again and again, through outages of the server and its database too."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class ActionModule(ActionBase):
             result = t.cast("dict[str, t.Any]", self._execute_module(_MODULE, given, task_vars=task_vars))
             if result.get("failed"):
                 away = time.monotonic() - answered
-                if "cannot be reached" not in result.get("msg", "") or away > self._outage(given):
+                if not result.get("unavailable") or away > self._outage(given):
                     return result
-                line.show("the server cannot be reached for {0:.0f} s".format(away))
+                line.show("the server is out of reach for {0:.0f} s".format(away))
                 time.sleep(_PAUSE_SECONDS)
                 continue
             answered = time.monotonic()

@@ -17,14 +17,21 @@ from ansible.module_utils.urls import open_url
 
 _SHOWN_PROBLEMS = 5
 _PIECE = 1 << 16
+_UNAVAILABLE = 503
 
 
 class CapfError(Exception):
-    """Something went wrong; C(problems) lists field, value and what is allowed where the server says so."""
+    """Something went wrong; C(problems) lists field, value and what is allowed where the server says so.
 
-    def __init__(self, message: str, problems: list[dict[str, str]] | None = None) -> None:
+    C(unavailable) when the server or its database is out of reach, so that the same request may do later.
+    """
+
+    def __init__(
+        self, message: str, problems: list[dict[str, str]] | None = None, unavailable: bool = False
+    ) -> None:
         super().__init__(message)
         self.problems = problems or []
+        self.unavailable = unavailable
 
 
 class Client:
@@ -37,15 +44,15 @@ class Client:
 
     def get(self, path: str) -> dict[str, t.Any]:
         """Return the answer to a GET request."""
-        return self._json(self._open("GET", path, None, 0).read())
+        return self._json(self._read(self._open("GET", path, None, 0)))
 
     def send(self, method: str, path: str, body: dict[str, t.Any], extra_seconds: int = 0) -> dict[str, t.Any]:
         """Return the answer to a request with a JSON body; CapfError when it is refused."""
-        return self._json(self._open(method, path, body, extra_seconds).read())
+        return self._json(self._read(self._open(method, path, body, extra_seconds)))
 
     def text(self, path: str) -> str:
         """Return the answer to a GET request that is no JSON."""
-        return to_text(self._open("GET", path, None, 0).read())
+        return to_text(self._read(self._open("GET", path, None, 0)))
 
     def download(
         self, path: str, body: dict[str, t.Any] | None, handle: t.BinaryIO, extra_seconds: int = 0
@@ -65,7 +72,17 @@ class Client:
                 size += len(piece)
                 handle.write(piece)
         except (HTTPException, OSError) as error:
-            raise CapfError("the answer of {0} ended early: {1}".format(self._base, error)) from None
+            raise self._ended_early(error) from None
+
+    def _read(self, answer: t.Any) -> bytes:
+        try:
+            return t.cast("bytes", answer.read())
+        except (HTTPException, OSError) as error:
+            raise self._ended_early(error) from None
+
+    def _ended_early(self, error: Exception) -> CapfError:
+        message = "the answer of {0} ended early: {1}".format(self._base, error)
+        return CapfError(message, unavailable=True)
 
     def _json(self, data: bytes) -> dict[str, t.Any]:
         try:
@@ -94,7 +111,8 @@ class Client:
             raise _refusal(error.code, error.read()) from None
         except Exception as error:  # open_url raises errors of many kinds when it cannot connect
             reason = getattr(error, "reason", error)
-            raise CapfError("the CAPF server {0} cannot be reached: {1}".format(self._base, reason)) from None
+            message = "the CAPF server {0} cannot be reached: {1}".format(self._base, reason)
+            raise CapfError(message, unavailable=True) from None
 
 
 def _refusal(status: int, data: bytes) -> CapfError:
@@ -103,7 +121,7 @@ def _refusal(status: int, data: bytes) -> CapfError:
     except (ValueError, KeyError, TypeError):
         return CapfError("the server answered with HTTP status {0}".format(status))
     problems = error.get("problems", [])
-    return CapfError(describe(error["message"], problems), problems)
+    return CapfError(describe(error["message"], problems), problems, status == _UNAVAILABLE)
 
 
 def describe(message: str, problems: list[dict[str, str]]) -> str:

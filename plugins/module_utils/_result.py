@@ -51,6 +51,6 @@ def run(module: AnsibleModule, work: Callable[[AnsibleModule, Client], dict[str,
     try:
         result = work(module, Client(module.params))
     except CapfError as error:
-        module.fail_json(msg=str(error), problems=capped(error.problems))
+        module.fail_json(msg=str(error), problems=capped(error.problems), unavailable=error.unavailable)
     else:
         module.exit_json(**result)

@@ -1,0 +1,49 @@
+"""The account that the scenarios on hosts settle after each fault finds what does not come out even."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ACCOUNT = Path(__file__).parents[2] / "extensions" / "molecule" / "shared" / "account"
+RECORD = {"known": ["1", "2", "3"], "active": {"SEPA": "1", "SEPB": "2"}, "used_twice": []}
+FLASH = {"SEPA": "1", "SEPB": "2"}
+
+
+def settle(
+    directory: Path, record: dict[str, Any], flash: dict[str, str], names: str = "SEPA SEPB", to_visit: str = ""
+) -> tuple[int, str]:
+    """Return the exit status and what the account says."""
+    phones, summary = directory / "phones.csv", directory / "summary.json"
+    phones.write_text("\n".join(["device_name", *names.split()]))
+    summary.write_text(json.dumps({"to_visit": [{"device_name": name} for name in to_visit.split()]}))
+    given = json.dumps({"record": RECORD | record, "flash": flash})
+    argv = [sys.executable, ACCOUNT, phones, summary]
+    done = subprocess.run(argv, input=given, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def test_an_even_account(tmp_path: Path) -> None:
+    status, said = settle(tmp_path, {}, FLASH)
+    assert status == 0 and "2 of 2 phones have an active LSC" in said and "even" in said
+    assert settle(tmp_path, {}, FLASH, "SEPA SEPB SEPC", to_visit="SEPC")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("record", "flash", "said"),
+    [
+        ({}, {"SEPA": "1"}, "SEPB has no LSC that is active, and the report does not name it"),
+        ({"active": {"SEPA": "1"}}, FLASH, "SEPB has no LSC that is active"),
+        ({}, {"SEPA": "1", "SEPB": "3"}, "SEPB has no LSC that is active"),
+        ({}, FLASH | {"SEPX": "9"}, "SEPX holds a certificate that the database does not know"),
+        ({"used_twice": ["operation 7"]}, FLASH, "operation 7"),
+    ],
+)
+def test_an_uneven_account(tmp_path: Path, record: dict[str, Any], flash: dict[str, str], said: str) -> None:
+    status, output = settle(tmp_path, record, flash)
+    assert status == 1 and said in output and "even" not in output
