@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 COLUMNS: Mapping[str, str] = {
@@ -52,10 +53,10 @@ def csv_pieces(
 ) -> Iterator[str]:
     """Yield a report in pieces of CSV text: the header first, then the phones; ``free_text`` are fields of people."""
     yield _text([tuple(columns)])
-    shown = map(partial(_safe, free_text), phones)
+    shown, row = map(partial(_safe, free_text), phones), itemgetter(*columns.values())
     while piece := list(islice(shown, _PIECE)):
-        known = [(name if name in piece[0] else None) for name in columns.values()]
-        yield _text([[None if name is None else phone[name] for name in known] for phone in piece])
+        missing = dict.fromkeys(name for name in columns.values() if name not in piece[0])
+        yield _text(row({**missing, **phone} if missing else phone) for phone in piece)
 
 
 def _text(rows: Iterable[Sequence[Any]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, sele
 from capf.model import STATUS_NONE, CertificateState, InvalidRequestError, KeySpec, Operation, Problem
 from capf.registry import moment
 from capf.registry.context import Context
-from capf.store.rows import OPEN, Row
+from capf.store.rows import OPEN
 from capf.store.schema import certificates, operations, phones
 
 INSTALLED, NOT_INSTALLED = "Installed", "Not Installed"
@@ -142,8 +143,10 @@ _SHOWN = (
     ),
 )  # fmt: skip
 """What is shown of the phone, of its latest operation and of its active certificate, labelled apart."""
-_NAMES = tuple(column.key for column in _SHOWN)
+_OF_LSC = next(at for at, column in enumerate(_SHOWN) if column.key == "certificate_serial_number")
+_SECRET_AT = next(at for at, column in enumerate(_SHOWN) if column.key == "operation_authentication_string")
 _OPEN = frozenset(OPEN)
+_Values = Sequence[Any]
 
 
 def _query(criteria: Sequence[Criterion]) -> Select[Any]:
@@ -169,16 +172,11 @@ def found(
 ) -> Iterator[dict[str, Any]]:
     """Yield every phone that matches, in order; ``strings`` adds the authentication strings."""
     check(criteria, page.sort)
-    tests = _tests(criteria)
-    for row in _rows(connection.execution_options(yield_per=1000), _ordered(criteria, page)):
-        string = _string(context, row) if strings or tests else ""
+    tests, now = _tests(criteria), context.now
+    for values in connection.execution_options(yield_per=1000).execute(_ordered(criteria, page)):
+        string = _string(context, values) if strings or tests else ""
         if all(_TESTS[test.pattern](string, test.value) for test in tests):
-            yield _show(row, context.now, string if strings else None)
-
-
-def _rows(connection: Connection, query: Select[Any]) -> Iterator[Row]:
-    """Yield rows by name: plain mappings, because a report reads each of them some forty times."""
-    return (dict(zip(_NAMES, values, strict=True)) for values in connection.execute(query))
+            yield _show(values, now, string if strings else None)
 
 
 def count(connection: Connection, context: Context, criteria: Sequence[Criterion]) -> int:
@@ -217,37 +215,43 @@ def _find(
     if _tests(criteria):
         matching = found(connection, context, criteria, page, strings=strings)
         return total, list(islice(matching, start, start + page.rows))
-    rows = _rows(connection, _ordered(criteria, page).limit(page.rows).offset(start))
-    return total, [_show(row, context.now, _string(context, row) if strings else None) for row in rows]
+    rows = connection.execute(_ordered(criteria, page).limit(page.rows).offset(start))
+    return total, [_show(values, context.now, _string(context, values) if strings else None) for values in rows]
 
 
-def _string(context: Context, row: Row) -> str:
-    secret = row["operation_authentication_string"]
-    return "" if secret is None else context.secrets.decrypt(secret, row["device_name"])
+def _string(context: Context, values: _Values) -> str:
+    secret: bytes | None = values[_SECRET_AT]
+    return "" if secret is None else context.secrets.decrypt(secret, values[0])
 
 
-def _show(row: Row, now: int, string: str | None) -> dict[str, Any]:
+@lru_cache
+def _key(ec: bool, bits: int) -> str:
+    return str(KeySpec(ec, bits))
+
+
+def _show(values: _Values, now: int, string: str | None) -> dict[str, Any]:
     """Return a phone as the API, the modules and the report show it."""
-    pending = row["operation_state"] in _OPEN
-    status = row["operation_status"] or STATUS_NONE
-    key = None
-    if row["certificate_serial_number"] is not None:
-        key = str(KeySpec(row["certificate_ec"], row["certificate_bits"]))
-    phone = {name: row[name] for name in _PHONE}
+    *_phone, locked_until, operation, mode, _secret, state, completes_by, status, problem = values[:_OF_LSC]
+    serial, ec, bits, expires, issuer, issuer_expires = values[_OF_LSC:]
+    pending = state in _OPEN
+    status = status or STATUS_NONE
+    phone = dict(zip(_PHONE, values, strict=False))
     phone |= {
-        "certificate_operation": row["operation_operation"] if pending else _NO_OPERATION,
-        "operation_authentication_mode": row["operation_authentication_mode"],
-        "operation_state": row["operation_state"],
-        "operation_completes_by": moment.show(row["operation_completes_by"]) if pending else None,
+        "certificate_operation": operation if pending else _NO_OPERATION,
+        "operation_authentication_mode": mode,
+        "operation_state": state,
+        "operation_completes_by": moment.show(completes_by) if pending else None,
         "operation_status": status,
-        "last_problem": row["operation_problem"] or "",
+        "last_problem": problem or "",
         "lsc_status": status,
-        "lsc": NOT_INSTALLED if key is None else INSTALLED,
-        "lsc_serial_number": row["certificate_serial_number"],
-        "lsc_key": key,
-        "lsc_expires": moment.show(row["certificate_not_after"]),
-        "lsc_issued_by": row["certificate_issuer"],
-        "lsc_issuer_expires_by": moment.show(row["certificate_issuer_not_after"]),
-        "locked_until": moment.show(row["locked_until"]) if row["locked_until"] > now else None,
+        "lsc": NOT_INSTALLED if serial is None else INSTALLED,
+        "lsc_serial_number": serial,
+        "lsc_key": None if serial is None else _key(ec, bits),
+        "lsc_expires": moment.show(expires),
+        "lsc_issued_by": issuer,
+        "lsc_issuer_expires_by": moment.show(issuer_expires),
+        "locked_until": moment.show(locked_until) if locked_until > now else None,
     }
-    return phone if string is None else {**phone, "authentication_string": string}
+    if string is not None:
+        phone[STRING_FIELD] = string
+    return phone
