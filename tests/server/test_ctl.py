@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +85,16 @@ def test_a_changed_byte_is_never_accepted(position: int, change: int) -> None:
     except CtlError:
         return
     assert (signer, file.records) == (certificate("sast1"), ctl.read(DATA).records)
+
+
+def test_p14_a_signer_whose_key_cannot_be_read_is_refused() -> None:
+    token = certificate("sast1")
+    der = token.public_bytes(Encoding.DER)
+    key = token.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
+    damaged = bytearray(DATA)
+    damaged[DATA.index(der) + der.index(key)] ^= 0x11
+    with pytest.raises(CtlError, match="has an RSA or an EC key"):
+        ctl.read(bytes(damaged)).signer()
 
 
 @given(st.binary(max_size=200), st.integers(0, len(DATA)))

@@ -6,11 +6,12 @@ A file is a header, signed by a System Administrator Security Token (SAST), and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
@@ -137,7 +138,7 @@ class CtlFile:
         raise CtlError("the CTL file is not signed by a security token that is known")
 
     def _signed_by(self, token: x509.Certificate) -> bool:
-        key = token.public_key()
+        key = _key(token)
         if not isinstance(key, rsa.RSAPublicKey):
             return False
         try:
@@ -164,13 +165,19 @@ def name_text(name: x509.Name) -> str:
     return ",".join(attribute.rfc4514_string() for attribute in name)
 
 
+def _key(certificate: x509.Certificate) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
+    with suppress(ValueError, UnsupportedAlgorithm):  # a certificate is read without its key
+        key = certificate.public_key()
+        if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+            return key
+    raise CtlError("a certificate of a CTL file has an RSA or an EC key")
+
+
 def _public_key(certificate: x509.Certificate) -> bytes:
-    key = certificate.public_key()
+    key = _key(certificate)
     if isinstance(key, rsa.RSAPublicKey):
         return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
-    raise CtlError("a certificate of a CTL file has an RSA or an EC key")
+    return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 
 
 def encode_record(record: Record) -> bytes:

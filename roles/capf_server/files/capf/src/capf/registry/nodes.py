@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection
@@ -234,7 +235,7 @@ def _is_certificate(pem: str) -> bool:
     try:
         (certificate,) = x509.load_pem_x509_certificates(pem.encode())
         return isinstance(certificate.public_key(), rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         return False
 
 
