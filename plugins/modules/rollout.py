@@ -13,7 +13,8 @@ version_added: 0.2.0
 description:
   - Registers the phones of a list, finds those that need an LSC, divides them into waves and puts the rollout on the
     server's record. In check mode it shows exactly that plan and changes nothing.
-  - A rollout of the same name that was interrupted is taken up, with the settings that it was begun with.
+  - A rollout of the same name that was interrupted is taken up, with the settings that it was begun with. In check mode
+    it shows what is left of it, also while another run leads it.
   - Two rollouts never have the same phone at once. The second one is refused, and so is a second run of the same one.
   - Waves are started and judged by M(ucm.capf.rollout_wave). The role P(ucm.capf.lsc_rollout#role) does all of it.
 author:
@@ -61,9 +62,11 @@ options:
     type: str
     default: "50"
   wave_seconds:
-    description: Seconds that a wave may take. Phones that are not done by then count as failed.
+    description:
+      - Seconds that a wave may take. Phones that are not done by then count as failed.
+      - V(0) for five minutes more than the service parameter C(Maximum Allowable Time For Key Generation).
     type: int
-    default: 1800
+    default: 0
   string_seconds:
     description: Seconds that a wave may take in which people have to enter authentication strings; 0 for no difference.
     type: int
@@ -111,6 +114,11 @@ options:
       - Empty for no end.
     type: str
     default: ''
+  before_window:
+    description: Whether a run that comes before the window opens waits for it or is refused.
+    type: str
+    choices: [wait, refuse]
+    default: wait
 seealso:
   - module: ucm.capf.rollout_wave
   - module: ucm.capf.rollout_wait
@@ -155,7 +163,8 @@ registered:
 plan:
   description:
     - The waves with their kind and device names, the phones that are skipped by reason, when it starts and when it ends
-      at the latest. None where a rollout was taken up.
+      at the latest, second tries not counted.
+    - Where a rollout was taken up it is what is left of it, and all other phones are skipped with their status.
   returned: O(state=begun)
   type: dict
 rollout:
@@ -184,7 +193,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of
 
 _SETTINGS: dict[str, t.Any] = {
     "wave_size": {"type": "str", "default": "50"},
-    "wave_seconds": {"type": "int", "default": 1800},
+    "wave_seconds": {"type": "int", "default": 0},
     "string_seconds": {"type": "int", "default": 0},
     "pilot_size": {"type": "str", "default": "0"},
     "failure_limit": {"type": "str", "default": "10%"},
@@ -199,6 +208,7 @@ _SETTINGS: dict[str, t.Any] = {
     "force": {"type": "bool", "default": False},
     "window_start": {"type": "str", "default": ""},
     "window_end": {"type": "str", "default": ""},
+    "before_window": {"type": "str", "choices": ["wait", "refuse"], "default": "wait"},
 }
 
 
@@ -236,7 +246,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         answer = client.send("POST", path_of(module.params) + "/abort", body)
         return dict(answer, diff=values_diff({"pending": len(answer["cancelled"])}, {"pending": 0}))
     answer = _begin(module, client)
-    for warning in (answer["plan"] or {}).get("warnings", []):
+    for warning in answer["plan"]["warnings"]:
         module.warn(warning)
     return dict(answer, diff=values_diff({}, _numbers(answer)))
 

@@ -77,6 +77,11 @@ pending_phones:
   returned: success
   type: list
   elements: str
+failed_phones:
+  description: Device names of the phones whose operation failed or was cancelled.
+  returned: success
+  type: list
+  elements: str
 waiting_for_string:
   description: Device names of the phones for which nobody has entered an authentication string yet.
   returned: success
@@ -103,7 +108,8 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     path = "{0}/waves/{1}/wait".format(path_of(module.params), module.params["number"])
     wanted = {"runner": module.params["runner"], "timeout": seconds}
     answer = client.send("POST", path, wanted, extra_seconds=seconds)
-    return dict(answer, changed=False, pending_phones=answer.pop("pending"))
+    pending, failed = answer.pop("pending"), answer.pop("failed")
+    return dict(answer, changed=False, pending_phones=pending, failed_phones=failed)
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ description:
   - Starts the next wave of a rollout, which schedules Install/Upgrade for its phones; a wave that was interrupted goes on.
   - Judges a wave, which stops the rollout where too many of its phones failed, and changes the Device Security Mode
     of phones that have their LSC and are to get another one.
+  - No wave is started while CAPF is not activated or does not run, its certificate has expired, or phones would get an
+    outdated CTL file. The reason is named with what to do about it, and the rollout goes on once that is mended.
   - The server decides whether the window is open, whether another wave fits into it, and which phones come next.
 author:
   - The ucm.capf founders (@ucm-capf)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+import sqlite3
 import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from integration.conftest import MakeWorld
 from support.lab import RunningLab
 from support.node import PASSWORD, RunningNode
+from support.playbooks import playbook
 from support.plays import PLAYBOOK, environment, extra_vars
 
+DEACTIVATE = """
+import base64, pathlib, ssl, sys, urllib.request
+port, certificate, password = sys.argv[1:4]
+login = base64.b64encode(b"admin:" + pathlib.Path(password).read_bytes().strip()).decode()
+headers = {"Authorization": "Basic " + login, "Content-Type": "application/json"}
+url = f"https://127.0.0.1:{port}/api/v1/service"
+request = urllib.request.Request(url, b'{"activated": false}', headers, method="PUT")
+urllib.request.urlopen(request, context=ssl.create_default_context(cafile=certificate))
+"""
 NAMES = [f"SEP0000000000{index:02X}" for index in range(9)]
 
 
@@ -129,6 +143,84 @@ def test_check_mode_shows_the_plan_and_changes_nothing(make_world: MakeWorld, tm
     assert status == 0 and "9 phones need an LSC" in output, output
     assert node.phone(NAMES[0])["operation_status"] == "None"
     assert not (node.directory / "rollout").exists()
+
+
+def plan_of(output: str) -> list[str]:
+    """Return the lines of the plan that a run shows, without its times."""
+    shown = re.search(r'Show the plan.*?"msg": (\[.*?\n    \])', output, re.DOTALL)
+    assert shown, output
+    return [line for line in json.loads(shown[1]) if not line.startswith(("Starts at", "Note: "))]
+
+
+def interrupt(node: RunningNode) -> None:
+    """Let the last sign of life of the run that leads the rollout be two minutes ago."""
+    with closing(sqlite3.connect(node.state / "capf.db")) as database, database:
+        database.execute("UPDATE rollouts SET seen_at = seen_at - 120")
+
+
+def test_r16_check_mode_shows_what_the_next_run_goes_on_with(make_world: MakeWorld, tmp_path: Path) -> None:
+    node, lab = world(make_world, tmp_path)
+    run = {"runner": "killed"}
+    begun = {**run, "names": NAMES, "wave_size": "3", "wave_seconds": 20, "spread_by": "none"}
+    node.ok("PUT", "/rollouts/lsc-rollout", begun)
+    first = node.ok("POST", "/rollouts/lsc-rollout/waves", run)["wave"]["phones"]
+    lab.reset(*first)
+    node.wait(*[name for name in first if NAMES.index(name) % 3])
+    status, live = rollout(node, lab, "--check")
+    assert status == 0 and re.search(r"Note: another run of the rollout 'lsc-rollout' was active \d+ s ago", live), live
+    assert node.ok("GET", "/rollouts/lsc-rollout")["counts"]["not_begun"] == 6
+    interrupt(node)
+    status, check = rollout(node, lab, "--check")
+    assert status == 0 and plan_of(check) == plan_of(live), check
+    status, real = rollout(node, lab)
+    assert status == 0, real
+    assert (
+        plan_of(real)
+        == plan_of(check)
+        == [
+            "The rollout lsc-rollout is taken up again: 2 of 9 phones are done, 6 not begun.",
+            "7 phones need an LSC, 2 are skipped.",
+            'Skipped because of "Upgrade Success": 2',
+            "3 waves: 1, 3, 3 phones.",
+        ]
+    )
+    assert summary(node)["installed"] == 9
+
+
+def test_r22_a_capf_that_is_deactivated_between_waves_holds_the_rollout_until_it_is_mended(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    node, lab = world(make_world, tmp_path)
+    files = (node.state / "administration.crt", node.directory / "password")
+    hook = [sys.executable, "-c", DEACTIVATE, str(node.port), *map(str, files)]
+    status, output = rollout(node, lab, lsc_rollout_registration_command=hook)
+    words = " ".join(output.split())
+    assert status == 2 and "no wave is started: CAPF service: CAPF is not activated. To do: ucm.capf.service" in words
+    assert (summary(node)["state"], summary(node)["installed"]) == ("running", 3)
+    assert (node.directory / "rollout" / "rollout.html").exists()
+    node.ok("PUT", "/service", {"activated": True})
+    interrupt(node)
+    status, output = rollout(node, lab)
+    assert status == 0, output
+    assert (summary(node)["state"], summary(node)["installed"]) == ("done", 9)
+
+
+def test_r16_every_second_try_is_taken_and_each_site_has_its_strings_in_a_file_of_its_own(node: RunningNode) -> None:
+    node.activate()
+    sites = {NAMES[0]: "Floor 1", NAMES[1]: "Floor/1"}
+    by_string = {"authentication_mode": "By Authentication String"}
+    known = [{"device_name": name, "device_pool": site, **by_string} for name, site in sites.items()]
+    node.ok("POST", "/phones", {"phones": known})
+    pace = {"open_sessions": 1, "wave_seconds": 1, "more_tries": 1, "failure_limit": "100%", "backup": False}
+    status, output = playbook(
+        node, "rollout", lsc_rollout_phones=list(sites), lsc_rollout_reset=False,
+        **{f"lsc_rollout_{name}": value for name, value in pace.items()},
+    )  # fmt: skip
+    assert status == 0, output
+    assert (summary(node)["state"], len(summary(node)["waves"])) == ("done", 4)
+    files = sorted((node.directory / "rollout" / "strings").glob("Floor_1-*.csv"))
+    found = {row["Device Name"]: row["Device Pool"] for file in files for row in csv.DictReader(file.open(newline=""))}
+    assert len(files) == 2 and found == sites and {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 
 def test_a_variable_that_is_missing_is_named(node: RunningNode) -> None:

@@ -59,13 +59,17 @@ def test_r16_a_rollout_from_its_beginning_to_its_end(node: RunningNode) -> None:
         assert set(waited) == described(node, "post", "/rollouts/{name}/waves/{number}/wait")
         metrics = node.api("GET", "/metrics", base="")[1]
         assert f'capf_rollout_phones{{rollout="night",state="done"}} {2 * number}.0' in metrics
+        assert f'capf_rollout_wave{{rollout="night"}} {number}.0' in metrics
+        now = node.ok("GET", "/rollouts/night")["progress"]
+        assert (now["number"], now["counts"]) == (number, waited["counts"]) and now["phones_a_minute"] > 0
+        assert 'capf_rollout_wave_seconds_left{rollout="night"}' in metrics
         judged = node.ok("POST", f"{path}/judge", RUN)
         assert not judged["stopped"]
         assert set(judged) == described(node, "post", "/rollouts/{name}/waves/{number}/judge")
     ended = node.ok("POST", "/rollouts/night/waves", RUN)
     assert ended["ended"] and set(ended) == described(node, "post", "/rollouts/{name}/waves")
     state = node.ok("GET", "/rollouts/night")
-    assert (state["state"], state["by_status"]) == ("done", {"Upgrade Success": 4})
+    assert (state["state"], state["by_status"]) == ("done", {"Upgrade Success": 4}) and state["progress"] is None
     assert set(state) == described(node, "get", "/rollouts/{name}")
     again = begin(node)
     assert (again["changed"], again["rollout"], again["plan"]["skipped"]) == (False, None, {"LSC is right": NAMES})
@@ -98,3 +102,30 @@ def test_r16_an_aborted_rollout_cancels_what_is_pending(node: RunningNode) -> No
     assert dry == node.ok("POST", "/rollouts/night/abort", RUN) == {"changed": True, "cancelled": phones}
     assert node.phone(phones[0])["certificate_operation"] == "No Pending Operation"
     assert node.ok("GET", "/rollouts/night")["state"] == "aborted"
+
+
+def test_r24_a_ctl_file_that_is_outdated_holds_the_next_wave_until_it_is_made_again(node: RunningNode) -> None:
+    node.activate()
+    node.ok("PUT", "/ctl-file", {})
+    begin(node)
+    node.ok("PUT", "/service", {"activated": False})
+    node.ok("PUT", "/service", {"activated": True})
+    status, answer = node.api("POST", "/rollouts/night/waves", RUN)
+    assert status == 409 and answer["error"]["message"] == (
+        "no wave is started: CTL file: it is outdated: CAPF was activated after the CTL file was made. To do: "
+        "ucm.capf.ctl_file makes it again and hands it to all nodes; phones fetch it when they are reset. "
+        "The same rollout goes on once that is mended."
+    )
+    assert node.ok("GET", "/rollouts/night")["counts"]["not_begun"] == 4
+    node.ok("PUT", "/ctl-file", {})
+    assert node.ok("POST", "/rollouts/night/waves", RUN)["wave"]["number"] == 1
+
+
+def test_r16_a_run_before_the_window_is_refused_and_a_dry_run_shows_its_plan(node: RunningNode) -> None:
+    node.activate()
+    window = {"window_start": "2036-01-31T22:00", "before_window": "refuse"}
+    status, answer = node.api("PUT", "/rollouts/night", {**RUN, "phones": PHONES, **window})
+    assert status == 409 and "the window opens at 2036-01-31T22:00:00" in answer["error"]["message"]
+    assert node.ok("GET", "/rollouts") == {"rollouts": []} and node.ok("POST", "/phones/find", {})["total"] == 0
+    plan = begin(node, dry_run=True, **window)["plan"]
+    assert len(plan["waves"]) == 2 and plan["warnings"][0].startswith("the window opens at 2036-01-31T22:00:00")

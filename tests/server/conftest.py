@@ -16,6 +16,7 @@ from capf.store.engine import Store
 from support import postgresql
 from support.canary import no_secret_is_left
 from support.record import NOW, Record
+from support.rollouts import prepare
 
 __all__ = ["no_secret_is_left"]
 
@@ -50,3 +51,10 @@ def record(
     store = Store(f"sqlite:///{tmp_path}/capf.db" if sqlite else cluster.new_database())
     yield Record(store, context, times)
     store.close()
+
+
+@pytest.fixture
+def ready(record: Record) -> Record:
+    """A record with twelve phones of three sites, CAPF running."""
+    prepare(record)
+    return record

@@ -17,7 +17,7 @@ from capf.api.node import Node
 from capf.api.shapes import Health, Readiness
 from capf.model import CapfError
 from capf.registry import health, service
-from capf.registry.rollout import show
+from capf.registry.rollout import watch
 
 router = APIRouter(tags=["node"])
 _NOT_READY = 503
@@ -46,10 +46,10 @@ async def readyz(node: RunningNode) -> Response:
 class _Numbers(Collector):
     """The metrics of one scrape."""
 
-    def __init__(self, node: Node, counts: health.Counts, rollouts: list[tuple[str, str, int]]) -> None:
+    def __init__(self, node: Node, counts: health.Counts, numbers: watch.Numbers) -> None:
         self._node = node
         self._counts = counts
-        self._rollouts = rollouts
+        self._numbers = numbers
 
     def collect(self) -> Iterator[Metric]:
         """Yield each metric."""
@@ -66,21 +66,35 @@ class _Numbers(Collector):
         for status, count in self._counts.by_status.items():
             latest.add_metric([status], count)
         yield latest
-        running = GaugeMetricFamily(
-            "capf_rollout_phones", "Phones of the running rollouts by the state of their operation",
-            labels=["rollout", "state"],
-        )  # fmt: skip
-        for rollout, state, count in self._rollouts:
-            running.add_metric([rollout, state], count)
-        yield running
+        yield from _rollouts(self._numbers)
+
+
+def _rollouts(numbers: watch.Numbers) -> Iterator[Metric]:
+    """Yield what a run of the rollout shows in its line of progress."""
+    running = GaugeMetricFamily(
+        "capf_rollout_phones", "Phones of the running rollouts by the state of their operation",
+        labels=["rollout", "state"],
+    )  # fmt: skip
+    for rollout, state, count in numbers.phones:
+        running.add_metric([rollout, state], count)
+    yield running
+    for name, text, by_rollout in (
+        ("wave", "The wave that runs", numbers.wave),
+        ("phones_a_minute", "Phones of this wave that were done in the last minute", numbers.phones_a_minute),
+        ("wave_seconds_left", "Seconds until this wave's time is up", numbers.seconds_left),
+    ):
+        metric = GaugeMetricFamily(f"capf_rollout_{name}", text, labels=["rollout"])
+        for rollout, value in by_rollout.items():
+            metric.add_metric([rollout], value)
+        yield metric
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})
 async def metrics(node: RunningNode) -> Response:
     """Return the node's numbers for Prometheus."""
 
-    def count(connection: Connection) -> tuple[health.Counts, list[tuple[str, str, int]]]:
-        return health.counts(connection), show.numbers(connection)
+    def count(connection: Connection) -> tuple[health.Counts, watch.Numbers]:
+        return health.counts(connection), watch.numbers(connection, node.context)
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Numbers(node, *await node.store.aread(count)))

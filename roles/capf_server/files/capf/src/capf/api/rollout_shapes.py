@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool
 
@@ -26,7 +26,7 @@ class Rollout(Change):
     names: _Phones | None = None
     criteria: list[SearchCriterion] | None = None
     wave_size: str = "50"
-    wave_seconds: Annotated[int, Field(ge=1, le=86400)] = 1800
+    wave_seconds: Annotated[int, Field(ge=0, le=86400)] = 0
     string_seconds: Annotated[int, Field(ge=0, le=604_800)] = 0
     pilot_size: str = "0"
     failure_limit: str = "10%"
@@ -38,6 +38,7 @@ class Rollout(Change):
     force: StrictBool = False
     window_start: str = ""
     window_end: str = ""
+    before_window: Literal["wait", "refuse"] = "wait"
 
 
 class PlannedWave(BaseModel):
@@ -116,8 +117,19 @@ class RolloutLine(BaseModel):
     to_visit: str
 
 
+class WaveNow(BaseModel):
+    """The wave that runs, in numbers."""
+
+    number: int
+    counts: dict[str, int]
+    phones_a_minute: float
+    seconds_left: int
+
+
 class RolloutState(RolloutHead):
-    """One rollout in numbers."""
+    """One rollout in numbers; ``progress`` is of the wave that runs."""
+
+    progress: WaveNow | None
 
     settings: dict[str, Any]
     skipped: dict[str, int]
@@ -129,13 +141,13 @@ class RolloutState(RolloutHead):
 
 
 class RolloutBegun(BaseModel):
-    """A rollout that was begun or taken up; without a rollout no phone needs an LSC."""
+    """A rollout that was begun, or taken up with what is left of it; without a rollout no phone needs an LSC."""
 
     changed: bool
     begun: bool
     resumed: bool
     registered: dict[str, int]
-    plan: RolloutPlan | None
+    plan: RolloutPlan
     rollout: RolloutState | None
 
 
@@ -189,6 +201,7 @@ class WaveProgress(BaseModel):
     phones_a_minute: float
     seconds_left: int
     pending: list[str]
+    failed: list[str]
     waiting_for_string: list[str]
 
 

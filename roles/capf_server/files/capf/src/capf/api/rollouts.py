@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import fields
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -29,7 +28,7 @@ from capf.api.running import carry_out
 from capf.model import InvalidRequestError, Problem
 from capf.registry import phones, search
 from capf.registry.context import Context
-from capf.registry.rollout import judge, lease, plan, show, waves
+from capf.registry.rollout import begin, judge, lease, plan, show, waves
 from capf.registry.rollout.settings import Settings
 
 router = APIRouter(tags=["rollouts"], prefix="/rollouts")
@@ -46,11 +45,16 @@ async def every(_unused: Actor, node: RunningNode) -> dict[str, list[dict[str, A
 @router.get("/{name}", response_model=RolloutState)
 async def state(name: str, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Show the latest rollout of this name in numbers."""
-    return await node.store.aread(partial(show.state, name=name))
+    return await node.store.aread(lambda c: _state(c, node.context, name))
+
+
+def _state(connection: Connection, context: Context, name: str) -> dict[str, Any]:
+    progress = waves.current(connection, context, show.find(connection, name))
+    return {**show.state(connection, name), "progress": progress}
 
 
 @router.put("/{name}", response_model=RolloutBegun)
-async def begin(name: str, wanted: Rollout, actor: Actor, node: RunningNode) -> dict[str, Any]:
+async def begin_rollout(name: str, wanted: Rollout, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Register the given phones and begin a rollout of those that need an LSC; or take up the running one."""
 
     def job(connection: Connection) -> dict[str, Any]:
@@ -63,17 +67,17 @@ def _begin(connection: Connection, context: Context, name: str, wanted: Rollout,
     names, changes = _phones(connection, context, wanted, actor)
     settings = Settings(**wanted.model_dump(include={item.name for item in fields(Settings)}))
     after = {item.device_name: item.security_mode_after for item in wanted.phones or () if item.security_mode_after}
-    request = plan.Request(name, wanted.runner, names, settings, after)
-    made = plan.begin(connection, context, request, actor)
-    begun = made is not None and bool(made.waves)
-    shown = show.state(connection, name) if made is None or made.waves else None
+    early = wanted.before_window == "wait"
+    request = plan.Request(name, wanted.runner, names, settings, after, early, wanted.dry_run)
+    made = begin.begin(connection, context, request, actor)
+    begun = bool(made.waves) and not made.resumed
     return {
         "changed": begun or bool(changes and changes.changed),
         "begun": begun,
-        "resumed": made is None,
+        "resumed": made.resumed,
         "registered": changes.counts if changes else {},
-        "plan": None if made is None else plan.show(made, context.now),
-        "rollout": shown,
+        "plan": plan.show(made, context.now),
+        "rollout": _state(connection, context, name) if begun or made.resumed else None,
     }
 
 

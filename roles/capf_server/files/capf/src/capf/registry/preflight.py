@@ -216,6 +216,16 @@ ITEMS: tuple[Callable[[_State], Item], ...] = (
 )
 
 
+_BEFORE_PHONES_COME = (_service, _capf_certificate, _ctl_file)
+
+
+def hindrances(connection: Connection, context: Context) -> list[Item]:
+    """Return the failed items that stand between phones and CAPF itself, looked at before every wave of a rollout."""
+    state = _State(connection, context, Question(), (), ())
+    items = [item(state) for item in _BEFORE_PHONES_COME]
+    return [item for item in items if item.result is Result.FAILED]
+
+
 def show(answer: Answer) -> dict[str, Any]:
     """Return the checklist as the API shows it."""
     return {

@@ -48,10 +48,14 @@ def _safe(free_text: Sequence[str], phone: Mapping[str, Any]) -> Mapping[str, An
     return {**phone, **risky} if risky else phone
 
 
-def csv_pieces(
-    phones: Phones, columns: Mapping[str, str] = COLUMNS, free_text: Sequence[str] = _FREE_TEXT
-) -> Iterator[str]:
-    """Yield a report in pieces of CSV text: the header first, then the phones; ``free_text`` are fields of people."""
+def csv_pieces(phones: Phones) -> Iterator[str]:
+    """Yield the report in pieces of CSV text: the header first, then the phones."""
+    return csv_of(phones, COLUMNS, _FREE_TEXT)
+
+
+def csv_of(phones: Phones, columns: Mapping[str, str], free_text: Sequence[str]) -> Iterator[str]:
+    """Yield columns, each with its field of the phones, as pieces of CSV; ``free_text`` are the fields that hold what
+    people and phones said."""
     yield _text([tuple(columns)])
     shown, row = map(partial(_safe, free_text), phones), itemgetter(*columns.values())
     while piece := list(islice(shown, _PIECE)):

@@ -98,6 +98,7 @@ def _members(rollout_id: int) -> Select[Any]:
         phones.c.device_type,
         phones.c.security_profile,
         phones.c.device_security_mode,
+        phones.c.authentication_mode.label("wanted_mode"),
         operations.c.state,
         operations.c.status,
         operations.c.problem,

@@ -29,16 +29,16 @@ def judge(
     """Judge a wave: stop the rollout where too many of its phones failed, and change the Device Security Mode of
     those that have their LSC and are to get another one (R9, R10).
 
-    ``not_registered``: phones of the wave that call processing does not know after it. A second try is not judged:
-    its phones were counted in their first wave.
+    ``not_registered``: phones of the wave that call processing does not know; those count that have their LSC. A second
+    try is not judged: its phones were counted in their first wave.
     """
     rollout = lease.running(connection, context, name, runner)
     wave = waves.started(connection, rollout, number)
     if wave["judged_at"] is not None:
         raise ConflictError(f"wave {number} of the rollout {name!r} has been judged")
     taken = [row for row in rollouts.members(connection, rollout["id"], number) if row["state"] is not None]
-    missing = [row["device_name"] for row in taken if row["device_name"] in set(not_registered)]
-    rollouts.change_members(connection, rollout["id"], missing, note=NOT_REGISTERED)
+    missing = {row["device_name"] for row in taken if row["state"] == State.DONE} & set(not_registered)
+    rollouts.change_members(connection, rollout["id"], sorted(missing), note=NOT_REGISTERED)
     failing = [_failing(row, missing) for row in taken if row["state"] != State.DONE or row["device_name"] in missing]
     settings = from_record(rollouts.settings_of(rollout))
     allowed = limit(settings, pilot=wave["kind"] == PILOT).of(len(taken))
@@ -54,12 +54,13 @@ def judge(
 
 
 def _failing(row: rows.Row, missing: Collection[str]) -> dict[str, str]:
-    has_lsc = row["device_name"] in missing and row["state"] == State.DONE
     return {
         "device_name": row["device_name"],
         "status": row["status"],
         "problem": row["problem"],
-        "advice": NOT_REGISTERED if has_lsc else advice(row["status"], row["authentication_mode"]),
+        "advice": NOT_REGISTERED
+        if row["device_name"] in missing
+        else advice(row["status"], row["authentication_mode"]),
     }
 
 

@@ -12,19 +12,40 @@ SECONDS = 120
 """A run that gave no sign of life for so long was interrupted; another one may go on."""
 
 
-def take_up(connection: Connection, context: Context, name: str, runner: str) -> bool:
-    """Take up the running rollout of this name; False when there is none (one whose window is over is closed).
+def take_up(
+    connection: Connection, context: Context, name: str, runner: str, *, by_force: bool = False
+) -> rows.Row | None:
+    """Return the running rollout of this name, taken up; None when there is none (one whose window is over is closed).
 
-    ConflictError while another run leads it.
+    ConflictError while another run leads it, unless ``by_force``.
     """
     rollout = rollouts.latest(connection, name)
     if rollout is None or rollout["state"] != rollouts.RUNNING:
-        return False
-    _hold(connection, context, rollout, runner)
+        return None
+    if not by_force:
+        _hold(connection, context, rollout, runner)
     if rollout["ends_at"] is not None and rollout["ends_at"] <= context.now:
         close(connection, context, rollout, rollouts.STOPPED, "the window was over before all waves were done")
-        return False
-    return True
+        return None
+    return rollout
+
+
+def led_by_another(connection: Connection, context: Context, name: str, runner: str) -> list[str]:
+    """Return a warning where another run leads the rollout now, so that this one could not take it up."""
+    rollout = rollouts.latest(connection, name)
+    if rollout is None or rollout["state"] != rollouts.RUNNING:
+        return []
+    return _other_run(context, rollout, runner)
+
+
+def _other_run(context: Context, rollout: rows.Row, runner: str) -> list[str]:
+    ago = context.now - rollout["seen_at"]
+    if rollout["runner"] == runner or not 0 <= ago < SECONDS:
+        return []
+    return [
+        f"another run of the rollout {rollout['name']!r} was active {ago} s ago;"
+        f" it can be taken up {SECONDS} s after its last sign of life"
+    ]
 
 
 def running(connection: Connection, context: Context, name: str, runner: str) -> rows.Row:
@@ -37,12 +58,8 @@ def running(connection: Connection, context: Context, name: str, runner: str) ->
 
 
 def _hold(connection: Connection, context: Context, rollout: rows.Row, runner: str) -> None:
-    ago = context.now - rollout["seen_at"]
-    if rollout["runner"] != runner and 0 <= ago < SECONDS:
-        raise ConflictError(
-            f"another run of the rollout {rollout['name']!r} was active {ago} s ago;"
-            f" it can be taken up {SECONDS} s after its last sign of life"
-        )
+    for problem in _other_run(context, rollout, runner):
+        raise ConflictError(problem)
     rollouts.change(connection, rollout["id"], runner=runner, seen_at=context.now)
 
 

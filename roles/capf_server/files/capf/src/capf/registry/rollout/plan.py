@@ -1,119 +1,62 @@
-"""Beginning a rollout: who needs an LSC, in which waves, and whether they fit into the window (R16)."""
+"""The plan of a rollout: who needs an LSC, in which waves, and whether they fit into the window (R16)."""
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.model import ConflictError, InvalidRequestError, Operation, Problem, SecurityMode
+from capf.model import Operation
 from capf.registry import moment, schedule
 from capf.registry.context import Context
-from capf.registry.rollout import lease, order
-from capf.registry.rollout.settings import Pace, Settings, pace
-from capf.store import journal, rollouts, rows
+from capf.registry.rollout import order
+from capf.registry.rollout.settings import Pace, Settings, seconds
+from capf.store import rollouts, rows
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}")
-NAME_ALLOWED = "a name of letters, digits, spaces, dots, dashes and underscores, 80 at most"
 PILOT, WAVE, RETRY = "pilot", "wave", "retry"
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``phones`` are device names; ``modes_after`` the Device Security Mode that a phone gets once it has its LSC."""
+    """``phones`` are device names; ``modes_after`` the Device Security Mode that a phone gets once it has its LSC.
+
+    ``early``: whether it may be begun before its window opens. ``dry_run``: the caller rolls back what is done.
+    """
 
     name: str
     runner: str
     phones: Sequence[str]
     settings: Settings
     modes_after: Mapping[str, str] = field(default_factory=dict)
+    early: bool = True
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedWave:
+    """A wave and its phones."""
+
+    number: int
+    kind: str
+    phones: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is done, or would be: the waves by their kind, who is skipped and why, and when it ends at the latest."""
+    """What is done, or would be: the waves, who is skipped and why, and when it ends at the latest, second tries not
+    counted. ``resumed``: it is what is left of a rollout that is taken up."""
 
-    waves: list[tuple[str, list[str]]]
+    waves: list[PlannedWave]
     skipped: Mapping[str, list[str]]
     warnings: list[str]
     starts_at: int
     latest_end: int
     ends_at: int | None
-
-
-def begin(connection: Connection, context: Context, request: Request, actor: str) -> Plan | None:
-    """Put a new rollout on record, if any phone needs an LSC; None when one of this name runs and is taken up.
-
-    InvalidRequestError names all that is wrong; ConflictError when another rollout has one of the phones, or when
-    another run leads this one.
-    """
-    _check(request)
-    now = context.now
-    if lease.take_up(connection, context, request.name, request.runner):
-        return None
-    _refuse_others(connection, context, request.phones)
-    plan = make(connection, context, request, pace(request.settings, now))
-    if not plan.waves:
-        return plan
-    values = {
-        "name": request.name,
-        "state": rollouts.RUNNING,
-        "settings": json.dumps(asdict(request.settings)),
-        "skipped": json.dumps({reason: len(names) for reason, names in plan.skipped.items()}),
-        "starts_at": plan.starts_at,
-        "ends_at": plan.ends_at,
-        "runner": request.runner,
-        "seen_at": now,
-        "created_at": now,
-    }
-    numbered = list(enumerate(plan.waves, start=1))
-    waves = [{"number": number, "kind": kind, "phones": len(names)} for number, (kind, names) in numbered]
-    count = sum(len(names) for _kind, names in plan.waves)
-    identifier = rollouts.add(connection, values, waves)
-    members = (
-        {"device_name": name, "wave": number, "security_mode_after": request.modes_after.get(name, "")}
-        for number, (_kind, names) in numbered
-        for name in names
-    )
-    rollouts.add_phones(connection, identifier, members)
-    detail = {"rollout": request.name, "phones": count, "waves": len(waves)}
-    journal.record(connection, now, actor, [journal.Act("begin rollout", detail=detail)])
-    return plan
-
-
-def _check(request: Request) -> None:
-    problems = []
-    if not NAME.fullmatch(request.name):
-        problems.append(Problem("name", request.name, NAME_ALLOWED))
-    allowed = [mode.value for mode in SecurityMode]
-    problems += [
-        Problem(f"security_mode_after of {name}", mode, ", ".join(allowed))
-        for name, mode in request.modes_after.items()
-        if mode not in allowed
-    ]
-    if problems:
-        raise InvalidRequestError(problems)
-
-
-def _refuse_others(connection: Connection, context: Context, names: Sequence[str]) -> None:
-    """Two rollouts never have the same phone at once; one whose window is over does not count."""
-    clashes = [
-        row for row in rollouts.others(connection, names) if row["ends_at"] is None or row["ends_at"] > context.now
-    ]
-    if not clashes:
-        return
-    running = sorted({row["name"] for row in clashes})
-    shown = ", ".join(sorted(row["device_name"] for row in clashes)[:_SHOWN])
-    raise ConflictError(
-        f"{len(clashes)} of the phones are in the running rollout {', '.join(running)}, among them {shown};"
-        " go on with that one, or abort it"
-    )
+    resumed: bool = False
 
 
 def make(connection: Connection, context: Context, request: Request, found: Pace) -> Plan:
@@ -129,48 +72,56 @@ def make(connection: Connection, context: Context, request: Request, found: Pace
     planned = schedule.make_plan(connection, context, wanted)
     names = planned.scheduled + planned.pending
     starts_at = max(now, found.starts_at or 0)
-    waves = _waves(connection, names, settings, found, starts_at)
-    latest_end = starts_at + len(waves) * settings.wave_seconds
-    warnings = list(planned.warnings)
-    if found.ends_at is not None and latest_end > found.ends_at:
-        fitting = max(0, found.ends_at - starts_at) // settings.wave_seconds
-        warnings.append(
-            f"{min(fitting, len(waves))} of {len(waves)} waves are sure to fit into the window;"
-            " the others are begun only while a whole wave still fits"
-        )
-    return Plan(waves, planned.skipped, warnings, starts_at, latest_end, found.ends_at)
+    known = rows.phones_of(connection, names)
+    modes = {name: known[name]["authentication_mode"] for name in names}
+    waves = _waves(connection, known, settings, found, starts_at)
+    lasting = [seconds(settings, map(modes.__getitem__, wave.phones)) for wave in waves]
+    warnings = [*planned.warnings, *fit(lasting, starts_at, found.ends_at)]
+    return Plan(waves, planned.skipped, warnings, starts_at, starts_at + sum(lasting), found.ends_at)
+
+
+def fit(lasting: Sequence[int], starts_at: int, ends_at: int | None) -> list[str]:
+    """Return a warning where waves that take so many seconds may not all fit into the window."""
+    if ends_at is None or starts_at + sum(lasting) <= ends_at:
+        return []
+    fitting = sum(starts_at + end <= ends_at for end in accumulate(lasting))
+    return [
+        f"{fitting} of {len(lasting)} waves are sure to fit into the window;"
+        " the others are begun only while a whole wave still fits"
+    ]
 
 
 def _waves(
-    connection: Connection, names: Sequence[str], settings: Settings, found: Pace, starts_at: int
-) -> list[tuple[str, list[str]]]:
-    known = rows.phones_of(connection, names)
-    by = settings.spread_by
-    site_of = {name: "" if by == "none" else known[name][by] for name in names}
+    connection: Connection, known: Mapping[str, rows.Row], settings: Settings, found: Pace, starts_at: int
+) -> list[PlannedWave]:
+    by, count = settings.spread_by, len(known)
+    site_of = {name: "" if by == "none" else row[by] for name, row in known.items()}
     site_sizes = {"": 0} if by == "none" else rollouts.count_sites(connection, by)
-    pilot = found.pilot.size(len(names))
-    size = min(_wave_size(len(names) - pilot, settings, found, starts_at, pilot), settings.open_sessions)
+    longest = seconds(settings, (row["authentication_mode"] for row in known.values()))
+    pilot = found.pilot.size(count)
+    size = min(_wave_size(count - pilot, settings, found, starts_at, longest, pilot), settings.open_sessions)
     pilot = min(pilot, settings.open_sessions)
-    waves = order.cut(order.spread(names, site_of), site_of, site_sizes, pilot, max(1, size))
-    return [(PILOT if pilot and not index else WAVE, wave) for index, wave in enumerate(waves)]
+    waves = order.cut(order.spread(list(known), site_of), site_of, site_sizes, pilot, max(1, size))
+    return [
+        PlannedWave(number, PILOT if pilot and number == 1 else WAVE, names)
+        for number, names in enumerate(waves, start=1)
+    ]
 
 
-def _wave_size(count: int, settings: Settings, found: Pace, starts_at: int, pilot: int) -> int:
-    """Return the size that is set, or the smallest with which all waves and one for second tries fit."""
+def _wave_size(count: int, settings: Settings, found: Pace, starts_at: int, longest: int, pilot: int) -> int:
+    """Return the size that is set, or the smallest with which all waves and one for second tries fit, each taking as
+    long as the ``longest``."""
     if found.wave is not None:
         return found.wave.size(count)
-    seconds = (found.ends_at or starts_at) - starts_at
-    room = seconds // settings.wave_seconds - (1 if pilot else 0) - (1 if settings.more_tries else 0)
+    window = (found.ends_at or starts_at) - starts_at
+    room = window // longest - (1 if pilot else 0) - (1 if settings.more_tries else 0)
     return math.ceil(count / max(1, room))
 
 
 def show(plan: Plan, now: int) -> dict[str, Any]:
     """Return the plan as the API shows it."""
     return {
-        "waves": [
-            {"number": number, "kind": kind, "phones": names}
-            for number, (kind, names) in enumerate(plan.waves, start=1)
-        ],
+        "waves": [{"number": wave.number, "kind": wave.kind, "phones": wave.phones} for wave in plan.waves],
         "skipped": dict(plan.skipped),
         "warnings": plan.warnings,
         "starts_at": moment.show(plan.starts_at),

@@ -30,7 +30,7 @@ _FREE_TEXT = ("description", "site", "device_pool", "problem")
 
 def csv_pieces(connection: Connection, name: str) -> Iterator[str]:
     """Yield the latest rollout of this name in pieces of CSV text; ConflictError when there is none."""
-    return report.csv_pieces(tally.lines(connection, show.find(connection, name)), COLUMNS, _FREE_TEXT)
+    return report.csv_of(tally.lines(connection, show.find(connection, name)), COLUMNS, _FREE_TEXT)
 
 
 @dataclass(frozen=True, slots=True)

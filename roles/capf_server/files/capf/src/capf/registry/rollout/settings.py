@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from capf.model import InvalidRequestError, Problem
-from capf.registry import moment
+from capf.model import AuthenticationMode, InvalidRequestError, Problem
+from capf.registry import moment, parameters
 from capf.registry.rollout import amounts
 from capf.registry.rollout.amounts import Amount
 
 AUTO = "auto"
+RESET_SECONDS = 300
+"""What a phone may take from its reset until it makes its key."""
 SITES = ("device_pool", "device_type", "security_profile", "none")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``wave_size``, ``pilot_size`` and both limits are numbers or shares; times are seconds, dates texts (R26)."""
+    """``wave_size``, ``pilot_size`` and both limits are numbers or shares; times are seconds, dates texts (R26).
+
+    ``wave_seconds`` 0: as long as a phone may take that is reset and makes its key."""
 
     wave_size: str = "50"
-    wave_seconds: int = 1800
+    wave_seconds: int = 0
     string_seconds: int = 0
     pilot_size: str = "0"
     failure_limit: str = "10%"
@@ -67,8 +71,17 @@ def pace(settings: Settings, now: int) -> Pace:
     return found
 
 
-def seconds(settings: Settings, *, by_string: bool) -> int:
-    """Return the seconds of a wave, which may be more where people have to enter strings."""
+def with_wave_seconds(settings: Settings, in_force: parameters.InForce) -> Settings:
+    """Return the settings with the seconds of a wave, where they are left to the phones' key generation time."""
+    if settings.wave_seconds:
+        return settings
+    minutes = in_force.number("Maximum Allowable Time For Key Generation")
+    return replace(settings, wave_seconds=RESET_SECONDS + 60 * minutes)
+
+
+def seconds(settings: Settings, modes: Iterable[str | None]) -> int:
+    """Return the seconds of a wave whose phones have these Authentication Modes: people may need more for strings."""
+    by_string = AuthenticationMode.STRING in modes
     return max(settings.wave_seconds, settings.string_seconds) if by_string else settings.wave_seconds
 
 

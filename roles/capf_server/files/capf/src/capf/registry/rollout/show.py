@@ -84,8 +84,3 @@ def _judgement(rollout: rows.Row, wave: rows.Row, missing: int) -> str:
     allowed = limit(from_record(rollouts.settings_of(rollout)), pilot=wave["kind"] == PILOT).of(wave["phones"])
     verdict = "stopped the rollout" if failing > allowed else "passed"
     return f"{verdict}: {failing} not done, {allowed} allowed"
-
-
-def numbers(connection: Connection) -> list[tuple[str, str, int]]:
-    """Return (rollout, state, phones) of the running rollouts, for a monitor."""
-    return [(row["name"], row["state"] or tally.NOT_BEGUN, row["number"]) for row in rollouts.count_states(connection)]

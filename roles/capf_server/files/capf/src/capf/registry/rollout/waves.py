@@ -8,10 +8,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import AuthenticationMode, ConflictError, Operation, State
-from capf.registry import moment, schedule
+from capf.registry import moment, preflight, schedule
 from capf.registry.context import Context
-from capf.registry.rollout import lease
-from capf.registry.rollout.advice import another_try_may_help
+from capf.registry.rollout import again, lease
 from capf.registry.rollout.plan import RETRY
 from capf.registry.rollout.settings import Settings, from_record, seconds
 from capf.store import journal, rollouts, rows
@@ -27,31 +26,55 @@ def start(
 
     ``strings``: authentication strings that are given for phones; the server makes the others. The answer's wave is
     None when the rollout has ended, or when it is too early for the next wave (``wait_seconds``). ConflictError
-    while CAPF does not run.
+    while CAPF is not activated or does not run, or while phones would get an outdated CTL file.
     """
     rollout = lease.running(connection, context, name, runner)
-    if context.running is None:
-        raise ConflictError("the CAPF service does not run; no wave is started")
     waves = rollouts.waves(connection, rollout["id"])
     for wave in waves:
         if wave["started_at"] is not None and wave["judged_at"] is None:
+            _refuse_unready(connection, context)
             return _show(connection, context, rollout, wave["number"], resumed=True)
-    settings = from_record(rollouts.settings_of(rollout))
     if rollout["starts_at"] > context.now:
         return _wait(rollout["starts_at"] - context.now, "the window is not open yet")
-    ends_at = rollout["ends_at"]
-    if ends_at is not None and context.now + settings.wave_seconds > ends_at:
-        return _finish(connection, context, rollout, rollouts.STOPPED, "no further wave fits into the window")
-    planned = next((wave["number"] for wave in waves if wave["started_at"] is None), None)
-    number = planned or _second_try(connection, rollout, settings, len(waves))
-    if number is None:
+    settings = from_record(rollouts.settings_of(rollout))
+    phones = _next(connection, rollout, settings, waves)
+    if not phones:
         return _finish(connection, context, rollout, rollouts.DONE, "")
-    phones = rollouts.members(connection, rollout["id"], number)
+    if rollout["ends_at"] is not None and _ends_by(context, settings, phones) > rollout["ends_at"]:
+        return _finish(connection, context, rollout, rollouts.STOPPED, "no further wave fits into the window")
     busy = rollouts.sessions_open(connection)
     if busy and busy + len(phones) > settings.open_sessions:
         return _wait(_LOOK_AGAIN_SECONDS, f"{busy} sessions are open, {settings.open_sessions} are allowed")
-    _begin(connection, context, rollout, number, phones, strings, actor)
+    _refuse_unready(connection, context)
+    number = next((wave["number"] for wave in waves if wave["started_at"] is None), None)
+    if number is None:
+        number = _add_second_try(connection, rollout, len(waves), phones)
+    _begin(connection, context, rollout, number, strings, actor)
     return _show(connection, context, rollout, number, resumed=False)
+
+
+def _refuse_unready(connection: Connection, context: Context) -> None:
+    failed = preflight.hindrances(connection, context)
+    if failed:
+        told = " ".join(f"{item.name}: {item.message}. To do: {item.todo}." for item in failed)
+        raise ConflictError(f"no wave is started: {told} The same rollout goes on once that is mended.")
+
+
+def _next(
+    connection: Connection, rollout: rows.Row, settings: Settings, waves: Sequence[rows.Row]
+) -> Sequence[rows.Row]:
+    """Return the phones of the next wave, or those for a second try once all waves are done."""
+    for wave in waves:
+        if wave["started_at"] is None:
+            return rollouts.members(connection, rollout["id"], wave["number"])
+    members = rollouts.members(connection, rollout["id"])
+    names = set(again.names(members, settings))
+    return [row for row in members if row["device_name"] in names]
+
+
+def _ends_by(context: Context, settings: Settings, phones: Sequence[rows.Row]) -> int:
+    """Return when a wave of these phones ends at the latest that is started now."""
+    return context.now + seconds(settings, (row["wanted_mode"] for row in phones))
 
 
 def _wait(seconds: int, why: str) -> dict[str, Any]:
@@ -63,24 +86,11 @@ def _finish(connection: Connection, context: Context, rollout: rows.Row, state: 
     return {"wave": None, "ended": True, "wait_seconds": 0, "why": problem or "all waves are done"}
 
 
-def _second_try(connection: Connection, rollout: rows.Row, settings: Settings, number: int) -> int | None:
-    """Make a wave of the phones for which another try may help; returns its number, None when there are none."""
-    again = [
-        row["device_name"]
-        for row in rollouts.members(connection, rollout["id"])
-        if 0 < row["tries"] <= settings.more_tries and _wants_another_try(row)
-    ][: settings.open_sessions]
-    if not again:
-        return None
-    rollouts.add_wave(connection, rollout["id"], number=number + 1, kind=RETRY, phones=len(again))
-    rollouts.change_members(connection, rollout["id"], again, wave=number + 1)
-    return number + 1
-
-
-def _wants_another_try(row: rows.Row) -> bool:
-    if row["state"] in rows.OPEN:
-        return not row["holder"]
-    return row["state"] == State.FAILED and another_try_may_help(row["status"])
+def _add_second_try(connection: Connection, rollout: rows.Row, waves: int, phones: Sequence[rows.Row]) -> int:
+    """Make a wave of phones for which another try may help; returns its number."""
+    rollouts.add_wave(connection, rollout["id"], number=waves + 1, kind=RETRY, phones=len(phones))
+    rollouts.change_members(connection, rollout["id"], [row["device_name"] for row in phones], wave=waves + 1)
+    return waves + 1
 
 
 def _begin(
@@ -88,12 +98,15 @@ def _begin(
     context: Context,
     rollout: rows.Row,
     number: int,
-    phones: Sequence[rows.Row],
     strings: Mapping[str, str],
     actor: str,
 ) -> None:
-    """Schedule the phones of a wave; who is not registered any more, or right by now, is noted and left out."""
+    """Schedule the phones of a wave; who is not registered any more, or right by now, is noted and left out.
+
+    Who failed before and got an LSC by another operation since then is done by that one.
+    """
     settings = from_record(rollouts.settings_of(rollout))
+    phones = rollouts.members(connection, rollout["id"], number)
     known = rows.phones_of(connection, [row["device_name"] for row in phones])
     gone = [row["device_name"] for row in phones if row["device_name"] not in known]
     rollouts.change_members(connection, rollout["id"], gone, note="no longer registered with the server")
@@ -111,11 +124,11 @@ def _begin(
     plan = schedule.schedule(connection, context, wanted, actor)
     for reason, names in plan.skipped.items():
         rollouts.change_members(connection, rollout["id"], names, note=reason)
-    taken = plan.scheduled + plan.pending
+    right = {name for names in plan.skipped.values() for name in names}
+    tried = [row["device_name"] for row in phones if row["tries"] and row["device_name"] in right]
+    taken = plan.scheduled + plan.pending + tried
     rollouts.take_operations(connection, rollout["id"], taken)
-    ends_by = context.now + seconds(settings, by_string=bool(by_string))
-    if rollout["ends_at"] is not None:
-        ends_by = min(ends_by, rollout["ends_at"])
+    ends_by = _ends_by(context, settings, phones)
     rollouts.change_wave(connection, rollout["id"], number, started_at=context.now, ends_by=ends_by, phones=len(taken))
     detail = {"rollout": rollout["name"], "wave": number, "phones": len(taken)}
     journal.record(connection, context.now, actor, [journal.Act("start wave", detail=detail)])
@@ -127,7 +140,7 @@ def _string(given: str | None) -> dict[str, str]:
 
 def _show(connection: Connection, context: Context, rollout: rows.Row, number: int, *, resumed: bool) -> dict[str, Any]:
     wave = started(connection, rollout, number)
-    taken = [row for row in rollouts.members(connection, rollout["id"], number) if row["state"] is not None]
+    taken = _taken(connection, wave)
     return {
         "ended": False,
         "wait_seconds": 0,
@@ -165,21 +178,43 @@ def progress(connection: Connection, context: Context, name: str, number: int) -
     if rollout is None:
         raise ConflictError(f"there is no rollout {name!r}")
     wave = started(connection, rollout, number)
-    taken = [row for row in rollouts.members(connection, rollout["id"], number) if row["state"] is not None]
+    taken = _taken(connection, wave)
     pending = [row["device_name"] for row in taken if row["state"] in rows.OPEN]
-    left = max(0, wave["ends_by"] - context.now)
+    pace = _pace(context, wave, taken)
+    return {
+        "ended": not pending or not pace["seconds_left"],
+        **pace,
+        "pending": pending,
+        "failed": [row["device_name"] for row in taken if row["state"] in (State.FAILED, State.CANCELLED)],
+        "waiting_for_string": [row["device_name"] for row in taken if _waits_for_string(row)],
+    }
+
+
+def current(connection: Connection, context: Context, rollout: rows.Row) -> dict[str, Any] | None:
+    """Return the number of the wave that runs, and its ``progress`` in numbers; None between two waves."""
+    if rollout["state"] != rollouts.RUNNING:
+        return None
+    for wave in rollouts.waves(connection, rollout["id"]):
+        if wave["started_at"] is not None and wave["judged_at"] is None:
+            return {"number": wave["number"], **_pace(context, wave, _taken(connection, wave))}
+    return None
+
+
+def _taken(connection: Connection, wave: rows.Row) -> list[rows.Row]:
+    members = rollouts.members(connection, wave["rollout_id"], wave["number"])
+    return [row for row in members if row["state"] is not None]
+
+
+def _pace(context: Context, wave: rows.Row, taken: Sequence[rows.Row]) -> dict[str, Any]:
     since = min(_RATE_SECONDS, max(1, context.now - wave["started_at"]))
     recent = sum(row["state"] == State.DONE and (row["ended_at"] or 0) >= context.now - since for row in taken)
     return {
-        "ended": not pending or not left,
         "counts": {
             "phones": len(taken),
             "done": sum(row["state"] == State.DONE for row in taken),
             "failed": sum(row["state"] in (State.FAILED, State.CANCELLED) for row in taken),
-            "pending": len(pending),
+            "pending": sum(row["state"] in rows.OPEN for row in taken),
         },
         "phones_a_minute": round(recent * 60 / since, 1),
-        "seconds_left": left,
-        "pending": pending,
-        "waiting_for_string": [row["device_name"] for row in taken if _waits_for_string(row)],
+        "seconds_left": max(0, wave["ends_by"] - context.now),
     }

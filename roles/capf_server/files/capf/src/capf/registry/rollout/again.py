@@ -1,0 +1,22 @@
+"""Which phones get another try in a wave of its own (R16)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from capf.model import State
+from capf.registry.rollout.advice import another_try_may_help
+from capf.registry.rollout.settings import Settings
+from capf.store import rows
+
+
+def names(members: Iterable[rows.Row], settings: Settings) -> list[str]:
+    """Return the phones for which another try may help, as many as may be in a session at once."""
+    found = [row["device_name"] for row in members if 0 < row["tries"] <= settings.more_tries and _may_help(row)]
+    return found[: settings.open_sessions]
+
+
+def _may_help(row: rows.Row) -> bool:
+    if row["state"] in rows.OPEN:
+        return not row["holder"]
+    return row["state"] == State.FAILED and another_try_may_help(row["status"])

@@ -1,0 +1,107 @@
+"""Beginning a rollout, or taking up the running one of its name (R16, R18)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from sqlalchemy import Connection
+
+from capf.model import ConflictError, InvalidRequestError, Problem, SecurityMode
+from capf.registry import moment
+from capf.registry.context import Context
+from capf.registry.rollout import lease, plan, rest
+from capf.registry.rollout.plan import Plan, Request
+from capf.registry.rollout.settings import pace, with_wave_seconds
+from capf.store import journal, rollouts
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}")
+NAME_ALLOWED = "a name of letters, digits, spaces, dots, dashes and underscores, 80 at most"
+_SHOWN = 5
+
+
+def begin(connection: Connection, context: Context, request: Request, actor: str) -> Plan:
+    """Put a new rollout on record, if any phone needs an LSC, or take up the one of this name that runs.
+
+    InvalidRequestError names all that is wrong; ConflictError when another rollout has one of the phones, when another
+    run leads this one, or when it is too early. A dry run shows the plan in the last two cases too, with a warning.
+    """
+    _check(request)
+    now, warnings = context.now, list[str]()
+    if request.dry_run:
+        warnings += lease.led_by_another(connection, context, request.name, request.runner)
+    taken_up = lease.take_up(connection, context, request.name, request.runner, by_force=request.dry_run)
+    if taken_up is not None:
+        made = rest.left(connection, context, taken_up)
+    else:
+        _refuse_others(connection, context, request.phones)
+        request = replace(request, settings=with_wave_seconds(request.settings, context.in_force(connection)))
+        made = plan.make(connection, context, request, pace(request.settings, now))
+    if made.starts_at > now and not request.early:
+        early = f"the window opens at {moment.show(made.starts_at)}; nothing is begun before it"
+        if not request.dry_run:
+            raise ConflictError(early)
+        warnings.append(early)
+    if made.waves and not made.resumed:
+        _record(connection, request, made, now, actor)
+    return replace(made, warnings=[*warnings, *made.warnings])
+
+
+def _record(connection: Connection, request: Request, made: Plan, now: int, actor: str) -> None:
+    values = {
+        "name": request.name,
+        "state": rollouts.RUNNING,
+        "settings": json.dumps(asdict(request.settings)),
+        "skipped": json.dumps({reason: len(names) for reason, names in made.skipped.items()}),
+        "starts_at": made.starts_at,
+        "ends_at": made.ends_at,
+        "runner": request.runner,
+        "seen_at": now,
+        "created_at": now,
+    }
+    waves = [{"number": wave.number, "kind": wave.kind, "phones": len(wave.phones)} for wave in made.waves]
+    identifier = rollouts.add(connection, values, waves)
+    members = (
+        {
+            "device_name": name,
+            "wave": wave.number,
+            "security_mode_after": request.modes_after.get(name, ""),
+        }
+        for wave in made.waves
+        for name in wave.phones
+    )
+    rollouts.add_phones(connection, identifier, members)
+    count = sum(len(wave.phones) for wave in made.waves)
+    detail = {"rollout": request.name, "phones": count, "waves": len(waves)}
+    journal.record(connection, now, actor, [journal.Act("begin rollout", detail=detail)])
+
+
+def _check(request: Request) -> None:
+    problems = []
+    if not NAME.fullmatch(request.name):
+        problems.append(Problem("name", request.name, NAME_ALLOWED))
+    allowed = [mode.value for mode in SecurityMode]
+    problems += [
+        Problem(f"security_mode_after of {name}", mode, ", ".join(allowed))
+        for name, mode in request.modes_after.items()
+        if mode not in allowed
+    ]
+    if problems:
+        raise InvalidRequestError(problems)
+
+
+def _refuse_others(connection: Connection, context: Context, names: Sequence[str]) -> None:
+    """Two rollouts never have the same phone at once; one whose window is over does not count."""
+    clashes = [
+        row for row in rollouts.others(connection, names) if row["ends_at"] is None or row["ends_at"] > context.now
+    ]
+    if not clashes:
+        return
+    running = sorted({row["name"] for row in clashes})
+    shown = ", ".join(sorted(row["device_name"] for row in clashes)[:_SHOWN])
+    raise ConflictError(
+        f"{len(clashes)} of the phones are in the running rollout {', '.join(running)}, among them {shown};"
+        " go on with that one, or abort it"
+    )

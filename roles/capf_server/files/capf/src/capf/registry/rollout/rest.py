@@ -1,0 +1,45 @@
+"""What is left of a rollout that is taken up: exactly what its next run goes on with (R18)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from capf.registry.context import Context
+from capf.registry.rollout import again, tally
+from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, fit
+from capf.registry.rollout.settings import from_record, seconds
+from capf.store import rollouts, rows
+
+
+def left(connection: Connection, context: Context, rollout: rows.Row) -> Plan:
+    """Return the waves that are not judged, or the second try that comes after them; all other phones are skipped."""
+    settings, now = from_record(rollouts.settings_of(rollout)), context.now
+    members = rollouts.members(connection, rollout["id"])
+    recorded = rollouts.waves(connection, rollout["id"])
+    ahead = [wave for wave in recorded if wave["judged_at"] is None]
+    waves = [PlannedWave(wave["number"], wave["kind"], _phones(wave, members)) for wave in ahead]
+    if not waves and (names := again.names(members, settings)):
+        waves.append(PlannedWave(len(recorded) + 1, RETRY, names))
+    coming = {name for wave in waves for name in wave.phones}
+    skipped: dict[str, list[str]] = {}
+    for row in members:
+        if row["device_name"] not in coming:
+            skipped.setdefault(tally.status_of(row), []).append(row["device_name"])
+    begun = ahead[0]["ends_by"] if ahead and ahead[0]["started_at"] is not None else None
+    modes = {row["device_name"]: row["wanted_mode"] for row in members}
+    lasting = [seconds(settings, [modes[name] for name in wave.phones]) for wave in waves]
+    if begun is not None:
+        lasting[0] = max(0, begun - now)
+    starts_at = max(now, rollout["starts_at"])
+    warnings = fit(lasting, starts_at, rollout["ends_at"])
+    return Plan(waves, skipped, warnings, starts_at, starts_at + sum(lasting), rollout["ends_at"], resumed=True)
+
+
+def _phones(wave: rows.Row, members: Sequence[rows.Row]) -> list[str]:
+    """Return the phones of a wave that are not through with it."""
+    here = [row for row in members if row["wave"] == wave["number"]]
+    if wave["started_at"] is not None:
+        here = [row for row in here if row["state"] in rows.OPEN]
+    return [row["device_name"] for row in here]

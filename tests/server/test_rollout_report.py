@@ -1,0 +1,88 @@
+"""The report of a rollout: one row a phone, each wave with its judgement, the phones to visit (R16)."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from capf.model import Operation, Outcome, operation_status
+from capf.registry.rollout import advice, judge, report, show
+from support.record import NOW, Record
+from support.rollouts import (
+    NAMES,
+    NIGHT,
+    begin,
+    enrol,
+    fail,
+    start,
+    verdict,
+)
+
+
+def rows_of_report(record: Record) -> list[dict[str, str]]:
+    """Return the rows of the report's CSV file."""
+    text = record.store.read(lambda c: "".join(report.csv_pieces(c, NIGHT)))
+    return list(csv.DictReader(io.StringIO(text), strict=True))
+
+
+def test_r16_the_report_names_site_wave_tries_status_seconds_and_what_to_do(ready: Record) -> None:
+    ready.add(NAMES[1], description="=HYPERLINK(1)")
+    begin(ready, wave_size="11", spread_by="none")
+    start(ready)
+    ready.times[0] = NOW + 7
+    enrol(ready, NAMES[0])
+    rows = rows_of_report(ready)
+    assert [row["Device Name"] for row in rows] == NAMES
+    assert rows[0] == {
+        "Device Name": NAMES[0], "Description": "", "Site": "Berlin", "Device Pool": "Berlin", "Wave": "1",
+        "Tries": "1", "Operation Status": "Upgrade Success", "Problem": "", "Seconds": "7", "What To Do": "",
+        "To Visit": "no",
+    }  # fmt: skip
+    assert rows[1]["What To Do"].startswith("the phone did not come")
+    assert (rows[1]["To Visit"], rows[1]["Description"]) == ("yes", "'=HYPERLINK(1)")
+    assert (rows[11]["Operation Status"], rows[11]["To Visit"]) == ("not begun", "no")
+
+
+def test_r16_the_report_has_each_wave_with_its_judgement(ready: Record) -> None:
+    begin(ready, wave_size="6", spread_by="none", failure_limit="20%")
+    first = start(ready)["wave"]["phones"]
+    ready.times[0] = NOW + 40
+    enrol(ready, *first)
+    verdict(ready, 1, first[0])
+    second = start(ready)["wave"]["phones"]
+    fail(ready, second[0], Outcome.INVALID_MIC)
+    enrol(ready, *second[2:])
+    assert verdict(ready, 2)["stopped"]
+    figures = ready.store.read(lambda c: report.figures(c, NIGHT))
+    shown = [(wave["seconds"], wave["done"], wave["failed"], wave["pending"], wave["judgement"])
+             for wave in figures.state["waves"]]  # fmt: skip
+    assert shown == [
+        (40, 6, 0, 0, "passed: 1 not done, 1 allowed"),
+        (0, 4, 1, 1, "stopped the rollout: 2 not done, 1 allowed"),
+    ]
+    assert figures.state["slowest"][0] == {"device_name": first[5], "seconds": 40}
+    statuses = [operation_status(Operation.INSTALL, Outcome.INVALID_MIC), "Operation Pending"]
+    assert figures.failures == {
+        **{(status, advice.advice(status)): 1 for status in statuses},
+        ("Upgrade Success", advice.NOT_REGISTERED): 1,
+    }
+    assert [line["site"] for line in figures.visits] == sorted(line["site"] for line in figures.visits)
+
+
+def test_r16_a_wave_that_runs_is_shown_as_it_is_now_and_a_second_try_is_not_judged(ready: Record) -> None:
+    begin(ready, wave_size="12", spread_by="none", failure_limit="100%")
+    first = start(ready)["wave"]["phones"]
+    enrol(ready, *first[1:])
+    assert judgements(ready) == ["in progress"]
+    verdict(ready, 1)
+    start(ready)
+    verdict(ready, 2)
+    assert judgements(ready) == ["passed: 1 not done, 12 allowed", "a second try is not judged"]
+    ready.run(lambda c: judge.abort(c, ready.context, NIGHT, "admin"))
+    (left,) = [row for row in rows_of_report(ready) if row["Operation Status"] == "None"]
+    assert (left["Device Name"], left["To Visit"]) == (first[0], "no") and "was cancelled" in left["What To Do"]
+
+
+def judgements(record: Record) -> list[str]:
+    """Return how each wave was judged."""
+    return [wave["judgement"] for wave in record.store.read(lambda c: show.state(c, NIGHT))["waves"]]

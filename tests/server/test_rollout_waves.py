@@ -1,0 +1,148 @@
+"""Before a wave is started: CAPF is ready, the window is open, and what a dry run says is what happens (R16, R22)."""
+
+from __future__ import annotations
+
+import pytest
+
+from capf.model import ConflictError, Outcome
+from capf.registry import ctl_file, parameters, service, tokens
+from capf.registry.rollout import advice, lease, show
+from support.record import NOW, Record
+from support.rollouts import (
+    NAMES,
+    NIGHT,
+    RUN,
+    STRING,
+    at,
+    begin,
+    dry_run,
+    enrol,
+    fail,
+    start,
+    verdict,
+)
+
+
+def test_r22_no_wave_is_started_while_capf_does_not_run(ready: Record) -> None:
+    begin(ready, wave_size="6")
+    first = start(ready)["wave"]["phones"]
+    ready.context.running = None
+    with pytest.raises(ConflictError, match="CAPF is activated and does not run. To do: ucm.capf.service with state"):
+        start(ready)
+    ready.context.running = ready.run(parameters.stored)
+    enrol(ready, *first)
+    verdict(ready, 1)
+    ready.run(lambda c: service.activate(c, ready.context, False, "admin"))
+    with pytest.raises(ConflictError, match="no wave is started: CAPF service: CAPF is not activated. To do"):
+        start(ready)
+    assert ready.run(lambda c: show.state(c, NIGHT))["counts"]["not_begun"] == 6
+    ready.run(lambda c: service.activate(c, ready.context, True, "admin"))
+    assert start(ready)["wave"]["number"] == 2
+
+
+def make_ctl_file(record: Record) -> None:
+    """Make the CTL file where that is due."""
+    record.run(lambda c: tokens.make_missing(c, record.context))
+    record.run(lambda c: ctl_file.make_current(c, record.context, ctl_file.Options(), [], "admin"))
+
+
+def test_r24_no_wave_is_started_while_the_ctl_file_is_outdated(ready: Record) -> None:
+    """Without a CTL file of this server the phones have one of another CTL client, as the checklist has it."""
+    begin(ready, wave_size="6")
+    make_ctl_file(ready)
+    enrol(ready, *start(ready)["wave"]["phones"])
+    verdict(ready, 1)
+    ready.run(lambda c: service.activate(c, ready.context, False, "admin"))
+    ready.run(lambda c: service.activate(c, ready.context, True, "admin"))
+    with pytest.raises(ConflictError, match="CTL file: it is outdated: CAPF was activated after .* To do: ucm"):
+        start(ready)
+    make_ctl_file(ready)
+    assert start(ready)["wave"]["number"] == 2
+
+
+def test_r16_a_dry_run_shows_what_the_run_goes_on_with_while_another_leads_it(ready: Record) -> None:
+    begin(ready, wave_size="6", wave_seconds=600)
+    first = start(ready)["wave"]["phones"]
+    enrol(ready, *first[:2])
+    fail(ready, first[2], Outcome.INVALID_MIC)
+    ready.times[0] = NOW + lease.SECONDS - 1
+    live = dry_run(ready)
+    assert live.warnings[0].startswith("another run of the rollout 'night' was active 119 s ago")
+    assert [wave.phones for wave in live.waves][0] == first[3:] and len(live.waves) == 2
+    assert live.skipped == {"Upgrade Success": first[:2], "Upgrade Failed: Invalid MIC": [first[2]]}
+    assert live.latest_end == NOW + 1200
+    ready.times[0] += 1
+    interrupted = dry_run(ready)
+    assert interrupted.warnings == [] and interrupted == begin(ready, runner="run-2")
+    assert start(ready, "run-2")["wave"]["reset"] == live.waves[0].phones
+
+
+def test_r16_a_dry_run_shows_the_second_try_that_is_left(ready: Record) -> None:
+    begin(ready, wave_size="12", spread_by="none", failure_limit="100%")
+    first = start(ready)["wave"]["phones"]
+    enrol(ready, *first[3:])
+    verdict(ready, 1)
+    planned = dry_run(ready, RUN).waves
+    wave = start(ready)["wave"]
+    assert [(item.number, item.kind, item.phones) for item in planned] == [(2, "retry", first[:3])]
+    assert (wave["number"], wave["kind"], wave["phones"]) == (2, "retry", first[:3])
+
+
+def test_r16_a_run_before_the_window_is_refused_where_that_is_wanted(ready: Record) -> None:
+    window = {"window_start": at(300), "window_end": at(9000)}
+    with pytest.raises(ConflictError, match="the window opens at .*; nothing is begun before it"):
+        begin(ready, early=False, **window)
+    assert ready.run(show.every) == []
+    ready.times[0] = NOW + 300
+    assert begin(ready, early=False, **window).waves
+
+
+def test_r16_a_wave_by_string_has_to_end_in_the_window_too(ready: Record) -> None:
+    ready.add(NAMES[0], authentication_mode=STRING)
+    times = {"wave_seconds": 100, "string_seconds": 800, "window_end": at(1000)}
+    made = begin(ready, wave_size="6", spread_by="none", **times)
+    assert made.latest_end == NOW + 900 and not made.warnings
+    ready.times[0] = NOW + 201
+    assert start(ready)["why"] == "no further wave fits into the window"
+
+
+def test_r16_a_wave_lasts_as_long_as_phones_may_make_their_keys(ready: Record) -> None:
+    ready.run(lambda c: parameters.change(c, "service", {"Maximum Allowable Time For Key Generation": 60}))
+    ready.context.running = ready.run(parameters.stored)
+    assert begin(ready, wave_size="12", spread_by="none").latest_end == NOW + 65 * 60
+
+
+def test_r16_a_rollout_that_is_through_is_done_whatever_is_left_of_the_window(ready: Record) -> None:
+    begin(ready, wave_size="12", spread_by="none", wave_seconds=900, window_end=at(1000))
+    enrol(ready, *start(ready)["wave"]["phones"])
+    verdict(ready, 1)
+    ready.times[0] = NOW + 950
+    assert start(ready)["why"] == "all waves are done"
+
+
+def test_a_failed_phone_that_is_not_registered_has_the_advice_of_its_status(ready: Record) -> None:
+    begin(ready, wave_size="12", spread_by="none", failure_limit="100%")
+    first = start(ready)["wave"]["phones"]
+    fail(ready, first[0], Outcome.COMMUNICATION_FAILURE)
+    enrol(ready, *first[1:])
+    judged = verdict(ready, 1, *first[:2])
+    todo = {item["device_name"]: item["advice"] for item in judged["failing"]}
+    assert todo[first[0]].startswith("check the phone's network") and todo[first[1]] == advice.NOT_REGISTERED
+    enrol(ready, *start(ready)["wave"]["phones"])
+    verdict(ready, 2)
+    (left,) = ready.run(lambda c: show.state(c, NIGHT))["to_visit"]
+    assert (left["device_name"], left["advice"]) == (first[1], advice.NOT_REGISTERED)
+
+
+def test_a_phone_that_got_its_lsc_otherwise_gets_no_endless_second_tries(ready: Record) -> None:
+    begin(ready, wave_size="12", spread_by="none", failure_limit="100%")
+    first = start(ready)["wave"]["phones"]
+    fail(ready, first[0], Outcome.COMMUNICATION_FAILURE)
+    enrol(ready, *first[1:])
+    verdict(ready, 1)
+    ready.plan(first[0])
+    enrol(ready, first[0])
+    assert start(ready)["wave"]["reset"] == []
+    verdict(ready, 2)
+    assert start(ready)["why"] == "all waves are done"
+    assert ready.run(lambda c: show.state(c, NIGHT))["counts"]["done"] == 12

@@ -1,0 +1,95 @@
+"""A rollout of twelve phones in this process, step by step."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from capf.model import InvalidRequestError, Outcome
+from capf.registry import parameters, service, sessions
+from capf.registry.rollout import begin as beginning
+from capf.registry.rollout import judge, plan, show, waves
+from capf.registry.rollout.settings import Settings
+from capf.store import rollouts, schema
+from support.client import new_public_key
+from support.record import NOW, Record
+
+NAMES = [f"SEP0000000000{index:02X}" for index in range(12)]
+NIGHT, RUN = "night", "run-1"
+STRING = "By Authentication String"
+
+
+def prepare(record: Record) -> None:
+    """Register twelve phones of three sites, and have CAPF run."""
+    for index, name in enumerate(NAMES):
+        record.add(name, device_pool=["Berlin", "Oslo", "Rome"][index % 3], key_order="EC Only", ec_key_size=256)
+    record.run(lambda c: service.activate(c, record.context, True, "admin"))
+    record.context.running = record.run(parameters.stored)
+
+
+def begin(record: Record, *names: str, runner: str = RUN, rollout: str = NIGHT, **settings: Any) -> plan.Plan:
+    """Begin a rollout; of all phones unless some are named."""
+    modes = settings.pop("modes_after", {})
+    early = settings.pop("early", True)
+    request = plan.Request(rollout, runner, names or NAMES, Settings(**settings), modes, early)
+    return record.run(lambda c: beginning.begin(c, record.context, request, "admin"))
+
+
+def dry_run(record: Record, runner: str = "run-2", **settings: Any) -> plan.Plan:
+    """Return the plan that a run would have, which changes nothing."""
+    request = plan.Request(NIGHT, runner, NAMES, Settings(**settings), dry_run=True)
+    before = on_record(record)
+    made = asyncio.run(record.store.adry_run(lambda c: beginning.begin(c, record.context, request, "admin")))
+    assert before == on_record(record)
+    return made
+
+
+def on_record(record: Record) -> list[Any]:
+    """Return all that the record has of rollouts and of operations."""
+    tables = (schema.rollouts, schema.rollout_waves, schema.rollout_phones, schema.operations)
+    return [record.store.read(lambda c, table=table: c.execute(select(table)).all()) for table in tables]
+
+
+def start(record: Record, runner: str = RUN) -> dict[str, Any]:
+    """Ask for the next wave."""
+    return record.run(lambda c: waves.start(c, record.context, NIGHT, runner, {}, "admin"))
+
+
+def enrol(record: Record, *names: str) -> None:
+    """Install an LSC on each phone."""
+    for name in names:
+        granted = record.grant(name)
+        assert record.issue(granted.operation_id, new_public_key())
+        record.confirm(granted.operation_id)
+
+
+def fail(record: Record, name: str, outcome: Outcome) -> None:
+    """Let a phone's operation fail."""
+    granted = record.grant(name)
+    record.run(lambda c: sessions.fail(c, record.context, granted.operation_id, outcome, ""))
+
+
+def verdict(record: Record, number: int, *missing: str) -> dict[str, Any]:
+    """Judge a wave."""
+    return record.run(lambda c: judge.judge(c, record.context, NIGHT, RUN, number, missing, "admin"))
+
+
+def at(seconds: float) -> str:
+    """Return a time of the test's clock as an administrator writes it."""
+    return datetime.fromtimestamp(NOW + seconds, UTC).isoformat()
+
+
+def problems(record: Record, **settings: Any) -> str:
+    """Return what a refused rollout names."""
+    with pytest.raises(InvalidRequestError) as refused:
+        begin(record, **settings)
+    return str(refused.value)
+
+
+def members(record: Record) -> Any:
+    """Return the rollout's phones from the record itself."""
+    return record.run(lambda c: rollouts.members(c, show.find(c, NIGHT)["id"]))
