@@ -154,8 +154,9 @@ def plan_of(output: str) -> list[str]:
 
 def interrupt(node: RunningNode) -> None:
     """Let the last sign of life of the run that leads the rollout be two minutes ago."""
-    with closing(sqlite3.connect(node.state / "capf.db")) as database, database:
+    with closing(sqlite3.connect(node.state / "capf.db")) as database:
         database.execute("UPDATE rollouts SET seen_at = seen_at - 120")
+        database.commit()
 
 
 def test_r16_check_mode_shows_what_the_next_run_goes_on_with(make_world: MakeWorld, tmp_path: Path) -> None:
