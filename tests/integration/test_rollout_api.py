@@ -75,6 +75,20 @@ def test_r16_a_rollout_from_its_beginning_to_its_end(node: RunningNode) -> None:
     assert (again["changed"], again["rollout"], again["plan"]["skipped"]) == (False, None, {"LSC is right": NAMES})
 
 
+def test_r10_phones_that_took_the_second_step_keep_it_when_the_same_list_comes_again(node: RunningNode) -> None:
+    node.activate()
+    secure = {"device_security_mode": "Non Secure", "security_mode_after": "Authenticated"}
+    phones = [{**phone, **secure} for phone in PHONES]
+    begin(node, phones=phones)
+    first = node.ok("POST", "/rollouts/night/waves", RUN)["wave"]["phones"]
+    for name in first:
+        enrol(node, name)
+    assert node.ok("POST", "/rollouts/night/waves/1/judge", RUN)["switched"] == first
+    assert not begin(node, phones=phones)["changed"]
+    modes = {name: node.phone(name)["device_security_mode"] for name in NAMES}
+    assert modes == {name: "Authenticated" if name in first else "Non Secure" for name in NAMES}
+
+
 def test_r16_phones_are_given_named_or_found(node: RunningNode) -> None:
     node.activate()
     node.ok("POST", "/phones", {"phones": PHONES})

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -47,6 +51,20 @@ async def test_http_is_first_and_tftp_second(tftpd: RunningTftpd) -> None:
     assert await servers.fetch(BOTH, "SEP001122334455.cnf.xml") == Fetched(b"<device/>", "TFTP")
     assert await servers.fetch(BOTH, "CTLFile.tlv") is None
     assert await FilesServers(("127.0.0.1", 1)).fetch(BOTH, "SEP001122334455.cnf.xml") is None
+
+
+async def test_a_phone_without_http_goes_to_tftp_at_once(tftpd: RunningTftpd, tmp_path: Path) -> None:
+    tftpd.put("CTLFile.tlv", b"tftp")
+    (tmp_path / "CTLFile.tlv").write_bytes(b"http")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        http = ("127.0.0.1", server.server_port)
+        both, old = FilesServers(http, ("127.0.0.1", tftpd.port)), replace(BOTH, http=False)
+        assert await both.fetch(BOTH, "CTLFile.tlv") == Fetched(b"http", "HTTP")
+        assert await both.fetch(old, "CTLFile.tlv") == Fetched(b"tftp", "TFTP")
+        assert await FilesServers(http).fetch(old, "CTLFile.tlv") == Fetched(b"http", "HTTP")
+        server.shutdown()
 
 
 async def test_a_server_that_is_silent_is_given_up(tftpd: RunningTftpd) -> None:

@@ -33,7 +33,6 @@ from capf.registry.rollout.settings import Settings
 
 router = APIRouter(tags=["rollouts"], prefix="/rollouts")
 _LOOK_AGAIN_SECONDS = 0.5
-_AFTER = "security_mode_after"
 
 
 @router.get("", response_model=Rollouts)
@@ -89,8 +88,8 @@ def _phones(
     if len(given) != 1:
         raise InvalidRequestError([Problem("phones", "", "exactly one of phones, names and criteria")])
     if wanted.phones is not None:
-        rows = [item.model_dump(exclude_none=True, exclude={_AFTER}) for item in wanted.phones]
-        changes = phones.ensure(connection, context, rows, "present", actor)
+        settings = begin.settings_of(connection, [item.model_dump(exclude_none=True) for item in wanted.phones])
+        changes = phones.ensure(connection, context, settings, "present", actor)
         return [item.device_name for item in wanted.phones], changes
     if wanted.names is not None:
         return list(wanted.names), None

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from capf.lab.flash import Flash
 from capf.lab.fleet import Fleet
 from capf.lab.keys import KeyMaker
 from capf.lab.manufacturing import Maker
-from capf.lab.network import AVAILABLE, FilesServers
+from capf.lab.network import AVAILABLE, WITHOUT_HTTP, FilesServers
 from capf.lab.phone import RETRY_SECONDS, Phone, Surroundings
 from capf.model import CapfError
 
@@ -147,7 +147,7 @@ def _fleet(arguments: argparse.Namespace) -> Fleet:
             _flash(arguments.directory, row),
             around,
             row.behaviour or shares.of(row.device_name),
-            row.addresses or AVAILABLE[arguments.addresses],
+            replace(row.addresses or AVAILABLE[arguments.addresses], http=row.model not in WITHOUT_HTTP),
         )
         for row in rows
     ]

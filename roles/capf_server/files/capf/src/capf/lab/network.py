@@ -32,16 +32,19 @@ class IpMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PhoneAddresses:
-    """The phone's mode and the address families that it has an address of."""
+    """The phone's mode and the address families that it has an address of; whether it fetches files by HTTP at all."""
 
     mode: IpMode = IpMode.DUAL
     ipv4: bool = True
     ipv6: bool = True
+    http: bool = True
 
 
 BOTH, ONLY_IPV4, ONLY_IPV6 = PhoneAddresses(), PhoneAddresses(ipv6=False), PhoneAddresses(ipv4=False)
 AVAILABLE = {"both": BOTH, "ipv4": ONLY_IPV4, "ipv6": ONLY_IPV6}
 """A phone by the addresses that it has, as the lab's options and lists name them."""
+WITHOUT_HTTP = ("7902", "7905", "7912", "7940", "7960")
+"""Models that fetch their files by TFTP alone."""
 
 
 def to_try(phone: PhoneAddresses, capf_ipv4: str | None, capf_ipv6: str | None) -> tuple[str, ...]:
@@ -113,7 +116,10 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class FilesServers:
-    """Where phones fetch their files: over HTTP first, and over TFTP, where there is such a server, when that fails."""
+    """Where phones fetch their files: over HTTP first, and over TFTP, where there is such a server, when that fails.
+
+    Without such a server the phones that have no HTTP use it all the same, for a lab needs files.
+    """
 
     http: tuple[str, int]
     tftp: tuple[str, int] | None = None
@@ -121,7 +127,8 @@ class FilesServers:
     async def fetch(self, phone: PhoneAddresses, name: str) -> Fetched | None:
         """Return a file, None when there is none of that name or no server can be reached by the phone's addresses."""
         host, port = self.http
-        for address in to_try(phone, *await resolve(host)):
+        by_http = phone.http or self.tftp is None
+        for address in to_try(phone, *await resolve(host)) if by_http else ():
             data = await asyncio.to_thread(_get, address, port, name)
             if data is not None:
                 return Fetched(data, "HTTP")

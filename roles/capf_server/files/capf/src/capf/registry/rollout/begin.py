@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -15,11 +16,12 @@ from capf.registry.context import Context
 from capf.registry.rollout import lease, plan, rest
 from capf.registry.rollout.plan import Plan, Request
 from capf.registry.rollout.settings import pace, with_wave_seconds
-from capf.store import journal, rollouts
+from capf.store import journal, rollouts, rows
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}")
 NAME_ALLOWED = "a name of letters, digits, spaces, dots, dashes and underscores, 80 at most"
 _SHOWN = 5
+_MODE, _MODE_AFTER = "device_security_mode", "security_mode_after"
 
 
 def begin(connection: Connection, context: Context, request: Request, actor: str) -> Plan:
@@ -47,6 +49,22 @@ def begin(connection: Connection, context: Context, request: Request, actor: str
     if made.waves and not made.resumed:
         _record(connection, request, made, now, actor)
     return replace(made, warnings=[*warnings, *made.warnings])
+
+
+def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the settings of phones that a list gives, without ``security_mode_after`` and what it has overtaken.
+
+    A phone that has its LSC and the Device Security Mode that it was to get then keeps it when the list comes again.
+    """
+    names = [str(phone["device_name"]) for phone in given]
+    known, with_lsc = rows.phones_of(connection, names), rows.active_certificates(connection, names)
+    settings = []
+    for name, phone in zip(names, given, strict=True):
+        values = {key: value for key, value in phone.items() if key != _MODE_AFTER}
+        if name in with_lsc and known[name][_MODE] == phone.get(_MODE_AFTER):
+            values.pop(_MODE, None)
+        settings.append(values)
+    return settings
 
 
 def _record(connection: Connection, request: Request, made: Plan, now: int, actor: str) -> None:

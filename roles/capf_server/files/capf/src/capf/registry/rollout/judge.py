@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import ConflictError, Operation, State
-from capf.registry import schedule
+from capf.registry import phones, schedule
 from capf.registry.context import Context
 from capf.registry.rollout import lease, show, waves
 from capf.registry.rollout.advice import NOT_REGISTERED, advice
@@ -43,7 +43,7 @@ def judge(
     settings = from_record(rollouts.settings_of(rollout))
     allowed = limit(settings, pilot=wave["kind"] == PILOT).of(len(taken))
     stopped = wave["kind"] != RETRY and len(failing) > allowed
-    switched = _switch(connection, taken, missing)
+    switched = _switch(connection, context, taken, missing, actor)
     counts = _judged(connection, context, rollout, wave, taken)
     detail = {"rollout": name, "wave": number, **counts}
     journal.record(connection, context.now, actor, [journal.Act("judge wave", detail=detail)])
@@ -64,16 +64,17 @@ def _failing(row: rows.Row, missing: Collection[str]) -> dict[str, str]:
     }
 
 
-def _switch(connection: Connection, taken: Sequence[rows.Row], missing: Collection[str]) -> list[str]:
+def _switch(
+    connection: Connection, context: Context, taken: Sequence[rows.Row], missing: Collection[str], actor: str
+) -> list[str]:
     """Give phones that have their LSC the Device Security Mode that they are to have; returns who got another one."""
-    switched = []
-    for row in taken:
-        after = row["security_mode_after"]
-        right = row["state"] == State.DONE and row["device_name"] not in missing
-        if right and after and after != row["device_security_mode"]:
-            rows.change_phone(connection, row["device_name"], device_security_mode=after)
-            switched.append(row["device_name"])
-    return switched
+    wanted = [
+        {"device_name": row["device_name"], "device_security_mode": row["security_mode_after"]}
+        for row in taken
+        if row["state"] == State.DONE and row["device_name"] not in missing and row["security_mode_after"]
+    ]
+    changes = phones.ensure(connection, context, wanted, "present", actor)
+    return [result["device_name"] for result in changes.results]
 
 
 def _judged(
