@@ -13,8 +13,9 @@ version_added: 0.2.0
 description:
   - Registers the phones of a list, finds those that need an LSC, divides them into waves and puts the rollout on the
     server's record. In check mode it shows exactly that plan and changes nothing.
-  - A rollout of the same name that was interrupted is taken up, with the settings that it was begun with. In check mode
-    it shows what is left of it, also while another run leads it.
+  - A rollout of the same name that was interrupted is taken up, with the settings and the phones that it was begun with;
+    a warning names what has come too late for it. In check mode it shows what is left of it, also while another run
+    leads it.
   - Two rollouts never have the same phone at once. The second one is refused, and so is a second run of the same one.
   - Waves are started and judged by M(ucm.capf.rollout_wave). The role P(ucm.capf.lsc_rollout#role) does all of it.
 author:

@@ -237,6 +237,17 @@ def test_r18_a_run_that_was_interrupted_is_taken_up_by_the_next(ready: Record) -
         start(ready, RUN)
 
 
+def test_r18_a_run_that_takes_a_rollout_up_hears_what_comes_too_late_for_it(ready: Record) -> None:
+    begin(ready, *NAMES[:6], wave_size="3")
+    ready.times[0] = NOW + lease.SECONDS
+    assert begin(ready, *NAMES[:6], runner="run-2", wave_size="3").warnings == []
+    assert begin(ready, *NAMES[:8], runner="run-2", wave_size="1").warnings == [
+        "wave_size stays '3', with which the rollout was begun; '1' is for the next one",
+        f"2 phones without an LSC are not in the rollout that is taken up, among them {NAMES[6]}, {NAMES[7]};"
+        " a run after its end takes them",
+    ]
+
+
 def test_r16_two_rollouts_over_the_same_phones_refuse_each_other(ready: Record) -> None:
     begin(ready, *NAMES[:6])
     with pytest.raises(ConflictError, match="2 of the phones are in the running rollout night"):

@@ -61,19 +61,20 @@ def test_r24_no_wave_is_started_while_the_ctl_file_is_outdated(ready: Record) ->
 
 
 def test_r16_a_dry_run_shows_what_the_run_goes_on_with_while_another_leads_it(ready: Record) -> None:
-    begin(ready, wave_size="6", wave_seconds=600)
+    settings = {"wave_size": "6", "wave_seconds": 600}
+    begin(ready, **settings)
     first = start(ready)["wave"]["phones"]
     enrol(ready, *first[:2])
     fail(ready, first[2], Outcome.INVALID_MIC)
     ready.times[0] = NOW + lease.SECONDS - 1
-    live = dry_run(ready)
+    live = dry_run(ready, **settings)
     assert live.warnings[0].startswith("another run of the rollout 'night' was active 119 s ago")
     assert [wave.phones for wave in live.waves][0] == first[3:] and len(live.waves) == 2
     assert live.skipped == {"Upgrade Success": first[:2], "Upgrade Failed: Invalid MIC": [first[2]]}
     assert live.latest_end == NOW + 1200
     ready.times[0] += 1
-    interrupted = dry_run(ready)
-    assert interrupted.warnings == [] and interrupted == begin(ready, runner="run-2")
+    interrupted = dry_run(ready, **settings)
+    assert interrupted.warnings == [] and interrupted == begin(ready, runner="run-2", **settings)
     assert start(ready, "run-2")["wave"]["reset"] == live.waves[0].phones
 
 

@@ -36,7 +36,7 @@ def begin(connection: Connection, context: Context, request: Request, actor: str
         warnings += lease.led_by_another(connection, context, request.name, request.runner)
     taken_up = lease.take_up(connection, context, request.name, request.runner, by_force=request.dry_run)
     if taken_up is not None:
-        made = rest.left(connection, context, taken_up)
+        made = rest.left(connection, context, taken_up, request)
     else:
         _refuse_others(connection, context, request.phones)
         request = replace(request, settings=with_wave_seconds(request.settings, context.in_force(connection)))

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from sqlalchemy import Connection
 
 from capf.registry.context import Context
 from capf.registry.rollout import again, tally
-from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, fit
-from capf.registry.rollout.settings import from_record, seconds
+from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, Request, fit
+from capf.registry.rollout.settings import from_record, seconds, with_wave_seconds
 from capf.store import rollouts, rows
 
+_SHOWN = 5
 
-def left(connection: Connection, context: Context, rollout: rows.Row) -> Plan:
-    """Return the waves that are not judged, or the second try that comes after them; all other phones are skipped."""
+
+def left(connection: Connection, context: Context, rollout: rows.Row, request: Request) -> Plan:
+    """Return the waves that are not judged, or the second try that comes after them; all other phones are skipped.
+
+    Warnings say what of the request comes too late for this rollout.
+    """
     settings, now = from_record(rollouts.settings_of(rollout)), context.now
     members = rollouts.members(connection, rollout["id"])
     recorded = rollouts.waves(connection, rollout["id"])
@@ -33,8 +39,32 @@ def left(connection: Connection, context: Context, rollout: rows.Row) -> Plan:
     if begun is not None:
         lasting[0] = max(0, begun - now)
     starts_at = max(now, rollout["starts_at"])
-    warnings = fit(lasting, starts_at, rollout["ends_at"])
+    warnings = [
+        *_too_late(connection, context, request, rollout, members),
+        *fit(lasting, starts_at, rollout["ends_at"]),
+    ]
     return Plan(waves, skipped, warnings, starts_at, starts_at + sum(lasting), rollout["ends_at"], resumed=True)
+
+
+def _too_late(
+    connection: Connection, context: Context, request: Request, rollout: rows.Row, members: Sequence[rows.Row]
+) -> list[str]:
+    kept = rollouts.settings_of(rollout)
+    asked = asdict(with_wave_seconds(request.settings, context.in_force(connection)))
+    warnings = [
+        f"{name} stays {kept[name]!r}, with which the rollout was begun; {value!r} is for the next one"
+        for name, value in asked.items()
+        if value != kept[name]
+    ]
+    others = set(request.phones) - {row["device_name"] for row in members}
+    others -= set(rows.active_certificates(connection, sorted(others)))
+    if others:
+        shown = ", ".join(sorted(others)[:_SHOWN])
+        warnings.append(
+            f"{len(others)} phones without an LSC are not in the rollout that is taken up, among them {shown};"
+            " a run after its end takes them"
+        )
+    return warnings
 
 
 def _phones(wave: rows.Row, members: Sequence[rows.Row]) -> list[str]:
