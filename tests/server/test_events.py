@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from capf.model import InvalidRequestError, Outcome
-from capf.registry import events, parameters, sessions
-from capf.registry.rollout import judge, plan, waves
-from capf.registry.rollout.settings import Settings
+from capf.registry import events, sessions
+from support import rollouts
 from support.client import new_public_key
 from support.record import Record
 
@@ -70,17 +69,14 @@ def test_more_events_than_one_answer_holds_come_in_the_next(record: Record, monk
     assert after(record, cursor)[0] == []
 
 
-def test_a_rollout_that_was_stopped_is_told(record: Record) -> None:
-    for name in NAMES:
-        record.add(name, **KEY)
-    record.context.running = record.run(parameters.stored)
-    request = plan.Request("night", "run-1", NAMES, Settings(wave_size="3", failure_limit="0"), {})
-    record.run(lambda c: plan.begin(c, record.context, request, "admin"))
-    record.run(lambda c: waves.start(c, record.context, "night", "run-1", {}, "admin"))
-    fail(record, NAMES[0])
-    record.run(lambda c: judge.judge(c, record.context, "night", "run-1", 1, (), "admin"))
-    found, _cursor = after(record, "0")
-    assert kinds(found) == [("operation_failed", NAMES[0]), ("rollout_stopped", "")]
+def test_a_rollout_that_was_stopped_is_told(ready: Record) -> None:
+    rollouts.begin(ready, wave_size="3", failure_limit="0", more_tries=0)
+    first, *others = rollouts.start(ready)["wave"]["phones"]
+    fail(ready, first)
+    rollouts.enrol(ready, *others)
+    rollouts.verdict(ready, 1)
+    found, _cursor = after(ready, "0")
+    assert kinds(found) == [("operation_failed", first), ("rollout_stopped", "")]
     assert found[1]["detail"]["rollout"] == "night" and "failed" in found[1]["detail"]["problem"]
 
 
