@@ -19,7 +19,10 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from capf import ctl
 from capf.authority import make_capf_certificate
 from capf.keystore import key_pem
+from integration.conftest import MakeWorld
+from support.lab import write_phones
 from support.node import RunningNode
+from support.playbooks import playbook
 from support.plays import PLAYBOOK, connection, environment, extra_vars, play, rhythm
 
 A = "SEP00000000000A"
@@ -187,6 +190,20 @@ def test_r3_files_publish_brings_all_nodes_up_to_date(node: RunningNode, further
     assert left["failed"] and left["msg"].startswith("0 of 1 nodes are up to date. node2: it cannot be reached")
     further.start()
     rhythm(node, PUBLISH, {"phones": [A]})
+
+
+def test_r10_every_node_has_the_files_of_phones_that_became_secure(
+    make_world: MakeWorld, further: RunningNode, tmp_path: Path
+) -> None:
+    phone = {"device_name": A, "key_order": "EC Only", "ec_key_size": 256, "authentication_mode": "By Null String"}
+    node, _lab = make_world([phone])
+    node.ok("PUT", "/nodes", {"nodes": [told(further, tftp=False)]})
+    node.ok("PUT", "/ctl-file", {})
+    wanted = write_phones(tmp_path / "wanted.csv", [phone | {"security_mode_after": "Encrypted"}])
+    status, output = playbook(node, "rollout", lsc_rollout_csv_file=str(wanted))
+    assert status == 0 and node.phone(A)["device_security_mode"] == "Encrypted", output
+    (left,) = node.ok("POST", "/nodes/publish", {"phones": [A], "dry_run": True})["nodes"]
+    assert f"{A}.cnf.xml" not in left["sent_files"]
 
 
 def test_r17_nodes_info_names_nodes_with_another_administrator(node: RunningNode, tmp_path: Path) -> None:
