@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
+import tarfile
 import threading
 from pathlib import Path
 
@@ -131,3 +133,37 @@ def test_a_truncated_archive_is_refused_and_a_whole_one_goes_on(tmp_path: Path) 
     capf("restore", "--config", node.config, "--from", archive)
     assert node.start().ok("GET", "/service")
     node.stop()
+
+
+def test_an_archive_that_would_write_elsewhere_is_refused(tmp_path: Path) -> None:
+    node = RunningNode(tmp_path / "node")
+    archive = tmp_path / "backup.tar.gz"
+    capf("backup", "--config", node.config, "--to", archive)
+    node.state.rename(tmp_path / "gone")
+    link = tarfile.TarInfo("manufacturing/link")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+    for member in (tarfile.TarInfo("../outside"), tarfile.TarInfo(f"{tmp_path}/outside"), link):
+        strange = tmp_path / "strange.tar"
+        with gzip.open(archive) as packed:
+            strange.write_bytes(packed.read())
+        with tarfile.open(strange, "a") as tar:
+            tar.addfile(member)
+        refused = capf("restore", "--config", node.config, "--from", strange, status=1)
+        assert f"it holds {member.name}" in refused
+        assert not node.state.exists() and not (tmp_path / "outside").exists()
+
+
+def test_a_restored_file_is_as_it_was_and_a_link_is_what_it_leads_to(tmp_path: Path) -> None:
+    node = RunningNode(tmp_path / "node")
+    outside = tmp_path / "outside.pem"
+    outside.write_bytes(node.capf_certificate.read_bytes())
+    (node.state / "manufacturing" / "linked.pem").symlink_to(outside)
+    archive, gone = tmp_path / "backup.tar.gz", tmp_path / "gone"
+    capf("backup", "--config", node.config, "--to", archive)
+    node.state.rename(gone)
+    capf("restore", "--config", node.config, "--from", archive)
+    assert (node.state / "manufacturing" / "linked.pem").read_bytes() == outside.read_bytes()
+    for name in ("capf.key", "capf.crt", "strings.key", "administration.key", "administration.crt"):
+        restored, before = node.state / name, gone / name
+        assert restored.read_bytes() == before.read_bytes()
+        assert restored.stat().st_mode == before.stat().st_mode

@@ -7,17 +7,18 @@ SQLite to PostgreSQL and back.
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 import tempfile
 import time
-from pathlib import Path
-from typing import BinaryIO
+from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO, cast
 
 from sqlalchemy import Connection
 
 from capf import trace_files
 from capf.config import Settings
-from capf.keystore import UNFINISHED
+from capf.keystore import SECRET, UNFINISHED, write_whole
 from capf.model import CapfError, ConflictError
 from capf.state import StateDirectory
 from capf.store import copying, journal
@@ -36,7 +37,7 @@ def archive(settings: Settings, target: BinaryIO) -> int:
     with tempfile.TemporaryDirectory(dir=settings.state_directory, prefix=".backup-") as work:
         copy = Path(work) / _DATABASE
         copying.to_file(settings.database, copy)
-        with tarfile.open(fileobj=target, mode="w:gz", compresslevel=6) as tar:
+        with tarfile.open(fileobj=target, mode="w:gz", compresslevel=6, dereference=True) as tar:
             tar.add(copy, _DATABASE)
             for path in _files(settings.state_directory):
                 tar.add(path, path.relative_to(settings.state_directory).as_posix(), recursive=False)
@@ -97,9 +98,8 @@ def restore(settings: Settings, source: Path, *, dry_run: bool = False) -> str:
         raise ConflictError(f"{settings.state_directory} already holds a CAPF server's state")
     try:
         with tarfile.open(source) as tar:
+            _check(tar, source)
             names = tar.getnames()
-            if not {_DATABASE, _KEY, "strings.key"} <= set(names):
-                raise CapfError(f"{source} is no backup of a CAPF server")
             if not dry_run:
                 _extract(tar, settings)
     except (tarfile.TarError, EOFError, OSError) as error:
@@ -107,13 +107,40 @@ def restore(settings: Settings, source: Path, *, dry_run: bool = False) -> str:
     return f"{len(names)} files"
 
 
+def _check(tar: tarfile.TarFile, source: Path) -> None:
+    """CapfError where the archive is not one of ours, or holds what would lie elsewhere or is no file."""
+    if not {_DATABASE, _KEY, "strings.key"} <= set(tar.getnames()):
+        raise CapfError(f"{source} is no backup of a CAPF server")
+    for member in tar.getmembers():
+        path = PurePosixPath(member.name)
+        if not member.isfile() or path.is_absolute() or ".." in path.parts:
+            raise CapfError(f"{source} is no backup of a CAPF server: it holds {member.name}")
+
+
 def _extract(tar: tarfile.TarFile, settings: Settings) -> None:
     directory = settings.state_directory
     with tempfile.TemporaryDirectory() as work:
-        tar.extractall(work, [tar.getmember(name) for name in (_DATABASE, _KEY)], filter="data")
+        copy, key = Path(work) / _DATABASE, Path(work) / _KEY
+        _unpack(tar, _DATABASE, copy)
+        _unpack(tar, _KEY, key)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        rest = [member for member in tar.getmembers() if member.name not in (_DATABASE, _KEY)]
-        tar.extractall(directory, rest, filter="data")
-        copying.from_file(Path(work) / _DATABASE, settings.database)
+        for name in tar.getnames():
+            if name not in (_DATABASE, _KEY):
+                _unpack(tar, name, directory / name)
+        copying.from_file(copy, settings.database)
         _record(settings, "restore")
-        tar.extract(_KEY, directory, filter="data")
+        write_whole(directory / _KEY, key.read_bytes(), SECRET)
+
+
+def _unpack(tar: tarfile.TarFile, name: str, target: Path) -> None:
+    """Write one file of the archive, which others cannot write to.
+
+    The filters of tarfile itself are not in every Python of a node: Debian 12 has 3.11.2, which is without.
+    """
+    member = tar.getmember(name)
+    content = cast(IO[bytes], tar.extractfile(member))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, SECRET)
+    with content, os.fdopen(descriptor, "wb") as file:
+        shutil.copyfileobj(content, file)
+        os.fchmod(descriptor, member.mode & 0o755 | SECRET)
