@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rollout
 short_description: Plan an LSC rollout, begin it, take it up again, or abort it
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Registers the phones of a list, finds those that need an LSC, divides them into waves and puts the rollout on the
     server's record. In check mode it shows exactly that plan and changes nothing.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rollout_info
 short_description: Show an LSC rollout in numbers
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Shows the latest rollout of a name with its state, waves, Operation Statuses, slowest phones and phones to visit.
   - Without O(name) it lists all rollouts.

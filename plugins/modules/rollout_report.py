@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rollout_report
 short_description: Write the report of an LSC rollout as CSV or HTML
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Writes the report of the latest rollout of a name, whether it runs, is done, was stopped or was aborted.
   - It holds no authentication string. The file is written with mode 0600.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rollout_wait
 short_description: Wait for a wave of an LSC rollout and show its progress
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Waits until all operations of a wave have ended, or until the wave's time is up.
   - Shows how many phones are done, failed and pending, how many are done in a minute, how much time is left, and who

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rollout_wave
 short_description: Start the next wave of an LSC rollout, or judge one
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Starts the next wave of a rollout, which schedules Install/Upgrade for its phones; a wave that was interrupted goes on.
   - Judges a wave, which stops the rollout where too many of its phones failed, and changes the Device Security Mode
