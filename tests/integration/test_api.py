@@ -33,6 +33,7 @@ SHOWN_ELSEWHERE = {
     "/reports/capf",
     "/rollouts/{name}",
     "/rollouts/{name}/abort",
+    "/rollouts/{name}/release",
     "/rollouts/{name}/report",
     "/rollouts/{name}/waves",
     "/rollouts/{name}/waves/{number}/judge",

@@ -55,6 +55,19 @@ def test_r16_an_aborted_rollout_stays_aborted(node: RunningNode) -> None:
     assert real["cancelled"] == [A] and node.phone(A)["certificate_operation"] == "No Pending Operation"
 
 
+def test_r18_a_run_that_releases_its_rollout_lets_the_next_take_it_up_at_once(node: RunningNode) -> None:
+    node.activate()
+    node.ok("POST", "/phones", {"phones": [{"device_name": A}]})
+    node.ok("PUT", "/rollouts/night", {"runner": "run-1", "names": [A]})
+    other = {**NIGHT, "runner": "run-2"}
+    taken_up = {"ucm.capf.rollout": {**other, "phones": [A]}}
+    (stranger, refused), _output = play(node, {"ucm.capf.rollout": {**other, "state": "released"}}, taken_up)
+    assert not stranger["changed"] and "another run of the rollout" in refused["msg"]
+    rhythm(node, "ucm.capf.rollout", {**NIGHT, "state": "released"})
+    (resumed,), _output = play(node, taken_up)
+    assert resumed["resumed"]
+
+
 def test_r16_a_wave_is_started_waited_for_and_judged(node: RunningNode) -> None:
     node.activate()
     begin = {"ucm.capf.rollout": {**NIGHT, **SHORT, "csv_file": phones_file(node)}}

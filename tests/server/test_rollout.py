@@ -237,6 +237,22 @@ def test_r18_a_run_that_was_interrupted_is_taken_up_by_the_next(ready: Record) -
         start(ready, RUN)
 
 
+def test_r18_a_run_that_does_not_go_on_stands_in_nobodys_way(ready: Record) -> None:
+    begin(ready)
+
+    def release(runner: str) -> bool:
+        return ready.run(lambda c: lease.release(c, ready.context, NIGHT, runner))
+
+    assert not release("run-2")
+    with pytest.raises(ConflictError, match="another run"):
+        begin(ready, runner="run-2")
+    assert release(RUN) and not release(RUN)
+    assert begin(ready, runner="run-2").resumed
+    assert not release(RUN)
+    with pytest.raises(ConflictError, match="another run"):
+        start(ready, RUN)
+
+
 def test_r18_a_run_that_takes_a_rollout_up_hears_what_comes_too_late_for_it(ready: Record) -> None:
     begin(ready, *NAMES[:6], wave_size="3")
     ready.times[0] = NOW + lease.SECONDS

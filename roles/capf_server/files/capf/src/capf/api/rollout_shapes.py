@@ -230,6 +230,12 @@ class Judgement(BaseModel):
     switched: list[str]
 
 
+class Released(BaseModel):
+    """Whether the run led the rollout until now."""
+
+    changed: bool
+
+
 class Aborted(BaseModel):
     """Whose operation was cancelled."""
 

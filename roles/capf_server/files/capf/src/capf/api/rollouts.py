@@ -1,4 +1,4 @@
-"""Rollouts: plan or take up, start a wave, see how far it is, judge it, abort, report (R16, R18)."""
+"""Rollouts: plan or take up, start a wave, see how far it is, judge it, release, abort (R16, R18)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from capf.api.rollout_shapes import (
     Aborted,
     Judge,
     Judgement,
+    Released,
     Rollout,
     RolloutBegun,
     Rollouts,
@@ -131,6 +132,16 @@ async def judge_wave(name: str, number: int, wanted: Judge, actor: Actor, node: 
         return judge.judge(connection, node.context, name, wanted.runner, number, missing, actor)
 
     return await carry_out(node, job, dry_run=wanted.dry_run)
+
+
+@router.post("/{name}/release", response_model=Released)
+async def release(name: str, wanted: Runner, _unused: Actor, node: RunningNode) -> dict[str, Any]:
+    """Say that this run does not go on, so that the next one can take the rollout up at once."""
+
+    def job(connection: Connection) -> bool:
+        return lease.release(connection, node.context, name, wanted.runner)
+
+    return {"changed": await carry_out(node, job, dry_run=wanted.dry_run)}
 
 
 @router.post("/{name}/abort", response_model=Aborted)

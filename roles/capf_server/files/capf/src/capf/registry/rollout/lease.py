@@ -57,6 +57,17 @@ def running(connection: Connection, context: Context, name: str, runner: str) ->
     return rollout
 
 
+def release(connection: Connection, context: Context, name: str, runner: str) -> bool:
+    """Let the next run take the rollout up at once; returns False, and changes nothing, unless this run leads it."""
+    rollout = rollouts.latest(connection, name)
+    if rollout is None or rollout["state"] != rollouts.RUNNING or rollout["runner"] != runner:
+        return False
+    if context.now - rollout["seen_at"] >= SECONDS:
+        return False
+    rollouts.change(connection, rollout["id"], seen_at=context.now - SECONDS)
+    return True
+
+
 def _hold(connection: Connection, context: Context, rollout: rows.Row, runner: str) -> None:
     for problem in _other_run(context, rollout, runner):
         raise ConflictError(problem)
