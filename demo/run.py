@@ -194,7 +194,8 @@ def right(first: dict[str, Any], second: dict[str, Any]) -> bool:
 
 def main() -> int:
     """Run the demonstration; returns the exit status."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell has its background processes ignore SIGINT
+        signal.signal(number, signal.default_int_handler)
     demo = Demo()
     begin = time.monotonic()
     try:
