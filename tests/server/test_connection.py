@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
+from capf import listener
 from capf.listener import Limits
 from capf.registry import parameters
 from capf.session import Patience
@@ -142,6 +143,25 @@ async def test_p17_a_device_has_its_share(service: Service, record: Record) -> N
     await service.until_empty()
     assert record.acts().count("refused: in another session") == 0
     assert (await asyncio.to_thread(lambda: Client(service.port, PHONE).authenticate())).command is not ours.command
+
+
+async def test_p17_a_crowd_that_says_nothing_keeps_no_phone_out(
+    record: Record, signer: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "_CROWD", 2)
+    record.add(key_order="EC Only", ec_key_size=256)
+    record.plan()
+
+    def arrive(port: int) -> Message:
+        crowd = [Client(port, "SEP00000000000B") for _unused in range(20)]
+        answer = Client(port, PHONE).authenticate()
+        for client in crowd:
+            client.close()
+        return answer
+
+    async with serving(record, signer[0], tmp_path, Limits(), Patience()) as running:
+        answer = await asyncio.to_thread(arrive, running.port)
+    assert answer.command is Command.KEY_GENERATE_REQUEST
 
 
 class Wire:

@@ -78,15 +78,15 @@ class Connection:
     """One phone's connection, from its first byte to its end."""
 
     __slots__ = (
-        "_asked", "_begun", "_door", "_ending", "_garbage", "_identifier", "_loop", "_lost", "_messages", "_number",
+        "_asked", "_door", "_ending", "_garbage", "_identifier", "_loop", "_lost", "_messages", "_number",
         "_open", "_operation_id", "_outgoing", "_reading", "_socket", "_steps", "_tls", "_waiting", "_writing",
-        "closed", "deadline", "device_name", "peer",
+        "begun", "closed", "deadline", "device_name", "peer",
     )  # fmt: skip
 
     def __init__(self, door: Door, accepted: socket.socket, peer: str) -> None:
         self.peer = peer
         self.device_name: str | None = None
-        self.closed = False
+        self.begun = self.closed = False
         self._door = door
         self._loop = asyncio.get_running_loop()
         self.deadline = self._loop.time() + door.handshake_seconds
@@ -100,16 +100,14 @@ class Connection:
         self._operation_id: int | None = None
         self._asked: asyncio.Future[Any] | None = None
         self._tls: ssl.SSLSocket
-        self._begun = self._open = self._waiting = self._lost = self._garbage = self._ending = self._reading = (
-            self._writing
-        ) = False
+        self._open = self._waiting = self._lost = self._garbage = self._ending = self._reading = self._writing = False
         self._read_when_possible(True)
 
     def begin(self) -> None:
         """Start TLS."""
         if self.closed:
             return
-        self._begun = True
+        self.begun = True
         self.deadline = self._loop.time() + self._door.handshake_seconds
         try:
             self._socket = self._tls = self._door.tls.wrap_socket(
@@ -199,7 +197,7 @@ class Connection:
     def _readable(self) -> None:
         if self._open:
             self._receive()
-        elif self._begun:
+        elif self.begun:
             self._handshake()
         else:
             self._read_when_possible(False)

@@ -1,8 +1,8 @@
 """The CAPF port: accepts phones, counts them, and lets no one delay another.
 
 A connection is counted before TLS begins and every wait has its deadline (design: Choices). Of phones that arrive at
-once, a few start TLS in each turn of the event loop, so that sessions that are under way come first and memory stays
-small.
+once, a few start TLS in each turn of the event loop, so that sessions that are under way come first; once a crowd has
+begun, the others begin slowly, so that memory stays small.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from capf.session import Patience
 LOG = logging.getLogger(__name__)
 _ACCEPTED_A_TURN = 100
 _BEGUN_A_TURN = 8
+_CROWD = 2000
+_CROWDED_SECONDS = 0.05
+"""Between two turns while a crowd has begun: less than ends meanwhile, but never nothing, whoever the crowd is."""
 _PAUSE_SECONDS = 0.5
 _SWEEP_SECONDS = 0.25
 _QUIET_SECONDS = 10.0
@@ -48,6 +51,7 @@ class Listener:
         self._sockets: list[socket.socket] = []
         self._connections: set[Connection] = set()
         self._arrived: deque[Connection] = deque()
+        self._begun = 0
         self._addresses: Counter[str] = Counter()
         self._devices: Counter[str] = Counter()
         self._empty = asyncio.Event()
@@ -124,9 +128,12 @@ class Listener:
 
     def _begin_some(self) -> None:
         for _unused in range(min(_BEGUN_A_TURN, len(self._arrived))):
-            self._arrived.popleft().begin()
+            connection = self._arrived.popleft()
+            connection.begin()
+            self._begun += connection.begun
         if self._arrived:
-            asyncio.get_running_loop().call_soon(self._begin_some)
+            pause = _CROWDED_SECONDS if self._begun > _CROWD else 0
+            asyncio.get_running_loop().call_later(pause, self._begin_some)
 
     def _expire(self) -> None:
         """Tell the connections whose deadline has passed, and come again."""
@@ -147,6 +154,7 @@ class Listener:
     def leave(self, connection: Connection) -> None:
         """Count a connection out."""
         self._connections.discard(connection)
+        self._begun -= connection.begun
         _less(self._addresses, connection.peer)
         if connection.device_name is not None:
             _less(self._devices, connection.device_name)
