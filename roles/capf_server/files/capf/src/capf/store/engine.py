@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ Job = Callable[[Connection], T]
 Then = Callable[[Exception | None], object]
 """Called by the writer after a job, before it takes the next ones, with the job's error if it failed."""
 _GROUP = 200
+_GATHER_SECONDS = 0.006
+"""While jobs come so quickly that several share a commit, more may join for so long; a job alone never waits."""
 _READERS = 4
 _BUSY_MILLISECONDS = 5000
 _POSTGRESQL = {
@@ -159,11 +162,15 @@ class Store:
             yield from job(connection)
 
     def _write_forever(self) -> None:
+        several = False
         while True:
             group = [self._work.get()]
+            if several:
+                time.sleep(_GATHER_SECONDS)
             while len(group) < _GROUP and not self._work.empty():
                 group.append(self._work.get())
             jobs = [work for work in group if work is not None]
+            several = len(jobs) > 1
             if jobs:
                 self._write(jobs)
                 _settle(jobs)
