@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -74,6 +73,7 @@ class Store:
         self._engine = _engine(url)
         self._migrate()
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
         self._readers = ThreadPoolExecutor(_READERS, "capf-reader")
         self._writer = threading.Thread(target=self._write_forever, name="capf-writer", daemon=True)
         self._writer.start()
@@ -90,6 +90,7 @@ class Store:
 
     def close(self) -> None:
         """Finish the jobs that wait and close the database."""
+        self._closing.set()
         self._work.put(None)
         self._writer.join()
         self._readers.shutdown()
@@ -166,7 +167,7 @@ class Store:
         while True:
             group = [self._work.get()]
             if several:
-                time.sleep(_GATHER_SECONDS)
+                self._closing.wait(_GATHER_SECONDS)
             while len(group) < _GROUP and not self._work.empty():
                 group.append(self._work.get())
             jobs = [work for work in group if work is not None]
