@@ -20,7 +20,6 @@ from capf.store import journal, rollouts, rows
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}")
 NAME_ALLOWED = "a name of letters, digits, spaces, dots, dashes and underscores, 80 at most"
-_SHOWN = 5
 _MODE, _MODE_AFTER = "device_security_mode", "security_mode_after"
 
 
@@ -118,7 +117,7 @@ def _refuse_others(connection: Connection, context: Context, names: Sequence[str
     if not clashes:
         return
     running = sorted({row["name"] for row in clashes})
-    shown = ", ".join(sorted(row["device_name"] for row in clashes)[:_SHOWN])
+    shown = plan.some(row["device_name"] for row in clashes)
     raise ConflictError(
         f"{len(clashes)} of the phones are in the running rollout {', '.join(running)}, among them {shown};"
         " go on with that one, or abort it"

@@ -19,8 +19,8 @@ def take_up(
 
     ConflictError while another run leads it, unless ``by_force``.
     """
-    rollout = rollouts.latest(connection, name)
-    if rollout is None or rollout["state"] != rollouts.RUNNING:
+    rollout = _running(connection, name)
+    if rollout is None:
         return None
     if not by_force:
         _hold(connection, context, rollout, runner)
@@ -32,26 +32,33 @@ def take_up(
 
 def led_by_another(connection: Connection, context: Context, name: str, runner: str) -> list[str]:
     """Return a warning where another run leads the rollout now, so that this one could not take it up."""
+    rollout = _running(connection, name)
+    return [] if rollout is None else _other_run(context, rollout, runner)
+
+
+def _running(connection: Connection, name: str) -> rows.Row | None:
     rollout = rollouts.latest(connection, name)
-    if rollout is None or rollout["state"] != rollouts.RUNNING:
-        return []
-    return _other_run(context, rollout, runner)
+    return rollout if rollout is not None and rollout["state"] == rollouts.RUNNING else None
+
+
+def _is_led(context: Context, rollout: rows.Row) -> bool:
+    ago: int = context.now - rollout["seen_at"]
+    return 0 <= ago < SECONDS
 
 
 def _other_run(context: Context, rollout: rows.Row, runner: str) -> list[str]:
-    ago = context.now - rollout["seen_at"]
-    if rollout["runner"] == runner or not 0 <= ago < SECONDS:
+    if rollout["runner"] == runner or not _is_led(context, rollout):
         return []
     return [
-        f"another run of the rollout {rollout['name']!r} was active {ago} s ago;"
+        f"another run of the rollout {rollout['name']!r} was active {context.now - rollout['seen_at']} s ago;"
         f" it can be taken up {SECONDS} s after its last sign of life"
     ]
 
 
 def running(connection: Connection, context: Context, name: str, runner: str) -> rows.Row:
     """Return the running rollout that this run leads; ConflictError when there is none, or another run leads it."""
-    rollout = rollouts.latest(connection, name)
-    if rollout is None or rollout["state"] != rollouts.RUNNING:
+    rollout = _running(connection, name)
+    if rollout is None:
         raise ConflictError(f"no rollout {name!r} is running")
     _hold(connection, context, rollout, runner)
     return rollout
@@ -59,10 +66,8 @@ def running(connection: Connection, context: Context, name: str, runner: str) ->
 
 def release(connection: Connection, context: Context, name: str, runner: str) -> bool:
     """Let the next run take the rollout up at once; returns False, and changes nothing, unless this run leads it."""
-    rollout = rollouts.latest(connection, name)
-    if rollout is None or rollout["state"] != rollouts.RUNNING or rollout["runner"] != runner:
-        return False
-    if context.now - rollout["seen_at"] >= SECONDS:
+    rollout = _running(connection, name)
+    if rollout is None or rollout["runner"] != runner or not _is_led(context, rollout):
         return False
     rollouts.change(connection, rollout["id"], seen_at=context.now - SECONDS)
     return True

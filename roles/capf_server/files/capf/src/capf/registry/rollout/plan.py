@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -18,6 +18,7 @@ from capf.registry.rollout.settings import Pace, Settings, seconds
 from capf.store import rollouts, rows
 
 PILOT, WAVE, RETRY = "pilot", "wave", "retry"
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,11 @@ def _wave_size(count: int, settings: Settings, found: Pace, starts_at: int, long
     window = (found.ends_at or starts_at) - starts_at
     room = window // longest - (1 if pilot else 0) - (1 if settings.more_tries else 0)
     return math.ceil(count / max(1, room))
+
+
+def some(names: Iterable[str]) -> str:
+    """Return the first few of the names, for a message about all of them."""
+    return ", ".join(sorted(names)[:_NAMED])
 
 
 def show(plan: Plan, now: int) -> dict[str, Any]:

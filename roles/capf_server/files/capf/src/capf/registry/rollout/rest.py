@@ -9,11 +9,9 @@ from sqlalchemy import Connection
 
 from capf.registry.context import Context
 from capf.registry.rollout import again, tally
-from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, Request, fit
-from capf.registry.rollout.settings import from_record, seconds, with_wave_seconds
+from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, Request, fit, some
+from capf.registry.rollout.settings import Settings, from_record, seconds, with_wave_seconds
 from capf.store import rollouts, rows
-
-_SHOWN = 5
 
 
 def left(connection: Connection, context: Context, rollout: rows.Row, request: Request) -> Plan:
@@ -40,16 +38,16 @@ def left(connection: Connection, context: Context, rollout: rows.Row, request: R
         lasting[0] = max(0, begun - now)
     starts_at = max(now, rollout["starts_at"])
     warnings = [
-        *_too_late(connection, context, request, rollout, members),
+        *_too_late(connection, context, request, settings, members),
         *fit(lasting, starts_at, rollout["ends_at"]),
     ]
     return Plan(waves, skipped, warnings, starts_at, starts_at + sum(lasting), rollout["ends_at"], resumed=True)
 
 
 def _too_late(
-    connection: Connection, context: Context, request: Request, rollout: rows.Row, members: Sequence[rows.Row]
+    connection: Connection, context: Context, request: Request, settings: Settings, members: Sequence[rows.Row]
 ) -> list[str]:
-    kept = rollouts.settings_of(rollout)
+    kept = asdict(settings)
     asked = asdict(with_wave_seconds(request.settings, context.in_force(connection)))
     warnings = [
         f"{name} stays {kept[name]!r}, with which the rollout was begun; {value!r} is for the next one"
@@ -59,9 +57,8 @@ def _too_late(
     others = set(request.phones) - {row["device_name"] for row in members}
     others -= set(rows.active_certificates(connection, sorted(others)))
     if others:
-        shown = ", ".join(sorted(others)[:_SHOWN])
         warnings.append(
-            f"{len(others)} phones without an LSC are not in the rollout that is taken up, among them {shown};"
+            f"{len(others)} phones without an LSC are not in the rollout that is taken up, among them {some(others)};"
             " a run after its end takes them"
         )
     return warnings
