@@ -42,3 +42,11 @@ def test_the_table_of_modules_is_as_the_modules_say() -> None:
     rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", (ROOT / "docs" / "modules.md").read_text(), re.MULTILINE)
     assert {module for module, proof in rows if not TEST.search(proof)} == set()
     assert len(rows) == len(list((ROOT / "plugins" / "modules").glob("*.py")))
+
+
+def test_the_map_of_the_server_names_every_file() -> None:
+    named = re.findall(r"^\| `([\w./]+)` \|", (ROOT / "docs" / "server.md").read_text(), re.MULTILINE)
+    source = ROOT / "roles" / "capf_server" / "files" / "capf" / "src" / "capf"
+    there = {path.name for path in source.glob("*.py") if path.name != "__init__.py"}
+    there |= {f"{path.parent.name}/" for path in source.glob("*/__init__.py")}
+    assert sorted(named) == sorted(there)

@@ -13,7 +13,6 @@ SOURCE = Path(capf.__file__).parent
 OUTER = {
     "listener",
     "api",
-    "pages",
     "files",
     "cluster",
     "lab",
@@ -63,6 +62,11 @@ def test_the_inner_layers_know_nothing_of_the_network(module: str) -> None:
     allowed = {"asyncio"} if module == STORE_ENGINE else {"ssl"} if module == "state" else set()
     tops = {name.split(".")[0] for name in imports(module)}
     assert tops & FORBIDDEN <= allowed
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.split(".")[0] not in OUTER])
+def test_no_inner_layer_imports_an_outer_one(module: str) -> None:
+    assert {name.split(".")[1] for name in imports(module) if name.startswith("capf.")} & OUTER == set()
 
 
 @pytest.mark.parametrize("module", MAY_IMPORT)
