@@ -11,6 +11,7 @@ from capf.wire import Command, Tag
 from support.client import Client, new_public_key
 from support.crash import A, check_after_the_crash, enrol, record, schedule
 from support.node import RunningNode
+from support.waiting import until
 
 BOUNDARIES = ["connected", "authenticated", "key sent", "certificate received", "stored", "ended"]
 DELAYS_AFTER_THE_KEY = [0.0, 0.001, 0.002, 0.004, 0.008, 0.02]
@@ -56,9 +57,7 @@ def test_p1_sigkill_around_the_store_calls_of_issuing(node: RunningNode, delay: 
 def test_p2_the_phones_own_retry_ends_in_done(node: RunningNode) -> None:
     schedule(node)
     first = talk_until(node, "certificate received")
-    limit = time.monotonic() + 10
-    while node.ok("GET", "/service")["sessions_open"] and time.monotonic() < limit:
-        time.sleep(0.05)
+    until(lambda: not node.ok("GET", "/service")["sessions_open"])
     second = enrol(node)
     state, known = record(node)
     assert first is not None

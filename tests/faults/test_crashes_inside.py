@@ -16,6 +16,7 @@ from support.client import Client, new_public_key
 from support.crash import A, check_after_the_crash, record, schedule
 from support.node import RunningNode
 from support.trouble import sqlite_locked
+from support.waiting import until
 
 CALLS = ["claim", "issue", "confirm"]
 BEFORE = {"claim": "pending", "issue": "claimed", "confirm": "issued"}
@@ -77,9 +78,7 @@ def test_p1_sigkill_as_soon_as_a_store_call_has_committed(node: RunningNode, cal
     schedule(node)
     client, held = lead_to(node, call)
     ask_for(client, call)
-    limit = time.monotonic() + 10
-    while record(node)[0] != AFTER[call]:
-        assert time.monotonic() < limit
+    until(lambda: record(node)[0] == AFTER[call])
     node.stop(signal.SIGKILL)
     check_after_the_crash(node, held)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from support.client import Client
 from support.enrolment import PHONE, enrol, enrol_by_retries, schedule
 from support.node import RunningNode
 from support.postgresql import PostgreSQL
+from support.waiting import until
 
 SECOND = "127.0.0.2"
 
@@ -31,14 +32,6 @@ def pair(cluster: PostgreSQL, tmp_path: Path) -> Iterator[tuple[RunningNode, Run
             node.stop()
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until something is so."""
-    limit = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < limit
-        time.sleep(0.2)
-
-
 def runs(node: RunningNode) -> bool:
     """Return whether CAPF runs on a server."""
     return bool(node.ok("GET", "/service")["running"])
@@ -48,20 +41,20 @@ def test_r13_servers_of_one_database_have_one_activation(pair: tuple[RunningNode
     first, second = pair
     assert not runs(second)
     first.activate()
-    until(lambda: runs(second))
+    until(lambda: runs(second), 60)
     second.ok("PUT", "/service-parameters", {"parameters": {"Duration Of Certificate Validity": 3}})
     assert first.ok("GET", "/service")["restart_required"]
     second.ok("POST", "/service/restart", {})
-    until(lambda: not first.ok("GET", "/service")["restart_required"])
+    until(lambda: not first.ok("GET", "/service")["restart_required"], 60)
     second.ok("PUT", "/service", {"activated": False})
-    until(lambda: not runs(first))
+    until(lambda: not runs(first), 60)
 
 
 def test_r18_what_a_dead_server_held_is_done_by_the_other_one(pair: tuple[RunningNode, RunningNode]) -> None:
     first, second = pair
     first.activate()
     schedule(first)
-    until(lambda: runs(second))
+    until(lambda: runs(second), 60)
     held = Client(first.capf_port, PHONE, SECOND)
     assert held.authenticate().command is Command.KEY_GENERATE_REQUEST
     second.stop(signal.SIGKILL)
@@ -77,7 +70,7 @@ def test_r18_a_server_that_lives_keeps_what_it_holds(pair: tuple[RunningNode, Ru
     first, second = pair
     first.activate()
     schedule(first)
-    until(lambda: runs(second))
+    until(lambda: runs(second), 60)
     held = Client(first.capf_port, PHONE, SECOND)
     assert held.authenticate().command is Command.KEY_GENERATE_REQUEST
     time.sleep(30)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from capf.ctl import Role
 from capf.lab.manufacturing import Maker
 from support.lab import RunningLab, write_phones
 from support.node import RunningNode
+from support.waiting import until
 
 A = "SEP00000000000A"
 PHONE = {"device_name": A, "key_order": "EC Only", "ec_key_size": 256}
@@ -33,14 +33,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     yield node, lab
     lab.stop()
     node.stop()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is true."""
-    limit = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
 
 
 def held(lab: RunningLab) -> ctl.CtlFile:

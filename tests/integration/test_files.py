@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from integration.test_cluster import certificate_names, fetch
 from support.lab import RunningLab, write_phones
 from support.node import RunningNode
 from support.tftpd import RunningTftpd
+from support.waiting import until
 
 A, B = "SEP00000000000A", "SEP00000000000B"
 NULL = {"authentication_mode": "By Null String", "key_order": "EC Only", "ec_key_size": 256}
@@ -57,12 +57,15 @@ def published(directory: Path, name: str) -> Configuration | None:
     return parse(path.read_bytes()) if path.exists() else None
 
 
-def until(directory: Path, name: str, mode: int | None) -> None:
+def mode_of(directory: Path, name: str) -> int | None:
+    """Return the ``capfAuthMode`` in a phone's file, None when there is no file."""
+    found = published(directory, name)
+    return None if found is None else found.authentication_mode
+
+
+def until_mode(directory: Path, name: str, mode: int | None) -> None:
     """Wait until a phone's file has a ``capfAuthMode``, or until there is none."""
-    limit = time.monotonic() + _PUBLISHED_SECONDS
-    while (None if (found := published(directory, name)) is None else found.authentication_mode) != mode:
-        assert time.monotonic() < limit, found
-        time.sleep(0.05)
+    until(lambda: mode_of(directory, name) == mode, _PUBLISHED_SECONDS, lambda: published(directory, name))
 
 
 def identity(path: Path) -> tuple[int, int]:
@@ -73,25 +76,23 @@ def identity(path: Path) -> tuple[int, int]:
 def until_published(directory: Path, name: str, data: bytes | None) -> None:
     """Wait until a file has this content."""
     assert data is not None
-    limit = time.monotonic() + _PUBLISHED_SECONDS
-    while not (directory / name).exists() or (directory / name).read_bytes() != data:
-        assert time.monotonic() < limit, name
-        time.sleep(0.05)
+    path = directory / name
+    until(lambda: path.exists() and path.read_bytes() == data, _PUBLISHED_SECONDS, lambda: name)
 
 
 def test_the_tftp_directory_follows_every_change(node: RunningNode, lab: RunningLab, tftpd: RunningTftpd) -> None:
     lab.start(node)
     for name in (A, B):
-        until(tftpd.directory, name, 0)
+        until_mode(tftpd.directory, name, 0)
     node.ok("PUT", "/ctl-file", {})
     until_published(tftpd.directory, "CTLFile.tlv", fetch(node, "CTLFile.tlv"))
     for name in certificate_names(node):
         assert (tftpd.directory / name).read_bytes() == fetch(node, name)
     untouched = identity(tftpd.directory / f"{B}.cnf.xml")
     node.schedule(A)
-    until(tftpd.directory, A, 2)
+    until_mode(tftpd.directory, A, 2)
     node.schedule(A, operation="No Pending Operation")
-    until(tftpd.directory, A, 0)
+    until_mode(tftpd.directory, A, 0)
     node.schedule(A)
     lab.reset(A)
     node.wait(A)
@@ -100,7 +101,7 @@ def test_the_tftp_directory_follows_every_change(node: RunningNode, lab: Running
     assert held is not None and held.authentication_mode == 0 and held.certificate_hash
     assert identity(tftpd.directory / f"{B}.cnf.xml") == untouched
     node.ok("POST", "/phones", {"phones": [{"device_name": A}], "state": "absent"})
-    until(tftpd.directory, A, None)
+    until_mode(tftpd.directory, A, None)
     node.ok("PUT", "/enterprise-parameters", {"parameters": {"Enable IPv6": True}})
     node.ok("POST", "/service/restart", {})
     until_published(tftpd.directory, f"{B}.cnf.xml", fetch(node, f"{B}.cnf.xml"))
@@ -109,12 +110,12 @@ def test_the_tftp_directory_follows_every_change(node: RunningNode, lab: Running
 
 
 def test_files_are_published_again_after_a_start(node: RunningNode, tftpd: RunningTftpd) -> None:
-    until(tftpd.directory, A, 0)
+    until_mode(tftpd.directory, A, 0)
     node.stop()
     (tftpd.directory / f"{A}.cnf.xml").write_bytes(b"")
     (tftpd.directory / "firmware.loads").write_bytes(b"the site's own")
     node.start()
-    until(tftpd.directory, A, 0)
+    until_mode(tftpd.directory, A, 0)
     assert (tftpd.directory / "firmware.loads").read_bytes() == b"the site's own"
 
 
@@ -163,7 +164,7 @@ def test_own_files_are_edited_on_every_way_to_the_phone(node: RunningNode, tftpd
     text = "<device>\r\n  <userLocale name='Z\xfcrich'/>\r\n  <capfAuthMode>0</capfAuthMode>\r\n</device>\r\n"
     (own / f"{A}.cnf.xml").write_bytes(f"<?xml version='1.0' encoding='latin-1'?>{text}".encode("latin-1"))
     node.schedule(A)
-    until(tftpd.directory, A, 2)
+    until_mode(tftpd.directory, A, 2)
     data = fetch(node, f"{A}.cnf.xml")
     assert data is not None and data == (tftpd.directory / f"{A}.cnf.xml").read_bytes()
     begin, end = (part.encode("latin-1") for part in text.removesuffix("</device>\r\n").split("0"))

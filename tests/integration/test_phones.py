@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from capf.lab.manufacturing import Maker
 from capf.model import KeySpec
 from integration.conftest import MakeWorld
+from support.waiting import until
 
 A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
 STRING, NULL = "By Authentication String", "By Null String"
@@ -170,7 +170,6 @@ def test_r7_stop_on_the_phone_ends_the_operation_as_what_it_is(make_world: MakeW
     node.schedule(A)
     lab.reset(A)
     lab.until(A, "pending")
-    time.sleep(0.5)
     lab.press(A, "Stop")
     failed = node.wait(A)["failed"]
     assert failed == [{"device_name": A, "status": "Upgrade Failed", "problem": "aborted by the phone user"}]
@@ -181,8 +180,8 @@ def test_r8_the_session_stays_open_while_the_phone_makes_its_key(make_world: Mak
     node, lab = make_world([phone(lab_behaviour="slow")])
     node.schedule(A)
     lab.reset(A)
-    time.sleep(1.5)
-    assert node.ok("GET", "/service")["sessions_open"] == 1
+    lab.until(A, "pending")
+    until(lambda: node.ok("GET", "/service")["sessions_open"] == 1)
     assert node.wait(A)["by_status"] == {"Upgrade Success": 1}
     assert lab.until(A, "LSC installed")["attempts"] == 1
 
@@ -216,7 +215,6 @@ def test_r18_an_outage_of_the_first_node_loses_nothing(make_world: MakeWorld) ->
     node.schedule(A, B)
     lab.reset(A, B)
     lab.until(A, "pending")
-    time.sleep(0.7)
     node.stop(signal.SIGKILL)
     node.start()
     assert node.wait(A, B)["by_status"] == {"Upgrade Success": 2}

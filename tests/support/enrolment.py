@@ -7,6 +7,7 @@ import time
 from capf.wire import Command, Tag
 from support.client import Client
 from support.node import RunningNode
+from support.waiting import until
 
 PHONE = "SEP00000000000A"
 SETTINGS = {"authentication_mode": "By Null String", "key_order": "EC Only", "ec_key_size": 256}
@@ -48,7 +49,4 @@ def is_ready(node: RunningNode) -> bool:
 
 def until_ready(node: RunningNode, ready: bool = True) -> None:
     """Wait until the node says that it is ready, or that it is not, without anybody's help."""
-    limit = time.monotonic() + 30
-    while is_ready(node) != ready:
-        assert time.monotonic() < limit
-        time.sleep(0.2)
+    until(lambda: is_ready(node) == ready, 30)

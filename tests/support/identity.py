@@ -20,7 +20,6 @@ from capf.lab.manufacturing import Maker
 from capf.model import KeySpec
 
 EC_KEY = KeySpec(ec=True, bits=256)
-RSA_KEY = KeySpec(ec=False, bits=2048)
 
 
 def common_name(name: str) -> x509.Name:
