@@ -26,6 +26,7 @@ from capf.registry.phones import choice_problems, name_problems
 from capf.secretbox import generate_string
 from capf.store import journal, rows
 
+LSC_IS_RIGHT = "LSC is right"
 SETTINGS = ("authentication_mode", "key_order", "key_size", "ec_key_size")
 
 
@@ -166,7 +167,7 @@ def _decide(context: Context, request: Request, phone: _Phone, plan: Plan, given
         wanted = need.Wanted(keys, context.authority.key_id, request.renew_before_days, request.force)
         reason = need.reason(phone.certificate, wanted, now)
     if reason is None and phone.open is None:
-        plan.skip(phone.name, "LSC is right")
+        plan.skip(phone.name, LSC_IS_RIGHT)
         return
     _add(context, request, phone, plan, reason or "replaces another operation", now)
 

@@ -11,6 +11,10 @@ from sqlalchemy import Connection, Select, and_, func, select
 from capf.store.rows import Row, batches
 from capf.store.schema import operations, phones, rollout_phones, rollout_waves, rollouts
 
+# An id alone may by now be the operation of another phone: SQLite gives ids of removed rows away again.
+_ITS_OPERATION = and_(
+    operations.c.id == rollout_phones.c.operation_id, operations.c.device_name == rollout_phones.c.device_name
+)
 RUNNING, DONE, STOPPED, ABORTED = "running", "done", "stopped", "aborted"
 
 
@@ -114,7 +118,7 @@ def _members(rollout_id: int) -> Select[Any]:
     return (
         select(*columns)
         .select_from(
-            rollout_phones.outerjoin(operations, operations.c.id == rollout_phones.c.operation_id)
+            rollout_phones.outerjoin(operations, _ITS_OPERATION)
             .outerjoin(phones, phones.c.device_name == rollout_phones.c.device_name)
             .outerjoin(rollout_waves, its_wave)
         )
@@ -157,7 +161,7 @@ def count_states(connection: Connection) -> Sequence[Row]:
     query = (
         select(rollouts.c.name, operations.c.state, func.count().label("number"))
         .join(rollout_phones, rollout_phones.c.rollout_id == rollouts.c.id)
-        .outerjoin(operations, operations.c.id == rollout_phones.c.operation_id)
+        .outerjoin(operations, _ITS_OPERATION)
         .where(rollouts.c.state == RUNNING)
         .group_by(rollouts.c.name, operations.c.state)
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from capf.model import State
-from capf.registry.rollout.advice import another_try_may_help
+from capf.registry.rollout.advice import NOT_REGISTERED, another_try_may_help
 from capf.registry.rollout.settings import Settings
 from capf.store import rows
 
 
 def names(members: Iterable[rows.Row], settings: Settings) -> list[str]:
-    """Return the phones for which another try may help, as many as may be in a session at once."""
+    """Return the phones for which another try may help, as many as may be in a session at once; those too that got
+    their LSC only after their wave was judged, and have yet to get another Device Security Mode."""
     found = [row["device_name"] for row in members if 0 < row["tries"] <= settings.more_tries and _may_help(row)]
     return found[: settings.open_sessions]
 
@@ -19,4 +20,12 @@ def names(members: Iterable[rows.Row], settings: Settings) -> list[str]:
 def _may_help(row: rows.Row) -> bool:
     if row["state"] in rows.OPEN:
         return not row["holder"]
+    if row["state"] == State.DONE:
+        return owes_mode(row) and row["note"] != NOT_REGISTERED
     return row["state"] == State.FAILED and another_try_may_help(row["status"])
+
+
+def owes_mode(row: rows.Row) -> bool:
+    """True when a phone that is registered with the server has yet to get another Device Security Mode."""
+    registered, wanted = row["device_security_mode"] is not None, row["security_mode_after"]
+    return bool(registered and wanted and row["device_security_mode"] != wanted)

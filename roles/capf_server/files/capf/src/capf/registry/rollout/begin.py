@@ -60,7 +60,7 @@ def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> l
     settings = []
     for name, phone in zip(names, given, strict=True):
         values = {key: value for key, value in phone.items() if key != _MODE_AFTER}
-        if name in with_lsc and known[name][_MODE] == phone.get(_MODE_AFTER):
+        if name in with_lsc and name in known and known[name][_MODE] == phone.get(_MODE_AFTER):
             values.pop(_MODE, None)
         settings.append(values)
     return settings

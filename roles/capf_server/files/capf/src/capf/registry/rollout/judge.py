@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from capf.model import ConflictError, Operation, State
 from capf.registry import phones, schedule
 from capf.registry.context import Context
-from capf.registry.rollout import lease, show, waves
-from capf.registry.rollout.advice import NOT_REGISTERED, advice
+from capf.registry.rollout import again, lease, show, waves
+from capf.registry.rollout.advice import NOT_REGISTERED, WITHOUT_LSC, advice
 from capf.registry.rollout.plan import PILOT, RETRY
 from capf.registry.rollout.settings import from_record, limit
 from capf.store import journal, rollouts, rows
@@ -27,7 +27,7 @@ def judge(
     actor: str,
 ) -> dict[str, Any]:
     """Judge a wave: stop the rollout where too many of its phones failed, and change the Device Security Mode of
-    those that have their LSC and are to get another one (R9, R10).
+    those that have their LSC and are to get another one (R9, R10): without an LSC, such a phone could never register.
 
     ``not_registered``: phones of the wave that call processing does not know; those count that have their LSC. A second
     try is not judged: its phones were counted in their first wave.
@@ -37,13 +37,15 @@ def judge(
     if wave["judged_at"] is not None:
         raise ConflictError(f"wave {number} of the rollout {name!r} has been judged")
     taken = [row for row in rollouts.members(connection, rollout["id"], number) if row["state"] is not None]
-    missing = {row["device_name"] for row in taken if row["state"] == State.DONE} & set(not_registered)
-    rollouts.change_members(connection, rollout["id"], sorted(missing), note=NOT_REGISTERED)
-    failing = [_failing(row, missing) for row in taken if row["state"] != State.DONE or row["device_name"] in missing]
+    notes = _notes(connection, taken, not_registered)
+    for note in ("", NOT_REGISTERED, WITHOUT_LSC):
+        noted = [row["device_name"] for row in taken if notes.get(row["device_name"], "") == note]
+        rollouts.change_members(connection, rollout["id"], noted, note=note)
+    failing = [_failing(row, notes) for row in taken if row["state"] != State.DONE or row["device_name"] in notes]
     settings = from_record(rollouts.settings_of(rollout))
     allowed = limit(settings, pilot=wave["kind"] == PILOT).of(len(taken))
     stopped = wave["kind"] != RETRY and len(failing) > allowed
-    switched = _switch(connection, context, taken, missing, actor)
+    switched = _switch(connection, context, taken, notes, actor)
     counts = _judged(connection, context, rollout, wave, taken)
     detail = {"rollout": name, "wave": number, **counts}
     journal.record(connection, context.now, actor, [journal.Act("judge wave", detail=detail)])
@@ -53,25 +55,31 @@ def judge(
     return {"counts": counts, "allowed": allowed, "stopped": stopped, "failing": failing, "switched": switched}
 
 
-def _failing(row: rows.Row, missing: Collection[str]) -> dict[str, str]:
+def _notes(connection: Connection, taken: Sequence[rows.Row], not_registered: Collection[str]) -> dict[str, str]:
+    """Return why phones count as failing although their operation is done."""
+    done = [row["device_name"] for row in taken if row["state"] == State.DONE]
+    with_lsc = rows.active_certificates(connection, done)
+    notes = dict.fromkeys(set(done) & set(not_registered), NOT_REGISTERED)
+    return notes | {device_name: WITHOUT_LSC for device_name in done if device_name not in with_lsc}
+
+
+def _failing(row: rows.Row, notes: Mapping[str, str]) -> dict[str, str]:
     return {
         "device_name": row["device_name"],
         "status": row["status"],
         "problem": row["problem"],
-        "advice": NOT_REGISTERED
-        if row["device_name"] in missing
-        else advice(row["status"], row["authentication_mode"]),
+        "advice": notes.get(row["device_name"]) or advice(row["status"], row["authentication_mode"]),
     }
 
 
 def _switch(
-    connection: Connection, context: Context, taken: Sequence[rows.Row], missing: Collection[str], actor: str
+    connection: Connection, context: Context, taken: Sequence[rows.Row], notes: Mapping[str, str], actor: str
 ) -> list[str]:
     """Give phones that have their LSC the Device Security Mode that they are to have; returns who got another one."""
     wanted = [
         {"device_name": row["device_name"], "device_security_mode": row["security_mode_after"]}
         for row in taken
-        if row["state"] == State.DONE and row["device_name"] not in missing and row["security_mode_after"]
+        if row["state"] == State.DONE and row["device_name"] not in notes and again.owes_mode(row)
     ]
     changes = phones.ensure(connection, context, wanted, "present", actor)
     return [result["device_name"] for result in changes.results]

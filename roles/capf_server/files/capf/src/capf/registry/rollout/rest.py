@@ -11,6 +11,7 @@ from capf.registry.context import Context
 from capf.registry.rollout import again, tally
 from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, Request, fit, some
 from capf.registry.rollout.settings import Settings, from_record, seconds, with_wave_seconds
+from capf.registry.rollout.waves import goes_on_until
 from capf.store import rollouts, rows
 
 
@@ -31,11 +32,11 @@ def left(connection: Connection, context: Context, rollout: rows.Row, request: R
     for row in members:
         if row["device_name"] not in coming:
             skipped.setdefault(tally.status_of(row), []).append(row["device_name"])
-    begun = ahead[0]["ends_by"] if ahead and ahead[0]["started_at"] is not None else None
     modes = {row["device_name"]: row["wanted_mode"] for row in members}
     lasting = [seconds(settings, [modes[name] for name in wave.phones]) for wave in waves]
-    if begun is not None:
-        lasting[0] = max(0, begun - now)
+    if ahead and ahead[0]["started_at"] is not None:
+        open_phones = [row for row in members if row["device_name"] in waves[0].phones]
+        lasting[0] = max(0, goes_on_until(context, rollout, ahead[0], open_phones) - now)
     starts_at = max(now, rollout["starts_at"])
     warnings = [
         *_too_late(connection, context, request, settings, members),

@@ -33,13 +33,16 @@ def start(
     for wave in waves:
         if wave["started_at"] is not None and wave["judged_at"] is None:
             _refuse_unready(connection, context)
+            left = [row for row in _taken(connection, wave) if row["state"] in rows.OPEN]
+            ends_by = goes_on_until(context, rollout, wave, left)
+            rollouts.change_wave(connection, rollout["id"], wave["number"], ends_by=ends_by)
             return _show(connection, context, rollout, wave["number"], resumed=True)
     if rollout["starts_at"] > context.now:
         return _wait(rollout["starts_at"] - context.now, "the window is not open yet")
     settings = from_record(rollouts.settings_of(rollout))
     phones = _next(connection, rollout, settings, waves)
     if not phones:
-        return _finish(connection, context, rollout, rollouts.DONE, "")
+        return _finish_or_wait(connection, context, rollout)
     if rollout["ends_at"] is not None and _ends_by(context, settings, phones) > rollout["ends_at"]:
         return _finish(connection, context, rollout, rollouts.STOPPED, "no further wave fits into the window")
     busy = rollouts.sessions_open(connection)
@@ -75,6 +78,24 @@ def _next(
 def _ends_by(context: Context, settings: Settings, phones: Sequence[rows.Row]) -> int:
     """Return when a wave of these phones ends at the latest that is started now."""
     return context.now + seconds(settings, (row["wanted_mode"] for row in phones))
+
+
+def goes_on_until(context: Context, rollout: rows.Row, wave: rows.Row, left: Sequence[rows.Row]) -> int:
+    """Return when a wave that was interrupted ends at the latest: as planned, or, where that is over, once the phones
+    that are left have had their time, within the window."""
+    if wave["ends_by"] > context.now or not left:
+        return int(wave["ends_by"])
+    ends_by = _ends_by(context, from_record(rollouts.settings_of(rollout)), left)
+    return ends_by if rollout["ends_at"] is None else min(ends_by, rollout["ends_at"])
+
+
+def _finish_or_wait(connection: Connection, context: Context, rollout: rows.Row) -> dict[str, Any]:
+    """End a rollout whose waves are through; while a phone that has yet to become secure is in a session, wait."""
+    in_window = rollout["ends_at"] is None or rollout["ends_at"] > context.now
+    late = [row for row in rollouts.members(connection, rollout["id"]) if row["holder"] and again.owes_mode(row)]
+    if late and in_window:
+        return _wait(_LOOK_AGAIN_SECONDS, f"{len(late)} phones that are to become secure are in a session")
+    return _finish(connection, context, rollout, rollouts.DONE, "")
 
 
 def _wait(seconds: int, why: str) -> dict[str, Any]:
@@ -124,7 +145,7 @@ def _begin(
     plan = schedule.schedule(connection, context, wanted, actor)
     for reason, names in plan.skipped.items():
         rollouts.change_members(connection, rollout["id"], names, note=reason)
-    right = {name for names in plan.skipped.values() for name in names}
+    right = set(plan.skipped.get(schedule.LSC_IS_RIGHT, ()))
     tried = [row["device_name"] for row in phones if row["tries"] and row["device_name"] in right]
     taken = plan.scheduled + plan.pending + tried
     rollouts.take_operations(connection, rollout["id"], taken)

@@ -1,0 +1,119 @@
+"""What becomes of a rollout when its phones, or the time, change under it (R10, R18)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from capf.model import Operation
+from capf.registry import phones, sessions
+from capf.registry.rollout import advice
+from capf.registry.rollout import begin as beginning
+from capf.store import rows
+from support.client import new_public_key
+from support.record import NOW, Record
+from support.rollouts import NAMES, at, begin, enrol, members, start, verdict
+
+
+def delete_in_session(record: Record) -> None:
+    """Somebody deletes the phone's LSC, and its session is open while the wave starts."""
+    record.plan(NAMES[0], operation=Operation.DELETE)
+    granted = record.grant(NAMES[0])
+    start(record)
+    record.confirm(granted.operation_id)
+
+
+def troubleshoot_in_session(record: Record) -> None:
+    """Somebody reads the phone's certificates, and its session is open while the wave starts."""
+    record.plan(NAMES[0], operation=Operation.TROUBLESHOOT)
+    granted = record.grant(NAMES[0])
+    start(record)
+    record.run(lambda c: sessions.fetched(c, record.context, granted.operation_id, []))
+    record.plan(NAMES[0], operation=Operation.DELETE)
+    record.confirm(record.grant(NAMES[0]).operation_id)
+
+
+def deleted_after_done(record: Record) -> None:
+    """The phone gets its LSC in the wave, and loses it before the wave is judged."""
+    start(record)
+    enrol(record, NAMES[0])
+    record.plan(NAMES[0], operation=Operation.DELETE)
+    record.confirm(record.grant(NAMES[0]).operation_id)
+
+
+@pytest.mark.parametrize("meanwhile", [delete_in_session, troubleshoot_in_session, deleted_after_done])
+def test_r10_a_phone_whose_lsc_another_operation_deleted_stays_non_secure(
+    ready: Record, meanwhile: Callable[[Record], None]
+) -> None:
+    ready.plan(NAMES[0])
+    enrol(ready, NAMES[0])
+    begin(ready, NAMES[0], force=True, modes_after={NAMES[0]: "Encrypted"})
+    meanwhile(ready)
+    judged = verdict(ready, 1)
+    assert judged["switched"] == []
+    assert members(ready)[0]["device_security_mode"] == "Non Secure"
+
+
+def test_r10_a_phone_that_lost_its_lsc_again_counts_as_failing(ready: Record) -> None:
+    begin(ready, NAMES[0], failure_limit="0")
+    deleted_after_done(ready)
+    judged = verdict(ready, 1)
+    assert judged["stopped"]
+    assert [item["advice"] for item in judged["failing"]] == [advice.WITHOUT_LSC]
+
+
+def test_r10_a_phone_that_is_done_after_its_wave_was_judged_becomes_secure_too(ready: Record) -> None:
+    begin(ready, NAMES[0], failure_limit="100%", modes_after={NAMES[0]: "Encrypted"})
+    wave = start(ready)["wave"]
+    granted = ready.grant(NAMES[0])
+    ready.times[0] += wave["seconds_left"]
+    assert verdict(ready, 1)["switched"] == []
+    assert start(ready)["why"] == "1 phones that are to become secure are in a session"
+    assert ready.issue(granted.operation_id, new_public_key())
+    ready.confirm(granted.operation_id)
+    second = start(ready)["wave"]
+    assert (second["kind"], second["phones"], second["reset"]) == ("retry", [NAMES[0]], [])
+    assert verdict(ready, 2)["switched"] == [NAMES[0]]
+    assert start(ready)["why"] == "all waves are done"
+
+
+def test_r18_a_wave_taken_up_after_its_time_gives_its_phones_time_again(ready: Record) -> None:
+    begin(ready, window_end=at(8 * 3600), wave_size="12", spread_by="none")
+    wave = start(ready)["wave"]
+    enrol(ready, *wave["phones"][:6])
+    ready.times[0] += wave["seconds_left"] + 600
+    taken_up = begin(ready, runner="run-2", window_end=at(8 * 3600), wave_size="12", spread_by="none")
+    again = start(ready, "run-2")["wave"]
+    assert (again["number"], again["resumed"], again["seconds_left"]) == (1, True, wave["seconds_left"])
+    assert taken_up.latest_end == ready.times[0] + wave["seconds_left"]
+    assert len(again["reset"]) == 6
+
+
+def test_r18_a_wave_taken_up_near_the_end_of_the_window_ends_with_it(ready: Record) -> None:
+    begin(ready, window_end=at(8 * 3600), wave_size="12", spread_by="none")
+    start(ready)
+    ready.times[0] = NOW + 8 * 3600 - 60
+    begin(ready, runner="run-2", window_end=at(8 * 3600), wave_size="12", spread_by="none")
+    assert start(ready, "run-2")["wave"]["seconds_left"] == 60
+
+
+def test_a_phone_that_was_removed_stays_out_of_a_running_rollout(ready: Record) -> None:
+    begin(ready, NAMES[0], modes_after={NAMES[0]: "Encrypted"}, failure_limit="100%")
+    start(ready)
+    absent = [{"device_name": NAMES[0]}]
+    ready.run(lambda c: phones.ensure(c, ready.context, absent, "absent", "admin"))
+    ready.plan(NAMES[1])
+    enrol(ready, NAMES[1])
+    judged = verdict(ready, 1)
+    assert (judged["counts"]["done"], judged["switched"]) == (0, [])
+    assert NAMES[0] not in ready.run(lambda c: rows.phones_of(c, NAMES))
+
+
+def test_a_phone_that_was_removed_with_its_lsc_is_registered_again_by_a_rollouts_list(ready: Record) -> None:
+    ready.plan(NAMES[0])
+    enrol(ready, NAMES[0])
+    given = [{"device_name": NAMES[0], "device_security_mode": "Non Secure", "security_mode_after": "Encrypted"}]
+    ready.run(lambda c: phones.ensure(c, ready.context, [{"device_name": NAMES[0]}], "absent", "admin"))
+    settings = ready.run(lambda c: beginning.settings_of(c, given))
+    assert settings == [{"device_name": NAMES[0], "device_security_mode": "Non Secure"}]
