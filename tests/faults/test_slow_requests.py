@@ -15,6 +15,7 @@ from support.enrolment import enrol, schedule
 from support.node import ADMINISTRATOR, PASSWORD, RunningNode
 
 LONG = 60
+ANOTHER = "SEPAAAAAAAAAAAA"
 POST = b"POST /api/v1/phones HTTP/1.1\r\nHost: x\r\n"
 CHUNK = b"10000\r\n" + b" " * 65536 + b"\r\n"
 
@@ -133,4 +134,36 @@ def test_p28_phones_are_served_beside_all_that(busy: RunningNode) -> None:
         client.sendall(b"GET / HTTP/1.1\r\nX: ")
     enrol(busy)
     for client in clients:
+        client.close()
+
+
+def fetch_report(node: RunningNode) -> socket.socket:
+    """Ask for the report and read none of it but the status."""
+    connection = connect(node, "administration")
+    body = b'{"format": "csv"}'
+    head = b"POST /api/v1/reports/capf HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    connection.sendall(head + login() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    return connection
+
+
+def test_p28_reports_that_nobody_reads_hold_no_phone_up(busy: RunningNode) -> None:
+    """They are more than may be fetched at once, and what they held is free when they have gone."""
+    names = [f"SEP{index:012X}" for index in range(10_000)]
+    busy.ok("POST", "/phones", {"phones": [{"device_name": name, "description": "x" * 1000} for name in names]})
+    schedule(busy, ANOTHER)
+    clients = [fetch_report(busy) for _index in range(20)]
+    statuses = [int(client.recv(12).split()[1]) for client in clients]
+    assert set(statuses) == {200, 503}
+    enrol(busy, ANOTHER)
+    assert busy.api("GET", "/readyz", base="")[0] == 200
+    for client in clients:
+        client.close()
+    again: list[socket.socket] = []
+    limit = time.monotonic() + LONG
+    while len(again) < statuses.count(200):
+        assert time.monotonic() < limit, "what the clients held is not given back"
+        again.append(fetch_report(busy))
+        if again[-1].recv(12).split()[1] != b"200":
+            again.pop().close()
+    for client in again:
         client.close()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import BinaryIO
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
+from capf.api.download import Download
 from capf.api.login import Actor, RunningNode
 from capf.api.shapes import Strict
 from capf.store import journal
@@ -34,7 +35,7 @@ class Backup(Strict):
         }
     },
 )
-async def back_up(_unused: Backup, actor: Actor, node: RunningNode) -> StreamingResponse:
+async def back_up(_unused: Backup, actor: Actor, node: RunningNode) -> Download:
     """Return an archive with keys, certificates, traces and database, as secret as the server's keys."""
     await node.store.awrite(lambda c: journal.record(c, node.context.now, actor, [journal.Act("back up")]))
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when its last piece is sent
@@ -44,10 +45,10 @@ async def back_up(_unused: Backup, actor: Actor, node: RunningNode) -> Streaming
     except BaseException:
         file.close()
         raise
-    return StreamingResponse(_pieces(file), media_type=_MEDIA_TYPE, headers={"Content-Length": str(size)})
+    return Download(_pieces(file), _MEDIA_TYPE, {"Content-Length": str(size)})
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def _pieces(file: BinaryIO) -> Generator[bytes]:
     with file:
         file.seek(0)
         while piece := file.read(_PIECE):

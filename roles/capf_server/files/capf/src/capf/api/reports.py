@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from capf.api import pages
+from capf.api.download import Download
 from capf.api.login import Actor, RunningNode
 from capf.api.pages import Bar, bars, scaled
 from capf.api.phones import search_criteria
@@ -49,7 +50,7 @@ async def capf_report(wanted: Report, _unused: Actor, node: RunningNode) -> Resp
         page = await node.store.aread(lambda c: _page(c, report.figures(phones(c)), node.context.now))
         return Response(page, media_type="text/html; charset=utf-8")
     media_type, pieces = _PIECES[wanted.format]
-    return StreamingResponse(node.store.stream(lambda c: pieces(phones(c))), media_type=media_type)
+    return Download(node.store.stream(lambda c: pieces(phones(c))), media_type)
 
 
 def _page(connection: Connection, figures: report.Figures, now: int) -> str:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from capf.api import pages
+from capf.api.download import Download
 from capf.api.login import Actor, RunningNode
 from capf.registry.rollout import report, show
 
@@ -27,7 +28,7 @@ async def rollout_report(name: str, _unused: Actor, node: RunningNode, kind: _Fo
     if kind == "html":
         return Response(_page(await node.store.aread(partial(report.figures, name=name))), media_type=_HTML)
     await node.store.aread(partial(show.find, name=name))
-    return StreamingResponse(node.store.stream(partial(report.csv_pieces, name=name)), media_type=_CSV)
+    return Download(node.store.stream(partial(report.csv_pieces, name=name)), _CSV)
 
 
 def _page(figures: report.Figures) -> str:

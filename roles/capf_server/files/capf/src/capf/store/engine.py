@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from capf.model import StoreUnavailableError
 from capf.store import journal
@@ -30,6 +31,11 @@ _GROUP = 200
 _GATHER_SECONDS = 0.006
 """While jobs come so quickly that several share a commit, more may join for so long; a job alone never waits."""
 _READERS = 4
+_STREAMS = 5
+"""Streams that may be open at once; with readers and writer they are fewer than the connections, so nobody waits for a
+connection that a client's slowness holds."""
+_CONNECTIONS = {"pool_size": 1 + _READERS, "max_overflow": _STREAMS + 2}
+"""One for the writer, one for each reader; those of streams, and of a job outside all of them, come and go."""
 _BUSY_MILLISECONDS = 5000
 _POSTGRESQL = {
     "connect_timeout": 5,
@@ -65,6 +71,27 @@ class _Work:
             self.future.set_exception(self.error)
 
 
+class Stream(Generic[T]):
+    """What a reading job yields, for one user outside the event loop; its connection is open until ``close``."""
+
+    def __init__(self, pieces: Generator[T], places: threading.Semaphore) -> None:
+        self._pieces = pieces
+        self._places = places
+        self._open = True
+
+    def __iter__(self) -> Iterator[T]:
+        return self._pieces
+
+    def close(self) -> None:
+        """Give the connection back, and the place to another stream."""
+        if self._open:
+            self._open = False
+            try:
+                self._pieces.close()
+            finally:
+                self._places.release()
+
+
 class Store:
     """The open database."""
 
@@ -75,6 +102,7 @@ class Store:
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._readers = ThreadPoolExecutor(_READERS, "capf-reader")
+        self._places = threading.Semaphore(_STREAMS)
         self._writer = threading.Thread(target=self._write_forever, name="capf-writer", daemon=True)
         self._writer.start()
 
@@ -143,8 +171,8 @@ class Store:
         try:
             with self._engine.connect() as connection:
                 return job(connection)
-        except DBAPIError as error:
-            raise StoreUnavailableError(f"the database cannot be read: {error.orig}") from error
+        except (DBAPIError, NoConnectionError) as error:
+            raise StoreUnavailableError(f"the database cannot be read: {_said(error)}") from error
 
     def snapshot(self, job: Job[T]) -> T:
         """Run a job that reads many tables, all as they are at one moment."""
@@ -157,8 +185,13 @@ class Store:
         """Do what ``read`` does, without blocking the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.read, job)
 
-    def stream(self, job: Job[Iterator[T]]) -> Iterator[T]:
-        """Yield what a reading job yields, its connection open as long; for use outside the event loop."""
+    def stream(self, job: Job[Iterator[T]]) -> Stream[T]:
+        """Return what a reading job yields, which is closed in any case; StoreUnavailableError when many are open."""
+        if not self._places.acquire(blocking=False):
+            raise StoreUnavailableError(f"{_STREAMS} reports are being fetched; try again when one of them has ended")
+        return Stream(self._pieces(job), self._places)
+
+    def _pieces(self, job: Job[Iterator[T]]) -> Generator[T]:
         with self._engine.connect() as connection:
             yield from job(connection)
 
@@ -198,13 +231,18 @@ class Store:
     def _trouble(self, error: Exception) -> StoreUnavailableError | None:
         """Return what to say where the database is at fault, None where a job is."""
         driver = self._engine.dialect.loaded_dbapi
-        if not isinstance(error, DBAPIError | driver.Error) or isinstance(
+        if not isinstance(error, DBAPIError | NoConnectionError | driver.Error) or isinstance(
             error, IntegrityError | driver.IntegrityError
         ):
             return None
-        trouble = StoreUnavailableError(f"the database cannot be written: {getattr(error, 'orig', error)}")
+        trouble = StoreUnavailableError(f"the database cannot be written: {_said(error)}")
         trouble.__cause__ = error
         return trouble
+
+
+def _said(error: Exception) -> object:
+    """Return the database's own words where there are some."""
+    return getattr(error, "orig", error)
 
 
 def _settle(group: list[_Work]) -> None:
@@ -241,8 +279,8 @@ def _newest_schema() -> str:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=_READERS + 1, pool_pre_ping=True, connect_args=_POSTGRESQL)
-    engine = create_engine(url, connect_args={"check_same_thread": False})
+        return create_engine(url, **_CONNECTIONS, pool_pre_ping=True, connect_args=_POSTGRESQL)
+    engine = create_engine(url, **_CONNECTIONS, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
