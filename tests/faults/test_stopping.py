@@ -118,3 +118,15 @@ def test_p23_the_unit_waits_longer_than_the_server_needs(seconds: int) -> None:
 def test_p23_the_drain_is_bounded() -> None:
     with pytest.raises(InvalidRequestError, match=r"capf.drain_seconds: '601' is refused"):
         config.parse('[server]\nstate_directory = "/srv"\n[capf]\ndrain_seconds = 601')
+
+
+def test_work_beside_the_sessions_that_ends_by_an_error_ends_the_process(draining: Make, tmp_path: Path) -> None:
+    """Nobody would miss it otherwise; systemd starts the process again."""
+    node = draining(1)
+    node.stop()
+    node.configure("files", tftp_directory=str(tmp_path)).start()
+    with closing(sqlite3.connect(node.state / "capf.db")) as connection, connection:
+        connection.execute("UPDATE phones SET device_security_mode = 'Strange'")
+    node.ok("POST", "/phones", {"phones": [{"device_name": PHONE, "description": "changed"}]})
+    assert node.process is not None and node.process.wait(30) == 1
+    assert "event=ends-by-error" in node.log.read_text() and "'Strange' is not a valid" in node.log.read_text()

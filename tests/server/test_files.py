@@ -5,20 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from capf import files
 from capf.configuration import ConfigurationError
+from capf.folder import Folder
 from capf.lab.configuration import Configuration, parse
 from capf.lab.keys import KeyMaker
 from capf.lab.manufacturing import Maker
 from capf.lab.network import IpMode
-from capf.model import Operation
+from capf.model import InvalidRequestError, Operation
+from capf.publisher import Publisher
 from capf.registry import parameters, trace
 from capf.wire import CertificateType
 from support.record import PHONE, Record
+
+ANOTHER = "SEP00000000000B"
 
 
 def served(record: Record, name: str = PHONE) -> Configuration:
@@ -74,6 +79,20 @@ def test_the_hash_is_that_of_the_mic_where_only_that_is_known(record: Record) ->
     assert served(record).certificate_hash == hashlib.md5(mic).hexdigest()
 
 
+@pytest.mark.parametrize(
+    "damaged", [b"", b"\xff\xfe", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", None]
+)
+def test_a_mic_whose_file_is_damaged_is_as_one_that_is_not_known(record: Record, damaged: bytes | None) -> None:
+    record.add(mic=True)
+    path = record.context.trace_directory / f"{PHONE}-MIC.txt"
+    path.parent.mkdir()
+    if damaged is None:
+        path.mkdir()
+    else:
+        path.write_bytes(damaged)
+    assert served(record).certificate_hash == ""
+
+
 def set_parameters(record: Record, **values: object) -> None:
     """Set enterprise parameters by the words of their names."""
     wanted = {name.replace("_", " "): value for name, value in values.items()}
@@ -102,3 +121,14 @@ def test_an_own_file_is_edited_and_one_that_cannot_be_is_refused(record: Record)
     own.write_bytes(b"<!DOCTYPE device><device/>")
     with pytest.raises(ConfigurationError, match="document type declaration"):
         record.store.read(lambda c: files.configuration(c, record.context, PHONE, "node1"))
+
+
+async def test_an_own_file_that_cannot_be_read_stops_no_other_phone(record: Record, tmp_path: Path) -> None:
+    record.context.own_files, tftp = tmp_path / "own", tmp_path / "tftp"
+    for name in (PHONE, ANOTHER):
+        record.add(name)
+    (record.context.own_files / f"{PHONE}.cnf.xml").mkdir(parents=True)
+    await Publisher(record.store, record.context, Folder(tmp_path / "source"), tftp).publish([PHONE, ANOTHER])
+    assert [path.name for path in tftp.iterdir()] == [f"{ANOTHER}.cnf.xml"]
+    with pytest.raises(InvalidRequestError, match="cannot be read: Is a directory"):
+        record.store.read(lambda c: files.published_files(c, record.context, Folder(tmp_path / "source"), None))

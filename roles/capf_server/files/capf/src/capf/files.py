@@ -56,8 +56,8 @@ def configurations(
         settings = _settings(context, in_force, known[name], operations.get(name), node_name)
         held = certificates[name]["der"] if name in certificates else trace.mic(context.trace_directory, name)
         digest = "" if held is None else hashlib.md5(held, usedforsecurity=False).hexdigest()
-        own = _own_file(context, name)
         try:
+            own = _own_file(context, name)
             wanted = replace(settings, certificate_hash=digest)
             made[name] = make(wanted) if own is None else edit(own, wanted)
         except ConfigurationError as error:
@@ -92,6 +92,8 @@ def _own_file(context: Context, device_name: str) -> bytes | None:
             return handle.read(MAXIMUM_BYTES + 1)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ConfigurationError(f"it cannot be read: {error.strerror}") from error
 
 
 def shared_files(context: Context, folder: Folder) -> dict[str, bytes]:

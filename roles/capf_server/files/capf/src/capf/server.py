@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import BinaryIO
 
 from fastapi import FastAPI
@@ -170,6 +171,8 @@ class Server:
         neighbours = Neighbours(self.store, self.context, self.follow)
         work = (self._backend.give_back_forever(), self._publisher.run(), neighbours.run())
         beside = [asyncio.create_task(item) for item in work]
+        for task in beside:
+            task.add_done_callback(partial(_stop_at_error, stop))
         web = [asyncio.create_task(self._administration(stop.wait))]
         if self._settings.files_enabled:
             web.append(asyncio.create_task(self._files(stop.wait)))
@@ -182,11 +185,11 @@ class Server:
         await self.stop_service()
         for task in beside:
             task.cancel()
-        results = await asyncio.gather(*web, return_exceptions=True)
+        results = await asyncio.gather(*web, *beside, return_exceptions=True)
         self.store.close()
         LOG.info("event=stopped")
         for result in results:
-            if isinstance(result, BaseException):
+            if isinstance(result, Exception):
                 raise result
 
     async def _join_cluster(self) -> None:
@@ -207,6 +210,14 @@ class Server:
     async def _files(self, stopped: Callable[[], Awaitable[object]]) -> None:
         app = files.application(self.store, self.context, self._settings.node_name, self.folder)
         await _serve(app, _http(self._settings.files_addresses, self._settings.files_port), stopped)
+
+
+def _stop_at_error(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
+    """End the process, which is started again, where work beside the sessions ends that nobody would miss."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        LOG.critical("event=ends-by-error", exc_info=error)
+        stop.set()
 
 
 def _stop_or_exit(stop: asyncio.Event) -> None:

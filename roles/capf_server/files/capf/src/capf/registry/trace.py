@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from capf.keystore import SECRET, write_whole
 from capf.verify import UNREADABLE
 from capf.wire import CertificateType
+
+LOG = logging.getLogger(__name__)
 
 
 def write(directory: Path, device_name: str, certificates: Sequence[tuple[int, bytes]]) -> list[Path]:
@@ -26,13 +29,17 @@ def write(directory: Path, device_name: str, certificates: Sequence[tuple[int, b
 
 
 def mic(directory: Path, device_name: str) -> bytes | None:
-    """Return the MIC that the last Troubleshoot brought (DER), None where none is known."""
+    """Return the MIC that the last Troubleshoot brought (DER), None where none is known or its file is damaged."""
+    path = directory / f"{device_name}-{CertificateType.MIC.name}.txt"
     try:
-        text = (directory / f"{device_name}-{CertificateType.MIC.name}.txt").read_text()
+        data = path.read_bytes()
+        pem = data.find(b"-----BEGIN CERTIFICATE")
+        return None if pem < 0 else x509.load_pem_x509_certificate(data[pem:]).public_bytes(Encoding.DER)
     except FileNotFoundError:
         return None
-    pem = text.find("-----BEGIN CERTIFICATE")
-    return None if pem < 0 else x509.load_pem_x509_certificate(text[pem:].encode()).public_bytes(Encoding.DER)
+    except (OSError, *UNREADABLE) as error:
+        LOG.warning("device=%s event=mic-unreadable file=%s error=%r", device_name, path.name, str(error))
+        return None
 
 
 def _describe(device_name: str, kind: str, der: bytes) -> str:
