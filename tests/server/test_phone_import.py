@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from sqlalchemy import select
 
 from capf.authority import Authority, key_id, make_capf_certificate
@@ -153,6 +157,25 @@ def test_r23_a_serial_number_is_one_certificates_alone(record: Record, earlier: 
     bring(record, {"device_name": PHONE, "certificate": first.public_bytes(Encoding.PEM).decode()})
     said = refused(record, {"device_name": B, "certificate": twin})
     assert said[0].endswith(f"allowed: one that no other certificate has; here it is {PHONE}'s")
+
+
+def test_r23_a_serial_number_may_have_20_bytes(record: Record) -> None:
+    """RFC 5280 allows other CAs as much."""
+    number = int.from_bytes(b"\x7f" * 20)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, PHONE)])
+    start = datetime.fromtimestamp(NOW, UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Other CA")]))
+        .public_key(rsa.generate_private_key(65537, 2048).public_key())
+        .serial_number(number)
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=900))
+        .sign(rsa.generate_private_key(65537, 2048), hashes.SHA256())
+    )
+    bring(record, {"device_name": PHONE, "certificate": made.public_bytes(Encoding.PEM).decode()})
+    assert active(record)["serial_number"] == f"{number:x}"
 
 
 def test_r23_each_import_has_its_audit_rows(record: Record, earlier: Authority) -> None:

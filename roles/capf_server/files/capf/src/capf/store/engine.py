@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
-from capf.model import StoreUnavailableError
+from capf.model import InvalidRequestError, Problem, StoreUnavailableError
 from capf.store import journal
 
 T = TypeVar("T")
@@ -171,6 +171,8 @@ class Store:
         try:
             with self._engine.connect() as connection:
                 return job(connection)
+        except DataError as error:
+            raise _refusal(error) from error
         except (DBAPIError, NoConnectionError) as error:
             raise StoreUnavailableError(f"the database cannot be read: {_said(error)}") from error
 
@@ -226,18 +228,30 @@ class Store:
                     self._write([work])
                 return
             for work in group:
-                work.error = trouble or error
+                work.error = trouble or self._fault(error)
 
     def _trouble(self, error: Exception) -> StoreUnavailableError | None:
         """Return what to say where the database is at fault, None where a job is."""
         driver = self._engine.dialect.loaded_dbapi
-        if not isinstance(error, DBAPIError | NoConnectionError | driver.Error) or isinstance(
-            error, IntegrityError | driver.IntegrityError
-        ):
+        jobs = DataError | IntegrityError | driver.DataError | driver.IntegrityError
+        if not isinstance(error, DBAPIError | NoConnectionError | driver.Error) or isinstance(error, jobs):
             return None
         trouble = StoreUnavailableError(f"the database cannot be written: {_said(error)}")
         trouble.__cause__ = error
         return trouble
+
+    def _fault(self, error: Exception) -> Exception:
+        """Return what to say to a job that is at fault."""
+        if not isinstance(error, DataError | self._engine.dialect.loaded_dbapi.DataError):
+            return error
+        refusal = _refusal(error)
+        refusal.__cause__ = error
+        return refusal
+
+
+def _refusal(error: Exception) -> InvalidRequestError:
+    """Return what to say of values that do not fit the database's columns."""
+    return InvalidRequestError([Problem("body", "(hidden)", f"values that the database takes ({_said(error)})")])
 
 
 def _said(error: Exception) -> object:

@@ -71,7 +71,7 @@ Index(
 certificates = Table(
     "certificates",
     metadata,
-    Column("serial_number", String(32), primary_key=True),
+    Column("serial_number", String(40), primary_key=True),
     Column("device_name", String(64), nullable=False),
     Column("operation_id", BigInteger, nullable=False),
     Column("der", LargeBinary, nullable=False),

@@ -1,0 +1,56 @@
+"""Jobs that share a commit: what is wrong with one is no other's trouble."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Connection
+
+from capf.model import InvalidRequestError
+from capf.registry import sessions
+from capf.store import rows, schema
+from support.record import PHONE, Record, public_key
+
+TOO_LARGE = 2**70
+
+
+def by_statement(connection: Connection) -> None:
+    """Give a value that no column takes to the driver."""
+    rows.change_phone(connection, PHONE, locked_until=TOO_LARGE)
+
+
+def by_core(connection: Connection) -> None:
+    """Give it to SQLAlchemy."""
+    connection.execute(schema.phones.update().values(locked_until=TOO_LARGE))
+
+
+@pytest.mark.parametrize("wrong", [by_statement, by_core])
+def test_a_value_that_the_database_refuses_is_its_own_jobs_fault(
+    record: Record, wrong: Callable[[Connection], None]
+) -> None:
+    record.add()
+    record.plan()
+    identifier, key, held = record.grant().operation_id, public_key(), threading.Event()
+    first = record.store.submit(lambda _connection: held.wait(30))
+    refused = record.store.submit(wrong)
+    issued = record.store.submit(lambda c: sessions.issue(c, record.context, identifier, key))
+    held.set()
+    assert first.result()
+    with pytest.raises(InvalidRequestError if record.store.can_be_shared else OverflowError):
+        refused.result()
+    assert issued.result() is not None
+
+
+def test_a_value_that_no_text_of_the_database_has_is_refused_in_a_search(record: Record) -> None:
+    """SQLite takes it; PostgreSQL is not out of reach because of it."""
+
+    def job(connection: Connection) -> object:
+        return connection.execute(schema.phones.select().where(schema.phones.c.description == "a\0b")).first()
+
+    if record.store.can_be_shared:
+        with pytest.raises(InvalidRequestError, match="NUL"):
+            record.store.read(job)
+    else:
+        assert record.store.read(job) is None
