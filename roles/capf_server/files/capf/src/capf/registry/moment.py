@@ -8,12 +8,17 @@ from functools import lru_cache
 from capf.model import InvalidRequestError, Problem
 
 ALLOWED = "a date and time to come, such as 2030-01-31T06:00 (the first node's time) or 2030-01-31T06:00+01:00"
+_ENDS = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+_FIRST, _LAST = (int(end.timestamp()) for end in _ENDS)
 
 
 def read(text: str, field: str) -> int:
-    """Return epoch seconds of a date and time; InvalidRequestError names ``field`` when it is unreadable."""
+    """Return epoch seconds of a date and time; InvalidRequestError names ``field`` when it is unreadable, or when the
+    first node's time has no date for it."""
     try:
-        return int(datetime.fromisoformat(text).timestamp())
+        moment = int(datetime.fromisoformat(text).timestamp())
+        _local(moment)
+        return moment
     except (ValueError, OverflowError, OSError):
         raise InvalidRequestError([Problem(field, text, ALLOWED)]) from None
 
@@ -28,5 +33,18 @@ def parse(text: str, now: int) -> int:
 
 @lru_cache(maxsize=10_000)
 def show(moment: int | None) -> str | None:
-    """Return epoch seconds as ISO 8601 with the first node's offset; None stays None."""
-    return None if moment is None else datetime.fromtimestamp(moment, UTC).astimezone().isoformat()
+    """Return epoch seconds as ISO 8601 with the first node's offset; None stays None.
+
+    The last day that there is, at which certificates without an end are said to end, is shown in UTC where the first
+    node's time has already no date for it.
+    """
+    if moment is None:
+        return None
+    try:
+        return _local(moment).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(min(max(moment, _FIRST), _LAST), UTC).isoformat()
+
+
+def _local(moment: int) -> datetime:
+    return datetime.fromtimestamp(moment, UTC).astimezone()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -91,10 +91,11 @@ def check(criteria: Sequence[Criterion], sort: str) -> None:
         raise InvalidRequestError(problems)
 
 
-def _date(text: str) -> int | None:
+def _date(text: str, days: int = 0) -> int | None:
+    """Return when a day begins, or one so many ``days`` later: in the first node's time not every day has 24 hours."""
     try:
-        return int(datetime.fromisoformat(text).timestamp())
-    except ValueError:
+        return int((datetime.fromisoformat(text) + timedelta(days=days)).timestamp())
+    except (ValueError, OverflowError, OSError):
         return None
 
 
@@ -121,11 +122,12 @@ def _date_condition(column: ColumnElement[Any], criterion: Criterion) -> ColumnE
     if criterion.pattern == "is not empty":
         return column.is_not(None)
     start = _date(criterion.value) or 0
+    end = _date(criterion.value, days=1) or start + _SECONDS_A_DAY
     if criterion.pattern == "is before":
         return column < start
     if criterion.pattern == "is after":
-        return column >= start + _SECONDS_A_DAY
-    return and_(column >= start, column < start + _SECONDS_A_DAY)
+        return column >= end
+    return and_(column >= start, column < end)
 
 
 _PHONE = ("device_name", "description", "device_pool", "device_type", "security_profile", "device_security_mode", "mic",
