@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import tarfile
 import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from capf.store import schema
+from capf import config
+from capf.store import journal, schema
 from capf.store.engine import Store
 from support.client import Client
 from support.node import CAPF, RunningNode
@@ -97,6 +100,117 @@ def test_p26_an_operation_in_a_session_is_given_back_by_the_restore(tmp_path: Pa
     node.start()
     assert enrol(node, NAMES[0])
     assert node.phone(NAMES[0])["operation_status"] == "Upgrade Success"
+    node.stop()
+
+
+def acts(node: RunningNode) -> list[str]:
+    """Return what the audit table says was done."""
+    store = Store(config.load(node.config).database)
+    try:
+        return list(store.read(lambda c: c.execute(select(schema.audit.c.action)).scalars().all()))
+    finally:
+        store.close()
+
+
+def cut_short(node: RunningNode, archive: Path) -> None:
+    """Restore where the key, which comes last, cannot be written."""
+    in_the_way = node.state / "capf.key.new"
+    in_the_way.mkdir(parents=True)
+    assert "cannot be restored" in capf("restore", "--config", node.config, "--from", archive, status=1)
+    in_the_way.rmdir()
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_r20_a_restore_that_was_cut_short_is_run_again(tmp_path: Path, cluster: PostgreSQL, database: str) -> None:
+    node = RunningNode(tmp_path / "node")
+    archive = tmp_path / "backup.tar.gz"
+    capf("backup", "--config", node.config, "--to", archive)
+    node.state.rename(tmp_path / "gone")
+    use_database(node, cluster.new_database() if database == "postgresql" else None)
+    for _time in range(2):
+        cut_short(node, archive)
+        assert acts(node)[-1] == "restore"
+    assert "restored" in capf("restore", "--config", node.config, "--from", archive)
+    assert not [path for path in node.state.iterdir() if "restor" in path.name]
+    assert node.start().ok("GET", "/service")
+    node.stop()
+    assert "as it was written" in capf("audit", "verify", "--config", node.config)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_record_that_was_changed_since_is_not_the_restores_own(
+    tmp_path: Path, cluster: PostgreSQL, database: str
+) -> None:
+    node = RunningNode(tmp_path / "node")
+    archive = tmp_path / "backup.tar.gz"
+    capf("backup", "--config", node.config, "--to", archive)
+    node.state.rename(tmp_path / "gone")
+    use_database(node, cluster.new_database() if database == "postgresql" else None)
+    cut_short(node, archive)
+    store = Store(config.load(node.config).database)
+    store.write(lambda c: journal.record(c, 1, "somebody", [journal.Act("work on")]))
+    store.close()
+    refused = capf("restore", "--config", node.config, "--from", archive, status=1)
+    assert "is there already" in refused or "is not empty" in refused
+    assert acts(node)[-1] == "work on"
+
+
+def test_r20_a_database_of_any_name_in_the_state_directory_is_restored(tmp_path: Path) -> None:
+    node = RunningNode(tmp_path / "node")
+    site = f"sqlite:///{node.state}/site.db"
+    (node.state / "capf.db").rename(node.state / "site.db")
+    use_database(node, site)
+    archive = tmp_path / "backup.tar.gz"
+    capf("backup", "--config", node.config, "--to", archive)
+    with tarfile.open(archive) as tar:
+        assert [name for name in tar.getnames() if ".db" in name] == ["capf.db"]
+    node.state.rename(tmp_path / "gone")
+    assert "restored" in capf("restore", "--config", node.config, "--from", archive)
+    assert not (node.state / "capf.db").exists()
+    assert node.start().ok("GET", "/service")
+    node.stop()
+
+
+def test_a_backup_that_fails_leaves_neither_file_nor_audit_row(tmp_path: Path) -> None:
+    node = RunningNode(tmp_path / "node")
+    before = acts(node)
+    there, database = tmp_path / "there.tar.gz", node.state / "capf.db"
+    there.touch()
+    for target, said in ((there, "is there already"), (tmp_path / "none" / "a.tar.gz", "cannot be written: No such")):
+        assert said in capf("backup", "--config", node.config, "--to", target, status=1)
+    assert acts(node) == before
+    database.rename(tmp_path / "capf.db")
+    said = {None: "unable to open", b"this is no database" * 100: "not a database"}
+    for content, words in said.items():
+        if content is not None:
+            database.write_bytes(content)
+        output = capf("backup", "--config", node.config, "--to", tmp_path / "new.tar.gz", status=1)
+        assert words in output and len(output.splitlines()) == 1
+        assert not (tmp_path / "new.tar.gz").exists()
+
+
+def test_a_backup_that_cannot_be_made_is_answered_with_the_cause(tmp_path: Path) -> None:
+    node = RunningNode(tmp_path / "node").start()
+    database, elsewhere = node.state / "capf.db", tmp_path / "capf.db"
+    database.rename(elsewhere)
+    status, answer = node.api("POST", "/backup", {})
+    elsewhere.rename(database)
+    assert (status, answer["error"]["message"]) == (
+        503,
+        "the database cannot be copied: unable to open database file",
+    )
+    node.stop()
+    assert "back up" not in acts(node)
+
+
+def test_what_a_killed_backup_left_is_gone_after_a_start(tmp_path: Path) -> None:
+    node = RunningNode(tmp_path / "node")
+    left, at_work = (node.state / f".backup-{process}-x" for process in (2**22 + 1, os.getpid()))
+    for directory in (left, at_work):
+        directory.mkdir()
+        (directory / "capf.db").touch()
+    node.start()
+    assert not left.exists() and at_work.exists()
     node.stop()
 
 

@@ -27,54 +27,80 @@ from capf.store.engine import Store
 _DATABASE = "capf.db"
 _PASSING = {_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", "lock", "capf.pid"}
 _KEY = "capf.key"
+_WORK = ".backup"
+_TRIES = ".restoring"
+"""Names the records that tries to restore may have left in the database, each by the digest of its last audit row."""
 
 
 def archive(settings: Settings, target: BinaryIO) -> int:
     """Write the archive to a file, while the server may be running; returns how many files it holds.
 
-    The database is copied as it is at one moment.
+    The database is copied as it is at one moment. CapfError when the archive cannot be made.
     """
-    with tempfile.TemporaryDirectory(dir=settings.state_directory, prefix=".backup-") as work:
-        copy = Path(work) / _DATABASE
-        copying.to_file(settings.database, copy)
-        with tarfile.open(fileobj=target, mode="w:gz", compresslevel=6, dereference=True) as tar:
-            tar.add(copy, _DATABASE)
-            for path in _files(settings.state_directory):
-                tar.add(path, path.relative_to(settings.state_directory).as_posix(), recursive=False)
-            return len(tar.getmembers())
+    directory = settings.state_directory
+    try:
+        with tempfile.TemporaryDirectory(dir=directory, prefix=f"{_WORK}-{os.getpid()}-") as work:
+            copy = Path(work) / _DATABASE
+            copying.to_file(settings.database, copy)
+            with tarfile.open(fileobj=target, mode="w:gz", compresslevel=6, dereference=True) as tar:
+                tar.add(copy, _DATABASE)
+                for path in _files(settings):
+                    tar.add(path, path.relative_to(directory).as_posix(), recursive=False)
+                return len(tar.getmembers())
+    except OSError as error:
+        raise CapfError(f"no backup can be made: {error}") from error
+
+
+def sweep(directory: Path) -> None:
+    """Remove what backups that were killed have left in the state directory."""
+    for left in directory.glob(f"{_WORK}-*"):
+        process = left.name.split("-")[1]
+        if process == str(os.getpid()) or not Path("/proc", process).exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def write(settings: Settings, target: Path) -> int:
     """Write the archive to a new file, mode 0600; returns how many files it holds.
 
-    ConflictError when the file exists already.
+    ConflictError when the file exists already. Where anything fails there is neither a file nor an audit row.
     """
-    _record(settings, "back up")
     try:
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET)
     except FileExistsError:
         raise ConflictError(f"{target} is there already") from None
-    with os.fdopen(descriptor, "wb") as file:
-        count = archive(settings, file)
-        file.flush()
-        os.fsync(file.fileno())
+    except OSError as error:
+        raise CapfError(f"{target} cannot be written: {error.strerror}") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            count = archive(settings, file)
+            file.flush()
+            os.fsync(file.fileno())
+        _record(settings.database, "back up")
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
     return count
 
 
-def _record(settings: Settings, action: str) -> None:
-    """Leave an audit row; a restored copy gives back the operations that were in a session."""
+def _record(database: str, action: str) -> str:
+    """Leave an audit row; a restored copy gives back the operations that were in a session. Returns its digest."""
 
     def job(connection: Connection) -> None:
         given_back = {"operations": copying.give_back(connection)} if action == "restore" else {}
         journal.record(connection, int(time.time()), "capf", [journal.Act(action, detail=given_back)])
 
-    store = Store(settings.database)
-    store.write(job)
-    store.close()
+    store = Store(database)
+    try:
+        store.write(job)
+        return store.read(journal.head)
+    finally:
+        store.close()
 
 
-def _files(directory: Path) -> list[Path]:
-    found = (path for path in sorted(directory.rglob("*")) if path.is_file())
+def _files(settings: Settings) -> list[Path]:
+    """Return what is archived as it lies there, the database therefore not."""
+    directory, database = settings.state_directory, {path.resolve() for path in copying.sqlite_files(settings.database)}
+    found = (path for path in sorted(directory.rglob("*")) if path.is_file() and path.resolve() not in database)
     return [path for path in found if not _passes(path.relative_to(directory))]
 
 
@@ -92,7 +118,8 @@ def is_there(settings: Settings) -> bool:
 def restore(settings: Settings, source: Path, *, dry_run: bool = False) -> str:
     """Restore an archive into a state directory and a database that hold nothing yet; returns what it holds.
 
-    The key comes last: a restore that is cut short can be run again. With ``dry_run`` the archive is only read.
+    The key comes last: a restore that is cut short can be run again, and replaces what it has left itself. With
+    ``dry_run`` the archive is only read.
     """
     if is_there(settings):
         raise ConflictError(f"{settings.state_directory} already holds a CAPF server's state")
@@ -127,9 +154,13 @@ def _extract(tar: tarfile.TarFile, settings: Settings) -> None:
         for name in tar.getnames():
             if name not in (_DATABASE, _KEY):
                 _unpack(tar, name, directory / name)
-        copying.from_file(copy, settings.database)
-        _record(settings, "restore")
+        tries = directory / _TRIES
+        earlier = tries.read_text().split() if tries.exists() else []
+        restored = _record(f"{copying.SQLITE}{copy}", "restore")
+        write_whole(tries, " ".join([*earlier, restored]).encode(), SECRET)
+        copying.from_file(copy, settings.database, earlier)
         write_whole(directory / _KEY, key.read_bytes(), SECRET)
+        tries.unlink()
 
 
 def _unpack(tar: tarfile.TarFile, name: str, target: Path) -> None:

@@ -58,6 +58,7 @@ class Server:
         self._directory = directory
         self.keystore = Keystore(directory.path)
         self._lock = directory.lock()
+        backup.sweep(directory.path)
         self.context = Context(
             authority=state.load_authority(directory),
             secrets=state.load_secrets(directory),

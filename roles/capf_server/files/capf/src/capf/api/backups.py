@@ -37,11 +37,11 @@ class Backup(Strict):
 )
 async def back_up(_unused: Backup, actor: Actor, node: RunningNode) -> Download:
     """Return an archive with keys, certificates, traces and database, as secret as the server's keys."""
-    await node.store.awrite(lambda c: journal.record(c, node.context.now, actor, [journal.Act("back up")]))
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when its last piece is sent
     try:
         await asyncio.to_thread(node.write_backup, file)
         size = file.seek(0, os.SEEK_END)
+        await node.store.awrite(lambda c: journal.record(c, node.context.now, actor, [journal.Act("back up")]))
     except BaseException:
         file.close()
         raise

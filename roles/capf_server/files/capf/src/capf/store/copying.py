@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Connection, Table, delete, func, select, text
 
-from capf.model import ConflictError
-from capf.store import rows
+from capf.model import ConflictError, StoreUnavailableError
+from capf.store import journal, rows
 from capf.store.engine import Store
 from capf.store.schema import metadata, operations, phones, settings
 
 SQLITE = "sqlite:///"
 _BATCH = 1000
+_PARTS = ("", "-wal", "-shm")
+_UNFINISHED = ".restore"
+
+
+def sqlite_files(url: str) -> list[Path]:
+    """Return where an SQLite database lies: its file, and those that are beside it for a time; none for any other."""
+    if not url.startswith(SQLITE):
+        return []
+    path = Path(url.removeprefix(SQLITE))
+    return [path.with_name(f"{path.name}{unfinished}{part}") for unfinished in ("", _UNFINISHED) for part in _PARTS]
 
 
 def to_file(url: str, target: Path) -> None:
     """Copy the database at an SQLAlchemy URL, which may be in use, into a new SQLite file."""
     if url.startswith(SQLITE):
-        source = Path(url.removeprefix(SQLITE))
-        with closing(sqlite3.connect(source)) as given, closing(sqlite3.connect(target)) as copy:
-            given.backup(copy)
+        source = Path(url.removeprefix(SQLITE)).absolute().as_uri()
+        try:
+            with (
+                closing(sqlite3.connect(f"{source}?mode=rw", uri=True)) as given,
+                closing(sqlite3.connect(target)) as copy,
+            ):
+                given.backup(copy)
+        except sqlite3.Error as error:
+            raise StoreUnavailableError(f"the database cannot be copied: {error}") from error
         return
     source_store, copy_store = Store(url), Store(f"{SQLITE}{target}")
     try:
@@ -32,23 +49,44 @@ def to_file(url: str, target: Path) -> None:
         copy_store.close()
 
 
-def from_file(source: Path, url: str) -> None:
+def from_file(source: Path, url: str, own: Collection[str]) -> None:
     """Copy an SQLite file into the empty database at an SQLAlchemy URL; ConflictError when it is not empty.
 
-    A file of an earlier version is brought up to date first.
+    What an earlier try of ours has left there is replaced: ``own`` are the heads of the records that it may hold. A
+    file of an earlier version is brought up to date first.
     """
-    if url.startswith(SQLITE) and Path(url.removeprefix(SQLITE)).exists():
-        raise ConflictError(f"{url.removeprefix(SQLITE)} is there already")
+    files = sqlite_files(url)
+    if not files:
+        _copy_file(source, url, own)
+        return
+    path, unfinished = files[0], files[len(_PARTS)]
+    if path.exists() and not (own and _head(url) in own):
+        raise ConflictError(f"{path} is there already")
+    for left in files[1:]:
+        left.unlink(missing_ok=True)
+    _copy_file(source, f"{SQLITE}{unfinished}", own)
+    unfinished.replace(path)
+
+
+def _copy_file(source: Path, url: str, own: Collection[str]) -> None:
     file_store, store = Store(f"{SQLITE}{source}"), Store(url)
     try:
-        file_store.snapshot(lambda given: store.write(lambda target: _copy_into_empty(given, target)))
+        file_store.snapshot(lambda given: store.write(lambda target: _copy_into_empty(given, target, own)))
     finally:
         file_store.close()
         store.close()
 
 
-def _copy_into_empty(given: Connection, target: Connection) -> None:
-    for table in (phones, settings):
+def _head(url: str) -> str:
+    store = Store(url)
+    try:
+        return store.read(journal.head)
+    finally:
+        store.close()
+
+
+def _copy_into_empty(given: Connection, target: Connection, own: Collection[str]) -> None:
+    for table in () if journal.head(target) in own else (phones, settings):
         if target.execute(select(func.count()).select_from(table)).scalar_one():
             raise ConflictError(f"the database is not empty: it has {table.name}")
     _copy_tables(given, target)

@@ -178,10 +178,13 @@ class Store:
 
     def snapshot(self, job: Job[T]) -> T:
         """Run a job that reads many tables, all as they are at one moment."""
-        with self._engine.connect() as connection:
+
+        def at_one_moment(connection: Connection) -> T:
             if connection.dialect.name == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             return job(connection)
+
+        return self.read(at_one_moment)
 
     async def aread(self, job: Job[T]) -> T:
         """Do what ``read`` does, without blocking the event loop."""

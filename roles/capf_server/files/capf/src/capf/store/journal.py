@@ -56,10 +56,10 @@ def end(connection: Connection) -> None:
     rows = connection.info.pop(_UNWRITTEN)
     if not rows:
         return
-    head = _HEAD.first(connection, {})
-    if head is None:
+    held = _HEAD.first(connection, {})
+    if held is None:
         raise StoreUnavailableError("the audit table has lost its head")
-    digest = head["digest"]
+    digest = held["digest"]
     for row in rows:
         digest = row["digest"] = _digest(digest, row)
     _INSERT.run_many(connection, rows)
@@ -94,8 +94,12 @@ def broken_audit_row(connection: Connection) -> int | None:
             digest = _digest(digest, row)
         if row["digest"] != digest:
             return int(last)
-    head = connection.execute(select(audit_head.c.digest)).scalar_one()
-    return None if head == digest else int(last) + 1
+    return None if head(connection) == digest else int(last) + 1
+
+
+def head(connection: Connection) -> str:
+    """Return the digest of the last audit row, by which a record is told from every other one."""
+    return str(connection.execute(select(audit_head.c.digest)).scalar_one())
 
 
 def last_at(connection: Connection) -> int | None:
