@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from capf.model import InvalidRequestError
-from capf.registry import sessions
+from capf.registry import phones, sessions
 from capf.store import rows, schema
 from support.record import PHONE, Record, public_key
 
@@ -54,3 +54,18 @@ def test_a_value_that_no_text_of_the_database_has_is_refused_in_a_search(record:
             record.store.read(job)
     else:
         assert record.store.read(job) is None
+
+
+def test_many_phones_are_changed_each_in_its_own_way(record: Record) -> None:
+    """The order of the settings may differ as well as the settings."""
+    names = [f"SEP{index:012X}" for index in range(6)]
+    for name in names:
+        record.add(name, description="before", device_pool="before")
+    changes = [{"description": f"d{index}", "device_pool": f"p{index}"} for index in range(2)]
+    changes += [{"device_pool": "p2", "description": "d2"}, {"description": "d3"}, {"device_pool": "p4"}, {}]
+    wanted = [{"device_name": name, **change} for name, change in zip(names, changes, strict=True)]
+    done = record.run(lambda c: phones.ensure(c, record.context, wanted, "present", "test"))
+    assert done.counts == {"created": 0, "updated": 5, "removed": 0, "unchanged": 1}
+    now = record.store.read(lambda c: rows.phones_of(c, names))
+    assert [(now[name]["description"], now[name]["device_pool"]) for name in names] == [
+        ("d0", "p0"), ("d1", "p1"), ("d2", "p2"), ("d3", "before"), ("before", "p4"), ("before", "before")]  # fmt: skip

@@ -117,8 +117,7 @@ def unlock(connection: Connection, context: Context, names: Sequence[str], actor
     if problems:
         raise InvalidRequestError(problems)
     locked = [name for name in names if known[name]["locked_until"] > context.now]
-    for name in locked:
-        rows.change_phone(connection, name, locked_until=0, wrong_strings=0)
+    rows.change_phones(connection, {name: {"locked_until": 0, "wrong_strings": 0} for name in locked})
     journal.record(connection, context.now, actor, (journal.Act("unlock phone", name) for name in locked))
     return locked
 
@@ -153,10 +152,12 @@ def _present(
             continue
         after = {name: value for name, value in given.items() if row[name] != value}
         if after:
-            rows.change_phone(connection, row["device_name"], **after)
             before = {name: row[name] for name in after}
             results.append({"device_name": row["device_name"], "before": before, "after": after})
     rows.add_phones(connection, new)
+    rows.change_phones(
+        connection, {item["device_name"]: item["after"] for item in results if item["before"] is not None}
+    )
     acts = (
         journal.Act("add phone" if result["before"] is None else "change phone", result["device_name"], result["after"])
         for result in results

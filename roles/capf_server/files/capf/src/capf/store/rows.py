@@ -103,6 +103,15 @@ def change_phone(connection: Connection, device_name: str, **values: Any) -> Non
     _CHANGE_PHONE.run(connection, {"name": device_name, **values})
 
 
+def change_phones(connection: Connection, changes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Update many phones, each with values of its own, without waiting for the database once a phone."""
+    alike: dict[tuple[str, ...], list[Row]] = {}
+    for device_name, values in changes.items():
+        alike.setdefault(tuple(sorted(values)), []).append({"name": device_name, **values})
+    for given in alike.values():
+        _CHANGE_PHONE.run_many(connection, given)
+
+
 def remove_phones(connection: Connection, names: Sequence[str]) -> None:
     """Delete phones and, with them, their operations; their certificates stay on record."""
     for batch in batches(names):
