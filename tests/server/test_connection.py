@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ from capf.wire import Command, Message, Tag, encode, string
 from support.client import Client
 from support.record import NOW, PHONE, Record
 from support.service import Service, serving
+from support.waiting import until
 
 STRING = "By Authentication String"
 LIMITS = Limits(sessions_per_device=1, handshake_seconds=0.5)
@@ -115,6 +118,26 @@ async def test_p8_p17_a_phone_that_says_again_and_again_that_it_is_busy_has_no_m
         await asyncio.to_thread(busy)
     await service.until_empty()
     assert record.operation()["problem"] == "session lost"
+
+
+async def test_r5_r6_the_kernel_asks_whether_a_silent_phone_is_still_there(service: Service, record: Record) -> None:
+    argv = ["ss", "--tcp", "--numeric", "--options", "--no-header", f"sport = :{service.port}"]
+
+    def timers() -> list[str]:
+        shown = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+        return re.findall(r"timer:\(keepalive,(\d+)", shown)
+
+    def silent() -> list[str]:
+        client = Client(service.port, PHONE)
+        assert client.authenticate().command is Command.KEY_GENERATE_REQUEST
+        found = until(timers)
+        client.close()
+        return found
+
+    hurry(record, 1)
+    (seconds,) = await asyncio.to_thread(silent)
+    assert int(seconds) <= 10
+    await service.until_empty()
 
 
 async def test_p17_a_slow_sender_does_not_move_the_deadline(service: Service) -> None:

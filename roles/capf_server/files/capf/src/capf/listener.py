@@ -27,6 +27,10 @@ _CROWDED_SECONDS = 0.05
 _PAUSE_SECONDS = 0.5
 _SWEEP_SECONDS = 0.25
 _QUIET_SECONDS = 10.0
+_ALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+_UNHEARD_MILLISECONDS = 25_000
+"""A phone that lost its power says nothing, while it may be silent for an hour over its key: the kernel asks whether it
+is there, and gives up before the phone comes again after 30 seconds (R5, R6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,7 @@ def _listen(address: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        _ask_for_life(listening)
         listening.bind((address, port))
         listening.listen(4096)
         listening.setblocking(False)
@@ -189,3 +194,11 @@ def _listen(address: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def _ask_for_life(listening: socket.socket) -> None:
+    """Have the kernel notice phones that are gone; the connections that are accepted inherit it."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _ALIVE.items():
+        listening.setsockopt(socket.IPPROTO_TCP, option, value)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD_MILLISECONDS)
