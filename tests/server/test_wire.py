@@ -91,6 +91,11 @@ def test_damage_is_named_as_soon_as_it_is_certain(data: bytes, says: str) -> Non
         reader.next_message()
 
 
+def test_an_unknown_element_is_skipped_however_often_it_stands() -> None:
+    message = decode(b"\x55\x01\0\0\0\0\0\x0c\x0e\0\x01a\x0e\0\x01b\x0a\0\x01\x07")
+    assert message.number(Tag.KEY_SIZE) == 7
+
+
 @pytest.mark.parametrize("value", [b"", b"abc", b"a\0b\0", b"\xff\0"])
 def test_a_string_is_ascii_with_one_nul_at_its_end(value: bytes) -> None:
     with pytest.raises(WireError):

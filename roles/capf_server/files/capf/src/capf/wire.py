@@ -72,6 +72,9 @@ class Tag(IntEnum):
     SHA2_SIGNED_DATA = 20
 
 
+_KNOWN_TAGS = frozenset(Tag)
+
+
 class Reason(IntEnum):
     """Reasons that are known; others are kept as numbers."""
 
@@ -109,7 +112,7 @@ BITS_OF_CURVE = {curve: bits for bits, curve in CURVE_OF_BITS.items()}
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message: the command, the session id and the elements by tag (unknown tags are kept)."""
+    """One message: the command, the session id and the elements by tag; of an unknown tag the first is kept."""
 
     command: Command
     session_id: int
@@ -198,9 +201,10 @@ def _parse(data: bytes) -> Message:
         raise WireError(f"command {data[1]} is unknown") from None
     elements: dict[int, bytes] = {}
     for tag, value in _runs(data[HEADER_BYTES:], "payload"):
-        if tag in elements:
+        if tag not in elements:
+            elements[tag] = value
+        elif tag in _KNOWN_TAGS:
             raise WireError(f"element {tag} stands twice")
-        elements[tag] = value
     return Message(command, int.from_bytes(data[2:6], "big"), elements)
 
 
