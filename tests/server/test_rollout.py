@@ -51,6 +51,11 @@ def test_r16_a_wave_holds_the_same_share_of_every_site(ready: Record) -> None:
     assert sites == [{"Berlin", "Oslo", "Rome"}] * 4
 
 
+def test_r16_phones_that_are_named_first_come_first(ready: Record) -> None:
+    made = begin(ready, *reversed(NAMES), wave_size="3")
+    assert [set(wave.phones) for wave in made.waves] == [set(NAMES[start : start + 3]) for start in (9, 6, 3, 0)]
+
+
 def ready_pool(record: Record, name: str) -> str:
     """Return a phone's device pool."""
     return ["Berlin", "Oslo", "Rome"][NAMES.index(name) % 3]

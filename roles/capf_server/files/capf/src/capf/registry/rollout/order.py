@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 
 
 def spread(names: Sequence[str], site_of: Mapping[str, str]) -> list[str]:
-    """Return the phones so that each part of the list holds the same share of every site."""
+    """Return the phones so that each part of the list holds the same share of every site; of a site, those come first
+    that are first among ``names``."""
     sizes = Counter(site_of[name] for name in names)
     seen: Counter[str] = Counter()
     places = []
-    for name in sorted(names):
+    for name in names:
         site = site_of[name]
         places.append(((seen[site] + 0.5) / sizes[site], site, name))
         seen[site] += 1

@@ -23,7 +23,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``phones`` are device names; ``modes_after`` the Device Security Mode that a phone gets once it has its LSC.
+    """``phones`` are device names, those first that are to have their LSC first; ``modes_after`` the Device Security Mode that a phone gets once it has its LSC.
 
     ``early``: whether it may be begun before its window opens. ``dry_run``: the caller rolls back what is done.
     """
@@ -71,11 +71,12 @@ def make(connection: Connection, context: Context, request: Request, found: Pace
         force=settings.force,
     )
     planned = schedule.make_plan(connection, context, wanted)
-    names = planned.scheduled + planned.pending
+    wanted_now = {*planned.scheduled, *planned.pending}
+    names = [name for name in request.phones if name in wanted_now]
     starts_at = max(now, found.starts_at or 0)
     known = rows.phones_of(connection, names)
     modes = {name: known[name]["authentication_mode"] for name in names}
-    waves = _waves(connection, known, settings, found, starts_at)
+    waves = _waves(connection, {name: known[name] for name in names}, settings, found, starts_at)
     lasting = [seconds(settings, map(modes.__getitem__, wave.phones)) for wave in waves]
     warnings = [*planned.warnings, *fit(lasting, starts_at, found.ends_at)]
     return Plan(waves, planned.skipped, warnings, starts_at, starts_at + sum(lasting), found.ends_at)
