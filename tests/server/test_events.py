@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from capf.model import InvalidRequestError, Outcome
 from capf.registry import events, sessions
+from capf.store import schema
 from support import rollouts
 from support.client import new_public_key
 from support.record import Record
@@ -94,6 +96,26 @@ def test_an_lsc_is_told_of_when_its_end_comes_near(record: Record, monkeypatch: 
     assert after(record, cursor)[0] == []
     record.times[0] += 60 * DAY
     assert {kind for kind, _name in kinds(after(record, "")[0])} == {"lsc_expired"}
+
+
+@pytest.mark.parametrize("earlier", [0, DAY])
+def test_the_end_of_an_lsc_that_comes_later_is_told(record: Record, earlier: int) -> None:
+    """All that are issued near the CAPF certificate's end have its end, and imported ones may have an earlier one."""
+    end = int(record.context.authority.certificate.not_valid_after_utc.timestamp())
+    record.times[0] = end - 20 * DAY
+    cursor, told = "", list[tuple[str, str]]()
+    for name in NAMES:
+        record.add(name, **KEY)
+        enrol(record, name)
+        lower = {"serial_number": f"{len(NAMES) - len(told):032x}", "not_after": end - len(told) * earlier}
+        change = update(schema.certificates).where(schema.certificates.c.device_name == name).values(lower)
+        record.run(lambda c, statement=change: c.execute(statement))
+        record.times[0] += 1
+        found, cursor = after(record, cursor)
+        told += [event for event in kinds(found) if event[0] == "lsc_expires"]
+    assert told == [("lsc_expires", name) for name in NAMES]
+    record.times[0] += 1
+    assert after(record, cursor)[0] == []
 
 
 def test_the_end_of_the_capf_certificate_is_told_once(record: Record) -> None:

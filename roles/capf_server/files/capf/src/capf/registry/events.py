@@ -32,12 +32,12 @@ class Cursor:
     """How far a reader has come: the last audit row, the last LSC whose end was told, and the CAPF certificate."""
 
     audit_id: int = 0
-    not_after: int = 0
+    ends_told: int = 0
     serial_number: str = ""
     capf_serial_number: str = ""
 
     def __str__(self) -> str:
-        return f"{self.audit_id}:{self.not_after}:{self.serial_number}:{self.capf_serial_number}"
+        return f"{self.audit_id}:{self.ends_told}:{self.serial_number}:{self.capf_serial_number}"
 
 
 def read_cursor(connection: Connection, text: str) -> Cursor:
@@ -47,8 +47,8 @@ def read_cursor(connection: Connection, text: str) -> Cursor:
     found = _CURSOR.fullmatch(text)
     if found is None:
         raise InvalidRequestError([Problem("after", text[:100], "the cursor of an earlier answer, 0, or nothing")])
-    number, not_after, serial_number, capf_serial_number = found.groups(default="")
-    return Cursor(int(number), int(not_after or 0), serial_number, capf_serial_number)
+    number, ends_told, serial_number, capf_serial_number = found.groups(default="")
+    return Cursor(int(number), int(ends_told or 0), serial_number, capf_serial_number)
 
 
 def after(connection: Connection, context: Context, cursor: Cursor, days: int) -> tuple[list[dict[str, Any]], Cursor]:
@@ -57,11 +57,12 @@ def after(connection: Connection, context: Context, cursor: Cursor, days: int) -
     rows = statements.audit_rows(connection, cursor.audit_id, until, list(KINDS), LIMIT)
     done = rows[-1]["id"] if len(rows) == LIMIT else max(until, cursor.audit_id)
     found, cursor = [_happened(row) for row in rows], replace(cursor, audit_id=done)
-    horizon = context.now + days * need.SECONDS_A_DAY
-    ending = statements.ending(connection, (cursor.not_after, cursor.serial_number), horizon, LIMIT)
+    ahead = days * need.SECONDS_A_DAY
+    told = (cursor.ends_told, cursor.serial_number)
+    ending = statements.ending(connection, told, context.now + ahead, ahead, LIMIT)
     if ending:
         last = ending[-1]
-        cursor = replace(cursor, not_after=last["not_after"], serial_number=last["serial_number"])
+        cursor = replace(cursor, ends_told=last["key"], serial_number=last["serial_number"])
     found += [_lsc_ends(row, context.now) for row in ending]
     serial = f"{context.authority.certificate.serial_number:x}"
     if health.warnings(context) and cursor.capf_serial_number != serial:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import Connection, case, func, select, tuple_
 
 from capf.model import CertificateState
 from capf.store.rows import Row
@@ -22,11 +22,20 @@ def audit_rows(connection: Connection, after: int, until: int, actions: Sequence
     return list(connection.execute(query.order_by(audit.c.id).limit(limit)).mappings())
 
 
-def ending(connection: Connection, after: tuple[int, str], until: int, limit: int) -> list[Row]:
-    """Return the first active certificates that end by ``until``, after (end, serial number) ``after``."""
-    key = tuple_(certificates.c.not_after, certificates.c.serial_number)
+def ending(connection: Connection, after: tuple[int, str], until: int, ahead: int, limit: int) -> list[Row]:
+    """Return the first active certificates that end before ``until``, after (``key``, serial number) ``after``.
+
+    A row's ``key`` is its certificate's end; for one that became active less than ``ahead`` seconds before its end, it
+    is that much after it became active. So it is never below one that could be seen before.
+    """
+    known_at = certificates.c.changed_at + ahead
+    key = case((certificates.c.not_after > known_at, certificates.c.not_after), else_=known_at)
     query = select(
-        certificates.c.device_name, certificates.c.serial_number, certificates.c.not_after, certificates.c.issuer
-    ).where(certificates.c.state == CertificateState.ACTIVE, certificates.c.not_after <= until, key > tuple_(*after))
-    ordered = query.order_by(certificates.c.not_after, certificates.c.serial_number).limit(limit)
-    return list(connection.execute(ordered).mappings())
+        key.label("key"),
+        *(certificates.c[name] for name in ("device_name", "serial_number", "not_after", "issuer")),
+    ).where(
+        certificates.c.state == CertificateState.ACTIVE,
+        key < until,
+        tuple_(key, certificates.c.serial_number) > tuple_(*after),
+    )
+    return list(connection.execute(query.order_by(key, certificates.c.serial_number).limit(limit)).mappings())
