@@ -15,6 +15,8 @@ description:
   - It is declarative. V(Install/Upgrade) takes only phones that need it, which are phones without LSC, with another
     key than the wanted one, with an LSC of another issuer, or with one that expires within O(renew_before) days. A
     phone for which the same operation is pending is left alone.
+  - A session is never disturbed. A phone that is in one, and for which something else is asked than what that session
+    does, stays as it is, is skipped, and is warned of; ask again when its session has ended.
   - Where Authentication Mode is V(By Authentication String), the server makes a string for every phone that has none in
     the CSV file. Strings are never returned here; M(ucm.capf.report) writes them to a file.
   - It warns where the enterprise parameter TFTP Encrypted Config is True and phones authenticate by string. Such
@@ -50,7 +52,7 @@ options:
   operation:
     description:
       - The Certificate Operation.
-      - V(No Pending Operation) cancels what is pending.
+      - V(No Pending Operation) cancels what is pending, except for phones that are in a session.
       - V(Delete) and V(Troubleshoot) are refused for phones that have no certificate.
     type: str
     choices: [Install/Upgrade, Delete, Troubleshoot, No Pending Operation]
@@ -139,7 +141,9 @@ cancelled:
   type: list
   elements: str
 skipped_because:
-  description: How many phones were skipped for which reason.
+  description:
+    - How many phones were skipped for which reason. Those that were C(in a session now) may need what was asked for
+      again.
   returned: success
   type: dict
   sample: {LSC is right: 16}

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from capf.model import InvalidRequestError, Operation, State
+from capf.model import CertificateState, InvalidRequestError, Operation, State
 from capf.registry import parameters, phones, schedule
-from support.record import NOW, PHONE, Record
+from support.record import NOW, PHONE, Record, public_key
 
 OTHER = "SEP001122334466"
 STRING = "By Authentication String"
@@ -166,12 +166,55 @@ def test_r15_encrypted_configuration_files_and_strings_are_warned_of(record: Rec
     assert record.plan(defaults={"authentication_mode": "By Null String"}).warnings == []
 
 
+def skipped_in_session(plan: schedule.Plan) -> bool:
+    """True when the plan leaves the phone to its session and says so."""
+    (warning,) = plan.warnings
+    assert warning == (
+        f"1 phones, the first of them {PHONE}, are in a session now and stay as they are; ask again when it has ended"
+    )
+    return (plan.skipped, plan.results) == ({"in a session now": [PHONE]}, [])
+
+
 def test_a_live_session_is_not_disturbed(record: Record) -> None:
     record.add()
     record.plan()
+    granted = record.grant()
+    assert skipped_in_session(record.plan(defaults={"key_size": 4096}))
+    same = record.plan()
+    assert (same.scheduled, same.pending, same.warnings) == ([], [PHONE], [])
+    assert record.operation()["id"] == granted.operation_id
+
+
+def test_r26_an_operation_whose_session_has_begun_is_the_same_whatever_its_deadline(record: Record) -> None:
+    record.add()
+    record.plan()
     record.grant()
-    plan = record.plan(defaults={"key_size": 4096})
-    assert (plan.scheduled, plan.pending) == ([], [PHONE])
+    later = (datetime.fromtimestamp(NOW) + timedelta(hours=2)).isoformat(timespec="minutes")
+    assert record.plan(completes_by=later).pending == [PHONE]
+
+
+def test_r26_what_a_session_does_is_not_cancelled(record: Record) -> None:
+    record.add()
+    record.plan()
+    granted = record.grant()
+    record.issue(granted.operation_id, public_key())
+    assert skipped_in_session(record.plan(operation=Operation.NONE))
+    record.confirm(granted.operation_id)
+    assert record.operation()["status"] == "Upgrade Success"
+    assert list(record.certificates().values()) == [CertificateState.ACTIVE]
+    assert record.acts()[-1] == "operation done"
+
+
+def test_r26_a_delete_asked_for_while_an_lsc_is_installed_is_not_lost_silently(record: Record) -> None:
+    record.add()
+    record.plan()
+    record.install()
+    record.plan(force=True)
+    granted = record.grant()
+    assert skipped_in_session(record.plan(operation=Operation.DELETE))
+    record.issue(granted.operation_id, public_key())
+    record.confirm(granted.operation_id)
+    assert record.plan(operation=Operation.DELETE).scheduled == [PHONE]
 
 
 def test_a_dry_run_leaves_no_trace(record: Record) -> None:

@@ -28,6 +28,9 @@ from capf.store import journal, rows
 
 LSC_IS_RIGHT = "LSC is right"
 SETTINGS = ("authentication_mode", "key_order", "key_size", "ec_key_size")
+IN_SESSION = "in a session now"
+"""Why a phone is skipped whose session does something else than what is asked: the phone may have done it already, so
+that nobody can take it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,11 @@ class _Phone:
     def open(self) -> rows.Row | None:
         return self.last if self.last is not None and self.last["state"] in rows.OPEN else None
 
+    @property
+    def in_session(self) -> bool:
+        """True when a session carries out the open operation, so that it must not be disturbed."""
+        return self.open is not None and bool(self.open["holder"])
+
 
 def schedule(connection: Connection, context: Context, request: Request, actor: str) -> Plan:
     """Schedule (or cancel) an operation for every phone of the request; InvalidRequestError names all that is wrong."""
@@ -107,14 +115,22 @@ def make_plan(connection: Connection, context: Context, request: Request) -> Pla
 
 
 def _warnings(plan: Plan, *, encrypted: bool) -> list[str]:
-    """Warn of phones that may not recover until somebody enters their string (R15)."""
+    """Warn of phones for which nothing was done though it was asked for, and of those that may not recover until
+    somebody enters their string (R15)."""
+    warnings = []
+    busy = plan.skipped.get(IN_SESSION)
+    if busy:
+        warnings.append(
+            f"{len(busy)} phones, the first of them {busy[0]}, are in a session now and stay as they are;"
+            " ask again when it has ended"
+        )
     by_string = [item["device_name"] for item in plan.new if item["authentication_mode"] == AuthenticationMode.STRING]
-    if not encrypted or not by_string:
-        return []
-    return [
-        f"TFTP Encrypted Config is True: {len(by_string)} phones by authentication string, the first of them"
-        f" {by_string[0]}, may not recover until the string is entered on them"
-    ]
+    if encrypted and by_string:
+        warnings.append(
+            f"TFTP Encrypted Config is True: {len(by_string)} phones by authentication string, the first of them"
+            f" {by_string[0]}, may not recover until the string is entered on them"
+        )
+    return warnings
 
 
 def _phones(connection: Connection, context: Context, request: Request, plan: Plan) -> list[_Phone]:
@@ -161,6 +177,9 @@ def _decide(context: Context, request: Request, phone: _Phone, plan: Plan, given
     if phone.open is not None and _goes_on(context, request, phone, phone.open, given, now):
         plan.pending.append(phone.name)
         return
+    if phone.in_session:
+        plan.skip(phone.name, IN_SESSION)
+        return
     reason: str | None = "asked for"
     if request.operation is Operation.INSTALL:
         keys = need.keys(phone.settings["key_order"], phone.settings["key_size"], phone.settings["ec_key_size"])
@@ -175,6 +194,9 @@ def _decide(context: Context, request: Request, phone: _Phone, plan: Plan, given
 def _cancel(phone: _Phone, plan: Plan) -> None:
     if phone.open is None:
         plan.skip(phone.name, "no pending operation")
+        return
+    if phone.in_session:
+        plan.skip(phone.name, IN_SESSION)
         return
     plan.cancelled.append(phone.name)
     plan.replaced.append(phone.open["id"])
@@ -201,11 +223,9 @@ def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
 
 
 def _goes_on(context: Context, request: Request, phone: _Phone, pending: rows.Row, given: int | None, now: int) -> bool:
-    """True when the phone's open operation is the wanted one, or is in a session that must not be disturbed."""
-    if pending["holder"]:
-        return True
+    """True when the phone's open operation is the wanted one; when it has to be begun matters only before it is."""
     same = pending["operation"] == request.operation and all(pending[key] == phone.settings[key] for key in SETTINGS)
-    in_time = pending["completes_by"] > now and given in (None, pending["completes_by"])
+    in_time = phone.in_session or (pending["completes_by"] > now and given in (None, pending["completes_by"]))
     return same and in_time and (phone.string is None or phone.string == _string(context, pending))
 
 
