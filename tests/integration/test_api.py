@@ -244,6 +244,27 @@ def test_a_body_that_makes_no_sense_is_refused_by_field(node: RunningNode, body:
     assert refused.value.code == 422 and problems[0]["field"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"items": [{"authentication_string": "48151623"}]},
+        {"items": {"authentication_string": "48151623"}},
+        {"items": "48151623"},
+        {"items": ["48151623"]},
+        {"items": [["48151623"]]},
+        {"items": [{"device_name": A, "auth_string": "48151623"}]},
+        {"items": [{"device_name": A, "authentication_string": ["48151623"]}]},
+        {"phones": [{"authentication_string": "48151623"}]},
+        [{"authentication_string": "48151623"}],
+        "48151623",
+    ],
+)
+def test_p13_no_refusal_repeats_an_authentication_string(node: RunningNode, body: object) -> None:
+    status, answer = node.api("POST", "/operations", body)
+    assert status == 422 and answer["error"]["problems"], answer
+    assert "48151623" not in json.dumps(answer)
+
+
 def test_only_one_server_runs_on_a_state_directory(node: RunningNode) -> None:
     second = subprocess.run([CAPF, "serve", "--config", node.config], capture_output=True, text=True, check=False)
     assert second.returncode == 1

@@ -15,6 +15,7 @@ from capf.model import CapfError, InvalidRequestError, StoreUnavailableError
 
 LOG = logging.getLogger(__name__)
 _HIDDEN = ("authentication_string", "password", "passphrase", "private_key", "files")
+_OF_NO_FIELD = ("extra_forbidden", "model_attributes_type", "model_type", "dict_type", "list_type")
 _VALUE_CHARACTERS = 100
 _PROBLEMS = 100
 
@@ -64,8 +65,18 @@ def _problem(error: Any) -> dict[str, str]:
     for part in error["loc"][1:]:
         field += f"[{part}]" if isinstance(part, int) else f".{part}"
     hidden = any(word in field for word in _HIDDEN)
-    value = "(hidden)" if hidden else str(error.get("input"))[:_VALUE_CHARACTERS]
+    value = "(hidden)" if hidden else _given(error)
     return {"field": field.lstrip(".") or "body", "value": value, "allowed": error["msg"]}
+
+
+def _given(error: Any) -> str:
+    """Return what was given in a field that exists and takes a plain value; anything else may hold a secret."""
+    kind, given = error["type"], error.get("input")
+    if kind == "missing":
+        return "(missing)"
+    if kind in _OF_NO_FIELD or not isinstance(given, str | int | float | None):
+        return "(hidden)"
+    return str(given)[:_VALUE_CHARACTERS]
 
 
 async def _http_error(_unused: Request, error: Exception) -> Response:
