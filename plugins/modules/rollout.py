@@ -198,7 +198,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
     rollout_options,
 )
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
-from ansible_collections.ucm.capf.plugins.module_utils._csv import SECRET_COLUMN, read
+from ansible_collections.ucm.capf.plugins.module_utils._csv import read
 from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
 from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of
 
@@ -236,7 +236,7 @@ def _begin(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         body.update(names=params["phones"], criteria=params["criteria"])
         return client.send("PUT", path_of(params), body)
     rows = read(params["csv_file"])
-    body["phones"] = [{key: value for key, value in row.items() if key != SECRET_COLUMN} for row in rows.phones]
+    body["phones"] = rows.phones
     try:
         return client.send("PUT", path_of(params), body)
     except CapfError as error:

@@ -13,7 +13,7 @@ from capf.registry.rollout import begin as beginning
 from capf.store import rows
 from support.client import new_public_key
 from support.record import NOW, Record
-from support.rollouts import NAMES, at, begin, enrol, members, start, verdict
+from support.rollouts import NAMES, STRING, at, begin, enrol, members, problems, start, verdict
 
 
 def delete_in_session(record: Record) -> None:
@@ -96,6 +96,31 @@ def test_r18_a_wave_taken_up_near_the_end_of_the_window_ends_with_it(ready: Reco
     ready.times[0] = NOW + 8 * 3600 - 60
     begin(ready, runner="run-2", window_end=at(8 * 3600), wave_size="12", spread_by="none")
     assert start(ready, "run-2")["wave"]["seconds_left"] == 60
+
+
+def by_string(record: Record) -> None:
+    """Have all phones authenticate by string."""
+    wanted = [{"device_name": name, "authentication_mode": STRING} for name in NAMES]
+    record.run(lambda c: phones.ensure(c, record.context, wanted, "present", "admin"))
+
+
+def test_a_wave_goes_on_without_a_phone_that_is_refused_by_then(ready: Record) -> None:
+    by_string(ready)
+    begin(ready, *NAMES[:6], wave_size="6", spread_by="none", failure_limit="0")
+    secure = [{"device_name": NAMES[0], "device_security_mode": "Encrypted"}]
+    ready.run(lambda c: phones.ensure(c, ready.context, secure, "present", "admin"))
+    assert start(ready)["wave"]["phones"] == NAMES[1:6]
+    judged = verdict(ready, 1)
+    assert judged["stopped"] and judged["failing"][-1]["device_name"] == NAMES[0]
+    assert "any mode but By Authentication String" in judged["failing"][-1]["status"]
+    assert judged["failing"][-1]["advice"] == advice.MEND_AND_REPEAT
+
+
+def test_a_wrong_authentication_string_is_named_before_the_rollout_begins(ready: Record) -> None:
+    by_string(ready)
+    told = problems(ready, strings={NAMES[1]: "47a1"})
+    assert "phones[1].authentication_string" in told and "47a1" not in told
+    begin(ready, strings={NAMES[1]: "4711"})
 
 
 def test_a_phone_that_was_removed_stays_out_of_a_running_rollout(ready: Record) -> None:

@@ -34,8 +34,8 @@ def prepare(record: Record) -> None:
 def begin(record: Record, *names: str, runner: str = RUN, rollout: str = NIGHT, **settings: Any) -> plan.Plan:
     """Begin a rollout; of all phones unless some are named."""
     modes = settings.pop("modes_after", {})
-    early = settings.pop("early", True)
-    request = plan.Request(rollout, runner, names or NAMES, Settings(**settings), modes, early)
+    strings, early = settings.pop("strings", {}), settings.pop("early", True)
+    request = plan.Request(rollout, runner, names or NAMES, Settings(**settings), modes, strings, early)
     return record.run(lambda c: beginning.begin(c, record.context, request, "admin"))
 
 

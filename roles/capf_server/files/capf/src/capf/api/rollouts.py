@@ -68,7 +68,10 @@ def _begin(connection: Connection, context: Context, name: str, wanted: Rollout,
     settings = Settings(**wanted.model_dump(include={item.name for item in fields(Settings)}))
     after = {item.device_name: item.security_mode_after for item in wanted.phones or () if item.security_mode_after}
     early = wanted.before_window == "wait"
-    request = plan.Request(name, wanted.runner, names, settings, after, early, wanted.dry_run)
+    strings = {
+        item.device_name: item.authentication_string for item in wanted.phones or () if item.authentication_string
+    }
+    request = plan.Request(name, wanted.runner, names, settings, after, strings, early, wanted.dry_run)
     made = begin.begin(connection, context, request, actor)
     begun = bool(made.waves) and not made.resumed
     return {

@@ -56,6 +56,7 @@ class Plan:
     pending: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
+    refused: dict[str, Problem] = field(default_factory=dict)
     results: list[dict[str, Any]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     new: list[dict[str, Any]] = field(default_factory=list)
@@ -65,6 +66,11 @@ class Plan:
     def skip(self, name: str, reason: str) -> None:
         """Leave a phone as it is."""
         self.skipped.setdefault(reason, []).append(name)
+
+    def refuse(self, name: str, problem: Problem) -> None:
+        """Note what is wrong with a phone; it stays as it is."""
+        self.problems.append(problem)
+        self.refused.setdefault(name, problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +98,40 @@ class _Phone:
 def schedule(connection: Connection, context: Context, request: Request, actor: str) -> Plan:
     """Schedule (or cancel) an operation for every phone of the request; InvalidRequestError names all that is wrong."""
     plan = make_plan(connection, context, request)
+    _carry_out(connection, context, plan, actor)
+    return plan
+
+
+def schedule_others(connection: Connection, context: Context, request: Request, actor: str) -> Plan:
+    """Do what ``schedule`` does for all phones but those that are ``refused``, which the plan names."""
+    plan = _plan(connection, context, request)
+    _carry_out(connection, context, plan, actor)
+    return plan
+
+
+def _carry_out(connection: Connection, context: Context, plan: Plan, actor: str) -> None:
     ended = {"ended_at": context.now, "status": STATUS_NONE, "problem": "cancelled by the administrator"}
     rows.cancel_operations(connection, plan.replaced, ended)
     rows.add_operations(connection, plan.new)
     acts = (journal.Act("schedule operation", item["device_name"], item["after"]) for item in plan.results)
     journal.record(connection, context.now, actor, acts)
-    return plan
 
 
 def make_plan(connection: Connection, context: Context, request: Request) -> Plan:
     """Return what ``schedule`` would do, and do nothing; InvalidRequestError names all that is wrong."""
+    plan = _plan(connection, context, request)
+    if plan.problems:
+        raise InvalidRequestError(plan.problems)
+    return plan
+
+
+def _plan(connection: Connection, context: Context, request: Request) -> Plan:
     now = context.now
     days = context.in_force(connection).number("CAPF Operation Expires in (days)")
     given = moment.parse(request.completes_by, now) if request.completes_by else None
     plan = Plan(given or now + days * need.SECONDS_A_DAY)
     for phone in _phones(connection, context, request, plan):
         _decide(context, request, phone, plan, given, now)
-    if plan.problems:
-        raise InvalidRequestError(plan.problems)
     plan.warnings = _warnings(plan, encrypted=context.in_force(connection).flag("TFTP Encrypted Config"))
     return plan
 
@@ -146,9 +168,10 @@ def _phones(connection: Connection, context: Context, request: Request, plan: Pl
     for index, item in enumerate(request.items):
         name, where = str(item["device_name"]), request.item_field.format(index)
         row = known.get(name)
-        plan.problems += _item_problems(item, where)
+        for problem in _item_problems(item, where):
+            plan.refuse(name, problem)
         if row is None:
-            plan.problems.append(Problem(where, name, "a phone that is registered with the server"))
+            plan.refuse(name, Problem(where, name, "a phone that is registered with the server"))
             continue
         settings = {key: item.get(key) or request.defaults.get(key) or row[key] for key in SETTINGS}
         settings["key_size"] = settings["key_size"] or key_size
@@ -172,7 +195,8 @@ def _decide(context: Context, request: Request, phone: _Phone, plan: Plan, given
         return
     problem = _refusal(request.operation, phone)
     if problem is not None:
-        plan.problems.append(problem)
+        plan.refuse(phone.name, problem)
+    if phone.name in plan.refused:
         return
     if phone.open is not None and _goes_on(context, request, phone, phone.open, given, now):
         plan.pending.append(phone.name)

@@ -20,6 +20,8 @@ _BY_STATUS[STATUS_PENDING] = (True, "the phone did not come: see whether it has 
 _BY_STATUS[STATUS_NONE] = (False, "its operation was cancelled: take the phone into the next rollout")
 _UNKNOWN = (False, "look at the phone")
 NOT_ENTERED = "nobody has entered the authentication string: send somebody, the operation waits for it"
+REFUSED = "refused"
+MEND_AND_REPEAT = "mend what the server refused, and take the phone into the next rollout"
 WITHOUT_LSC = "the phone has no LSC any more: another operation deleted it; take the phone into the next rollout"
 NOT_REGISTERED = "the phone has its LSC and is not registered with call processing: visit it"
 

@@ -20,7 +20,7 @@ from capf.store import journal, rollouts, rows
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}")
 NAME_ALLOWED = "a name of letters, digits, spaces, dots, dashes and underscores, 80 at most"
-_MODE, _MODE_AFTER = "device_security_mode", "security_mode_after"
+_MODE, _MODE_AFTER, _STRING = "device_security_mode", "security_mode_after", "authentication_string"
 
 
 def begin(connection: Connection, context: Context, request: Request, actor: str) -> Plan:
@@ -51,7 +51,8 @@ def begin(connection: Connection, context: Context, request: Request, actor: str
 
 
 def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the settings of phones that a list gives, without ``security_mode_after`` and what it has overtaken.
+    """Return the settings of phones that a list gives, without their authentication strings, and without
+    ``security_mode_after`` and what it has overtaken.
 
     A phone that has its LSC and the Device Security Mode that it was to get then keeps it when the list comes again.
     """
@@ -59,7 +60,7 @@ def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> l
     known, with_lsc = rows.phones_of(connection, names), rows.active_certificates(connection, names)
     settings = []
     for name, phone in zip(names, given, strict=True):
-        values = {key: value for key, value in phone.items() if key != _MODE_AFTER}
+        values = {key: value for key, value in phone.items() if key not in (_MODE_AFTER, _STRING)}
         if name in with_lsc and name in known and known[name][_MODE] == phone.get(_MODE_AFTER):
             values.pop(_MODE, None)
         settings.append(values)

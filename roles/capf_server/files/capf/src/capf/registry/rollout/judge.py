@@ -11,7 +11,7 @@ from capf.model import ConflictError, Operation, State
 from capf.registry import phones, schedule
 from capf.registry.context import Context
 from capf.registry.rollout import again, lease, show, waves
-from capf.registry.rollout.advice import NOT_REGISTERED, WITHOUT_LSC, advice
+from capf.registry.rollout.advice import MEND_AND_REPEAT, NOT_REGISTERED, REFUSED, WITHOUT_LSC, advice
 from capf.registry.rollout.plan import PILOT, RETRY
 from capf.registry.rollout.settings import from_record, limit
 from capf.store import journal, rollouts, rows
@@ -36,21 +36,24 @@ def judge(
     wave = waves.started(connection, rollout, number)
     if wave["judged_at"] is not None:
         raise ConflictError(f"wave {number} of the rollout {name!r} has been judged")
-    taken = [row for row in rollouts.members(connection, rollout["id"], number) if row["state"] is not None]
+    members = rollouts.members(connection, rollout["id"], number)
+    taken = [row for row in members if row["state"] is not None]
+    refused = [row for row in members if row["state"] is None and row["note"].startswith(REFUSED)]
     notes = _notes(connection, taken, not_registered)
     for note in ("", NOT_REGISTERED, WITHOUT_LSC):
         noted = [row["device_name"] for row in taken if notes.get(row["device_name"], "") == note]
         rollouts.change_members(connection, rollout["id"], noted, note=note)
     failing = [_failing(row, notes) for row in taken if row["state"] != State.DONE or row["device_name"] in notes]
+    failing += [_refused(row) for row in refused]
     settings = from_record(rollouts.settings_of(rollout))
-    allowed = limit(settings, pilot=wave["kind"] == PILOT).of(len(taken))
+    allowed = limit(settings, pilot=wave["kind"] == PILOT).of(len(taken) + len(refused))
     stopped = wave["kind"] != RETRY and len(failing) > allowed
     switched = _switch(connection, context, taken, notes, actor)
     counts = _judged(connection, context, rollout, wave, taken)
     detail = {"rollout": name, "wave": number, **counts}
     journal.record(connection, context.now, actor, [journal.Act("judge wave", detail=detail)])
     if stopped:
-        problem = f"{len(failing)} of {len(taken)} phones of wave {number} failed, allowed are {allowed}"
+        problem = f"{len(failing)} of {len(taken) + len(refused)} phones of wave {number} failed, allowed are {allowed}"
         lease.close(connection, context, rollout, rollouts.STOPPED, problem)
     return {"counts": counts, "allowed": allowed, "stopped": stopped, "failing": failing, "switched": switched}
 
@@ -70,6 +73,10 @@ def _failing(row: rows.Row, notes: Mapping[str, str]) -> dict[str, str]:
         "problem": row["problem"],
         "advice": notes.get(row["device_name"]) or advice(row["status"], row["authentication_mode"]),
     }
+
+
+def _refused(row: rows.Row) -> dict[str, str]:
+    return {"device_name": row["device_name"], "status": row["note"], "problem": "", "advice": MEND_AND_REPEAT}
 
 
 def _switch(

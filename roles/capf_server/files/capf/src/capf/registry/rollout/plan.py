@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.model import Operation
+from capf.model import AuthenticationMode, Operation
 from capf.registry import moment, schedule
 from capf.registry.context import Context
 from capf.registry.rollout import order
@@ -23,9 +23,12 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``phones`` are device names, those first that are to have their LSC first; ``modes_after`` the Device Security Mode that a phone gets once it has its LSC.
+    """What a run asks for.
 
-    ``early``: whether it may be begun before its window opens. ``dry_run``: the caller rolls back what is done.
+    ``phones``: device names, those first that are to have their LSC first. ``modes_after``: the Device Security Mode
+    that a phone gets once it has its LSC. ``strings``: authentication strings that are given for phones; a plan only
+    checks them, each wave brings them again. ``early``: whether it may be begun before its window opens. ``dry_run``:
+    the caller rolls back what is done.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Request:
     phones: Sequence[str]
     settings: Settings
     modes_after: Mapping[str, str] = field(default_factory=dict)
+    strings: Mapping[str, str] = field(default_factory=dict, repr=False)
     early: bool = True
     dry_run: bool = False
 
@@ -65,7 +69,7 @@ def make(connection: Connection, context: Context, request: Request, found: Pace
     settings, now = request.settings, context.now
     wanted = schedule.Request(
         operation=Operation.INSTALL,
-        items=[{"device_name": name} for name in request.phones],
+        items=items(connection, request.phones, request.strings),
         completes_by=settings.window_end or None,
         renew_before_days=settings.renew_before_days,
         force=settings.force,
@@ -80,6 +84,16 @@ def make(connection: Connection, context: Context, request: Request, found: Pace
     lasting = [seconds(settings, map(modes.__getitem__, wave.phones)) for wave in waves]
     warnings = [*planned.warnings, *fit(lasting, starts_at, found.ends_at)]
     return Plan(waves, planned.skipped, warnings, starts_at, starts_at + sum(lasting), found.ends_at)
+
+
+def items(connection: Connection, names: Sequence[str], strings: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the phones as they are to be scheduled: those that authenticate by string with the one given for them."""
+    known = rows.phones_of(connection, names)
+    by_string = {name for name, row in known.items() if row["authentication_mode"] == AuthenticationMode.STRING}
+    return [
+        {"device_name": name} | ({"authentication_string": strings[name]} if name in by_string & strings.keys() else {})
+        for name in names
+    ]
 
 
 def fit(lasting: Sequence[int], starts_at: int, ends_at: int | None) -> list[str]:

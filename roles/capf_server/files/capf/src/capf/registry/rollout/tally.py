@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import State
-from capf.registry.rollout.advice import NOT_REGISTERED, WITHOUT_LSC, advice
+from capf.registry.rollout.advice import MEND_AND_REPEAT, NOT_REGISTERED, REFUSED, WITHOUT_LSC, advice
 from capf.store import rollouts, rows
 
 NOT_BEGUN = "not begun"
@@ -89,6 +89,8 @@ def is_to_visit(row: rows.Row) -> bool:
 def _advice(row: rows.Row) -> str:
     if row["note"] in (NOT_REGISTERED, WITHOUT_LSC):
         return str(row["note"])
+    if row["note"].startswith(REFUSED):
+        return MEND_AND_REPEAT
     wants = row["state"] not in (None, State.DONE)
     return advice(row["status"], row["authentication_mode"]) if wants else ""
 

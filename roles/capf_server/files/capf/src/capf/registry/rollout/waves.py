@@ -11,7 +11,8 @@ from capf.model import AuthenticationMode, ConflictError, Operation, State
 from capf.registry import moment, preflight, schedule
 from capf.registry.context import Context
 from capf.registry.rollout import again, lease
-from capf.registry.rollout.plan import RETRY
+from capf.registry.rollout.advice import REFUSED
+from capf.registry.rollout.plan import RETRY, items
 from capf.registry.rollout.settings import Settings, from_record, seconds
 from capf.store import journal, rollouts, rows
 
@@ -122,7 +123,7 @@ def _begin(
     strings: Mapping[str, str],
     actor: str,
 ) -> None:
-    """Schedule the phones of a wave; who is not registered any more, or right by now, is noted and left out.
+    """Schedule the phones of a wave; who is not registered any more, right by now, or refused, is noted and left out.
 
     Who failed before and got an LSC by another operation since then is done by that one.
     """
@@ -131,19 +132,15 @@ def _begin(
     known = rows.phones_of(connection, [row["device_name"] for row in phones])
     gone = [row["device_name"] for row in phones if row["device_name"] not in known]
     rollouts.change_members(connection, rollout["id"], gone, note="no longer registered with the server")
-    by_string = {name for name, row in known.items() if row["authentication_mode"] == AuthenticationMode.STRING}
-    items = [
-        {"device_name": name} | _string(strings.get(name) if name in by_string else None) for name in sorted(known)
-    ]
     wanted = schedule.Request(
         operation=Operation.INSTALL,
-        items=items,
+        items=items(connection, sorted(known), strings),
         completes_by=settings.window_end or None,
         renew_before_days=settings.renew_before_days,
         force=settings.force,
     )
-    plan = schedule.schedule(connection, context, wanted, actor)
-    for reason, names in plan.skipped.items():
+    plan = schedule.schedule_others(connection, context, wanted, actor)
+    for reason, names in {**plan.skipped, **_refused(plan)}.items():
         rollouts.change_members(connection, rollout["id"], names, note=reason)
     right = set(plan.skipped.get(schedule.LSC_IS_RIGHT, ()))
     tried = [row["device_name"] for row in phones if row["tries"] and row["device_name"] in right]
@@ -155,8 +152,12 @@ def _begin(
     journal.record(connection, context.now, actor, [journal.Act("start wave", detail=detail)])
 
 
-def _string(given: str | None) -> dict[str, str]:
-    return {} if given is None else {"authentication_string": given}
+def _refused(plan: schedule.Plan) -> dict[str, list[str]]:
+    """Return the phones that the wave goes on without, by what is noted of them."""
+    found: dict[str, list[str]] = {}
+    for device_name, problem in plan.refused.items():
+        found.setdefault(f"{REFUSED}: {problem.allowed}", []).append(device_name)
+    return found
 
 
 def _show(connection: Connection, context: Context, rollout: rows.Row, number: int, *, resumed: bool) -> dict[str, Any]:
