@@ -12,7 +12,8 @@ short_description: Check whether certificate operations can begin
 version_added: 0.1.0
 description:
   - Goes through the CAPF configuration checklist - LSC on the phones, CAPF data, CAPF service, CAPF certificate,
-    parameters, and authentication strings - and says of each item how it stands and what to do about it.
+    parameters, authentication strings, and the reset command - and says of each item how it stands and what to do
+    about it.
   - An item that failed does not fail the task, so that a play can show the whole list first. The role
     P(ucm.capf.preflight#role) does both.
 author:
@@ -36,6 +37,12 @@ options:
     description: Service and enterprise parameters as they are wanted, by name.
     type: dict
     default: {}
+  reset:
+    description:
+      - Whether the phones are to be reset by the server, with M(ucm.capf.phone_reset). The server has to have a reset
+        command then.
+    type: bool
+    default: false
 seealso:
   - module: ucm.capf.service
 """
@@ -117,14 +124,17 @@ _NAMES = ("lsc_installed", "lsc_not_installed")
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     names = names_of(module.params)
-    answer = client.send("POST", "/preflight", {"phones": names, "parameters": module.params["parameters"]})
+    wanted = {name: module.params[name] for name in ("parameters", "reset")}
+    answer = client.send("POST", "/preflight", dict(wanted, phones=names))
     if names is None:
         answer.update({name: capped(answer[name]) for name in _NAMES})
     return dict(answer, changed=False)
 
 
 def main() -> None:
-    options = dict(selection_options(), parameters={"type": "dict", "default": {}})
+    options = dict(
+        selection_options(), parameters={"type": "dict", "default": {}}, reset={"type": "bool", "default": False}
+    )
     selection = {"mutually_exclusive": [("phones", "csv_file")]}
     run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **selection), work)
 

@@ -59,6 +59,17 @@ def test_r22_r33_the_playbook_shows_the_checklist_and_fails_until_all_is_ready(n
     assert rows == {A: "Not Installed", B: "Not Installed"}
 
 
+def test_r22_a_server_without_reset_command_is_told_before_phones_are_to_be_reset(node: RunningNode) -> None:
+    wanted: dict[str, Any] = {"ucm.capf.preflight_info": {"reset": True}}
+    (able,), _output = play(node, wanted)
+    node.stop()
+    node.configure("reset", command=[]).start()
+    (unable, unasked), _output = play(node, wanted, {"ucm.capf.preflight_info": {}})
+    results = [{item["name"]: item for item in result["checklist"]} for result in (able, unable, unasked)]
+    assert [items["Reset command"]["result"] for items in results] == ["ok", "failed", "ok"]
+    assert "capf_server_reset_command" in results[1]["Reset command"]["todo"]
+
+
 def test_a_warning_fails_where_that_is_wanted(node: RunningNode) -> None:
     node.activate()
     assert preflight(node)[0] == 0

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from integration.conftest import MakeWorld
@@ -221,6 +222,23 @@ def test_r16_every_second_try_is_taken_and_each_site_has_its_strings_in_a_file_o
     files = sorted((node.directory / "rollout" / "strings").glob("Floor_1-*.csv"))
     found = {row["Device Name"]: row["Device Pool"] for file in files for row in csv.DictReader(file.open(newline=""))}
     assert len(files) == 2 and found == sites and {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_r22_a_server_that_cannot_reset_phones_stops_the_rollout_before_anything_changes(
+    node: RunningNode, options: tuple[str, ...]
+) -> None:
+    node.stop()
+    node.configure("reset", command=[]).start().activate()
+    node.ok("POST", "/phones", {"phones": [{"device_name": NAMES[0]}]})
+    status, output = playbook(node, "rollout", *options, lsc_rollout_phones=NAMES[:1])
+    words = " ".join(output.split())
+    assert status == 2 and "Reset command: no reset command is configured on this server. To do: capf_server_" in words
+    assert node.phone(NAMES[0])["operation_status"] == "None" and node.ok("GET", "/rollouts")["rollouts"] == []
+    reset_by_others = (*options, "-e", "lsc_rollout_reset=false")
+    pace = {"lsc_rollout_wave_seconds": 1, "lsc_rollout_more_tries": 0, "lsc_rollout_failure_limit": "100%"}
+    status, output = playbook(node, "rollout", *reset_by_others, lsc_rollout_phones=NAMES[:1], **pace)
+    assert status == 0, output
 
 
 def test_a_variable_that_is_missing_is_named(node: RunningNode) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from capf import cluster
 from capf.api.login import Actor, Given, RunningNode
@@ -17,10 +17,12 @@ _Result = Literal["ok", "warning", "failed"]
 
 
 class Wanted(Strict):
-    """The phones concerned, all without them, and the parameters as they are to be."""
+    """The phones concerned, all without them, the parameters as they are to be, and whether this server is to reset
+    the phones."""
 
     phones: Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)] | None = None
     parameters: Annotated[dict[str, bool | int | str], Field(default_factory=dict)]
+    reset: StrictBool = False
 
 
 class Item(BaseModel):
@@ -51,6 +53,7 @@ async def check(wanted: Wanted, given: Given, _unused: Actor, node: RunningNode)
     said = await cluster.ask(further, cluster.Credentials(given.username, given.password))
     refusing = {name: str(error) for name, error in said.items() if isinstance(error, cluster.RefusedError)}
     unreachable = {name: str(error) for name, error in said.items() if error and name not in refusing}
-    question = preflight.Question(wanted.phones, wanted.parameters, list(said), refusing, unreachable)
+    cannot_reset = wanted.reset and not node.resetter.command
+    question = preflight.Question(wanted.phones, wanted.parameters, list(said), refusing, unreachable, cannot_reset)
     answer = await node.store.aread(lambda c: preflight.check(c, node.context, question))
     return preflight.show(answer)

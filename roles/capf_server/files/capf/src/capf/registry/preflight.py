@@ -40,13 +40,15 @@ class Item:
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked: the phones concerned (None: all), the parameters as they are wanted, and the further nodes, each
-    with its problem: ``refusing`` take another administrator name or password, ``unreachable`` do not answer."""
+    with its problem: ``refusing`` take another administrator name or password, ``unreachable`` do not answer; and
+    whether the server has to reset phones and ``cannot_reset`` them."""
 
     phones: Sequence[str] | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
     nodes: Sequence[str] = ()
     refusing: Mapping[str, str] = field(default_factory=dict)
     unreachable: Mapping[str, str] = field(default_factory=dict)
+    cannot_reset: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,14 @@ def _strings(state: _State) -> Item:
     return Item(name, "6", Result.OK, message)
 
 
+def _reset(state: _State) -> Item:
+    name = "Reset command"
+    if state.question.cannot_reset:
+        todo = "capf_server_reset_command names one; or have phones reset otherwise, with lsc_rollout_reset=false"
+        return Item(name, "5", Result.FAILED, "no reset command is configured on this server", todo)
+    return Item(name, "5", Result.OK, "phones can be reset as it is wanted")
+
+
 ITEMS: tuple[Callable[[_State], Item], ...] = (
     _lsc,
     _data,
@@ -213,6 +223,7 @@ ITEMS: tuple[Callable[[_State], Item], ...] = (
     _nodes,
     _parameters,
     _strings,
+    _reset,
 )
 
 
