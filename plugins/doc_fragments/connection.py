@@ -10,12 +10,12 @@ class ModuleDocFragment:
 options:
   host:
     description:
-      - Name or address of the first node's CAPF server.
+      - Name or address of the first node's CAPF server, no URL.
       - Can be set once for all modules by C(module_defaults) with the group V(ucm.capf.capf).
     type: str
     default: 127.0.0.1
   port:
-    description: TCP port of the administration API.
+    description: TCP port of the administration API, from V(1) to V(65535).
     type: int
     default: 8443
   administrator:
@@ -36,7 +36,7 @@ options:
     type: bool
     default: true
   timeout:
-    description: Seconds that one request may take.
+    description: Seconds that one request may take, from V(1) to V(86400).
     type: int
     default: 60
 notes:

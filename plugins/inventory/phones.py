@@ -106,18 +106,18 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _ask(self) -> list[dict[str, t.Any]]:
         """Return all phones that match, page by page."""
-        client = Client({name: self.get_option(name) for name in connection_options()})
         phones: list[dict[str, t.Any]] = []
         search = {"criteria": self.get_option("criteria"), "rows_per_page": _ROWS_PER_PAGE, "page": 0}
-        while True:
-            search["page"] += 1
-            try:
+        try:
+            client = Client({name: self.get_option(name) for name in connection_options()})
+            while True:
+                search["page"] += 1
                 answer = client.send("POST", "/phones/find", search)
-            except CapfError as error:
-                raise AnsibleParserError(str(error)) from None
-            phones += answer["phones"]
-            if not answer["phones"] or len(phones) >= answer["total"]:
-                return phones
+                phones += answer["phones"]
+                if not answer["phones"] or len(phones) >= answer["total"]:
+                    return phones
+        except CapfError as error:
+            raise AnsibleParserError(str(error)) from None
 
     def _add(self, phone: dict[str, t.Any], now: datetime) -> None:
         name = self.inventory.add_host(phone["device_name"])

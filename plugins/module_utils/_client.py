@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import ssl
 import typing as t
 from http.client import HTTPException
-from urllib.error import HTTPError
+from ipaddress import IPv6Address
+from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.common.text.converters import to_text
 from ansible.module_utils.urls import open_url
@@ -18,6 +21,11 @@ from ansible.module_utils.urls import open_url
 _SHOWN_PROBLEMS = 5
 _PIECE = 1 << 16
 _UNAVAILABLE = 503
+_NAME = re.compile(r"[\w.-]{1,253}")
+_PORTS = range(1, 65536)
+_SECONDS = range(1, 86401)
+_LOCAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+_TLS_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 class CapfError(Exception):
@@ -35,9 +43,12 @@ class CapfError(Exception):
 
 
 class Client:
-    """Speaks with one server; made from a module's parameters."""
+    """Speaks with one server; made from a module's parameters, CapfError where one of them can never do."""
 
     def __init__(self, params: dict[str, t.Any]) -> None:
+        problems = _wrong_options(params)
+        if problems:
+            raise CapfError(describe("The server was not asked", problems), problems)
         self._params = params
         host = params["host"]
         self._base = "https://{0}:{1}/api/v1".format("[{0}]".format(host) if ":" in host else host, params["port"])
@@ -63,26 +74,23 @@ class Client:
         """
         digest, size = hashlib.sha256(), 0
         answer = self._open("GET" if body is None else "POST", path, body, extra_seconds)
-        try:
-            while True:
-                piece = answer.read(_PIECE)
-                if not piece:
-                    return size, digest.hexdigest()
-                digest.update(piece)
-                size += len(piece)
+        while True:
+            piece = self._read(answer, _PIECE)
+            if not piece:
+                return size, digest.hexdigest()
+            digest.update(piece)
+            size += len(piece)
+            try:
                 handle.write(piece)
-        except (HTTPException, OSError) as error:
-            raise self._ended_early(error) from None
+            except OSError as error:
+                raise CapfError("the answer cannot be kept: {0}".format(error.strerror)) from None
 
-    def _read(self, answer: t.Any) -> bytes:
+    def _read(self, answer: t.Any, most: int | None = None) -> bytes:
         try:
-            return t.cast("bytes", answer.read())
+            return t.cast("bytes", answer.read(most))
         except (HTTPException, OSError) as error:
-            raise self._ended_early(error) from None
-
-    def _ended_early(self, error: Exception) -> CapfError:
-        message = "the answer of {0} ended early: {1}".format(self._base, error)
-        return CapfError(message, unavailable=True)
+            message = "the answer of {0} ended early: {1}".format(self._base, error)
+            raise CapfError(message, unavailable=True) from None
 
     def _json(self, data: bytes) -> dict[str, t.Any]:
         try:
@@ -110,9 +118,53 @@ class Client:
         except HTTPError as error:
             raise _refusal(error.code, error.read()) from None
         except Exception as error:  # open_url raises errors of many kinds when it cannot connect
-            reason = getattr(error, "reason", error)
+            reason = error.reason if isinstance(error, URLError) else error
             message = "the CAPF server {0} cannot be reached: {1}".format(self._base, reason)
-            raise CapfError(message, unavailable=True) from None
+            raise CapfError(message, unavailable=_may_pass(reason)) from None
+
+
+def _wrong_options(params: dict[str, t.Any]) -> list[dict[str, str]]:
+    """Return field, value and what is allowed of each connection option with which no server can be reached."""
+    ca_path = params["ca_path"]
+    rules = [
+        ("host", _is_host(params["host"]), "a name or an address, no URL"),
+        ("port", params["port"] in _PORTS, "a whole number from 1 to {0}".format(_PORTS[-1])),
+        ("timeout", params["timeout"] in _SECONDS, "a whole number of seconds from 1 to {0}".format(_SECONDS[-1])),
+    ]
+    if ca_path and params["validate_certs"]:
+        fault = _fault_of_certificates(ca_path)
+        rules.append(("ca_path", not fault, "a PEM file of certificates that can be read ({0})".format(fault)))
+    return [
+        {"field": name, "value": str(params[name]), "allowed": allowed} for name, is_right, allowed in rules if not is_right
+    ]
+
+
+def _is_host(text: str) -> bool:
+    if ":" not in text:
+        return _NAME.fullmatch(text) is not None
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _fault_of_certificates(path: str) -> str:
+    """Return why a file cannot be checked against, empty where it can."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        return "there is no certificate in it"
+    except OSError as error:
+        return str(error.strerror)
+    return ""
+
+
+def _may_pass(reason: object) -> bool:
+    """Return whether the same request may do later: where the way to the server failed, not the trust or a file."""
+    if isinstance(reason, ssl.SSLError):
+        return isinstance(reason, _TLS_CUT)
+    return isinstance(reason, (OSError, HTTPException)) and not isinstance(reason, _LOCAL)
 
 
 def _refusal(status: int, data: bytes) -> CapfError:

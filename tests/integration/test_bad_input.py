@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from support.node import RunningNode, free_ports
-from support.plays import play
+from support.plays import collections, connection, play
 
 A, B = "SEP00000000000A", "SEP00000000000B"
 STRING = "By Authentication String"
@@ -164,8 +168,39 @@ def test_an_unreachable_server_is_told(node: RunningNode) -> None:
     (result,), _output = play(node, {"ucm.capf.service_info": {}}, port=port)
     wanted = f"the CAPF server https://127.0.0.1:{port}/api/v1 cannot be reached"
     assert result["msg"].startswith(wanted) and "Connection refused" in result["msg"]
+    assert result["unavailable"]
 
 
 def test_a_server_whose_certificate_is_not_trusted_is_told(node: RunningNode) -> None:
     (result,), _output = play(node, {"ucm.capf.service_info": {}}, ca_path=str(node.capf_certificate))
     assert "cannot be reached" in result["msg"] and "CERTIFICATE_VERIFY_FAILED" in result["msg"]
+    assert not result["unavailable"]
+
+
+def test_connection_options_that_are_wrong_are_named_and_no_outage(node: RunningNode) -> None:
+    wrong = {"host": "https://127.0.0.1", "port": 99999, "timeout": 0, "ca_path": "/no/such.crt"}
+    (result,), _output = play(node, {"ucm.capf.service_info": {}}, **wrong)
+    assert [problem["field"] for problem in result["problems"]] == list(wrong), result
+    assert "ca_path: '/no/such.crt' is refused; allowed: a PEM file" in result["msg"]
+    assert not result["unavailable"]
+
+
+def test_a_disk_that_is_full_is_no_outage_of_the_server(node: RunningNode) -> None:
+    options = {"host": "127.0.0.1", "validate_certs": True, "timeout": 60, **connection(node)}
+    code = (
+        "import json, sys\n"
+        "from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client\n"
+        "try:\n"
+        "    Client(json.load(sys.stdin)).download('/backup', {}, open('/dev/full', 'wb', buffering=0))\n"
+        "except CapfError as error:\n"
+        "    print(error, error.unavailable)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(options),
+        env={**os.environ, "PYTHONPATH": str(collections())},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "the answer cannot be kept: No space left on device False\n"
