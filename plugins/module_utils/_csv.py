@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import typing as t
 
 from ._client import CapfError, describe
@@ -29,6 +30,8 @@ PHONE_COLUMNS = (
 SECRET_COLUMN = "authentication_string"
 ROLLOUT_COLUMN = "security_mode_after"
 _LAB = "lab_"
+_DIGITS = 9
+_SHOWN_CHARACTERS = 100
 
 
 class Rows:
@@ -60,7 +63,7 @@ class Rows:
     def located(self, error: CapfError) -> CapfError:
         """Return the server's refusal with the file's lines in place of the request's indexes."""
         problems = [dict(problem, field=self._place(problem["field"])) for problem in error.problems]
-        return CapfError(describe(str(error).split(". ", 1)[0], problems), problems)
+        return CapfError(describe(str(error).split(". ", 1)[0], problems), problems, error.unavailable)
 
     def _place(self, field: str) -> str:
         number, bracket, rest = field.partition("[")[2].partition("]")
@@ -71,15 +74,38 @@ class Rows:
 
 def read_table(path: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Return the header of a CSV file, and the line and cells of each row; CapfError names the bad line."""
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+    rows: list[tuple[int, dict[str, str]]] = []
+    last = 0
     try:
-        with open(path, newline="", encoding="utf-8-sig") as handle:
-            reader = csv.DictReader(handle, strict=True)
-            columns = list(reader.fieldnames or [])
-            return columns, [(reader.line_num, _cells(path, reader.line_num, row)) for row in reader]
+        columns = list(reader.fieldnames or [])
+        _check_once(path, columns)
+        last = reader.line_num
+        for row in reader:
+            last = reader.line_num
+            rows.append((last, _cells(path, last, row)))
+    except csv.Error as error:  # where the row begins: an open quote takes in all lines after it
+        raise CapfError("{0} line {1}: the row is no CSV: {2}".format(path, last + 1, error)) from None
+    return columns, rows
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, "rb") as handle:
+            data = handle.read()
     except OSError as error:
         raise CapfError("csv_file: {0!r} cannot be read: {1}".format(path, error.strerror)) from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise CapfError("csv_file: {0!r} is no CSV file in UTF-8: {1}".format(path, error)) from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = len((error.object[: error.start] + b"x").splitlines())
+        raise CapfError("{0} line {1}: this is no text in UTF-8: {2}".format(path, line, error.reason)) from None
+
+
+def _check_once(path: str, columns: list[str]) -> None:
+    for column in sorted(set(columns)):
+        if columns.count(column) > 1:
+            raise CapfError("{0} line 1: column {1!r} stands twice; allowed: each column once".format(path, column))
 
 
 def _cells(path: str, line: int, row: dict[t.Any, t.Any]) -> dict[str, str]:
@@ -113,14 +139,21 @@ def _row(path: str, line: int, row: dict[str, str]) -> dict[str, t.Any]:
 
 def _value(path: str, line: int, name: str, text: str) -> t.Any:
     if name in _NUMBERS:
-        if not text.isdecimal():
-            raise CapfError("{0} line {1} {2}: {3!r} is refused; allowed: a number".format(path, line, name, text))
-        return int(text)
+        return whole(text, "{0} line {1} {2}".format(path, line, name))
     if name == "mic":
         if text.lower() not in FLAGS:
             raise CapfError("{0} line {1} mic: {2!r} is refused; allowed: true or false".format(path, line, text))
         return FLAGS[text.lower()]
     return text
+
+
+def whole(value: t.Any, place: str) -> int:
+    """Return a number that is written in digits; CapfError when it is none, or longer than any that is used."""
+    text = str(value)
+    if not text.isdecimal() or len(text) > _DIGITS:
+        shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+        raise CapfError("{0}: {1!r} is refused; allowed: a number of at most {2} digits".format(place, shown, _DIGITS))
+    return int(text)
 
 
 def names_of(params: dict[str, t.Any]) -> t.Any:

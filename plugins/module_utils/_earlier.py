@@ -12,7 +12,7 @@ from contextlib import closing
 from urllib.parse import quote
 
 from ._client import CapfError
-from ._csv import FLAGS, PHONE_COLUMNS, SECRET_COLUMN, Rows, read_table
+from ._csv import FLAGS, PHONE_COLUMNS, SECRET_COLUMN, Rows, read_table, whole
 
 REPORT_COLUMNS = {
     "Device Name": "device_name",
@@ -87,18 +87,12 @@ def _row(path: str, line: int, cells: dict[str, str]) -> dict[str, t.Any]:
     found.setdefault("device_name", "")
     for name in ("key_size", "ec_key_size"):
         if name in found:
-            found[name] = _whole(found[name], "{0} line {1} {2}".format(path, line, name))
+            found[name] = whole(found[name], "{0} line {1} {2}".format(path, line, name))
     if "mic" in found:
         found["mic"] = _word(found["mic"], FLAGS, "{0} line {1} mic".format(path, line))
     if "operation" in found:
         found["operation"] = OPERATIONS.get(found["operation"].lower(), found["operation"])
     return found
-
-
-def _whole(value: t.Any, place: str) -> int:
-    if not str(value).isdecimal():
-        raise CapfError("{0}: {1!r} is refused; allowed: a whole number".format(place, value))
-    return int(value)
 
 
 def _word(value: t.Any, words: dict[str, t.Any], place: str) -> t.Any:
@@ -136,7 +130,7 @@ def _device(path: str, device: dict[str, t.Any]) -> dict[str, t.Any]:
     if curve:
         found.update(key_order="EC Only", ec_key_size=_word(curve, CURVES, place + "curve_name"))
     elif device.get("key_size"):
-        found.update(key_order="RSA Only", key_size=_whole(device["key_size"], place + "key_size"))
+        found.update(key_order="RSA Only", key_size=whole(device["key_size"], place + "key_size"))
     if found["authentication_mode"] == _BY_STRING and found["operation"] != OPERATIONS["none"]:
         found[SECRET_COLUMN] = _text(device.get("password"))
     return {name: value for name, value in found.items() if value}

@@ -137,7 +137,7 @@ CSV_CASES = {
     "too few cells": (f"device_name,key_size\n{A}\n", "line 2: the row has not as many cells as the header"),
     "a wrong name": (f"device_name\n{A}\nSEP9\n", "line 3 device_name: 'SEP9' is refused; allowed: SEP or ATA"),
     "the same phone twice": (f"device_name\n{A}\n{B}\n{A}\n", "line 4 device_name: "),
-    "a file that is no text": (b"device_name\n\xff\xfe\n", "is no CSV file in UTF-8"),
+    "a file that is no text": (b"device_name\n\xff\xfe\n", "line 2: this is no text in UTF-8"),
 }
 
 

@@ -65,9 +65,32 @@ def test_only_takes_some_rows_and_keeps_their_lines(path):
         ("device_name,mic\n{0},perhaps\n".format(A), "line 2 mic: 'perhaps' is refused; allowed: true or false"),
         ("device_name,key_size\n{0},-1\n".format(A), "line 2 key_size: '-1' is refused; allowed: a number"),
         ("device_name\n{0}\n{0},x\n".format(A), "line 3: the row has not as many cells as the header"),
+        (
+            "device_name,key_size\n{0},{1}\n".format(A, "9" * 5000),
+            "line 2 key_size: '9{100}...' is refused; allowed: a",
+        ),
+        ("device_name,mic,mic\n{0},yes,no\n".format(A), "line 1: column 'mic' stands twice; allowed: each column once"),
+        ('device_name\n{0}\n"{1}\n{0}\n{0}\n'.format(A, B), "line 3: the row is no CSV: "),
+        ('device_name,description\n{0},"a"b\n'.format(A), "line 2: the row is no CSV: "),
+        ('"device_name\n{0}\n'.format(A), "line 1: the row is no CSV: "),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(path, text, message):
     path.write_text(text)
     with pytest.raises(CapfError, match=message):
         read(str(path))
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("start, line", [(b"", 2), (b"\xef\xbb\xbf", 2), (b"a,", 2), (b"device_name\r\n", 3)])
+def test_a_row_that_is_no_utf_8_is_named_by_its_line(path, start, line, end):
+    path.write_bytes(start + b"device_name" + end + b"M\xfcnchen" + end)
+    with pytest.raises(CapfError, match="line {0}: this is no text in UTF-8: ".format(line)):
+        read(str(path))
+
+
+def test_a_server_out_of_reach_stays_so_when_its_lines_are_named(path):
+    path.write_text("device_name\n{0}\n".format(A))
+    rows = read(str(path))
+    assert rows.located(CapfError("the database is away", unavailable=True)).unavailable
+    assert not rows.located(CapfError("1 problem(s)")).unavailable
