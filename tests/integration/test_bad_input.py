@@ -95,7 +95,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
     "a phone to wait for that is not registered": (
         "phone_operations_wait",
         {"phones": ["SEP0000000000FF"], "wait_timeout": 0},
-        "phones: 'SEP0000000000FF' is refused; allowed: phones that are registered with the server",
+        "phones[0]: 'SEP0000000000FF' is refused; allowed: a phone that is registered with the server",
     ),
 }
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
 from capf.api.login import Actor, RunningNode
-from capf.api.running import carry_out
+from capf.api.running import carry_out, until_ended
 from capf.api.shapes import OperationsChange, OperationsChanged, Progress, Wait
 from capf.model import InvalidRequestError, Problem
 from capf.registry import moment, phones, progress, schedule
 
 router = APIRouter(tags=["operations"])
-_LOOK_AGAIN_SECONDS = 0.5
 
 
 @router.post("/operations", response_model=OperationsChanged)
@@ -67,10 +65,4 @@ def _request(wanted: OperationsChange) -> schedule.Request:
 @router.post("/operations/wait", response_model=Progress)
 async def wait(wanted: Wait, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Answer when the operations of all these phones have ended, or when the time is up."""
-    deadline = asyncio.get_running_loop().time() + wanted.timeout
-    while True:
-        state = await node.store.aread(lambda c: progress.progress(c, wanted.phones))
-        left = deadline - asyncio.get_running_loop().time()
-        if state["ended"] or left <= 0:
-            return state
-        await asyncio.sleep(min(_LOOK_AGAIN_SECONDS, left))
+    return await until_ended(node, lambda c: progress.progress(c, wanted.phones), wanted.timeout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import fields
 from typing import Any
 
@@ -25,7 +24,7 @@ from capf.api.rollout_shapes import (
     WaveProgress,
     WaveStarted,
 )
-from capf.api.running import carry_out
+from capf.api.running import carry_out, until_ended
 from capf.model import InvalidRequestError, Problem
 from capf.registry import phones, search
 from capf.registry.context import Context
@@ -33,7 +32,6 @@ from capf.registry.rollout import begin, judge, lease, plan, show, waves
 from capf.registry.rollout.settings import Settings
 
 router = APIRouter(tags=["rollouts"], prefix="/rollouts")
-_LOOK_AGAIN_SECONDS = 0.5
 
 
 @router.get("", response_model=Rollouts)
@@ -117,13 +115,7 @@ async def start_wave(name: str, wanted: StartWave, actor: Actor, node: RunningNo
 async def wait(name: str, number: int, wanted: WaitForWave, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Answer when the wave has ended, or when the time is up; a sign of life of the run that leads the rollout."""
     await node.store.awrite(lambda c: lease.running(c, node.context, name, wanted.runner))
-    deadline = asyncio.get_running_loop().time() + wanted.timeout
-    while True:
-        progress = await node.store.aread(lambda c: waves.progress(c, node.context, name, number))
-        left = deadline - asyncio.get_running_loop().time()
-        if progress["ended"] or left <= 0:
-            return progress
-        await asyncio.sleep(min(_LOOK_AGAIN_SECONDS, left))
+    return await until_ended(node, lambda c: waves.progress(c, node.context, name, number), wanted.timeout)
 
 
 @router.post("/{name}/waves/{number}/judge", response_model=Judgement)

@@ -9,19 +9,22 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import InvalidRequestError, Problem, State
+from capf.registry.phones import name_problems
 from capf.store import rows
 
 
 def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
     """Return how many are done, failed, pending and have an LSC, the failed with their status, and who is pending."""
-    known = rows.phones_of(connection, names)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise InvalidRequestError(
-            [Problem("phones", name, "phones that are registered with the server") for name in unknown]
-        )
-    operations = rows.operations_of(connection, names)
-    states = {name: row["state"] for name, row in operations.items()}
+    found = rows.progress_of(connection, names)
+    problems = name_problems(names, "phones[{}]")
+    problems += [
+        Problem(f"phones[{index}]", name, "a phone that is registered with the server")
+        for index, name in enumerate(names)
+        if name not in found
+    ]
+    if problems:
+        raise InvalidRequestError(problems)
+    states = {name: row["state"] for name, row in found.items()}
     pending = sorted(name for name, state in states.items() if state in rows.OPEN)
     failed = sorted(name for name, state in states.items() if state == State.FAILED)
     return {
@@ -33,10 +36,9 @@ def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
             "pending": len(pending),
             "lsc_installed": rows.count_active_certificates(connection, names),
         },
-        "by_status": dict(sorted(Counter(row["status"] for row in operations.values()).items())),
+        "by_status": dict(sorted(Counter(row["status"] for row in found.values() if row["state"]).items())),
         "failed": [
-            {"device_name": name, "status": operations[name]["status"], "problem": operations[name]["problem"]}
-            for name in failed
+            {"device_name": name, "status": found[name]["status"], "problem": found[name]["problem"]} for name in failed
         ],
         "pending": pending,
     }

@@ -136,6 +136,19 @@ def operations_of(connection: Connection, names: Sequence[str]) -> dict[str, Row
     return found
 
 
+def progress_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
+    """Return state, status and problem of the latest operation of each registered phone among ``names``."""
+    found: dict[str, Row] = {}
+    for batch in batches(names):
+        query = (
+            select(phones.c.device_name, operations.c.state, operations.c.status, operations.c.problem)
+            .outerjoin(operations, phones.c.operation_id == operations.c.id)
+            .where(phones.c.device_name.in_(batch))
+        )
+        found.update((row["device_name"], row) for row in connection.execute(query).mappings())
+    return found
+
+
 def add_operations(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
     """Insert operations and make each the latest of its phone."""
     if not values:
