@@ -131,6 +131,77 @@ def test_p2_an_lsc_whose_successor_was_lost_on_the_way_still_authenticates(recor
     assert sorted(record.certificates().values()) == ["abandoned", "abandoned", "active", "superseded"]
 
 
+def test_p2_an_lsc_stays_the_phones_until_a_later_operation_is_confirmed(record: Record, tmp_path: Path) -> None:
+    record.add(authentication_mode=LSC_FIRST, key_order="EC Only", ec_key_size=256)
+    record.plan(items=[{"device_name": PHONE, "authentication_mode": "By Null String"}])
+    flash = Flash(tmp_path / "flash")
+    _enrol(record, flash, {"password": ""})
+    record.plan(force=True)
+    _lose_for_good(record, _enrol(record, flash, proof(flash), confirm=False))
+    record.plan(force=True)
+    granted = record.grant(**proof(flash))
+    record.issue(granted.operation_id, public_der(new_ec_key()))
+    record.run(lambda c: sessions.lost(c, record.context, granted.operation_id))
+    assert record.grant(**proof(flash)).operation_id == granted.operation_id
+    _lose_for_good(record, granted.operation_id)
+    record.plan(force=True)
+    shutil.copytree(tmp_path / "flash", tmp_path / "old", dirs_exist_ok=True)
+    _enrol(record, flash, proof(flash))
+    record.plan(force=True)
+    assert record.claim(**proof(Flash(tmp_path / "old"))) == Refused(Reason.REJECTED, Outcome.INVALID_LSC)
+
+
+def test_p10_no_lsc_that_was_abandoned_outlasts_a_delete(record: Record, tmp_path: Path) -> None:
+    record.add(authentication_mode="By Null String", key_order="EC Only", ec_key_size=256)
+    record.plan()
+    flash, old = Flash(tmp_path / "flash"), Flash(tmp_path / "old")
+    _enrol(record, flash, {"password": ""})
+    record.plan(force=True)
+    operation_id = _enrol(record, old, {"password": ""}, confirm=False)
+    record.run(lambda c: sessions.lost(c, record.context, operation_id))
+    _lose_for_good(record, _enrol(record, flash, {"password": ""}, confirm=False))
+    record.plan(operation=Operation.DELETE)
+    record.confirm(record.grant(password="").operation_id)
+    record.plan(defaults={"authentication_mode": LSC_FIRST})
+    assert record.claim(**proof(old)) == Refused(Reason.REJECTED, Outcome.INVALID_LSC)
+
+
+def test_p2_a_phone_whose_delete_was_lost_on_the_way_authenticates_by_its_mic(record: Record, tmp_path: Path) -> None:
+    maker = Manufacturer(tmp_path)
+    record.times[0] = time.time()
+    record.context.authority.mic_issuers = (maker.maker.certificate,)
+    record.add(authentication_mode=LSC_FIRST, key_order="EC Only", ec_key_size=256)
+    record.plan()
+    flash, mic_only = maker.phone(PHONE), maker.phone(PHONE)
+    _enrol(record, flash, proof(flash))
+    record.plan(operation=Operation.DELETE)
+    assert record.claim(**proof(mic_only)) == Refused(Reason.REJECTED, Outcome.INVALID_LSC)
+    record.plan(operation=Operation.DELETE)
+    granted = record.grant(**proof(flash))
+    flash.delete_lsc()
+    record.run(lambda c: sessions.lost(c, record.context, granted.operation_id))
+    record.confirm(record.grant(**proof(flash)).operation_id)
+    assert record.operation()["status"] == "Delete Success"
+    record.plan()
+    _enrol(record, flash, proof(flash))
+    assert sorted(record.certificates().values()) == ["active", "deleted"]
+
+
+def test_p2_only_the_phones_own_mic_goes_on_with_its_delete(record: Record, tmp_path: Path) -> None:
+    maker = Manufacturer(tmp_path)
+    record.times[0] = time.time()
+    record.context.authority.mic_issuers = (maker.maker.certificate,)
+    record.add(authentication_mode=LSC_FIRST, key_order="EC Only", ec_key_size=256)
+    record.plan()
+    flash = maker.phone(PHONE)
+    _enrol(record, flash, proof(flash))
+    record.plan(operation=Operation.DELETE)
+    granted = record.grant(**proof(flash))
+    record.run(lambda c: sessions.lost(c, record.context, granted.operation_id))
+    other = maker.phone("SEP001122334466")
+    assert record.claim(**proof(other)) == Refused(Reason.REJECTED, Outcome.INVALID_CREDENTIALS)
+
+
 def test_p10_a_superseded_lsc_is_refused(record: Record, tmp_path: Path) -> None:
     record.add(authentication_mode=LSC_FIRST, key_order="EC Only", ec_key_size=256)
     record.plan(items=[{"device_name": PHONE, "authentication_mode": "By Null String"}])
@@ -181,6 +252,11 @@ def _enrol(record: Record, flash: Flash, credentials: dict[str, Any], confirm: b
     if confirm:
         record.confirm(granted.operation_id)
     return granted.operation_id
+
+
+def _lose_for_good(record: Record, operation_id: int) -> None:
+    """End an operation as four sessions do that were lost, whatever the phone has stored."""
+    record.run(lambda c: sessions.fail(c, record.context, operation_id, Outcome.COMMUNICATION_FAILURE, "lost"))
 
 
 def proof(flash: Flash, mode: int = MODE_LSC_FIRST) -> dict[str, Any]:

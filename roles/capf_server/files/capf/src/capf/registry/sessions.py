@@ -111,8 +111,14 @@ def _identity_fault(
         return _bound(context, claim) if string_is_right else Outcome.INVALID_STRING
     trust = _trust(context)
     active = rows.active_certificates(connection, [claim.device_name]).get(claim.device_name)
-    fault = certificate_fault(claim, mode, active is not None, trust, context.now)
-    return fault or _superseded(connection, claim, operation)
+    has_lsc = active is not None and not _may_be_deleted(operation)
+    fault = certificate_fault(claim, mode, has_lsc, trust, context.now)
+    return fault or _superseded(connection, claim)
+
+
+def _may_be_deleted(operation: rows.Row) -> bool:
+    """True when the phone may have deleted its LSC in a session whose end was lost: then its MIC authenticates it."""
+    return operation["operation"] == Operation.DELETE and bool(operation["lost_sessions"])
 
 
 def _trust(context: Context) -> Trust:
@@ -131,15 +137,18 @@ def _bound(context: Context, claim: Claim) -> Outcome | None:
     return None if claim.sudi_data is None else sudi_fault(claim, _trust(context), context.now)
 
 
-def _superseded(connection: Connection, claim: Claim, operation: rows.Row) -> Outcome | None:
+def _superseded(connection: Connection, claim: Claim) -> Outcome | None:
     """Refuse an LSC of ours that is no longer the phone's.
 
-    One that this very operation abandoned may be what the phone holds: its successor can have been lost on the way.
+    An abandoned one may be what the phone holds, for both its own confirmation and its successor can have been lost on
+    the way, until an operation after it has told what the phone holds.
     """
     record = rows.certificate(connection, certificate_serial(claim.certificates[0][1]))
     if record is None or record["state"] in (CertificateState.ACTIVE, CertificateState.ISSUED):
         return None
-    lost = record["state"] == CertificateState.ABANDONED and record["operation_id"] == operation["id"]
+    lost = record["state"] == CertificateState.ABANDONED and record["operation_id"] > rows.last_confirmed(
+        connection, claim.device_name
+    )
     return None if lost else Outcome.INVALID_LSC
 
 

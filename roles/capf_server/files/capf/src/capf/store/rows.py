@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select
 from sqlalchemy import delete as delete_from
 
-from capf.model import CertificateState, State
+from capf.model import CertificateState, Operation, State
 from capf.store.schema import certificates, operations, phones
 from capf.store.statements import Statement
 
@@ -147,6 +147,16 @@ def progress_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
         )
         found.update((row["device_name"], row) for row in connection.execute(query).mappings())
     return found
+
+
+def last_confirmed(connection: Connection, device_name: str) -> int:
+    """Return the latest operation after which a phone said that it has stored or deleted its LSC, 0 for none."""
+    query = select(func.max(operations.c.id)).where(
+        operations.c.device_name == device_name,
+        operations.c.state == State.DONE,
+        operations.c.operation.in_((Operation.INSTALL, Operation.DELETE)),
+    )
+    return connection.execute(query).scalar_one() or 0
 
 
 def add_operations(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
