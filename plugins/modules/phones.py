@@ -43,7 +43,10 @@ options:
         description: Name of the phone's security profile.
         type: str
       device_security_mode:
-        description: Device Security Mode. New phones are V(Non Secure).
+        description:
+          - Device Security Mode. New phones are V(Non Secure).
+          - While an operation V(By Authentication String) is pending, a phone without LSC is not made secure, because it
+            could never register to take its string.
         type: str
         choices: [Non Secure, Authenticated, Encrypted]
       mic:

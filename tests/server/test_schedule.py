@@ -113,6 +113,38 @@ def test_r10_no_string_for_a_secure_device_without_lsc(record: Record, mode: str
     assert record.plan(force=True).scheduled == [PHONE]
 
 
+@pytest.mark.parametrize("mode", ["Authenticated", "Encrypted"])
+def test_r10_a_phone_that_waits_for_its_string_is_not_made_secure(record: Record, mode: str) -> None:
+    for name in (PHONE, OTHER):
+        record.add(name, authentication_mode=STRING)
+    record.plan()
+    before = record.acts()
+    wanted = [{"device_name": name, "device_security_mode": mode, "description": "new"} for name in (OTHER, PHONE)]
+
+    def ensure() -> phones.Changes:
+        return record.run(lambda c: phones.ensure(c, record.context, wanted, "present", "test"))
+
+    with pytest.raises(InvalidRequestError) as refused:
+        ensure()
+    assert [str(problem) for problem in refused.value.problems] == [
+        f"phones[1].device_security_mode: {mode!r} is refused; allowed: Non Secure while an operation {STRING} is"
+        " pending and the phone has no LSC: it could never register to take its string"
+    ]
+    assert record.acts() == before
+    string = record.context.secrets.decrypt(record.operation()["authentication_string"], PHONE)
+    record.install(password=string)
+    record.plan(force=True)
+    assert ensure().counts["updated"] == 2
+
+
+def test_r10_a_phone_with_another_mode_pending_is_made_secure(record: Record) -> None:
+    record.add(authentication_mode=STRING)
+    record.plan(defaults={"authentication_mode": "By Null String"})
+    record.add(device_security_mode="Encrypted")
+    record.install(password="")
+    record.add(OTHER, authentication_mode=STRING, device_security_mode="Encrypted")
+
+
 @pytest.mark.parametrize(
     "name", ["SEP00112233445", "sep001122334455", "SEP00112233445G", "XYZ001122334455", "", "SEP001122334455\n"]
 )

@@ -24,6 +24,11 @@ from capf.model import (
 from capf.registry.context import Context
 from capf.store import journal, rows
 
+_MODE = "device_security_mode"
+_WAITING_ALLOWED = (
+    f"{SecurityMode.NON_SECURE} while an operation {AuthenticationMode.STRING} is pending and the phone has no LSC: it"
+    " could never register to take its string"
+)
 REMOVED = "remove phone"
 """What the audit table says of a phone that was removed."""
 DEFAULTS: Mapping[str, Any] = {
@@ -82,6 +87,13 @@ def choice_problems(values: Mapping[str, Any], where: str) -> list[Problem]:
     ]
 
 
+def never_registers(authentication_mode: str, device_security_mode: str, *, has_lsc: bool) -> bool:
+    """True when a phone waits for a string that nobody can enter: a secure device without LSC does not register before
+    it has one (R10)."""
+    secure = device_security_mode != SecurityMode.NON_SECURE
+    return authentication_mode == AuthenticationMode.STRING and secure and not has_lsc
+
+
 def ensure(
     connection: Connection,
     context: Context,
@@ -102,7 +114,30 @@ def ensure(
     known = rows.phones_of(connection, names)
     if state == "absent":
         return _remove(connection, context, [name for name in names if name in known], len(names), actor)
+    problems = _waiting_problems(connection, wanted, known)
+    if problems:
+        raise InvalidRequestError(problems)
     return _present(connection, context, wanted, known, actor)
+
+
+def _waiting_problems(
+    connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, rows.Row]
+) -> list[Problem]:
+    """Return a problem for each phone that could no longer take the string for which its operation waits."""
+    asked = {
+        phone["device_name"]: (index, phone[_MODE])
+        for index, phone in enumerate(wanted)
+        if phone["device_name"] in known and phone.get(_MODE) not in (None, known[phone["device_name"]][_MODE])
+    }
+    operations = rows.operations_of(connection, list(asked))
+    with_lsc = rows.active_certificates(connection, list(asked))
+    return [
+        Problem(f"phones[{index}].{_MODE}", mode, _WAITING_ALLOWED)
+        for name, (index, mode) in asked.items()
+        if name in operations
+        and operations[name]["state"] in rows.OPEN
+        and never_registers(operations[name]["authentication_mode"], mode, has_lsc=name in with_lsc)
+    ]
 
 
 def unlock(connection: Connection, context: Context, names: Sequence[str], actor: str) -> list[str]:

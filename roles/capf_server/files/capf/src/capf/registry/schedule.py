@@ -17,12 +17,11 @@ from capf.model import (
     InvalidRequestError,
     Operation,
     Problem,
-    SecurityMode,
     State,
 )
 from capf.registry import moment, need
 from capf.registry.context import Context
-from capf.registry.phones import choice_problems, name_problems
+from capf.registry.phones import choice_problems, name_problems, never_registers
 from capf.secretbox import generate_string
 from capf.store import journal, rows
 
@@ -236,8 +235,8 @@ def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
     if operation is Operation.TROUBLESHOOT and phone.certificate is None and not phone.row["mic"]:
         return Problem(phone.field, phone.name, "Troubleshoot only for a phone that has a certificate")
     by_string = phone.settings["authentication_mode"] == AuthenticationMode.STRING
-    secure = phone.row["device_security_mode"] != SecurityMode.NON_SECURE
-    if by_string and secure and phone.certificate is None:
+    security_mode, has_lsc = phone.row["device_security_mode"], phone.certificate is not None
+    if never_registers(phone.settings["authentication_mode"], security_mode, has_lsc=has_lsc):
         allowed = "for a secure device without LSC, any mode but By Authentication String: it could never register"
         return Problem(f"{phone.field}.authentication_mode", f"{phone.name}: {AuthenticationMode.STRING}", allowed)
     if phone.string and not by_string:
