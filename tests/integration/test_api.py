@@ -227,21 +227,98 @@ def test_the_openapi_document_is_true(node: RunningNode) -> None:
     assert status == 422 and answer["error"]["problems"][0]["field"] == "operation"
 
 
-@pytest.mark.parametrize(
-    "body", ["{", "[]", '{"phones": "x"}', '{"unknown": 1, "operation": "Delete"}', '{"operation": []}']
-)
-def test_a_body_that_makes_no_sense_is_refused_by_field(node: RunningNode, body: str) -> None:
+def test_the_openapi_document_is_true_of_errors(node: RunningNode) -> None:
+    _status, document = node.api("GET", "/openapi.json", base="")
+    schemas = document["components"]["schemas"]
+    node.ok("POST", "/phones", {"phones": [{"device_name": A}]})
+    node.schedule(A)
+    with closing(sqlite3.connect(node.state / "capf.db", isolation_level=None)) as database:
+        database.execute("UPDATE operations SET completes_by = 'what no server writes'")
+    answers = {
+        400: posted(node, "/phones/find", b'{"page": ' + b"9" * 5000 + b"}"),
+        401: node.api("POST", "/phones/find", {}, password="wrong"),
+        405: node.api("DELETE", "/phones/find"),
+        409: node.api("POST", "/service/restart", {}),
+        413: posted(node, "/phones/find", b"", {"Content-Length": str(1 << 30)}),
+        422: node.api("POST", "/phones/find", {"page": 0}),
+        500: node.api("POST", "/phones/find", {}),
+    }
+    described = document["paths"]["/api/v1/phones/find"]["post"]["responses"]
+    codes = {}
+    for wanted, (status, answer) in answers.items():
+        assert status == wanted, answer
+        assert described[str(status)]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorAnswer")
+        assert set(answer) == {"error"} and set(answer["error"]) == set(schemas["Failure"]["properties"])
+        codes[status] = answer["error"]["code"]
+    assert codes == {
+        400: "invalid",
+        401: "unauthorized",
+        405: "method_not_allowed",
+        409: "conflict",
+        413: "too_large",
+        422: "invalid",
+        500: "internal",
+    }
+    assert {*codes.values(), "too_slow", "not_found"} <= set(schemas["Failure"]["properties"]["code"]["enum"])
+    assert {"408", "429", "503"} <= set(described)
+    assert "what no server writes" not in json.dumps(answers[500][1])
+    assert "event=request-failed method=POST path='/api/v1/phones/find'" in node.log.read_text()
+
+
+def posted(node: RunningNode, path: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+    """Return status and decoded body of the answer to a body that need not be JSON."""
     token = base64.b64encode(f"{ADMINISTRATOR}:{PASSWORD}".encode()).decode()
     request = urllib.request.Request(
-        f"https://127.0.0.1:{node.port}/api/v1/operations",
-        body.encode(),
-        {"Authorization": f"Basic {token}", "Content-Type": "application/json"},
+        f"https://127.0.0.1:{node.port}/api/v1{path}",
+        body,
+        {"Authorization": f"Basic {token}", "Content-Type": "application/json", **(headers or {})},
     )
     trust = ssl.create_default_context(cafile=str(node.state / "administration.crt"))
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, context=trust, timeout=10)
-    problems = json.loads(refused.value.read())["error"]["problems"]
-    assert refused.value.code == 422 and problems[0]["field"]
+    return refused.value.code, json.loads(refused.value.read())
+
+
+def test_no_text_or_number_is_an_error_of_the_server(node: RunningNode) -> None:
+    surrogate, allowed = "M\ud800", "text in Unicode without control characters but tabs and line breaks"
+    for field in ("description", "device_pool", "device_type", "security_profile"):
+        phone = {"device_name": A, field: "two\nlines\tof \u00fc\U0001f600"}
+        node.ok("POST", "/phones", {"phones": [phone]})
+        assert node.phone(A).get(field) in (phone[field], None)
+        for text in ("a\0", "\x1b[2J", "\x7f", surrogate):
+            for path in ("/phones", "/phones/import"):
+                status, answer = node.api("POST", path, {"phones": [{"device_name": A, field: text}]})
+                assert status == 422, answer
+                (problem,) = answer["error"]["problems"]
+                shown = text.replace(surrogate, "M\\ud800")
+                assert problem == {"field": f"phones[0].{field}", "value": shown, "allowed": allowed}
+    for path, body in (
+        ("/phones/find", {"page": 10**18}),
+        ("/phones/find", {"criteria": [{"field": "description", "pattern": "contains", "value": "\0"}]}),
+        ("/phones/find", {"criteria": [{"field": surrogate, "pattern": surrogate, "value": surrogate}]}),
+        ("/phones/find", {surrogate: 1}),
+        ("/phones/find", {"fields": [surrogate]}),
+        ("/phones/find", {"fields": ["\0"]}),
+        ("/operations/wait", {"phones": [surrogate]}),
+        ("/operations/wait", {"phones": ["\0"]}),
+        ("/rollouts/night/waves", {"runner": "\0", "authentication_strings": {surrogate: "1234"}}),
+    ):
+        status, answer = node.api("POST", path, body)
+        assert status == 422 and answer["error"]["problems"], (path, body)
+    for name, value in (("Key Size", 2048.5), ("Key Size", "9" * 5000), (surrogate, 1), ("Key Size", surrogate)):
+        for method, path in (("PUT", "/service-parameters"), ("POST", "/preflight")):
+            status, answer = node.api(method, path, {"parameters": {name: value}})
+            assert status == 422 and len(answer["error"]["problems"]) == 1, answer
+            if name != surrogate:
+                assert answer["error"]["problems"][0]["allowed"] == "512, 1024, 2048, 3072, 4096"
+
+
+@pytest.mark.parametrize(
+    "body", ["{", "[]", '{"phones": "x"}', '{"unknown": 1, "operation": "Delete"}', '{"operation": []}']
+)
+def test_a_body_that_makes_no_sense_is_refused_by_field(node: RunningNode, body: str) -> None:
+    status, answer = posted(node, "/operations", body.encode())
+    assert status == 422 and answer["error"]["problems"][0]["field"]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,10 @@ def test_r25_every_parameter_has_help_default_and_range(kind: parameters.Kind, r
     [
         ("Key Size", 1000, "512, 1024, 2048, 3072, 4096"),
         ("Key Size", "big", "512, 1024, 2048, 3072, 4096"),
+        ("Key Size", 2048.5, "512, 1024, 2048, 3072, 4096"),
+        ("Key Size", [2048], "512, 1024, 2048, 3072, 4096"),
+        ("Key Size", None, "512, 1024, 2048, 3072, 4096"),
+        ("Duration Of Certificate Validity", float("inf"), "a whole number from 1 to 20"),
         ("Duration Of Certificate Validity", 0, "a whole number from 1 to 20"),
         ("Duration Of Certificate Validity", 21, "a whole number from 1 to 20"),
         ("Duration Of Certificate Validity", True, "a whole number from 1 to 20"),
@@ -36,6 +40,18 @@ def test_r25_a_value_out_of_range_is_named(record: Record, name: str, value: obj
     with pytest.raises(InvalidRequestError) as refused:
         record.run(lambda c: parameters.change(c, "service", {name: value}))
     assert str(refused.value).startswith(f"parameters.{name}: {str(value)!r} is refused; allowed: {allowed}")
+
+
+@pytest.mark.parametrize("name", ["Key Size", "Duration Of Certificate Validity", "Certificate Issuer to Endpoint"])
+def test_r25_a_value_of_thousands_of_digits_is_refused_and_told_in_short(record: Record, name: str) -> None:
+    for value in ("9" * 5000, 10**4000, 1e300):
+        with pytest.raises(InvalidRequestError) as refused:
+            record.run(lambda c, value=value: parameters.change(c, "service", {name: value}))
+        assert len(refused.value.problems[0].value) <= 100
+
+
+def test_r25_a_whole_number_may_come_with_a_point() -> None:
+    assert parameters.check("service", {"Key Size": 3072.0}) == {"Key Size": 3072}
 
 
 def test_r25_a_change_is_told_before_and_after(record: Record) -> None:

@@ -19,17 +19,28 @@ _OF_NO_FIELD = ("extra_forbidden", "model_attributes_type", "model_type", "dict_
 _VALUE_CHARACTERS = 100
 _PROBLEMS = 100
 
-UNAUTHORIZED, TOO_SLOW, CONFLICT, TOO_LARGE, INVALID, TOO_MANY, UNAVAILABLE = 401, 408, 409, 413, 422, 429, 503
+UNREADABLE, UNAUTHORIZED, NOT_FOUND, NO_METHOD, TOO_SLOW, CONFLICT = 400, 401, 404, 405, 408, 409
+TOO_LARGE, INVALID, TOO_MANY, INTERNAL, UNAVAILABLE = 413, 422, 429, 500, 503
 _MEANINGS = {
+    UNREADABLE: "The body cannot be read; nothing was changed",
     UNAUTHORIZED: "Administrator name or password is wrong",
+    NO_METHOD: "The path is not used in this way",
     TOO_SLOW: "The body did not come in time",
     CONFLICT: "The present state does not allow it",
     TOO_LARGE: "The body is too large",
     INVALID: "Something in the request is wrong; nothing was changed",
     TOO_MANY: "Too many wrong passwords from this address",
+    INTERNAL: "An error of the server itself, which its log tells",
     UNAVAILABLE: "The database cannot be used now; nothing was changed",
 }
-_CODES = {UNAUTHORIZED: "unauthorized", TOO_SLOW: "too_slow", TOO_LARGE: "too_large", TOO_MANY: "too_many"}
+_CODES = {
+    UNAUTHORIZED: "unauthorized",
+    NOT_FOUND: "not_found",
+    NO_METHOD: "method_not_allowed",
+    TOO_SLOW: "too_slow",
+    TOO_LARGE: "too_large",
+    TOO_MANY: "too_many",
+}
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": meaning} for status, meaning in _MEANINGS.items()
 }
@@ -37,9 +48,15 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
 
 def answer(status: int, code: str, message: str, problems: list[dict[str, str]] | None = None) -> JSONResponse:
     """Return an error answer."""
-    body = {"error": {"code": code, "message": message, "problems": (problems or [])[:_PROBLEMS]}}
+    shown = [{name: _encodable(text) for name, text in problem.items()} for problem in (problems or [])[:_PROBLEMS]]
+    body = {"error": {"code": code, "message": _encodable(message), "problems": shown}}
     headers = {"WWW-Authenticate": 'Basic realm="capf"'} if status == UNAUTHORIZED else None
     return JSONResponse(body, status, headers)
+
+
+def _encodable(text: str) -> str:
+    """Return the text with each half of a surrogate pair, which JSON can bring and UTF-8 cannot hold, escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 async def _capf_error(_unused: Request, error: Exception) -> Response:
@@ -81,7 +98,13 @@ def _given(error: Any) -> str:
 
 async def _http_error(_unused: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - FastAPI calls this handler for no other
-    return answer(error.status_code, _CODES.get(error.status_code, "not_found"), str(error.detail))
+    return answer(error.status_code, _CODES.get(error.status_code, "invalid"), str(error.detail))
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """Answer where nobody thought of an error; what it is stands in the log alone."""
+    LOG.error("event=request-failed method=%s path=%r error=%s", request.method, request.url.path, type(error).__name__)
+    return answer(INTERNAL, "internal", "the server made an error; its log says more")
 
 
 def install(app: FastAPI) -> None:
@@ -89,3 +112,4 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(CapfError, _capf_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)

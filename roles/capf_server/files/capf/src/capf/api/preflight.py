@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StrictBool
 
 from capf import cluster
 from capf.api.login import Actor, Given, RunningNode
-from capf.api.shapes import MAXIMUM_PHONES, Name, Strict
+from capf.api.shapes import MAXIMUM_PHONES, Name, Setting, Strict
 from capf.registry import nodes, preflight
 
 router = APIRouter(tags=["preflight"])
@@ -21,7 +21,7 @@ class Wanted(Strict):
     the phones."""
 
     phones: Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)] | None = None
-    parameters: Annotated[dict[str, bool | int | str], Field(default_factory=dict)]
+    parameters: Annotated[dict[Name, Setting], Field(default_factory=dict)]
     reset: StrictBool = False
 
 

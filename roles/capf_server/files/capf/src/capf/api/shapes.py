@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema, field_validator
+from pydantic_core import PydanticCustomError
 
 from capf.model import Operation
 
-Name = Annotated[str, Field(max_length=200)]
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_TEXT_ALLOWED = "text in Unicode without control characters but tabs and line breaks"
 MAXIMUM_PHONES = 100_000
+_MAXIMUM_PAGE = 1_000_000_000
+
+
+def _plain(value: Any) -> Any:
+    """Refuse a text that not every database, report and configuration file can hold; half a surrogate pair is none."""
+    if isinstance(value, str) and _NO_TEXT.search(value):
+        raise PydanticCustomError("no_text", _TEXT_ALLOWED)
+    return value
+
+
+Name = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
+Setting = Annotated[Any, WithJsonSchema({"anyOf": [{"type": name} for name in ("boolean", "integer", "string")]})]
+"""A parameter's value; the registry knows which are allowed, and says so."""
 _Phones = Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)]
 
 
 class Strict(BaseModel):
-    """A request body in which an unknown field is an error."""
+    """A request body in which an unknown field is an error, and so is a text that is none."""
 
     model_config = ConfigDict(extra="forbid")
+    _text = field_validator("*")(_plain)
 
 
 class Change(Strict):
@@ -36,7 +53,18 @@ class Wrong(BaseModel):
 class Failure(BaseModel):
     """What went wrong."""
 
-    code: Literal["invalid", "unauthorized", "conflict", "not_found", "unavailable", "too_large", "too_many"]
+    code: Literal[
+        "invalid",
+        "unauthorized",
+        "not_found",
+        "method_not_allowed",
+        "too_slow",
+        "conflict",
+        "too_large",
+        "too_many",
+        "internal",
+        "unavailable",
+    ]
     message: str
     problems: list[Wrong] = []
 
@@ -127,7 +155,7 @@ class Parameters(BaseModel):
 class ParameterChange(Change):
     """Parameters to set, by name."""
 
-    parameters: dict[str, bool | int | str]
+    parameters: dict[Name, Setting]
 
 
 class ParametersChanged(BaseModel):
@@ -192,7 +220,7 @@ class Search(Strict):
     criteria: list[SearchCriterion] = []
     sort: str = "device_name"
     descending: StrictBool = False
-    page: Annotated[int, Field(ge=1)] = 1
+    page: Annotated[int, Field(ge=1, le=_MAXIMUM_PAGE)] = 1
     rows_per_page: Annotated[int, Field(ge=1, le=MAXIMUM_PHONES)] = 50
     fields: list[str] | None = None
     authentication_strings: StrictBool = False

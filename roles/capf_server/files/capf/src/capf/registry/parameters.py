@@ -13,6 +13,9 @@ from capf.store import journal
 
 Value = str | int | bool
 Kind = Literal["service", "enterprise"]
+_SHOWN_CHARACTERS = 100
+_DIGITS = 9
+"""No parameter has more; the interpreter refuses to read a number of some thousand digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,12 @@ class Parameter:
         """Return the value in the parameter's own type, None when it is not allowed."""
         if isinstance(self.default, bool):
             return {"true": True, "false": False}.get(str(value).lower())
-        parsed: Value = str(value)
+        text = f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
+        parsed: Value = text
         if isinstance(self.default, int):
-            if isinstance(value, bool) or not str(value).isdecimal():
+            if isinstance(value, bool) or not text.isdecimal() or len(text) > _DIGITS:
                 return None
-            parsed = int(str(value))
+            parsed = int(text)
             if self.minimum is not None and self.maximum is not None:
                 return parsed if self.minimum <= parsed <= self.maximum else None
         return parsed if parsed in self.choices else None
@@ -183,16 +187,21 @@ def _check(allowed: Sequence[Parameter], wanted: Mapping[str, object]) -> dict[s
     problems, values = [], {}
     for name, value in wanted.items():
         if name not in known:
-            problems.append(Problem(f"parameters.{name}", str(value), f"one of: {', '.join(known)}"))
+            problems.append(Problem(f"parameters.{name}", _shown(value), f"one of: {', '.join(known)}"))
             continue
         parsed = known[name].parse(value)
         if parsed is None:
-            problems.append(Problem(f"parameters.{name}", str(value), known[name].allowed))
+            problems.append(Problem(f"parameters.{name}", _shown(value), known[name].allowed))
         else:
             values[name] = parsed
     if problems:
         raise InvalidRequestError(problems)
     return values
+
+
+def _shown(value: object) -> str:
+    """Return the beginning of a value, which is the whole of any that makes sense."""
+    return str(value)[:_SHOWN_CHARACTERS]
 
 
 def change(
