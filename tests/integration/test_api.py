@@ -357,6 +357,7 @@ def test_a_key_that_others_can_read_stops_the_start(node: RunningNode) -> None:
 
 def test_init_refuses_what_is_there_and_short_passwords(tmp_path: Path, node: RunningNode) -> None:
     password = tmp_path / "password"
+    password.touch(0o600)
     password.write_text("short\n")
     argv = [CAPF, "init", "--administrator", "admin", "--password-file", password, "--state-directory"]
     short = subprocess.run([*argv, tmp_path / "new"], capture_output=True, text=True, check=False)
@@ -364,6 +365,41 @@ def test_init_refuses_what_is_there_and_short_passwords(tmp_path: Path, node: Ru
     password.write_text("long-enough\n")
     there = subprocess.run([*argv, node.state], capture_output=True, text=True, check=False)
     assert there.returncode == 1 and "already holds" in there.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "options", "wrong"),
+    [
+        (b"", 0o600, {}, "password: '(hidden)' is refused; allowed: at least 8 characters"),
+        (b"m\xfcnchen-muenchen\n", 0o600, {}, "a first line in UTF-8"),
+        ("münchen-münchen\n".encode(), 0o600, {}, "password: '(hidden)' is refused; allowed: at least 8"),
+        (b"long-enough\n", 0o644, {}, "allowed: a file that only its owner can read"),
+        (b"long-enough\n", 0o600, {"name": ""}, "name: '' is refused; allowed: a host name or an IP address"),
+        (b"long-enough\n", 0o600, {"name": "münchen"}, "name: 'münchen' is refused; allowed: a host name or an IP"),
+        (b"long-enough\n", 0o600, {"name": "x" * 65}, "of at most 64 characters"),
+        (b"long-enough\n", 0o600, {"administrator": ""}, "administrator: '' is refused; allowed: 1 to 200 printable"),
+        (b"long-enough\n", 0o600, {"administrator": "a:b"}, "administrator: 'a:b' is refused; allowed: 1 to 200"),
+    ],
+)
+def test_init_makes_nothing_of_what_nobody_could_log_in_with(
+    tmp_path: Path, content: bytes, mode: int, options: dict[str, str], wrong: str
+) -> None:
+    password, state = tmp_path / "password", tmp_path / "state"
+    password.touch(mode)
+    password.write_bytes(content)
+    given = {"administrator": "admin", "password-file": password, "state-directory": state, **options}
+    argv = [str(part) for name, value in given.items() for part in (f"--{name}", value)]
+    done = subprocess.run([CAPF, "init", *argv], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("capf: ") and wrong in done.stderr, done
+    assert done.stderr.count("\n") == 1 and not state.exists()
+
+
+def test_check_names_the_line_of_a_configuration_that_is_no_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "capf.toml"
+    path.write_bytes(b"[server]\nstate_directory = '/M\xfcnchen'\n")
+    done = subprocess.run([CAPF, "check", "--config", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"capf: file: '{path} line 2' is refused; allowed: TOML, which is in UTF-8\n"
 
 
 def test_check_names_what_is_wrong_in_a_configuration(tmp_path: Path) -> None:

@@ -101,5 +101,20 @@ def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, says: str) ->
         csvfile.read(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"device_name\nSEP00000000000A\nSEP00000000000B\nSEP00000000000A\n", "line 4 .*stands in line 2 already"),
+        (b"device_name,description\nSEP00000000000A,Z\xfcrich\n", "line 2: this is no CSV file in UTF-8"),
+        (b'device_name\nSEP00000000000A\n"SEP00000000000B\n', "line 3: this is no CSV: "),
+    ],
+)
+def test_a_file_of_phones_that_cannot_be_is_named_by_its_line(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "phones.csv"
+    path.write_bytes(content)
+    with pytest.raises(CsvError, match=says):
+        csvfile.read(path)
+
+
 def test_a_mistyped_string_differs_in_one_digit() -> None:
     assert mistyped("9123") == "0123"

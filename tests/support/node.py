@@ -55,6 +55,7 @@ class RunningNode:
         """What runs the server's command, nothing as a rule."""
         directory.mkdir(parents=True, exist_ok=True)
         password_file = directory / "password"
+        password_file.touch(0o600)
         password_file.write_text(password + "\n")
         self.config.write_text(self._configuration(first_node, database))
         argv = [CAPF, "init", "--config", self.config, "--administrator", ADMINISTRATOR]

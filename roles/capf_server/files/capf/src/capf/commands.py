@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 from capf import __version__, backup, config, sharing_cli, starting, state, trace_cli
-from capf.model import CapfError
+from capf.model import CapfError, InvalidRequestError, Problem
 from capf.store import journal
 from capf.store.engine import Store
+
+_READ_BY_OTHERS = 0o044
 
 
 def add_parsers(commands: Any) -> None:
@@ -21,7 +24,7 @@ def add_parsers(commands: Any) -> None:
     where.add_argument("--state-directory", type=Path, help="where the state goes, with a database of its own")
     where.add_argument("--config", type=Path, help="configuration file that names state directory and database")
     init.add_argument("--administrator", required=True, help="the administrator's name, the same on every node")
-    init.add_argument("--password-file", type=Path, required=True, help="file with the password in its first line")
+    init.add_argument("--password-file", type=Path, required=True, help="file of mode 0600 with the password in line 1")
     init.add_argument("--manufacturing-ca", type=Path, action="append", default=[], help="PEM of trusted MIC issuers")
     init.add_argument("--name", action="append", default=[], help="host name or address of this node")
     init.add_argument("--like", type=Path, help="state directory of the server with which the database is shared")
@@ -53,7 +56,7 @@ def add_parsers(commands: Any) -> None:
 
 
 def _init(arguments: argparse.Namespace) -> None:
-    password = arguments.password_file.read_text().splitlines()[0]
+    password = _password(arguments.password_file)
     settings = None if arguments.config is None else config.load(arguments.config)
     node = state.NewNode(
         arguments.state_directory if settings is None else settings.state_directory,
@@ -66,6 +69,18 @@ def _init(arguments: argparse.Namespace) -> None:
     )
     name = state.initialise(node, time.time())
     print(f"CAPF certificate {name} is made in {node.directory}")
+
+
+def _password(path: Path) -> str:
+    """Return the first line of a file that only its owner can read; InvalidRequestError says what it lacks."""
+    with path.open("rb") as handle:
+        if os.fstat(handle.fileno()).st_mode & _READ_BY_OTHERS:
+            raise InvalidRequestError([Problem("password-file", str(path), "a file that only its owner can read")])
+        line = handle.readline().rstrip(b"\r\n")
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequestError([Problem("password-file", str(path), "a first line in UTF-8")]) from None
 
 
 def _serve(arguments: argparse.Namespace) -> None:

@@ -173,6 +173,9 @@ def _settings(tables: Mapping[str, _Table]) -> Settings:
 def load(path: Path) -> Settings:
     """Return the settings of a file; InvalidRequestError when it cannot be read or something in it is wrong."""
     try:
-        return parse(path.read_text())
+        return parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidRequestError([Problem("file", str(path), f"a readable file ({error.strerror})")]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InvalidRequestError([Problem("file", f"{path} line {line}", "TOML, which is in UTF-8")]) from None

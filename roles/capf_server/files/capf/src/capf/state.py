@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import os
+import re
 import secrets
 import ssl
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ from capf.store.engine import Store
 
 _ADMINISTRATION_YEARS = 10
 _MINIMUM_PASSWORD = 8
+# Who logs in sends name, colon and password, in ASCII (RFC 7617).
+_ADMINISTRATOR = re.compile("[ -9;-~]{1,200}")
+_COMMON_NAME, _DNS_NAME = 64, 253  # characters that a certificate has room for
 ADMINISTRATOR, PASSWORD = "administrator", "password"
 
 
@@ -108,8 +112,7 @@ def initialise(node: NewNode, now: float) -> str:
     state = StateDirectory(directory)
     if state.capf_key.exists():
         raise ConflictError(f"{directory} already holds a CAPF server's state")
-    if len(password) < _MINIMUM_PASSWORD:
-        raise InvalidRequestError([Problem("password", "(hidden)", f"at least {_MINIMUM_PASSWORD} characters")])
+    _check(node)
     issuers = [certificate for path in node.manufacturing for certificate in keystore.certificates(path)]
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
@@ -126,6 +129,23 @@ def initialise(node: NewNode, now: float) -> str:
         keys.publish()
     keys.manufacturing.add(issuers)
     return authority.common_name(keys.issuing().certificate)
+
+
+def _check(node: NewNode) -> None:
+    """InvalidRequestError before anything is made."""
+    problems = [
+        Problem("name", name, f"a host name or an IP address, in ASCII, of at most {longest} characters")
+        for name, longest in zip(node.names, (_COMMON_NAME, *[_DNS_NAME] * len(node.names)), strict=False)
+        if not (0 < len(name) <= longest and name.isascii() and name.isprintable())
+    ]
+    if not _ADMINISTRATOR.fullmatch(node.administrator):
+        allowed = "1 to 200 printable ASCII characters without a colon"
+        problems.append(Problem("administrator", node.administrator, allowed))
+    if len(node.password) < _MINIMUM_PASSWORD or not node.password.isascii() or not node.password.isprintable():
+        allowed = f"at least {_MINIMUM_PASSWORD} characters, printable and ASCII"
+        problems.append(Problem("password", "(hidden)", allowed))
+    if problems:
+        raise InvalidRequestError(problems)
 
 
 def _make_account(database: str, administrator: str, password: str, now: float) -> None:

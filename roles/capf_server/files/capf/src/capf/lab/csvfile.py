@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,16 @@ class Row:
 
 def read(path: Path) -> list[Row]:
     """Return the phones of a CSV file with a header; CsvError names the line that is wrong."""
-    with path.open(newline="", encoding="utf-8-sig") as handle:
-        rows = list(_rows(path, csv.DictReader(handle)))
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise CsvError(f"{path} line {line}: this is no CSV file in UTF-8") from None
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        rows = list(_rows(path, reader))
+    except csv.Error as error:
+        raise CsvError(f"{path} line {reader.reader.line_num}: this is no CSV: {error}") from None
     if not rows:
         raise CsvError(f"{path}: no phones in it")
     return rows
@@ -42,10 +51,13 @@ def read(path: Path) -> list[Row]:
 def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[Row]:
     if "device_name" not in (reader.fieldnames or ()):
         raise CsvError(f"{path} line 1: the header needs the column device_name")
+    lines: dict[str, int] = {}
     for row in reader:
         name = (row["device_name"] or "").strip()
         if not DEVICE_NAME.fullmatch(name):
             raise CsvError(f"{path} line {reader.line_num} device_name: {name!r} is refused; {DEVICE_NAME_ALLOWED}")
+        if lines.setdefault(name, reader.line_num) != reader.line_num:
+            raise CsvError(f"{path} line {reader.line_num} device_name: {name} stands in line {lines[name]} already")
         yield Row(
             device_name=name,
             model=(row.get("device_type") or "").split(" ")[-1] or "8845",
