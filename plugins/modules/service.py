@@ -31,7 +31,8 @@ attributes:
 options:
   state:
     description:
-      - V(activated) and V(deactivated) are lasting states of the first node.
+      - V(activated) and V(deactivated) are lasting states of the first node. V(activated) starts a service too that is
+        activated and does not run.
       - V(restarted) restarts the service of an activated CAPF; sessions that are open may end first.
       - V(current) restarts it only where changed parameters wait for a restart.
     type: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,16 @@ def test_service_activates_and_deactivates(node: RunningNode) -> None:
     assert node.ok("GET", "/service")["running"] is True
     rhythm(node, "ucm.capf.service", {"state": "deactivated"})
     assert node.ok("GET", "/service")["running"] is False
+
+
+def test_r24_service_starts_what_is_activated_and_does_not_run(node: RunningNode) -> None:
+    node.ok("PUT", "/enterprise-parameters", {"parameters": {"CAPF Phone Port": node.capf_port}})
+    with socket.create_server(("127.0.0.1", node.capf_port)):
+        (taken,), _output = play(node, {"ucm.capf.service": {"state": "activated"}})
+    assert taken["failed"] and "cannot listen" in taken["msg"]
+    assert node.ok("GET", "/service")["activated"] and not node.ok("GET", "/service")["running"]
+    rhythm(node, "ucm.capf.service", {"state": "activated"})
+    assert node.ok("GET", "/service")["running"]
 
 
 def test_service_restarts_where_a_restart_is_due(node: RunningNode) -> None:

@@ -54,23 +54,24 @@ async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
 
 @router.put("/service", response_model=Activated)
 async def activate(wanted: Activation, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Activate or deactivate the CAPF service; on the first node only."""
+    """Activate or deactivate the CAPF service; on the first node only. One that is activated and does not run, since it
+    could not listen for example, is started, which is a change too."""
 
     def change(connection: Connection) -> tuple[bool, list[str]]:
         changed = service.activate(connection, node.context, wanted.activated, actor)
         return changed, ctl_file.warnings(connection, node.context)
 
     async with SERVICE_CHANGE:
+        running = node.context.running is not None
         changed, warnings = await carry_out(node, change, dry_run=wanted.dry_run)
         if not wanted.dry_run and wanted.activated:
             await node.start_service()
         elif not wanted.dry_run:
             await node.stop_service()
-    before = wanted.activated != changed
     return {
-        "changed": changed,
-        "before": {"activated": before},
-        "after": {"activated": wanted.activated},
+        "changed": changed or (wanted.activated and not running),
+        "before": {"activated": wanted.activated != changed, "running": running},
+        "after": {"activated": wanted.activated, "running": wanted.activated},
         "warnings": warnings,
     }
 
