@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ._client import CapfError
 from ._files import OWNER_ALONE, place, temporary_file
 from ._result import values_diff
 
@@ -24,7 +25,7 @@ _PAGE_COUNT = re.compile(r'<meta name="phones" content="([0-9]+)">')
 
 def write(module: AnsibleModule, fetch: Callable[[t.BinaryIO], object]) -> dict[str, t.Any]:
     """Write the report that C(fetch) fetches to C(dest), or in check mode only say what that would change."""
-    path = os.path.abspath(module.params["dest"])
+    path = _writable(os.path.abspath(module.params["dest"]))
     with temporary_file(module) as (handle, temporary):
         fetch(handle)
         handle.flush()
@@ -40,6 +41,18 @@ def write(module: AnsibleModule, fetch: Callable[[t.BinaryIO], object]) -> dict[
         "phones": after,
         "diff": values_diff({"phones": before}, {"phones": after}),
     }
+
+
+def _writable(path: str) -> str:
+    """Return the path of a file that can be written; CapfError in check mode too for one that cannot."""
+    if os.path.isdir(path):
+        raise CapfError("dest: {0!r} is refused; allowed: a file, and this is a directory".format(path))
+    directory = os.path.dirname(path)
+    if not os.path.isdir(directory):
+        raise CapfError("dest: {0!r} is refused; allowed: a file in a directory that exists".format(path))
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise CapfError("dest: {0!r} is refused; allowed: a file in a directory that is writable".format(path))
+    return path
 
 
 def _phones(path: str) -> int:
