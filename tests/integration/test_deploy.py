@@ -97,6 +97,12 @@ def test_deploy_makes_a_first_node_and_is_idempotent(deployment: Deployment) -> 
     assert 'node_name = "192.0.2.7"' in (deployment.directory / "capf.toml").read_text()
 
 
+def test_deploy_asks_the_server_where_it_listens(deployment: Deployment) -> None:
+    addresses = {"capf_server_administration_addresses": ["127.0.0.2"], "capf_server_names": ["node1"]}
+    status, _changed, output = deployment.run(**addresses)
+    assert status == 0 and "activated True" in output, output
+
+
 def test_p24_a_bad_configuration_never_replaces_a_running_one(deployment: Deployment) -> None:
     assert deployment.run()[0] == 0
     text, pid = (deployment.directory / "capf.toml").read_text(), deployment.pid
