@@ -92,10 +92,18 @@ def test_p24_the_role_documents_every_variable_of_its_templates() -> None:
     used = {name for path in (ROLE / "templates").iterdir() for name in VARIABLE.findall(path.read_text())}
     defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
     assert used <= set(documented) and used <= set(defaults)
-    wrong = [
-        name for name in defaults if "default" in documented[name] and documented[name]["default"] != defaults[name]
-    ]
-    assert wrong == []
+
+
+@pytest.mark.parametrize("role", sorted(path.name for path in ROLE.parent.iterdir()))
+def test_p24_every_role_documents_the_defaults_of_its_variables(role: str) -> None:
+    directory = ROLE.parent / role
+    specs = yaml.safe_load((directory / "meta" / "argument_specs.yml").read_text())["argument_specs"]
+    documented = {name: option.get("default") for name, option in specs["main"]["options"].items()}
+    defaults = yaml.safe_load((directory / "defaults" / "main.yml").read_text())
+    plain = {name: value for name, value in defaults.items() if "{{" not in json.dumps(value)}
+    assert set(defaults) <= set(documented)
+    assert {name: documented[name] for name in plain} == plain
+    assert [name for name, value in documented.items() if value is not None and name not in plain] == []
 
 
 @every_setting
