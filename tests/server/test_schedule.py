@@ -84,11 +84,17 @@ def test_r26_the_server_makes_a_string_where_none_is_given(record: Record) -> No
     assert made.isdecimal() and 4 <= len(made) <= 10
 
 
-@pytest.mark.parametrize("string", ["123", "12345678901", "12a4", "١٢٣٤", "1234\n"])
+@pytest.mark.parametrize("string", ["", "123", "12345678901", "12a4", "١٢٣٤", "1234\n"])
 def test_r26_a_string_has_4_to_10_digits(record: Record, string: str) -> None:
     record.add(authentication_mode=STRING)
     (problem,) = problems(record, items=[{"device_name": PHONE, "authentication_string": string}])
     assert problem == "phones[0].authentication_string: '(hidden)' is refused; allowed: 4 to 10 digits"
+
+
+def test_r26_an_empty_string_is_none_for_a_phone_by_another_mode_either(record: Record) -> None:
+    record.add()
+    found = problems(record, items=[{"device_name": PHONE, "authentication_string": ""}])
+    assert {problem.partition(":")[0] for problem in found} == {"phones[0].authentication_string"}
 
 
 @pytest.mark.parametrize("operation", [Operation.DELETE, Operation.TROUBLESHOOT])
@@ -165,7 +171,7 @@ def test_a_phone_that_stands_twice_is_named_by_its_index(record: Record) -> None
     assert found == [f"phones[1]: {PHONE!r} is refused; allowed: each phone once; its first index is 0"]
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2020-01-01T00:00", "31.12.2030", "2030-02-31T06:00"])
+@pytest.mark.parametrize("text", ["", "yesterday", "2020-01-01T00:00", "31.12.2030", "2030-02-31T06:00"])
 def test_r26_completes_by_is_readable_and_to_come(record: Record, text: str) -> None:
     record.add()
     (problem,) = problems(record, completes_by=text)

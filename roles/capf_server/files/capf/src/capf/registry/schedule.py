@@ -127,7 +127,7 @@ def make_plan(connection: Connection, context: Context, request: Request) -> Pla
 def _plan(connection: Connection, context: Context, request: Request) -> Plan:
     now = context.now
     days = context.in_force(connection).number("CAPF Operation Expires in (days)")
-    given = moment.parse(request.completes_by, now) if request.completes_by else None
+    given = None if request.completes_by is None else moment.parse(request.completes_by, now)
     plan = Plan(given or now + days * need.SECONDS_A_DAY)
     for phone in _phones(connection, context, request, plan):
         _decide(context, request, phone, plan, given, now)
@@ -182,7 +182,7 @@ def _phones(connection: Connection, context: Context, request: Request, plan: Pl
 def _item_problems(item: Mapping[str, Any], where: str) -> list[Problem]:
     problems = choice_problems(item, f"{where}.")
     string = item.get("authentication_string")
-    if string and not AUTHENTICATION_STRING.fullmatch(string):
+    if string is not None and not AUTHENTICATION_STRING.fullmatch(string):
         problems.append(Problem(f"{where}.authentication_string", "(hidden)", AUTHENTICATION_STRING_ALLOWED))
     return problems
 
@@ -239,7 +239,7 @@ def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
     if never_registers(phone.settings["authentication_mode"], security_mode, has_lsc=has_lsc):
         allowed = "for a secure device without LSC, any mode but By Authentication String: it could never register"
         return Problem(f"{phone.field}.authentication_mode", f"{phone.name}: {AuthenticationMode.STRING}", allowed)
-    if phone.string and not by_string:
+    if phone.string is not None and not by_string:
         allowed = "an authentication string only with By Authentication String"
         return Problem(f"{phone.field}.authentication_string", "(hidden)", allowed)
     return None
