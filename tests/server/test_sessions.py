@@ -27,6 +27,7 @@ from support.record import NOW, PHONE, Record, public_key
 
 STRING = "By Authentication String"
 LSC_FIRST = "By Existing Certificate (precedence to LSC)"
+MIC_FIRST = "By Existing Certificate (precedence to MIC)"
 
 
 def test_r14_the_string_is_for_one_use(record: Record) -> None:
@@ -185,6 +186,24 @@ def test_p2_a_phone_whose_delete_was_lost_on_the_way_authenticates_by_its_mic(re
     record.plan()
     _enrol(record, flash, proof(flash))
     assert sorted(record.certificates().values()) == ["active", "deleted"]
+
+
+def test_r1_precedence_to_mic_wants_the_mic_of_a_phone_that_has_one(record: Record, tmp_path: Path) -> None:
+    maker = Manufacturer(tmp_path)
+    record.times[0] = time.time()
+    record.context.authority.mic_issuers = (maker.maker.certificate,)
+    record.add(authentication_mode=MIC_FIRST, key_order="EC Only", ec_key_size=256)
+    record.plan(items=[{"device_name": PHONE, "authentication_mode": "By Null String"}])
+    flash = Flash(tmp_path / "flash")
+    _enrol(record, flash, {"password": ""})
+    record.plan(force=True)
+    _enrol(record, flash, proof(flash, MODE_MIC_FIRST))
+    record.add(mic=True)
+    record.plan(force=True)
+    assert record.claim(**proof(flash, MODE_MIC_FIRST)) == Refused(Reason.REJECTED, Outcome.INVALID_MIC)
+    record.plan(force=True)
+    flash.make_mic(maker.sign(f"CP-8845-{PHONE}"))
+    assert isinstance(record.claim(**proof(flash, MODE_MIC_FIRST)), Granted)
 
 
 def test_p2_only_the_phones_own_mic_goes_on_with_its_delete(record: Record, tmp_path: Path) -> None:

@@ -88,6 +88,13 @@ def test_r1_precedence_to_lsc_wants_the_lsc_where_there_is_one(world: tuple[Trus
     assert certificate_fault(claim, LSC_FIRST, False, trust, now) is None
 
 
+def test_r1_precedence_to_mic_wants_the_mic_where_there_is_one(world: tuple[Trust, Flash, float]) -> None:
+    trust, flash, now = world
+    claim = claim_of(flash, MODE_LSC_FIRST)
+    assert certificate_fault(claim, MIC_FIRST, True, trust, now) is Outcome.INVALID_MIC
+    assert certificate_fault(claim, MIC_FIRST, False, trust, now) is None
+
+
 def test_r9_without_certificate_the_operation_fails(world: tuple[Trust, Flash, float]) -> None:
     trust, flash, now = world
     claim = dataclasses.replace(claim_of(flash, MODE_LSC_FIRST), certificates=())

@@ -82,11 +82,12 @@ def _raw_rsa_is_right(key: rsa.RSAPublicKey, hashed: bytes, signature: bytes) ->
 
 
 def certificate_fault(
-    claim: Claim, mode: AuthenticationMode, has_lsc: bool, trust: Trust, now: float
+    claim: Claim, mode: AuthenticationMode, has_preferred: bool, trust: Trust, now: float
 ) -> Outcome | None:
     """Return what is wrong with a phone that authenticates by an existing certificate, None when nothing is.
 
-    ``has_lsc``: the server knows an active LSC of this phone, which a mode with precedence to LSC demands.
+    ``has_preferred``: the server knows that this phone has the certificate to which the mode gives precedence, so that
+    no other one authenticates it.
     ``now``: epoch seconds.
     """
     missing = Outcome.INVALID_LSC if mode is AuthenticationMode.LSC_FIRST else Outcome.INVALID_MIC
@@ -96,7 +97,7 @@ def certificate_fault(
         certificate = x509.load_der_x509_certificate(claim.certificates[0][1])
         sha1 = isinstance(certificate.signature_hash_algorithm, hashes.SHA1)
         is_lsc = not sha1 and issuer_of(certificate, trust.lsc_issuers) is not None
-        return _fault(claim, certificate, is_lsc, mode, has_lsc, trust, now)
+        return _fault(claim, certificate, is_lsc, mode, has_preferred, trust, now)
     except UNREADABLE:
         return missing
 
@@ -106,13 +107,13 @@ def _fault(
     certificate: x509.Certificate,
     is_lsc: bool,
     mode: AuthenticationMode,
-    has_lsc: bool,
+    has_preferred: bool,
     trust: Trust,
     now: float,
 ) -> Outcome | None:
     bad = Outcome.INVALID_LSC if is_lsc else Outcome.INVALID_MIC
-    if not is_lsc and mode is AuthenticationMode.LSC_FIRST and has_lsc:
-        return Outcome.INVALID_LSC
+    if has_preferred and is_lsc is not (mode is AuthenticationMode.LSC_FIRST):
+        return Outcome.INVALID_MIC if is_lsc else Outcome.INVALID_LSC
     if not is_lsc and not mic_is_trusted(certificate, trust, now):
         return _kind_of(claim)
     if is_lsc and not _in_date(certificate, now):

@@ -109,16 +109,20 @@ def _identity_fault(
         return Outcome.INVALID_STRING if claim.password else _bound(context, claim)
     if mode is AuthenticationMode.STRING:
         return _bound(context, claim) if string_is_right else Outcome.INVALID_STRING
-    trust = _trust(context)
-    active = rows.active_certificates(connection, [claim.device_name]).get(claim.device_name)
-    has_lsc = active is not None and not _may_be_deleted(operation)
-    fault = certificate_fault(claim, mode, has_lsc, trust, context.now)
+    has_preferred = _has_preferred(connection, claim, mode, operation)
+    fault = certificate_fault(claim, mode, has_preferred, _trust(context), context.now)
     return fault or _superseded(connection, claim)
 
 
-def _may_be_deleted(operation: rows.Row) -> bool:
-    """True when the phone may have deleted its LSC in a session whose end was lost: then its MIC authenticates it."""
-    return operation["operation"] == Operation.DELETE and bool(operation["lost_sessions"])
+def _has_preferred(connection: Connection, claim: Claim, mode: AuthenticationMode, comer: rows.Row) -> bool:
+    """True when the phone is known to have the certificate to which the mode gives precedence.
+
+    One may have deleted its LSC in a session whose end was lost: then its MIC authenticates it.
+    """
+    if mode is AuthenticationMode.MIC_FIRST:
+        return bool(comer["mic"])
+    may_be_deleted = comer["operation"] == Operation.DELETE and comer["lost_sessions"]
+    return not may_be_deleted and bool(rows.active_certificates(connection, [claim.device_name]))
 
 
 def _trust(context: Context) -> Trust:
