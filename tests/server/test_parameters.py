@@ -62,3 +62,11 @@ def test_r25_a_change_is_told_before_and_after(record: Record) -> None:
 
 def test_r11_enable_ipv6_is_false_by_default(record: Record) -> None:
     assert record.store.read(parameters.stored).flag("Enable IPv6") is False
+
+
+def test_r25_the_backup_key_is_asked_for_whatever_the_number_of_further_attempts(record: Record) -> None:
+    record.add(key_order="EC Preferred, RSA Backup")
+    record.run(lambda c: parameters.change(c, "service", {"Maximum Allowable Attempts For Key Generation": 0}))
+    record.plan()
+    granted = record.grant()
+    assert (granted.attempts, [key.ec for key in granted.keys]) == (2, [True, False])

@@ -168,9 +168,7 @@ def test_p10_no_lsc_that_was_abandoned_outlasts_a_delete(record: Record, tmp_pat
 
 
 def test_p2_a_phone_whose_delete_was_lost_on_the_way_authenticates_by_its_mic(record: Record, tmp_path: Path) -> None:
-    maker = Manufacturer(tmp_path)
-    record.times[0] = time.time()
-    record.context.authority.mic_issuers = (maker.maker.certificate,)
+    maker = _trusted_maker(record, tmp_path)
     record.add(authentication_mode=LSC_FIRST, key_order="EC Only", ec_key_size=256)
     record.plan()
     flash, mic_only = maker.phone(PHONE), maker.phone(PHONE)
@@ -189,9 +187,7 @@ def test_p2_a_phone_whose_delete_was_lost_on_the_way_authenticates_by_its_mic(re
 
 
 def test_r1_precedence_to_mic_wants_the_mic_of_a_phone_that_has_one(record: Record, tmp_path: Path) -> None:
-    maker = Manufacturer(tmp_path)
-    record.times[0] = time.time()
-    record.context.authority.mic_issuers = (maker.maker.certificate,)
+    maker = _trusted_maker(record, tmp_path)
     record.add(authentication_mode=MIC_FIRST, key_order="EC Only", ec_key_size=256)
     record.plan(items=[{"device_name": PHONE, "authentication_mode": "By Null String"}])
     flash = Flash(tmp_path / "flash")
@@ -207,9 +203,7 @@ def test_r1_precedence_to_mic_wants_the_mic_of_a_phone_that_has_one(record: Reco
 
 
 def test_p2_only_the_phones_own_mic_goes_on_with_its_delete(record: Record, tmp_path: Path) -> None:
-    maker = Manufacturer(tmp_path)
-    record.times[0] = time.time()
-    record.context.authority.mic_issuers = (maker.maker.certificate,)
+    maker = _trusted_maker(record, tmp_path)
     record.add(authentication_mode=LSC_FIRST, key_order="EC Only", ec_key_size=256)
     record.plan()
     flash = maker.phone(PHONE)
@@ -248,9 +242,7 @@ def test_a_deleted_lsc_takes_one_that_was_never_confirmed_with_it(record: Record
 
 @pytest.mark.parametrize("mode", ["By Null String", STRING])
 def test_p11_sudi_data_has_to_bind_to_the_session_in_every_mode(record: Record, tmp_path: Path, mode: str) -> None:
-    maker = Manufacturer(tmp_path)
-    record.times[0] = time.time()
-    record.context.authority.mic_issuers = (maker.maker.certificate,)
+    maker = _trusted_maker(record, tmp_path)
     record.add(authentication_mode=mode)
     record.plan(items=[{"device_name": PHONE, **({"authentication_string": "4711"} if mode == STRING else {})}])
     password = "4711" if mode == STRING else ""
@@ -260,6 +252,14 @@ def test_p11_sudi_data_has_to_bind_to_the_session_in_every_mode(record: Record, 
     )
     record.plan(items=[{"device_name": PHONE, **({"authentication_string": "4711"} if mode == STRING else {})}])
     assert isinstance(record.claim(password=password, sudi_data=sudi), Granted)
+
+
+def _trusted_maker(record: Record, directory: Path) -> Manufacturer:
+    """Return a manufacturer whose MICs the server trusts, in its own time."""
+    maker = Manufacturer(directory)
+    record.times[0] = time.time()
+    record.context.authority.mic_issuers = (maker.maker.certificate,)
+    return maker
 
 
 def _enrol(record: Record, flash: Flash, credentials: dict[str, Any], confirm: bool = True) -> int:

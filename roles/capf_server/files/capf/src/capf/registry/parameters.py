@@ -103,7 +103,7 @@ SERVICE: tuple[Parameter, ...] = (
     Parameter(
         "Maximum Allowable Attempts For Key Generation",
         3,
-        "How often the phone is asked again for a key after it could not make one.",
+        "How often the phone is asked again for a key after it could not make one; for a backup key it always is.",
         minimum=0,
         maximum=100,
     ),

@@ -176,12 +176,12 @@ def _grant(connection: Connection, context: Context, claim: Claim, comer: rows.R
         mic = bool(comer["mic"] or shown_mic or claim.sudi_data)
         rows.change_phone(connection, claim.device_name, mic=mic, wrong_strings=0)
     _audit(connection, context, claim, "claim operation")
-    in_force = context.in_force(connection)
+    in_force, keys = context.in_force(connection), _keys(comer, claim.version)
     return Granted(
         operation_id=comer["id"],
         operation=Operation(comer["operation"]),
-        keys=_keys(comer, claim.version),
-        attempts=1 + in_force.number("Maximum Allowable Attempts For Key Generation"),
+        keys=keys,
+        attempts=max(len(keys), 1 + in_force.number("Maximum Allowable Attempts For Key Generation")),
         key_timeout=in_force.number("Maximum Allowable Time For Key Generation") * _SECONDS_A_MINUTE,
     )
 
