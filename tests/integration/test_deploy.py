@@ -103,6 +103,18 @@ def test_deploy_asks_the_server_where_it_listens(deployment: Deployment) -> None
     assert status == 0 and "activated True" in output, output
 
 
+def test_r20_a_restore_that_fails_leaves_no_copy_of_the_backup(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary, archive = deployment.directory / "temporary", deployment.directory / "backup.tar.gz"
+    temporary.mkdir()
+    archive.write_bytes(b"no archive")
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    status, _changed, output = deployment.run(playbook="restore", restore_archive=str(archive))
+    assert status == 2 and "Remove the copy of the archive" in output, output
+    assert list(temporary.rglob("*.tar.gz")) == []
+
+
 def test_p24_a_bad_configuration_never_replaces_a_running_one(deployment: Deployment) -> None:
     assert deployment.run()[0] == 0
     text, pid = (deployment.directory / "capf.toml").read_text(), deployment.pid
