@@ -91,7 +91,8 @@ def test_r21_a_setting_that_is_not_allowed_is_named(node: RunningNode, name: str
     before = node.ok("GET", "/trace")
     status, answer = node.api("PUT", "/trace", {"trace_on": False, name: value})
     assert status == 422
-    assert answer["error"]["problems"] == [{"field": name, "value": str(value), "allowed": allowed}]
+    shown = str(value) if name in DEFAULTS else "(hidden)"  # an unknown name may be a misspelt one of a secret
+    assert answer["error"]["problems"] == [{"field": name, "value": shown, "allowed": allowed}]
     assert node.ok("GET", "/trace") == before
 
 
