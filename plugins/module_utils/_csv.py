@@ -62,6 +62,8 @@ class Rows:
 
     def located(self, error: CapfError) -> CapfError:
         """Return the server's refusal with the file's lines in place of the request's indexes."""
+        if not error.problems:
+            return error
         problems = [dict(problem, field=self._place(problem["field"])) for problem in error.problems]
         return CapfError(describe(str(error).split(". ", 1)[0], problems), problems, error.unavailable)
 

@@ -94,3 +94,9 @@ def test_a_server_out_of_reach_stays_so_when_its_lines_are_named(path):
     rows = read(str(path))
     assert rows.located(CapfError("the database is away", unavailable=True)).unavailable
     assert not rows.located(CapfError("1 problem(s)")).unavailable
+
+
+def test_a_refusal_that_names_no_row_is_told_whole(path):
+    path.write_text("device_name\n{0}\n".format(A))
+    refused = CapfError("nothing was reset. Reset the phones again when the nodes answer")
+    assert str(read(str(path)).located(refused)) == str(refused)
