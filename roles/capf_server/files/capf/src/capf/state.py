@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 from capf import accounts, authority, keystore, sharing
 from capf.authority import Authority
 from capf.keystore import KeyPair, Keystore, write_whole
-from capf.model import ConflictError, InvalidRequestError, Problem
+from capf.model import CapfError, ConflictError, InvalidRequestError, Problem
 from capf.secretbox import KEY_BYTES, SecretBox
 from capf.store import journal
 from capf.store.engine import Store
@@ -144,8 +144,19 @@ def _check(node: NewNode) -> None:
     if len(node.password) < _MINIMUM_PASSWORD or not node.password.isascii() or not node.password.isprintable():
         allowed = f"at least {_MINIMUM_PASSWORD} characters, printable and ASCII"
         problems.append(Problem("password", "(hidden)", allowed))
+    if node.like is not None and not _is_state(node.like):
+        problems.append(Problem("like", str(node.like), "the state directory of a CAPF server"))
     if problems:
         raise InvalidRequestError(problems)
+
+
+def _is_state(directory: Path) -> bool:
+    """Return whether a directory has the keys of a server."""
+    try:
+        sharing.take(directory, sharing.files(directory), dry_run=True)
+    except CapfError:
+        return False
+    return True
 
 
 def _make_account(database: str, administrator: str, password: str, now: float) -> None:
