@@ -137,6 +137,8 @@ def test_r16_a_rollout_that_stopped_leaves_its_report(make_world: MakeWorld, tmp
 
 
 def test_r16_an_aborted_rollout_leaves_its_report(night: RunningNode) -> None:
+    status, output = playbook(night, "abort_rollout", "--check", lsc_rollout_name="night")
+    assert status == 0 and "night is running, 1 operations were cancelled" in output, output
     status, output = playbook(night, "abort_rollout", lsc_rollout_name="night")
     assert status == 0, output
     assert "night is aborted, 1 operations were cancelled" in output
