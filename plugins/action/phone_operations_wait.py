@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.ucm.capf.plugins.plugin_utils._waiting import LiveLine
+from ansible_collections.ucm.capf.plugins.plugin_utils._waiting import LiveLine, given_options
 
 _MODULE = "ucm.capf.phone_operations_wait"
 _DEFAULT_TIMEOUT = 1800
@@ -30,9 +30,12 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         begin = time.monotonic()
         line = LiveLine(display)
-        given = dict(self._task.args)
-        total = float(given.get("wait_timeout", _DEFAULT_TIMEOUT))
-        interval = max(_MINIMUM_INTERVAL, int(given.get("progress_interval", _DEFAULT_INTERVAL)))
+        given = given_options(self._task.args)
+        try:
+            total = int(given.get("wait_timeout", _DEFAULT_TIMEOUT))
+            interval = max(_MINIMUM_INTERVAL, int(given.get("progress_interval", _DEFAULT_INTERVAL)))
+        except (TypeError, ValueError):  # the module names the option that is no whole number
+            return t.cast("dict[str, t.Any]", self._execute_module(_MODULE, given, task_vars=task_vars))
         while True:
             left = max(0, int(begin + total - time.monotonic()))
             arguments = dict(given, wait_timeout=left, progress_interval=interval)

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.ucm.capf.plugins.plugin_utils._waiting import LiveLine
+from ansible_collections.ucm.capf.plugins.plugin_utils._waiting import LiveLine, given_options
 
 _MODULE = "ucm.capf.rollout_wait"
 _DEFAULT_OUTAGE = 600
@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return the last answer, with the seconds that passed."""
         super().run(tmp, task_vars)
-        given = dict(self._task.args)
+        given = given_options(self._task.args)
         begin = answered = time.monotonic()
         line = LiveLine(display)
         while True:

@@ -7,10 +7,16 @@
 from __future__ import annotations
 
 import sys
+import typing as t
 
 from ansible.utils.display import Display
 
 _WIDTH = 110
+
+
+def given_options(args: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the options of a task that are set: null is none."""
+    return {name: value for name, value in args.items() if value is not None}
 
 
 class LiveLine:

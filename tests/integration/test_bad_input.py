@@ -92,6 +92,11 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
         {"page": 0},
         "page: '0' is refused; allowed: Input should be greater than or equal to 1",
     ),
+    "a time to wait that is no number": (
+        "phone_operations_wait",
+        {"phones": [A], "wait_timeout": "soon"},
+        "argument 'wait_timeout' is of type",
+    ),
     "a phone to wait for that is not registered": (
         "phone_operations_wait",
         {"phones": ["SEP0000000000FF"], "wait_timeout": 0},
