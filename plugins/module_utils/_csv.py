@@ -100,7 +100,7 @@ def _text(path: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = len((error.object[: error.start] + b"x").splitlines())
+        line = len((error.object[: int(error.start)] + b"x").splitlines())
         raise CapfError("{0} line {1}: this is no text in UTF-8: {2}".format(path, line, error.reason)) from None
 
 

@@ -125,7 +125,7 @@ def test_work_beside_the_sessions_that_ends_by_an_error_ends_the_process(drainin
     node = draining(1)
     node.stop()
     node.configure("files", tftp_directory=str(tmp_path)).start()
-    with closing(sqlite3.connect(node.state / "capf.db")) as connection, connection:
+    with closing(sqlite3.connect(node.state / "capf.db", isolation_level=None)) as connection:
         connection.execute("UPDATE phones SET device_security_mode = 'Strange'")
     node.ok("POST", "/phones", {"phones": [{"device_name": PHONE, "description": "changed"}]})
     assert node.process is not None and node.process.wait(30) == 1
