@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import signal
 import socket
 import ssl
@@ -14,21 +15,28 @@ import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 CAPF = Path(sys.executable).with_name("capf")
 ADMINISTRATOR, PASSWORD = "admin", "correct-horse-battery"
 _START_SECONDS = 90
+_PORTS = range(20000, 32000)
+"""Below those that the kernel gives to outgoing connections, one of which could keep a server that is started again
+from its port."""
 
 
 def free_ports(count: int) -> list[int]:
     """Return TCP ports that are free on loopback now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _index in range(count)]
-    ports = [item.getsockname()[1] for item in sockets]
-    for item in sockets:
-        item.close()
-    return ports
+    found: list[int] = []
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        with suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 class RunningNode:
