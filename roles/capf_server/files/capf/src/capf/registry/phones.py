@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,6 +78,18 @@ def name_problems(names: Iterable[str], where: str) -> list[Problem]:
     return problems
 
 
+def refuse_unregistered(names: Sequence[str], known: Collection[str]) -> None:
+    """InvalidRequestError with each name that is wrong, stands twice, or is not among the ``known`` ones."""
+    problems = name_problems(names, "phones[{}]")
+    problems += [
+        Problem(f"phones[{index}]", name, "a phone that is registered with the server")
+        for index, name in enumerate(names)
+        if name not in known
+    ]
+    if problems:
+        raise InvalidRequestError(problems)
+
+
 def choice_problems(values: Mapping[str, Any], where: str) -> list[Problem]:
     """Return a problem for each value that is not among its field's choices."""
     return [
@@ -143,14 +155,7 @@ def _waiting_problems(
 def unlock(connection: Connection, context: Context, names: Sequence[str], actor: str) -> list[str]:
     """Lift the locks that wrong strings have set; returns the device names that were locked."""
     known = rows.phones_of(connection, names)
-    problems = name_problems(names, "phones[{}]")
-    problems += [
-        Problem(f"phones[{index}]", name, "a phone that is registered with the server")
-        for index, name in enumerate(names)
-        if name not in known
-    ]
-    if problems:
-        raise InvalidRequestError(problems)
+    refuse_unregistered(names, known)
     locked = [name for name in names if known[name]["locked_until"] > context.now]
     rows.change_phones(connection, {name: {"locked_until": 0, "wrong_strings": 0} for name in locked})
     journal.record(connection, context.now, actor, (journal.Act("unlock phone", name) for name in locked))

@@ -8,22 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.model import InvalidRequestError, Problem, State
-from capf.registry.phones import name_problems
+from capf.model import State
+from capf.registry.phones import refuse_unregistered
 from capf.store import rows
 
 
 def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
     """Return how many are done, failed, pending and have an LSC, the failed with their status, and who is pending."""
     found = rows.progress_of(connection, names)
-    problems = name_problems(names, "phones[{}]")
-    problems += [
-        Problem(f"phones[{index}]", name, "a phone that is registered with the server")
-        for index, name in enumerate(names)
-        if name not in found
-    ]
-    if problems:
-        raise InvalidRequestError(problems)
+    refuse_unregistered(names, found)
     states = {name: row["state"] for name, row in found.items()}
     pending = sorted(name for name, state in states.items() if state in rows.OPEN)
     failed = sorted(name for name, state in states.items() if state == State.FAILED)

@@ -135,11 +135,11 @@ def change_members(connection: Connection, rollout_id: int, names: Sequence[str]
 
 
 def take_operations(connection: Connection, rollout_id: int, names: Sequence[str]) -> None:
-    """Note each phone's present operation as the one of this rollout, and count the try."""
+    """Take each phone's present operation as the one of this rollout, and count the try; an earlier try's note goes."""
     present = select(phones.c.operation_id).where(phones.c.device_name == rollout_phones.c.device_name)
     for batch in batches(names):
         this = and_(rollout_phones.c.rollout_id == rollout_id, rollout_phones.c.device_name.in_(batch))
-        values = {"operation_id": present.scalar_subquery(), "tries": rollout_phones.c.tries + 1}
+        values = {"operation_id": present.scalar_subquery(), "tries": rollout_phones.c.tries + 1, "note": ""}
         connection.execute(rollout_phones.update().where(this).values(values))
 
 

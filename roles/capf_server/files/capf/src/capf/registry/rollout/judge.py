@@ -40,20 +40,21 @@ def judge(
     taken = [row for row in members if row["state"] is not None]
     refused = [row for row in members if row["state"] is None and row["note"].startswith(REFUSED)]
     notes = _notes(connection, taken, not_registered)
-    for note in ("", NOT_REGISTERED, WITHOUT_LSC):
-        noted = [row["device_name"] for row in taken if notes.get(row["device_name"], "") == note]
+    for note in (NOT_REGISTERED, WITHOUT_LSC):
+        noted = sorted(device_name for device_name, why in notes.items() if why == note)
         rollouts.change_members(connection, rollout["id"], noted, note=note)
     failing = [_failing(row, notes) for row in taken if row["state"] != State.DONE or row["device_name"] in notes]
     failing += [_refused(row) for row in refused]
     settings = from_record(rollouts.settings_of(rollout))
-    allowed = limit(settings, pilot=wave["kind"] == PILOT).of(len(taken) + len(refused))
+    judged = len(taken) + len(refused)
+    allowed = limit(settings, pilot=wave["kind"] == PILOT).of(judged)
     stopped = wave["kind"] != RETRY and len(failing) > allowed
     switched = _switch(connection, context, taken, notes, actor)
     counts = _judged(connection, context, rollout, wave, taken)
     detail = {"rollout": name, "wave": number, **counts}
     journal.record(connection, context.now, actor, [journal.Act("judge wave", detail=detail)])
     if stopped:
-        problem = f"{len(failing)} of {len(taken) + len(refused)} phones of wave {number} failed, allowed are {allowed}"
+        problem = f"{len(failing)} of {judged} phones of wave {number} failed, allowed are {allowed}"
         lease.close(connection, context, rollout, rollouts.STOPPED, problem)
     return {"counts": counts, "allowed": allowed, "stopped": stopped, "failing": failing, "switched": switched}
 

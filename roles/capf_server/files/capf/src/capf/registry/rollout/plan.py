@@ -67,9 +67,10 @@ class Plan:
 def make(connection: Connection, context: Context, request: Request, found: Pace) -> Plan:
     """Return the plan and change nothing; InvalidRequestError names every phone that cannot be scheduled."""
     settings, now = request.settings, context.now
+    known = rows.phones_of(connection, request.phones)
     wanted = schedule.Request(
         operation=Operation.INSTALL,
-        items=items(connection, request.phones, request.strings),
+        items=items(known, request.phones, request.strings),
         completes_by=settings.window_end or None,
         renew_before_days=settings.renew_before_days,
         force=settings.force,
@@ -78,7 +79,6 @@ def make(connection: Connection, context: Context, request: Request, found: Pace
     wanted_now = {*planned.scheduled, *planned.pending}
     names = [name for name in request.phones if name in wanted_now]
     starts_at = max(now, found.starts_at or 0)
-    known = rows.phones_of(connection, names)
     modes = {name: known[name]["authentication_mode"] for name in names}
     waves = _waves(connection, {name: known[name] for name in names}, settings, found, starts_at)
     lasting = [seconds(settings, map(modes.__getitem__, wave.phones)) for wave in waves]
@@ -86,9 +86,8 @@ def make(connection: Connection, context: Context, request: Request, found: Pace
     return Plan(waves, planned.skipped, warnings, starts_at, starts_at + sum(lasting), found.ends_at)
 
 
-def items(connection: Connection, names: Sequence[str], strings: Mapping[str, str]) -> list[dict[str, str]]:
+def items(known: Mapping[str, rows.Row], names: Sequence[str], strings: Mapping[str, str]) -> list[dict[str, str]]:
     """Return the phones as they are to be scheduled: those that authenticate by string with the one given for them."""
-    known = rows.phones_of(connection, names)
     by_string = {name for name, row in known.items() if row["authentication_mode"] == AuthenticationMode.STRING}
     return [
         {"device_name": name} | ({"authentication_string": strings[name]} if name in by_string & strings.keys() else {})

@@ -134,7 +134,7 @@ def _begin(
     rollouts.change_members(connection, rollout["id"], gone, note="no longer registered with the server")
     wanted = schedule.Request(
         operation=Operation.INSTALL,
-        items=items(connection, sorted(known), strings),
+        items=items(known, sorted(known), strings),
         completes_by=settings.window_end or None,
         renew_before_days=settings.renew_before_days,
         force=settings.force,
