@@ -56,6 +56,10 @@ operations = Table(
     Column("problem", Text, nullable=False, server_default=""),
     Column("lost_sessions", Integer, nullable=False, server_default="0"),
     Column("holder", String(160), nullable=False, server_default=""),
+    Column("claims", Integer, nullable=False, server_default="0"),
+    Column("refusals", Integer, nullable=False, server_default="0"),
+    Column("refused_at", BigInteger),
+    Column("refused_from", String(64), nullable=False, server_default=""),
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
 )

@@ -1,0 +1,29 @@
+"""Whom an address stands for: limits are counted for an IPv4 address, or for an IPv6 network of 64 bits.
+
+A host chooses freely among the addresses of its own IPv6 network, so a limit for a single one would bound nobody.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
+
+_NETWORK_BITS = 64
+
+
+@lru_cache(maxsize=4096)
+def counted_as(address: str) -> str:
+    """Return the name under which limits count an IP address: ``192.0.2.1``, or ``2001:db8::/64``.
+
+    An IPv4 address that is written as IPv6 (``::ffff:192.0.2.1``) counts as itself; so does a text that is not an
+    address, such as the path of a local socket.
+    """
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((parsed, _NETWORK_BITS), strict=False))
