@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
-from capf.model import InvalidRequestError
+from capf.model import InvalidRequestError, StoreUnavailableError
 from capf.registry import phones, sessions
-from capf.store import rows, schema
+from capf.store import journal, rows, schema
+from capf.store.engine import Store
 from support.record import PHONE, Record, public_key
 
 TOO_LARGE = 2**70
@@ -69,3 +72,22 @@ def test_many_phones_are_changed_each_in_its_own_way(record: Record) -> None:
     now = record.store.read(lambda c: rows.phones_of(c, names))
     assert [(now[name]["description"], now[name]["device_pool"]) for name in names] == [
         ("d0", "p0"), ("d1", "p1"), ("d2", "p2"), ("d3", "before"), ("before", "p4"), ("before", "before")]  # fmt: skip
+
+
+def test_p21_a_database_that_is_read_only_is_unavailable_and_recovers(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/capf.db")
+
+    def write(connection: Connection) -> None:
+        journal.put_setting(connection, "probe", "1")
+
+    def forbid_writes(connection: Any, *_unused: object) -> None:
+        connection.execute(f"PRAGMA query_only={wanted[0]}")
+
+    wanted = ["ON"]
+    event.listen(store._engine, "checkout", forbid_writes)
+    with pytest.raises(StoreUnavailableError, match="readonly"):
+        store.write(write)
+    wanted[0] = "OFF"
+    store.write(write)
+    assert store.read(lambda connection: journal.setting(connection, "probe")) == "1"
+    store.close()

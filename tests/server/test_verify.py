@@ -154,7 +154,7 @@ DAMAGE: dict[str, Callable[[Claim], Claim]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damaged_proof_is_refused(world: tuple[Trust, Flash, float], damage: str) -> None:
+def test_p10_each_signature_of_a_proof_is_checked(world: tuple[Trust, Flash, float], damage: str) -> None:
     trust, flash, now = world
     claim = DAMAGE[damage](claim_of(flash, MODE_MIC_FIRST))
     assert certificate_fault(claim, MIC_FIRST, False, trust, now) is Outcome.INVALID_MIC

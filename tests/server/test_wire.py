@@ -84,7 +84,7 @@ def test_certificates_and_sudi_survive_packing() -> None:
         (b"\x55\x01\0\0\0\0\0\x06\x01\0\0\x01\0\0", "element 1 stands twice"),
     ],
 )
-def test_damage_is_named_as_soon_as_it_is_certain(data: bytes, says: str) -> None:
+def test_p14_damage_is_named_as_soon_as_it_is_certain(data: bytes, says: str) -> None:
     reader = Reader()
     reader.feed(data)
     with pytest.raises(WireError, match=says):

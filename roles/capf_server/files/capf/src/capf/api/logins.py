@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from capf import state
 from capf.accounts import Login, LoginGuard, PasswordMemory
+from capf.addresses import counted_as
 from capf.store import journal
 from capf.store.engine import Store
 
 _MOST_WAITING = 20
-_IPV6_NETWORK = 64
 
 
 class Logins:
@@ -36,7 +35,7 @@ class Logins:
         """Check name and password; who tries passwords has to wait, and so does everybody new when many try."""
         known = await self._store.aread(journal.all_settings)
         name_is_right = hmac.compare_digest(administrator.encode(), known[state.ADMINISTRATOR].encode())
-        kept, place = known[state.PASSWORD], _place(address)
+        kept, place = known[state.PASSWORD], counted_as(address)
         if name_is_right and self._passwords.remembers(password, kept):
             self._guard.right(place)
             return Login.RIGHT
@@ -59,13 +58,3 @@ class Logins:
         (self._guard.right if right else self._guard.wrong)(place)
         return Login.RIGHT if right else Login.WRONG
 
-
-def _place(address: str) -> str:
-    """Return where tries are counted together: an IPv4 address, or the network that an IPv6 client has for itself."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return address
-    return str(ipaddress.ip_network((address, _IPV6_NETWORK), strict=False))
