@@ -32,7 +32,7 @@ def test_a_state_directory_is_enough() -> None:
         ("server = 1", "server: '1' is refused; allowed: a table"),
     ],
 )
-def test_each_fault_names_setting_value_and_what_is_allowed(text: str, problem: str) -> None:
+def test_p24_each_fault_names_setting_value_and_what_is_allowed(text: str, problem: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         parse(text)
     assert any(str(item).startswith(problem) for item in refused.value.problems), refused.value

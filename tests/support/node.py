@@ -139,7 +139,7 @@ class RunningNode:
         trust = ssl.create_default_context(cafile=str(self.state / "administration.crt"))
         try:
             with urllib.request.urlopen(request, timeout=60, context=trust) as answer:
-                text = answer.read().decode()
+                text = answer.read().decode(errors="replace")
                 status = answer.status
         except urllib.error.HTTPError as error:
             text, status = error.read().decode(), error.code

@@ -57,4 +57,3 @@ class Logins:
         right = await check and name_is_right
         (self._guard.right if right else self._guard.wrong)(place)
         return Login.RIGHT if right else Login.WRONG
-

@@ -1,0 +1,156 @@
+"""Each route that changes something leaves an audit row, and none without one; a new route cannot be left out (P22)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, inspect, text
+
+from capf import config
+from capf.authority import make_capf_certificate
+from capf.keystore import pem
+from support.node import ADMINISTRATOR, RunningNode
+
+A, B, C, D = (f"SEP00000000000{letter}" for letter in "ABCD")
+Body = dict[str, Any]
+Prepare = Callable[[RunningNode], Body]
+RUN = {"runner": "the test"}
+
+
+def stranger() -> str:
+    """Return a CA certificate that the node does not know (PEM)."""
+    return pem(make_capf_certificate(os.urandom, time.time(), "Stranger", "CA")[1]).decode()
+
+
+def begin(node: RunningNode) -> Body:
+    """Return a rollout of two phones by string, in one wave each."""
+    phones = [{"device_name": name, "authentication_mode": "By Authentication String"} for name in (C, D)]
+    node.ok("POST", "/phones", {"phones": phones})
+    return {"names": [C, D], "wave_size": "1", "spread_by": "none", "failure_limit": "100%", **RUN}
+
+
+CHANGES: dict[str, Prepare] = {
+    "POST /phones": lambda _n: {"phones": [{"device_name": A, "description": "new"}]},
+    "POST /operations": lambda _n: {"operation": "Install/Upgrade", "phones": [A]},
+    "POST /phones/reset": lambda _n: {"phones": [A]},
+    "POST /phones/import": lambda _n: {"phones": [{"device_name": B}]},
+    "PUT /service-parameters": lambda _n: {"parameters": {"Key Size": 3072}},
+    "PUT /enterprise-parameters": lambda _n: {"parameters": {"Enable IPv6": True}},
+    "POST /service/restart": lambda _n: {},
+    "PUT /trace": lambda _n: {"debug_trace_level": "Detailed"},
+    "PUT /manufacturing-cas": lambda _n: {"certificates": [stranger()]},
+    "PUT /capf-certificate/trusted": lambda _n: {"state": "present", "certificates": [stranger()]},
+    "PUT /capf-certificate": lambda _n: {"state": "prepared"},
+    "PUT /ctl-file": lambda _n: {},
+    "POST /backup": lambda _n: {},
+    "PUT /rollouts/{name}": begin,
+    "POST /rollouts/{name}/waves": lambda _n: RUN,
+    "POST /rollouts/{name}/waves/{number}/judge": lambda _n: {"not_registered": [], **RUN},
+    "POST /rollouts/{name}/abort": lambda _n: RUN,
+    "PUT /nodes": lambda _n: {"nodes": [{"name": "192.0.2.2", "administration_address": "127.0.0.1",
+                                         "administration_port": 9, "administration_certificate": stranger()}]},
+    "POST /nodes/publish": lambda _n: {"phones": [A]},
+    "PUT /service": lambda _n: {"activated": False},
+}  # fmt: skip
+"""The routes that change something, in an order in which each of them finds something to change."""
+
+OF_FURTHER_NODES = {"PUT /files"}
+NEEDS_LOCK = {"POST /phones/unlock"}
+READS = {
+    "POST /phones/find", "POST /reports/capf", "POST /operations/wait", "POST /files/compare", "POST /nodes/check",
+    "POST /preflight", "POST /rollouts/{name}/waves/{number}/wait",
+}  # fmt: skip
+LEASES = {"POST /rollouts/{name}/release"}
+"""A run's sign of life, and its end: they say who leads a rollout, and change nothing in it."""
+
+
+@pytest.fixture(scope="module")
+def only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    """An activated node whose reset command does nothing."""
+    node = RunningNode(tmp_path_factory.mktemp("routes") / "node")
+    node.configure("reset", command=["true", "{names}"]).start()
+    node.activate()
+    yield node
+    node.stop()
+
+
+@contextmanager
+def without_audit(node: RunningNode) -> Iterator[None]:
+    """Take the audit table away."""
+    engine = create_engine(config.load(node.config).database)
+    for before, after in (("audit", "audit_away"), ("audit_away", "audit")):
+        if before != "audit":
+            yield
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"ALTER TABLE {before} RENAME TO {after}")
+    engine.dispose()
+
+
+def record(node: RunningNode) -> dict[str, list[Any]]:
+    """Return every row but the audit's, and what stands in the state directory's own files."""
+    engine = create_engine(config.load(node.config).database)
+    with engine.connect() as connection:
+        tables = [name for name in inspect(connection).get_table_names() if not name.startswith("audit")]
+        found = {name: sorted(map(repr, connection.execute(text(f"SELECT * FROM {name}")))) for name in tables}
+    engine.dispose()
+    return found | {"files": sorted(files(node.state))}
+
+
+def files(directory: Path) -> Iterator[str]:
+    """Yield the files in which keys, certificates and CTL files are kept, with their content."""
+    for path in directory.rglob("*"):
+        if path.is_file() and path.suffix in (".pem", ".crt", ".key", ".tlv", ".0") and "trace" not in path.parts:
+            yield f"{path.relative_to(directory)} {path.read_bytes()!r}"
+
+
+def acts(node: RunningNode) -> list[tuple[str, str]]:
+    """Return (actor, action) of all audit rows."""
+    engine = create_engine(config.load(node.config).database)
+    with engine.connect() as connection:
+        found = [(row.actor, row.action) for row in connection.execute(text("SELECT actor, action FROM audit"))]
+    engine.dispose()
+    return found
+
+
+def call(node: RunningNode, route: str, body: Body) -> int:
+    """Send a request; returns its status."""
+    method, path = route.split()
+    return node.api(method, path.format(name="night", number=1), body)[0]
+
+
+def routes(node: RunningNode) -> set[str]:
+    """Return every route of the API that is not a plain reading one."""
+    paths = node.api("GET", "/openapi.json", base="")[1]["paths"]
+    found = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    return {route.replace(" /api/v1", " ") for route in found if not route.startswith("GET")}
+
+
+def test_p22_every_route_that_may_change_something_is_known(only: RunningNode) -> None:
+    assert routes(only) == {*CHANGES, *OF_FURTHER_NODES, *NEEDS_LOCK, *READS, *LEASES}
+
+
+def test_p22_each_change_has_its_audit_row_and_is_not_made_without_it(only: RunningNode) -> None:
+    for route, prepare in CHANGES.items():
+        body, before, known = prepare(only), record(only), len(acts(only))
+        with without_audit(only):
+            assert call(only, route, body) == 503, route
+        assert record(only) == before, route
+        assert call(only, route, body) == 200, route
+        assert ADMINISTRATOR in {actor for actor, _action in acts(only)[known:]}, route
+
+
+def test_p22_a_further_node_takes_no_file_without_an_audit_row(tmp_path: Path) -> None:
+    node = RunningNode(tmp_path / "node", first_node=False).start()
+    wanted = {"files": {f"{A}.cnf.xml": "PGRldmljZS8+"}}
+    with without_audit(node):
+        assert node.api("PUT", "/files", wanted)[0] == 503
+    assert not list(node.state.rglob(f"{A}.cnf.xml"))
+    assert node.ok("PUT", "/files", wanted)["changed"]
+    assert (ADMINISTRATOR, "take files") in acts(node)
+    node.stop()
