@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import typing as t
 
 from ._client import CapfError, describe
@@ -30,6 +31,7 @@ PHONE_COLUMNS = (
 SECRET_COLUMN = "authentication_string"
 ROLLOUT_COLUMN = "security_mode_after"
 _LAB = "lab_"
+_STRING_LIKE = re.compile(r"[0-9][0-9.,+eE]*")
 _DIGITS = 9
 _SHOWN_CHARACTERS = 100
 
@@ -107,7 +109,12 @@ def _text(path: str) -> str:
 def _check_once(path: str, columns: list[str]) -> None:
     for column in sorted(set(columns)):
         if columns.count(column) > 1:
-            raise CapfError("{0} line 1: column {1!r} stands twice; allowed: each column once".format(path, column))
+            raise CapfError("{0} line 1: duplicate column {1!r}".format(path, named(column)))
+
+
+def named(column: str) -> str:
+    """Return the name of a column for an error: in a file without a header, a string may be in its place."""
+    return "(hidden)" if _STRING_LIKE.fullmatch(column.strip()) else column
 
 
 def _cells(path: str, line: int, row: dict[t.Any, t.Any]) -> dict[str, str]:
@@ -127,7 +134,8 @@ def _check_header(path: str, columns: list[str]) -> None:
     allowed = PHONE_COLUMNS + (SECRET_COLUMN, ROLLOUT_COLUMN)
     for column in columns:
         if column not in allowed and not column.startswith(_LAB):
-            raise CapfError("{0} line 1: column {1!r} is unknown; allowed: {2}".format(path, column, ", ".join(allowed)))
+            unknown = "{0} line 1: column {1!r} is unknown; allowed: {2}"
+            raise CapfError(unknown.format(path, named(column), ", ".join(allowed)))
     if "device_name" not in columns:
         raise CapfError("{0} line 1: the column device_name is missing".format(path))
 

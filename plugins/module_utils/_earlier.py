@@ -12,7 +12,7 @@ from contextlib import closing
 from urllib.parse import quote
 
 from ._client import CapfError
-from ._csv import FLAGS, PHONE_COLUMNS, SECRET_COLUMN, Rows, read_table, whole
+from ._csv import FLAGS, PHONE_COLUMNS, SECRET_COLUMN, Rows, named, read_table, whole
 
 REPORT_COLUMNS = {
     "Device Name": "device_name",
@@ -65,7 +65,8 @@ def read_csv(path: str) -> Rows:
     allowed = tuple(REPORT_COLUMNS) + REPORT_ONLY if report else CSV_COLUMNS
     for column in columns:
         if column not in allowed:
-            raise CapfError("{0} line 1: column {1!r} is unknown; allowed: {2}".format(path, column, ", ".join(allowed)))
+            unknown = "{0} line 1: column {1!r} is unknown; allowed: {2}"
+            raise CapfError(unknown.format(path, named(column), ", ".join(allowed)))
     if not report and "device_name" not in columns:
         raise CapfError("{0} line 1: the column device_name is missing".format(path))
     phones = [_report_row(cells) if report else _row(path, line, cells) for line, cells in lines]

@@ -76,8 +76,8 @@ options:
     description:
       - CSV file with one phone a row, its columns named as the suboptions of O(phones), on the host that runs the
         module. Empty cells are settings that are not given.
-      - The column C(authentication_string) is for M(ucm.capf.phone_operations), columns that begin with C(lab_) are
-        for simulated phones; both are passed over here. Any other column is an error.
+      - The column C(authentication_string) is for M(ucm.capf.phone_operations) and only checked here. Columns that begin
+        with C(lab_) are for simulated phones and passed over. Any other column is an error.
       - Exactly one of O(phones) and O(csv_file) is needed.
     type: path
   state:
@@ -143,12 +143,15 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
     key_options,
 )
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
-from ansible_collections.ucm.capf.plugins.module_utils._csv import PHONE_COLUMNS, read
+from ansible_collections.ucm.capf.plugins.module_utils._csv import PHONE_COLUMNS, SECRET_COLUMN, read
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
 
 
+_SENT = PHONE_COLUMNS + (SECRET_COLUMN,)
+
+
 def _given(phone: dict[str, t.Any]) -> dict[str, t.Any]:
-    return {name: value for name, value in phone.items() if value is not None and name in PHONE_COLUMNS}
+    return {name: value for name, value in phone.items() if value is not None and name in _SENT}
 
 
 def _ask(module: AnsibleModule, client: Client, phones: list[dict[str, t.Any]]) -> dict[str, t.Any]:

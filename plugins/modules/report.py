@@ -31,6 +31,12 @@ attributes:
   idempotent:
     support: full
 options:
+  rollout:
+    description: Name of a rollout. Only phones whose present operation was scheduled by its wave O(wave) are reported.
+    type: str
+  wave:
+    description: Number of a wave of the latest rollout of the name O(rollout). It has to be started.
+    type: int
   dest:
     description: The file to write, on the host that runs the module.
     type: path
@@ -56,11 +62,13 @@ EXAMPLES = r"""
     password: "{{ capf_password }}"
     dest: capf-report.csv
 
-- name: Write the strings of Berlin for the people on site
+- name: Write the strings of a wave for the people in Berlin
   ucm.capf.report:
     administrator: admin
     password: "{{ capf_password }}"
     dest: berlin.csv
+    rollout: night
+    wave: 1
     criteria:
       - field: device_pool
         value: Berlin
@@ -102,17 +110,22 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         "format": module.params["format"],
         "authentication_strings": module.params["authentication_strings"] == "show",
     }
+    if module.params["rollout"] is not None:
+        wanted["wave"] = {"rollout": module.params["rollout"], "number": module.params["wave"]}
     return write(module, lambda handle: client.download("/reports/capf", wanted, handle))
 
 
 def main() -> None:
     options = dict(
         criteria_options(),
+        rollout={"type": "str"},
+        wave={"type": "int"},
         dest={"type": "path", "required": True},
         format={"type": "str", "choices": ["csv", "json", "html"], "default": "csv"},
         authentication_strings={"type": "str", "choices": ["show", "hide"], "default": "show", "no_log": False},
     )
-    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True), work)
+    rules = [("rollout", "wave")]
+    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, required_together=rules), work)
 
 
 if __name__ == "__main__":

@@ -118,3 +118,25 @@ def test_a_file_of_phones_that_cannot_be_is_named_by_its_line(tmp_path: Path, co
 
 def test_a_mistyped_string_differs_in_one_digit() -> None:
     assert mistyped("9123") == "0123"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Device Name,Authentication String\nSEP00000000000A,00123456\n", {"SEP00000000000A": "00123456"}),
+        ("device_name,authentication_string\nSEP00000000000A, 0000 \n", {"SEP00000000000A": "0000"}),
+    ],
+)
+def test_p39_people_enter_a_string_as_the_list_has_it(tmp_path: Path, text: str, found: dict[str, str]) -> None:
+    path = tmp_path / "strings.csv"
+    path.write_text(text)
+    assert csvfile.strings(path) == found
+
+
+@pytest.mark.parametrize("string", ["1.23457E+11", "12345678.0", "123"])
+def test_p39_nobody_enters_what_a_spreadsheet_has_made_of_a_string(tmp_path: Path, string: str) -> None:
+    path = tmp_path / "strings.csv"
+    path.write_text(f"device_name,authentication_string\nSEP00000000000A,4711\nSEP00000000000B,{string}\n")
+    with pytest.raises(CsvError, match="strings.csv line 3 authentication_string: .hidden. is refused; 4 to") as error:
+        csvfile.strings(path)
+    assert string not in str(error.value)

@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
-_GENERATED_DIGITS = 8
+_GENERATED = range(10_000_000, 100_000_000)
+"""All strings of 8 digits that do not begin with 0, which a spreadsheet would drop."""
 
 
 class SecretBox:
@@ -33,5 +34,5 @@ class SecretBox:
 
 
 def generate_string() -> str:
-    """Return a new authentication string of 8 digits (R26 allows 4 to 10)."""
-    return "".join(secrets.choice("0123456789") for _unused in range(_GENERATED_DIGITS))
+    """Return a new authentication string of 8 digits that does not begin with 0 (R26 allows 4 to 10 digits)."""
+    return str(secrets.choice(_GENERATED))

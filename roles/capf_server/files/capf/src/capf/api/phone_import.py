@@ -24,7 +24,6 @@ class EarlierPhone(Phone):
     certificate: Annotated[str | None, Field(max_length=100_000)] = None
     serial_number: Annotated[str | None, Field(max_length=80)] = None
     operation: Operation = Operation.NONE
-    authentication_string: str | None = Field(default=None, repr=False)
     completes_by: Annotated[str | None, Field(max_length=80)] = None
 
 

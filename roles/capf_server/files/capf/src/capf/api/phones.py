@@ -22,7 +22,7 @@ from capf.api.shapes import (
     Unlock,
     Unlocked,
 )
-from capf.registry import phones, progress, search
+from capf.registry import phones, progress, search, strings
 from capf.store import journal
 
 router = APIRouter(tags=["phones"])
@@ -31,10 +31,14 @@ router = APIRouter(tags=["phones"])
 @router.post("/phones", response_model=PhonesChanged)
 async def ensure(wanted: PhonesChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Register, change or remove phones; all or nothing."""
-    given = [phone.model_dump(exclude_none=True) for phone in wanted.phones]
+    listed = [phone.model_dump(exclude_none=True) for phone in wanted.phones]
+    given = [phone.model_dump(exclude_none=True, exclude={strings.FIELD}) for phone in wanted.phones]
 
     def job(connection: Connection) -> phones.Changes:
-        return phones.ensure(connection, node.context, given, wanted.state, actor)
+        changes = phones.ensure(connection, node.context, given, wanted.state, actor)
+        if wanted.state == "present":
+            strings.refuse_wrong(connection, node.context, listed)
+        return changes
 
     changes = await carry_out(node, job, dry_run=wanted.dry_run)
     return {"changed": changes.changed, "counts": changes.counts, "results": changes.results}

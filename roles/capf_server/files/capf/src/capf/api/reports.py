@@ -17,6 +17,7 @@ from capf.api.pages import Bar, bars, scaled
 from capf.api.phones import search_criteria
 from capf.api.shapes import Report
 from capf.registry import moment, report, search
+from capf.registry.rollout import waves
 from capf.store import journal
 
 router = APIRouter(tags=["reports"])
@@ -40,11 +41,15 @@ _TYPES = ("text/csv", "application/json", "text/html")
 )
 async def capf_report(wanted: Report, _unused: Actor, node: RunningNode) -> Response:
     """Return the CAPF report of all phones, or of those that match."""
-    criteria = search_criteria(wanted.criteria)
+    criteria, strings = search_criteria(wanted.criteria), wanted.authentication_strings
     search.check(criteria, search.Page().sort)
+    wave = None
+    if wanted.wave is not None:
+        given = wanted.wave
+        wave = await node.store.aread(lambda c: waves.find(c, given.rollout, given.number))
 
     def phones(connection: Connection) -> Iterator[dict[str, Any]]:
-        return search.found(connection, node.context, criteria, search.Page(), strings=wanted.authentication_strings)
+        return search.found(connection, node.context, criteria, search.Page(), strings=strings, wave=wave)
 
     if wanted.format == "html":
         page = await node.store.aread(lambda c: _page(c, report.figures(phones(c)), node.context.now))

@@ -14,10 +14,9 @@ _Phones = Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)]
 
 class RolloutPhone(Phone):
     """A phone to register, and the Device Security Mode that it gets once it has its LSC. Its authentication string is
-    only checked here; it is given again where its wave is started."""
+    given again where its wave is started."""
 
     security_mode_after: str | None = None
-    authentication_string: str | None = Field(default=None, repr=False)
 
 
 class Rollout(Change):

@@ -26,7 +26,7 @@ from capf.api.rollout_shapes import (
 )
 from capf.api.running import carry_out, until_ended
 from capf.model import InvalidRequestError, Problem
-from capf.registry import phones, search
+from capf.registry import phones, search, strings
 from capf.registry.context import Context
 from capf.registry.rollout import begin, judge, lease, plan, show, waves
 from capf.registry.rollout.settings import Settings
@@ -63,13 +63,12 @@ async def begin_rollout(name: str, wanted: Rollout, actor: Actor, node: RunningN
 
 def _begin(connection: Connection, context: Context, name: str, wanted: Rollout, actor: str) -> dict[str, Any]:
     names, changes = _phones(connection, context, wanted, actor)
+    strings.refuse_wrong(connection, context, [phone.model_dump() for phone in wanted.phones or ()])
     settings = Settings(**wanted.model_dump(include={item.name for item in fields(Settings)}))
     after = {item.device_name: item.security_mode_after for item in wanted.phones or () if item.security_mode_after}
     early = wanted.before_window == "wait"
-    strings = {
-        item.device_name: item.authentication_string for item in wanted.phones or () if item.authentication_string
-    }
-    request = plan.Request(name, wanted.runner, names, settings, after, strings, early, wanted.dry_run)
+    given = {item.device_name: item.authentication_string for item in wanted.phones or () if item.authentication_string}
+    request = plan.Request(name, wanted.runner, names, settings, after, given, early, wanted.dry_run)
     made = begin.begin(connection, context, request, actor)
     begun = bool(made.waves) and not made.resumed
     return {
@@ -103,10 +102,10 @@ def _phones(
 @router.post("/{name}/waves", response_model=WaveStarted)
 async def start_wave(name: str, wanted: StartWave, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Start the next wave, or go on with one that was interrupted."""
-    strings = wanted.authentication_strings
+    given = wanted.authentication_strings
 
     def job(connection: Connection) -> dict[str, Any]:
-        return waves.start(connection, node.context, name, wanted.runner, strings, actor)
+        return waves.start(connection, node.context, name, wanted.runner, given, actor)
 
     return await carry_out(node, job, dry_run=wanted.dry_run)
 

@@ -168,7 +168,8 @@ class ParametersChanged(BaseModel):
 
 
 class Phone(Strict):
-    """A phone and its CAPF defaults; what is not given is left alone."""
+    """A phone and its CAPF defaults; what is not given is left alone. An authentication string is only checked here:
+    it belongs to an operation."""
 
     device_name: Name
     description: str | None = None
@@ -181,6 +182,7 @@ class Phone(Strict):
     key_order: str | None = None
     key_size: int | None = None
     ec_key_size: int | None = None
+    authentication_string: str | None = Field(default=None, repr=False)
 
 
 class PhonesChange(Change):
@@ -343,9 +345,17 @@ class ResetDone(BaseModel):
     failed: list[ResetFault]
 
 
-class Report(Strict):
-    """Which phones to report (R30)."""
+class ReportedWave(Strict):
+    """A wave of the latest rollout of this name."""
 
+    rollout: Name
+    number: Annotated[int, Field(ge=1, le=MAXIMUM_PHONES)]
+
+
+class Report(Strict):
+    """Which phones to report (R30); ``wave``: only phones whose present operation is of this wave."""
+
+    wave: ReportedWave | None = None
     criteria: list[SearchCriterion] = []
     format: Literal["csv", "json", "html"] = "csv"
     authentication_strings: StrictBool = True

@@ -10,7 +10,13 @@ from pathlib import Path
 
 from capf.lab.behaviour import Behaviour
 from capf.lab.network import AVAILABLE, PhoneAddresses
-from capf.model import DEVICE_NAME, DEVICE_NAME_ALLOWED, CapfError
+from capf.model import (
+    AUTHENTICATION_STRING,
+    AUTHENTICATION_STRING_ALLOWED,
+    DEVICE_NAME,
+    DEVICE_NAME_ALLOWED,
+    CapfError,
+)
 
 _TRUE = ("true", "yes", "1")
 
@@ -27,7 +33,6 @@ class Row:
     model: str
     mic: bool
     behaviour: Behaviour | None
-    authentication_string: str
     addresses: PhoneAddresses | None
 
 
@@ -63,7 +68,6 @@ def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[Row]:
             model=(row.get("device_type") or "").split(" ")[-1] or "8845",
             mic=(row.get("mic") or "").lower() in _TRUE,
             behaviour=_behaviour(path, reader.line_num, row.get("lab_behaviour") or ""),
-            authentication_string=row.get("authentication_string") or "",
             addresses=_addresses(path, reader.line_num, row.get("lab_addresses") or ""),
         )
 
@@ -85,12 +89,16 @@ def _addresses(path: Path, line: int, text: str) -> PhoneAddresses | None:
 
 
 def strings(path: Path) -> dict[str, str]:
-    """Return the authentication strings of a CSV, or of every CSV in a directory, empty while there is none."""
+    """Return the authentication strings of a CSV, or of every CSV in a directory, empty while there is none.
+
+    CsvError names file and line of a string that no phone takes, without the string.
+    """
     found: dict[str, str] = {}
     for file in string_files(path):
         try:
             with file.open(newline="", encoding="utf-8-sig") as handle:
-                found.update(_string(row) for row in csv.DictReader(handle))
+                reader = csv.DictReader(handle)
+                found.update(_string(row, f"{file.absolute()} line {reader.line_num}") for row in reader)
         except FileNotFoundError:
             continue
     return found
@@ -101,6 +109,9 @@ def string_files(path: Path) -> list[Path]:
     return sorted(path.glob("*.csv")) if path.is_dir() else [path]
 
 
-def _string(row: dict[str, str]) -> tuple[str, str]:
+def _string(row: dict[str, str], place: str) -> tuple[str, str]:
     name = row.get("device_name") or row.get("Device Name") or ""
-    return name, row.get("authentication_string") or row.get("Authentication String") or ""
+    given = (row.get("authentication_string") or row.get("Authentication String") or "").strip()
+    if given and not AUTHENTICATION_STRING.fullmatch(given):
+        raise CsvError(f"{place} authentication_string: (hidden) is refused; {AUTHENTICATION_STRING_ALLOWED}")
+    return name, given

@@ -74,7 +74,7 @@ class Fleet:
         while path is not None:
             changed = await asyncio.to_thread(_modified, path)
             if changed != seen:
-                seen, given = changed, await asyncio.to_thread(csvfile.strings, path)
+                seen, given = changed, await asyncio.to_thread(_strings, path)
             for phone in [phone for phone in self.phones.values() if phone.waits_for_string]:
                 self._type(phone, given.get(phone.name, ""))
             await asyncio.sleep(_LOOK_SECONDS)
@@ -113,6 +113,15 @@ class Fleet:
 def mistyped(authentication_string: str) -> str:
     """Return the string with its first digit wrong."""
     return str((int(authentication_string[0]) + 1) % 10) + authentication_string[1:]
+
+
+def _strings(path: Path) -> dict[str, str]:
+    """Return the strings that people enter: none of a list in which one of them is wrong."""
+    try:
+        return csvfile.strings(path)
+    except csvfile.CsvError as error:
+        LOG.error("event=strings-refused problem=%r", str(error))
+        return {}
 
 
 def _modified(path: Path) -> float:

@@ -13,12 +13,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import InvalidRequestError, Operation, Problem
-from capf.registry import earlier_lsc, moment, phones, schedule
+from capf.registry import earlier_lsc, moment, phones, schedule, strings
 from capf.registry.context import Context
 from capf.store import imports, journal, rows
 
 _FIELD = "phones[{}]"
-_STRING = "authentication_string"
 _INDEX = re.compile(r"phones\[(\d+)\]")
 Item = Mapping[str, Any]
 
@@ -122,10 +121,10 @@ def carry_out(connection: Connection, context: Context, reading: Reading, actor:
     given = reading.phones
     names = [phone.name for phone in given]
     serials = imports.certificates_of(connection, [phone.row["serial_number"] for phone in given if phone.row])
-    problems = reading.problems + _collisions(given, serials)
+    known = rows.phones_of(connection, names)
+    problems = reading.problems + _collisions(given, serials) + _unused_strings(connection, context, given, known)
     if problems:
         raise InvalidRequestError(problems)
-    known = rows.phones_of(connection, names)
     recorded = imports.phones_with_record(connection, names)
     done = Import(len(given), conflicts=_conflicts(connection, given, known, recorded, serials))
     new = [phone for phone in given if phone.name not in known]
@@ -134,6 +133,14 @@ def carry_out(connection: Connection, context: Context, reading: Reading, actor:
     done.counts["operations"] = _add_operations(connection, context, new, done, actor)
     done.counts |= {"unchanged": done.asked - len(done.after), "conflicts": len(done.conflicts)}
     return done
+
+
+def _unused_strings(
+    connection: Connection, context: Context, given: Sequence[_Phone], known: Mapping[str, rows.Row]
+) -> list[Problem]:
+    """Return a problem for each wrong string of a phone for which nothing is scheduled."""
+    unused = [{} if phone.name not in known and phone.pending is not Operation.NONE else phone.item for phone in given]
+    return strings.problems(connection, context, unused)
 
 
 def _collisions(given: Sequence[_Phone], here: Mapping[str, rows.Row]) -> list[Problem]:
@@ -212,7 +219,7 @@ def _add_operations(connection: Connection, context: Context, new: Sequence[_Pho
             groups.setdefault((phone.pending, None if late else phone.item["completes_by"]), []).append(phone)
     count, problems = 0, []
     for (operation, completes_by), members in groups.items():
-        items = [{"device_name": phone.name, _STRING: phone.item.get(_STRING)} for phone in members]
+        items = [{"device_name": phone.name, strings.FIELD: phone.item.get(strings.FIELD)} for phone in members]
         request = schedule.Request(operation, items, completes_by=completes_by)
         try:
             plan = schedule.schedule(connection, context, request, actor)

@@ -9,8 +9,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import (
-    AUTHENTICATION_STRING,
-    AUTHENTICATION_STRING_ALLOWED,
     STATUS_NONE,
     STATUS_PENDING,
     AuthenticationMode,
@@ -19,7 +17,7 @@ from capf.model import (
     Problem,
     State,
 )
-from capf.registry import moment, need
+from capf.registry import moment, need, strings
 from capf.registry.context import Context
 from capf.registry.phones import choice_problems, name_problems, never_registers
 from capf.secretbox import generate_string
@@ -167,24 +165,22 @@ def _phones(connection: Connection, context: Context, request: Request, plan: Pl
     for index, item in enumerate(request.items):
         name, where = str(item["device_name"]), request.item_field.format(index)
         row = known.get(name)
-        for problem in _item_problems(item, where):
+        for problem in _item_problems(context, item, where, last.get(name)):
             plan.refuse(name, problem)
         if row is None:
             plan.refuse(name, Problem(where, name, "a phone that is registered with the server"))
             continue
         settings = {key: item.get(key) or request.defaults.get(key) or row[key] for key in SETTINGS}
         settings["key_size"] = settings["key_size"] or key_size
-        string = item.get("authentication_string")
+        string = item.get(strings.FIELD)
         found.append(_Phone(name, where, row, last.get(name), certificates.get(name), settings, string))
     return found
 
 
-def _item_problems(item: Mapping[str, Any], where: str) -> list[Problem]:
-    problems = choice_problems(item, f"{where}.")
-    string = item.get("authentication_string")
-    if string is not None and not AUTHENTICATION_STRING.fullmatch(string):
-        problems.append(Problem(f"{where}.authentication_string", "(hidden)", AUTHENTICATION_STRING_ALLOWED))
-    return problems
+def _item_problems(context: Context, item: Mapping[str, Any], where: str, last: rows.Row | None) -> list[Problem]:
+    string = item.get(strings.FIELD)
+    wrong = None if string is None else strings.problem(where, string, strings.pending(context, last))
+    return choice_problems(item, f"{where}.") + ([] if wrong is None else [wrong])
 
 
 def _decide(context: Context, request: Request, phone: _Phone, plan: Plan, given: int | None, now: int) -> None:
@@ -241,7 +237,7 @@ def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
         return Problem(f"{phone.field}.authentication_mode", f"{phone.name}: {AuthenticationMode.STRING}", allowed)
     if phone.string is not None and not by_string:
         allowed = "an authentication string only with By Authentication String"
-        return Problem(f"{phone.field}.authentication_string", "(hidden)", allowed)
+        return Problem(f"{phone.field}.{strings.FIELD}", strings.HIDDEN, allowed)
     return None
 
 
@@ -249,12 +245,7 @@ def _goes_on(context: Context, request: Request, phone: _Phone, pending: rows.Ro
     """True when the phone's open operation is the wanted one; when it has to be begun matters only before it is."""
     same = pending["operation"] == request.operation and all(pending[key] == phone.settings[key] for key in SETTINGS)
     in_time = phone.in_session or (pending["completes_by"] > now and given in (None, pending["completes_by"]))
-    return same and in_time and (phone.string is None or phone.string == _string(context, pending))
-
-
-def _string(context: Context, operation: rows.Row) -> str | None:
-    secret = operation["authentication_string"]
-    return None if secret is None else context.secrets.decrypt(secret, operation["device_name"])
+    return same and in_time and (phone.string is None or phone.string == strings.of(context, pending))
 
 
 def _add(context: Context, request: Request, phone: _Phone, plan: Plan, reason: str, now: int) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, sele
 from capf.model import STATUS_NONE, CertificateState, InvalidRequestError, KeySpec, Operation, Problem
 from capf.registry import moment
 from capf.registry.context import Context
+from capf.store import rollouts, rows
 from capf.store.rows import OPEN
 from capf.store.schema import certificates, operations, phones
 
@@ -151,12 +152,13 @@ _OPEN = frozenset(OPEN)
 _Values = Sequence[Any]
 
 
-def _query(criteria: Sequence[Criterion]) -> Select[Any]:
+def _query(criteria: Sequence[Criterion], wave: rows.Row | None = None) -> Select[Any]:
     active = and_(certificates.c.device_name == phones.c.device_name, certificates.c.state == CertificateState.ACTIVE)
     query = select(*_SHOWN).select_from(
         phones.outerjoin(operations, operations.c.id == phones.c.operation_id).outerjoin(certificates, active)
     )
-    return query.where(*map(_condition, criteria))
+    query = query.where(*map(_condition, criteria))
+    return query if wave is None else query.where(rollouts.of_wave(wave))
 
 
 def _tests(criteria: Sequence[Criterion]) -> list[Criterion]:
@@ -164,18 +166,27 @@ def _tests(criteria: Sequence[Criterion]) -> list[Criterion]:
     return [item for item in criteria if item.field == STRING_FIELD and "empty" not in item.pattern]
 
 
-def _ordered(criteria: Sequence[Criterion], page: Page) -> Select[Any]:
+def _ordered(criteria: Sequence[Criterion], page: Page, wave: rows.Row | None = None) -> Select[Any]:
     order = {**TEXT_FIELDS, **DATE_FIELDS}[page.sort]
-    return _query(criteria).order_by(order.desc() if page.descending else order.asc(), phones.c.device_name)
+    return _query(criteria, wave).order_by(order.desc() if page.descending else order.asc(), phones.c.device_name)
 
 
 def found(
-    connection: Connection, context: Context, criteria: Sequence[Criterion], page: Page, *, strings: bool
+    connection: Connection,
+    context: Context,
+    criteria: Sequence[Criterion],
+    page: Page,
+    *,
+    strings: bool,
+    wave: rows.Row | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield every phone that matches, in order; ``strings`` adds the authentication strings."""
+    """Yield every phone that matches, in order; ``strings`` adds the authentication strings.
+
+    With a ``wave``, only phones match whose present operation is the one that the wave has scheduled for them.
+    """
     check(criteria, page.sort)
     tests, now = _tests(criteria), context.now
-    for values in connection.execution_options(yield_per=1000).execute(_ordered(criteria, page)):
+    for values in connection.execution_options(yield_per=1000).execute(_ordered(criteria, page, wave)):
         string = _string(context, values) if strings or tests else ""
         if all(_TESTS[test.pattern](string, test.value) for test in tests):
             yield _show(values, now, string if strings else None)
@@ -217,8 +228,8 @@ def _find(
     if _tests(criteria):
         matching = found(connection, context, criteria, page, strings=strings)
         return total, list(islice(matching, start, start + page.rows))
-    rows = connection.execute(_ordered(criteria, page).limit(page.rows).offset(start))
-    return total, [_show(values, context.now, _string(context, values) if strings else None) for values in rows]
+    page_of = connection.execute(_ordered(criteria, page).limit(page.rows).offset(start))
+    return total, [_show(values, context.now, _string(context, values) if strings else None) for values in page_of]
 
 
 def _string(context: Context, values: _Values) -> str:

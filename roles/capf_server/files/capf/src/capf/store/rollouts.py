@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select
 
 from capf.store.rows import Row, batches
 from capf.store.schema import operations, phones, rollout_phones, rollout_waves, rollouts
@@ -87,6 +87,12 @@ def members(connection: Connection, rollout_id: int, wave: int | None = None) ->
     if wave is not None:
         query = query.where(rollout_phones.c.wave == wave)
     return connection.execute(query).mappings().all()
+
+
+def of_wave(wave: Row) -> ColumnElement[bool]:
+    """Return the condition that an operation is the one that this wave has scheduled for its phone."""
+    this = (rollout_phones.c.rollout_id == wave["rollout_id"], rollout_phones.c.wave == wave["number"])
+    return exists().where(*this, _ITS_OPERATION).correlate(operations)
 
 
 def each_member(connection: Connection, rollout_id: int) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from capf.model import AuthenticationMode, ConflictError, Operation, State
 from capf.registry import moment, preflight, schedule
 from capf.registry.context import Context
-from capf.registry.rollout import again, lease
+from capf.registry.rollout import again, lease, show
 from capf.registry.rollout.advice import REFUSED
 from capf.registry.rollout.plan import RETRY, items
 from capf.registry.rollout.settings import Settings, from_record, seconds
@@ -179,6 +179,11 @@ def _show(connection: Connection, context: Context, rollout: rows.Row, number: i
             "ends_by": moment.show(wave["ends_by"]),
         },
     }
+
+
+def find(connection: Connection, name: str, number: int) -> rows.Row:
+    """Return a wave of the latest rollout of this name; ConflictError where it has not been started."""
+    return started(connection, show.find(connection, name), number)
 
 
 def started(connection: Connection, rollout: rows.Row, number: int) -> rows.Row:

@@ -1,0 +1,75 @@
+"""Authentication strings that people give: their form, and what a spreadsheet has made of them (R26).
+
+A spreadsheet takes a string for a number, and a number has no zeros in front: a list that was opened and saved there
+may come back with other strings than the pending ones. Such a list is refused, phone by phone, and nothing is
+scheduled with what is left of a string.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from capf.model import AUTHENTICATION_STRING, AUTHENTICATION_STRING_ALLOWED, InvalidRequestError, Problem
+from capf.registry.context import Context
+from capf.store import rows
+
+FIELD = "authentication_string"
+HIDDEN = "(hidden)"
+_NUMBER = re.compile(r"[+-]?[0-9][0-9., '\u00a0\u202f]*(?:[eE][+-]?[0-9]+)?")
+_TO_DO = "format the column as text in the spreadsheet and enter the string again"
+NUMBER_ALLOWED = f"{AUTHENTICATION_STRING_ALLOWED}; a spreadsheet has written this one as a number: {_TO_DO}"
+SHRUNK_ALLOWED = (
+    "the pending string with the zeros at its beginning, which a spreadsheet has dropped from this one:"
+    f" {_TO_DO}, or cancel the pending operation to schedule another string"
+)
+
+
+def problem(where: str, given: str, expected: str | None) -> Problem | None:
+    """Return what is wrong with a string that is given for a phone, None where nothing is.
+
+    ``where`` is the phone's place in the request, ``expected`` the string for which it waits. Neither string is
+    in the answer.
+    """
+    if expected is not None and _has_shrunk(given, expected):
+        return Problem(f"{where}.{FIELD}", HIDDEN, SHRUNK_ALLOWED)
+    if AUTHENTICATION_STRING.fullmatch(given):
+        return None
+    is_number = not given.isdecimal() and _NUMBER.fullmatch(given)
+    return Problem(f"{where}.{FIELD}", HIDDEN, NUMBER_ALLOWED if is_number else AUTHENTICATION_STRING_ALLOWED)
+
+
+def _has_shrunk(given: str, expected: str) -> bool:
+    return given != expected and given == (expected.lstrip("0") or "0")
+
+
+def of(context: Context, operation: Mapping[str, Any]) -> str | None:
+    """Return the string of an operation, None where it has none any more."""
+    secret = operation[FIELD]
+    return None if secret is None else context.secrets.decrypt(secret, operation["device_name"])
+
+
+def pending(context: Context, last: rows.Row | None) -> str | None:
+    """Return the string for which a phone's latest operation waits, None where it waits for none."""
+    return of(context, last) if last is not None and last["state"] in rows.OPEN else None
+
+
+def problems(connection: Connection, context: Context, phones: Sequence[Mapping[str, Any]]) -> list[Problem]:
+    """Return what is wrong with the strings of a list of phones, each by its index."""
+    given = [(index, phone) for index, phone in enumerate(phones) if phone.get(FIELD) is not None]
+    last = rows.operations_of(connection, [phone["device_name"] for _index, phone in given])
+    found = [
+        problem(f"phones[{index}]", phone[FIELD], pending(context, last.get(phone["device_name"])))
+        for index, phone in given
+    ]
+    return [item for item in found if item is not None]
+
+
+def refuse_wrong(connection: Connection, context: Context, phones: Sequence[Mapping[str, Any]]) -> None:
+    """InvalidRequestError with each string of a list of phones that is wrong."""
+    found = problems(connection, context, phones)
+    if found:
+        raise InvalidRequestError(found)
