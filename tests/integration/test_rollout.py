@@ -193,7 +193,9 @@ def test_r22_a_capf_that_is_deactivated_between_waves_holds_the_rollout_until_it
     make_world: MakeWorld, tmp_path: Path
 ) -> None:
     node, lab = world(make_world, tmp_path)
-    files = (node.state / "administration.crt", node.directory / "password")
+    password = node.directory / "password"
+    password.write_text(PASSWORD)
+    files = (node.state / "administration.crt", password)
     hook = [sys.executable, "-c", DEACTIVATE, str(node.port), *map(str, files)]
     status, output = rollout(node, lab, lsc_rollout_registration_command=hook)
     words = " ".join(output.split())

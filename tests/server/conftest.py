@@ -15,6 +15,7 @@ from capf.secretbox import KEY_BYTES, SecretBox
 from capf.store.engine import Store
 from support import postgresql
 from support.canary import no_secret_is_left
+from support.migrated import put_database
 from support.record import NOW, Record
 from support.rollouts import prepare
 
@@ -34,9 +35,7 @@ def cluster() -> Iterator[postgresql.PostgreSQL]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def record(
-    request: pytest.FixtureRequest, tmp_path: Path, signer: tuple[Any, Any], cluster: postgresql.PostgreSQL
-) -> Iterator[Record]:
+def record(request: pytest.FixtureRequest, tmp_path: Path, signer: tuple[Any, Any]) -> Iterator[Record]:
     """An empty record, on each of the databases."""
     times = [NOW]
     context = Context(
@@ -47,8 +46,12 @@ def record(
         trace_directory=tmp_path / "trace",
         token_directory=tmp_path / "tokens",
     )
-    sqlite = request.param == "sqlite"
-    store = Store(f"sqlite:///{tmp_path}/capf.db" if sqlite else cluster.new_database())
+    if request.param == "sqlite":
+        url = put_database(tmp_path)
+    else:
+        cluster: postgresql.PostgreSQL = request.getfixturevalue("cluster")
+        url = cluster.new_database(cluster.template)
+    store = Store(url)
     yield Record(store, context, times)
     store.close()
 

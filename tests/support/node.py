@@ -19,6 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from capf.state import NewNode, initialise
+from support.migrated import put_database
+
 CAPF = Path(sys.executable).with_name("capf")
 ADMINISTRATOR, PASSWORD = "admin", "correct-horse-battery"
 _START_SECONDS = 90
@@ -40,7 +43,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class RunningNode:
-    """A node: ``capf init`` at its making, ``capf serve`` from ``start`` to ``stop``."""
+    """A node: made as ``capf init`` makes one, ``capf serve`` from ``start`` to ``stop``."""
 
     def __init__(
         self,
@@ -62,15 +65,18 @@ class RunningNode:
         self.prefix: Sequence[str] = ()
         """What runs the server's command, nothing as a rule."""
         directory.mkdir(parents=True, exist_ok=True)
-        password_file = directory / "password"
-        password_file.touch(0o600)
-        password_file.write_text(password + "\n")
         self.config.write_text(self._configuration(first_node, database))
-        argv = [CAPF, "init", "--config", self.config, "--administrator", ADMINISTRATOR]
-        argv += ["--password-file", password_file, "--name", "127.0.0.1", "--name", "localhost"]
-        argv += [] if manufacturing_ca is None else ["--manufacturing-ca", manufacturing_ca]
-        argv += [] if like is None else ["--like", like.state]
-        subprocess.run(argv, check=True, capture_output=True)
+        self._initialise(password, [] if manufacturing_ca is None else [manufacturing_ca], database, like)
+
+    def _initialise(
+        self, password: str, manufacturing: Sequence[Path], database: str | None, like: RunningNode | None
+    ) -> None:
+        """Do what ``capf init`` does, in this process, which spares a test the start of one."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        url = database or put_database(self.state)
+        names = ["127.0.0.1", "localhost"]
+        wanted = NewNode(self.state, ADMINISTRATOR, password, names, manufacturing, url, like and like.state)
+        initialise(wanted, time.time())
 
     def _configuration(self, first_node: bool, database: str | None) -> str:
         reset = [str(CAPF), "lab", "reset", "--control", f"127.0.0.1:{self.control_port}", "{names}"]

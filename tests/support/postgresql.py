@@ -9,8 +9,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from capf.store.engine import Store
 from support import canary
 from support.node import free_ports
 
@@ -44,11 +49,20 @@ class PostgreSQL:
         """Stop the cluster."""
         self._run("pg_ctl", "stop", "-w", "-m", mode, "-D", str(self._directory / "data"))
 
-    def new_database(self) -> str:
-        """Make an empty database; returns its URL."""
+    def new_database(self, template: str = "template1") -> str:
+        """Make a database, empty or like another one; returns its URL."""
         name = f"capf{next(_NUMBERS)}"
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", self._user, name)
+        where = f"host=127.0.0.1 port={self.port} user={self._user} dbname=postgres"
+        with psycopg.connect(where, autocommit=True) as connection:
+            connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
         return f"postgresql+psycopg://{self._user}@127.0.0.1:{self.port}/{name}"
+
+    @cached_property
+    def template(self) -> str:
+        """The name of a database in which the server's tables are made already."""
+        url = self.new_database()
+        Store(url).close()
+        return url.rpartition("/")[2]
 
     def remove(self) -> None:
         """Stop the cluster and remove its files, in which no secret may be."""

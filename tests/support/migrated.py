@@ -1,0 +1,25 @@
+"""An SQLite database with the server's tables, made once a test process and copied wherever a test wants one."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from capf.store.engine import Store
+
+
+@cache
+def _made() -> Path:
+    directory = tempfile.mkdtemp(prefix="capf-migrated-")
+    atexit.register(shutil.rmtree, directory)
+    path = Path(directory, "capf.db")
+    Store(f"sqlite:///{path}").close()
+    return path
+
+
+def put_database(directory: Path) -> str:
+    """Put an empty database with all tables into a directory; returns its URL."""
+    return f"sqlite:///{shutil.copy(_made(), directory)}"
