@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -42,6 +43,14 @@ class CapfError(Exception):
         self.unavailable = unavailable
 
 
+class Downloaded(t.NamedTuple):
+    """A file that was downloaded: its bytes, its SHA-256 in hex, and the headers that came with it."""
+
+    size: int
+    sha256: str
+    headers: t.Mapping[str, str]
+
+
 class Client:
     """Speaks with one server; made from a module's parameters, CapfError where one of them can never do."""
 
@@ -67,17 +76,17 @@ class Client:
 
     def download(
         self, path: str, body: dict[str, t.Any] | None, handle: t.BinaryIO, extra_seconds: int = 0
-    ) -> tuple[int, str]:
-        """Write the answer to a file in pieces, whatever its size; returns its bytes and SHA-256.
+    ) -> Downloaded:
+        """Write the answer to a file in pieces, whatever its size; returns what it was.
 
-        Without a body it is a GET request.
+        Without a body it is a GET request. CapfError when it is not what the server says that it sends.
         """
         digest, size = hashlib.sha256(), 0
         answer = self._open("GET" if body is None else "POST", path, body, extra_seconds)
         while True:
             piece = self._read(answer, _PIECE)
             if not piece:
-                return size, digest.hexdigest()
+                return _checked(answer.headers, size, digest)
             digest.update(piece)
             size += len(piece)
             try:
@@ -121,6 +130,15 @@ class Client:
             reason = error.reason if isinstance(error, URLError) else error
             message = "the CAPF server {0} cannot be reached: {1}".format(self._base, reason)
             raise CapfError(message, unavailable=_may_pass(reason)) from None
+
+
+def _checked(headers: t.Mapping[str, str], size: int, digest: t.Any) -> Downloaded:
+    """Return what was downloaded; CapfError where it is not the length or the digest of the headers (RFC 9530)."""
+    said = headers.get("Repr-Digest")
+    own = "sha-256=:{0}:".format(base64.b64encode(digest.digest()).decode())
+    if headers.get("Content-Length", str(size)) != str(size) or said not in (None, own):
+        raise CapfError("the answer was damaged on its way", unavailable=True)
+    return Downloaded(size, digest.hexdigest(), headers)
 
 
 def _wrong_options(params: dict[str, t.Any]) -> list[dict[str, str]]:

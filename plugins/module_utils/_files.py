@@ -13,6 +13,8 @@ from contextlib import contextmanager
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ._client import CapfError
+
 OWNER_ALONE = 0o600
 
 
@@ -26,6 +28,37 @@ def temporary_file(module: AnsibleModule) -> t.Iterator[tuple[t.BinaryIO, str]]:
     finally:
         if os.path.exists(path):
             os.unlink(path)
+
+
+@contextmanager
+def new_file(dest: str) -> t.Iterator[t.BinaryIO]:
+    """Yield a file for its owner alone, beside C(dest) and from its first byte on; at the end it has that name.
+
+    Where anything fails nothing is left, and a file that is there by then is never replaced. CapfError says so.
+    """
+    unfinished = os.path.join(os.path.dirname(dest), ".{0}-{1}.new".format(os.path.basename(dest), os.getpid()))
+    try:
+        descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_ALONE)
+    except OSError as error:
+        raise CapfError("dest: {0!r} cannot be written: {1}".format(dest, error.strerror)) from None
+    try:
+        with os.fdopen(descriptor, "w+b") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        _name(unfinished, dest)
+    finally:
+        if os.path.exists(unfinished):
+            os.unlink(unfinished)
+
+
+def _name(unfinished: str, dest: str) -> None:
+    try:
+        os.link(unfinished, dest)
+    except FileExistsError:
+        raise CapfError("dest: {0!r} is there already; allowed: a new file, or a directory".format(dest)) from None
+    except OSError:  # a file system without links
+        os.rename(unfinished, dest)
 
 
 def place(module: AnsibleModule, source: str, dest: str) -> None:

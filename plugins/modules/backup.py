@@ -13,18 +13,20 @@ version_added: 0.1.0
 description:
   - Writes an archive with the keys, certificates, trace files and database of a running server to a file, on the host
     that runs the module. The database is copied as it is at one moment, whether it is SQLite or PostgreSQL.
-  - The archive is as secret as the server's keys, so the file is written with mode 0600.
-  - M(ucm.capf.restore) brings it back on an empty host.
+  - The server checks what it has written as a restore does, and refuses a backup that could not be restored. The file has
+    mode 0600 from its first byte, and its name once all of it has arrived as the server has sent it.
+  - M(ucm.capf.restore) brings it back on an empty host, and tests it in check mode.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
+  - ucm.capf.archive
   - ucm.capf.connection
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
 attributes:
   check_mode:
     support: full
-    details: Nothing is fetched, so that the archive's size is not known.
+    details: No archive is made, so that its size is not known.
   diff_mode:
     support: N/A
   idempotent:
@@ -34,7 +36,7 @@ options:
   dest:
     description:
       - The file to write, which must not exist; or a directory, in which a new file is made each time, named after
-        O(host) and the time.
+        O(host) and the time. It ends with C(.backup), a plain one with C(.tar.gz).
     type: path
     required: true
 """
@@ -44,6 +46,7 @@ EXAMPLES = r"""
   ucm.capf.backup:
     administrator: admin
     password: "{{ capf_password }}"
+    passphrase: "{{ capf_backup_passphrase }}"
     dest: .
 """
 
@@ -68,55 +71,56 @@ sha256:
 
 import os
 import re
-import tarfile
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucm.capf.plugins.module_utils._archive import PLAIN, archive_options, form
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
-from ansible_collections.ucm.capf.plugins.module_utils._files import place, temporary_file
+from ansible_collections.ucm.capf.plugins.module_utils._files import new_file
 from ansible_collections.ucm.capf.plugins.module_utils._result import run
 
 _LONGEST_SECONDS = 3600
 
 
-def _target(dest: str, host: str) -> str:
+def _target(params: dict[str, t.Any]) -> str:
     """Return the file to write; CapfError when it cannot be a new file."""
-    path = os.path.abspath(dest)
+    path = os.path.abspath(params["dest"])
     if os.path.isdir(path):
-        name = re.sub(r"[^A-Za-z0-9.-]", "-", host)
-        path = os.path.join(path, "capf-{0}-{1}.tar.gz".format(name, time.strftime("%Y%m%dT%H%M%S")))
-    if os.path.exists(path):
+        host = re.sub(r"[^A-Za-z0-9.-]", "-", params["host"])
+        ending = "tar.gz" if params["plain"] else "backup"
+        path = os.path.join(path, "capf-{0}-{1}.{2}".format(host, time.strftime("%Y%m%dT%H%M%S"), ending))
+    if os.path.lexists(path):
         raise CapfError("dest: {0!r} is there already; allowed: a new file, or a directory".format(path))
-    if not os.path.isdir(os.path.dirname(path)):
+    directory = os.path.dirname(path)
+    if not os.path.isdir(directory):
         raise CapfError("dest: {0!r} cannot be written: there is no such directory".format(path))
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise CapfError("dest: {0!r} cannot be written: directory {1!r} is not writable".format(path, directory))
     return path
 
 
-def _files(path: str) -> int:
-    try:
-        with tarfile.open(path) as archive:
-            return len(archive.getnames())
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise CapfError("what the server sent is no archive: {0}".format(error)) from None
-
-
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    path = _target(module.params["dest"], module.params["host"])
+    wanted, path = form(module.params), _target(module.params)
+    if module.params["plain"]:
+        module.warn(PLAIN.format(path))
     if module.check_mode:
-        client.get("/service")
+        client.send("POST", "/backup", dict(wanted, dry_run=True))
         return {"changed": True, "dest": path}
-    with temporary_file(module) as (handle, temporary):
-        size, digest = client.download("/backup", {}, handle, extra_seconds=_LONGEST_SECONDS)
-        handle.flush()
-        files = _files(temporary)
-        place(module, temporary, path)
-    return {"changed": True, "dest": path, "files": files, "size": size, "sha256": digest}
+    with new_file(path) as handle:
+        made = client.download("/backup", wanted, handle, extra_seconds=_LONGEST_SECONDS)
+    return {
+        "changed": True,
+        "dest": path,
+        "files": int(made.headers["CAPF-Files"]),
+        "size": made.size,
+        "sha256": made.sha256,
+    }
 
 
 def main() -> None:
-    options = dict(connection_options(), dest={"type": "path", "required": True})
+    options = dict(connection_options(), **archive_options(), dest={"type": "path", "required": True})
     run(AnsibleModule(options, supports_check_mode=True), work)
 
 

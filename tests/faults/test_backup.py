@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import subprocess
@@ -60,14 +59,14 @@ def test_p26_r20_a_backup_under_load_is_restored(tmp_path: Path, cluster: Postgr
     load = threading.Thread(target=lambda: [enrol(node, name) for name in NAMES[:40]])
     load.start()
     archive = tmp_path / "backup.tar.gz"
-    assert "holds" in capf("backup", "--config", node.config, "--to", archive)
+    assert "holds" in capf("backup", "--plain", "--config", node.config, "--to", archive)
     assert archive.stat().st_mode & 0o777 == 0o600
     load.join()
     node.stop()
     certificate = node.capf_certificate.read_bytes()
     node.state.rename(tmp_path / "lost")
     use_database(node, cluster.new_database() if after == "postgresql" else None)
-    assert "restored" in capf("restore", "--config", node.config, "--from", archive)
+    assert "restored" in capf("restore", "--plain", "--config", node.config, "--from", archive)
     node.start()
     assert node.capf_certificate.read_bytes() == certificate
     pending = [name for name in NAMES if node.phone(name)["certificate_operation"] != "No Pending Operation"]
@@ -91,12 +90,12 @@ def test_p26_an_operation_in_a_session_is_given_back_by_the_restore(tmp_path: Pa
     client = Client(node.capf_port, NAMES[0])
     client.authenticate()
     archive = tmp_path / "backup.tar.gz"
-    capf("backup", "--config", node.config, "--to", archive)
+    capf("backup", "--plain", "--config", node.config, "--to", archive)
     client.close()
     node.stop()
     node.state.rename(tmp_path / "lost")
     node.config.write_text(node.config.read_text().replace('node_name = "127.0.0.1"', 'node_name = "another"'))
-    capf("restore", "--config", node.config, "--from", archive)
+    capf("restore", "--plain", "--config", node.config, "--from", archive)
     node.start()
     assert enrol(node, NAMES[0])
     assert node.phone(NAMES[0])["operation_status"] == "Upgrade Success"
@@ -116,7 +115,7 @@ def cut_short(node: RunningNode, archive: Path) -> None:
     """Restore where the key, which comes last, cannot be written."""
     in_the_way = node.state / "capf.key.new"
     in_the_way.mkdir(parents=True)
-    assert "cannot be restored" in capf("restore", "--config", node.config, "--from", archive, status=1)
+    assert "cannot be restored" in capf("restore", "--plain", "--config", node.config, "--from", archive, status=1)
     in_the_way.rmdir()
 
 
@@ -124,13 +123,13 @@ def cut_short(node: RunningNode, archive: Path) -> None:
 def test_r20_a_restore_that_was_cut_short_is_run_again(tmp_path: Path, cluster: PostgreSQL, database: str) -> None:
     node = RunningNode(tmp_path / "node")
     archive = tmp_path / "backup.tar.gz"
-    capf("backup", "--config", node.config, "--to", archive)
+    capf("backup", "--plain", "--config", node.config, "--to", archive)
     node.state.rename(tmp_path / "gone")
     use_database(node, cluster.new_database() if database == "postgresql" else None)
     for _time in range(2):
         cut_short(node, archive)
         assert acts(node)[-1] == "restore"
-    assert "restored" in capf("restore", "--config", node.config, "--from", archive)
+    assert "restored" in capf("restore", "--plain", "--config", node.config, "--from", archive)
     assert not [path for path in node.state.iterdir() if "restor" in path.name]
     assert node.start().ok("GET", "/service")
     node.stop()
@@ -143,14 +142,14 @@ def test_a_record_that_was_changed_since_is_not_the_restores_own(
 ) -> None:
     node = RunningNode(tmp_path / "node")
     archive = tmp_path / "backup.tar.gz"
-    capf("backup", "--config", node.config, "--to", archive)
+    capf("backup", "--plain", "--config", node.config, "--to", archive)
     node.state.rename(tmp_path / "gone")
     use_database(node, cluster.new_database() if database == "postgresql" else None)
     cut_short(node, archive)
     store = Store(config.load(node.config).database)
     store.write(lambda c: journal.record(c, 1, "somebody", [journal.Act("work on")]))
     store.close()
-    refused = capf("restore", "--config", node.config, "--from", archive, status=1)
+    refused = capf("restore", "--plain", "--config", node.config, "--from", archive, status=1)
     assert "is there already" in refused or "is not empty" in refused
     assert acts(node)[-1] == "work on"
 
@@ -161,11 +160,11 @@ def test_r20_a_database_of_any_name_in_the_state_directory_is_restored(tmp_path:
     (node.state / "capf.db").rename(node.state / "site.db")
     use_database(node, site)
     archive = tmp_path / "backup.tar.gz"
-    capf("backup", "--config", node.config, "--to", archive)
+    capf("backup", "--plain", "--config", node.config, "--to", archive)
     with tarfile.open(archive) as tar:
         assert [name for name in tar.getnames() if ".db" in name] == ["capf.db"]
     node.state.rename(tmp_path / "gone")
-    assert "restored" in capf("restore", "--config", node.config, "--from", archive)
+    assert "restored" in capf("restore", "--plain", "--config", node.config, "--from", archive)
     assert not (node.state / "capf.db").exists()
     assert node.start().ok("GET", "/service")
     node.stop()
@@ -177,14 +176,14 @@ def test_a_backup_that_fails_leaves_neither_file_nor_audit_row(tmp_path: Path) -
     there, database = tmp_path / "there.tar.gz", node.state / "capf.db"
     there.touch()
     for target, said in ((there, "is there already"), (tmp_path / "none" / "a.tar.gz", "cannot be written: No such")):
-        assert said in capf("backup", "--config", node.config, "--to", target, status=1)
+        assert said in capf("backup", "--plain", "--config", node.config, "--to", target, status=1)
     assert acts(node) == before
     database.rename(tmp_path / "capf.db")
     said = {None: "unable to open", b"this is no database" * 100: "not a database"}
     for content, words in said.items():
         if content is not None:
             database.write_bytes(content)
-        output = capf("backup", "--config", node.config, "--to", tmp_path / "new.tar.gz", status=1)
+        output = capf("backup", "--plain", "--config", node.config, "--to", tmp_path / "new.tar.gz", status=1)
         assert words in output and len(output.splitlines()) == 1
         assert not (tmp_path / "new.tar.gz").exists()
 
@@ -193,7 +192,7 @@ def test_a_backup_that_cannot_be_made_is_answered_with_the_cause(tmp_path: Path)
     node = RunningNode(tmp_path / "node").start()
     database, elsewhere = node.state / "capf.db", tmp_path / "capf.db"
     database.rename(elsewhere)
-    status, answer = node.api("POST", "/backup", {})
+    status, answer = node.api("POST", "/backup", {"plain": True})
     elsewhere.rename(database)
     assert (status, answer["error"]["message"]) == (
         503,
@@ -205,7 +204,7 @@ def test_a_backup_that_cannot_be_made_is_answered_with_the_cause(tmp_path: Path)
 
 def test_what_a_killed_backup_left_is_gone_after_a_start(tmp_path: Path) -> None:
     node = RunningNode(tmp_path / "node")
-    left, at_work = (node.state / f".backup-{process}-x" for process in (2**22 + 1, os.getpid()))
+    left, at_work = (node.state / f".capf-backup-{process}-x" for process in (2**22 + 1, os.getpid()))
     for directory in (left, at_work):
         directory.mkdir()
         (directory / "capf.db").touch()
@@ -217,54 +216,38 @@ def test_what_a_killed_backup_left_is_gone_after_a_start(tmp_path: Path) -> None
 def test_a_restore_never_replaces_what_is_there(tmp_path: Path, cluster: PostgreSQL) -> None:
     node = RunningNode(tmp_path / "node")
     archive = tmp_path / "backup.tar.gz"
-    capf("backup", "--config", node.config, "--to", archive)
-    assert "already holds" in capf("restore", "--config", node.config, "--from", archive, status=1)
-    assert "is there already" in capf("backup", "--config", node.config, "--to", archive, status=1)
+    capf("backup", "--plain", "--config", node.config, "--to", archive)
+    assert "already holds" in capf("restore", "--plain", "--config", node.config, "--from", archive, status=1)
+    assert "is there already" in capf("backup", "--plain", "--config", node.config, "--to", archive, status=1)
     node.state.rename(tmp_path / "gone")
     junk = tmp_path / "junk.tar.gz"
     junk.write_bytes(b"junk")
-    assert "cannot be restored" in capf("restore", "--config", node.config, "--from", junk, status=1)
+    assert "cannot be restored" in capf("restore", "--plain", "--config", node.config, "--from", junk, status=1)
     assert not (node.state / "capf.key").exists()
     used = cluster.new_database()
     store = Store(used)
     store.write(lambda c: c.execute(schema.settings.insert().values(name="a", value="b")))
     store.close()
     use_database(node, used)
-    assert "the database is not empty" in capf("restore", "--config", node.config, "--from", archive, status=1)
+    assert "the database is not empty" in capf(
+        "restore", "--plain", "--config", node.config, "--from", archive, status=1
+    )
     assert not (node.state / "capf.key").exists()
     use_database(node, cluster.new_database())
-    assert "restored" in capf("restore", "--config", node.config, "--from", archive)
+    assert "restored" in capf("restore", "--plain", "--config", node.config, "--from", archive)
 
 
 def test_a_truncated_archive_is_refused_and_a_whole_one_goes_on(tmp_path: Path) -> None:
     node = RunningNode(tmp_path / "node")
     archive, short = tmp_path / "backup.tar.gz", tmp_path / "short.tar.gz"
-    capf("backup", "--config", node.config, "--to", archive)
+    capf("backup", "--plain", "--config", node.config, "--to", archive)
     short.write_bytes(archive.read_bytes()[:-2000])
     node.state.rename(tmp_path / "gone")
-    assert "cannot be restored" in capf("restore", "--config", node.config, "--from", short, status=1)
+    assert "cannot be restored" in capf("restore", "--plain", "--config", node.config, "--from", short, status=1)
     assert not (node.state / "capf.key").exists()
-    capf("restore", "--config", node.config, "--from", archive)
+    capf("restore", "--plain", "--config", node.config, "--from", archive)
     assert node.start().ok("GET", "/service")
     node.stop()
-
-
-def test_an_archive_that_would_write_elsewhere_is_refused(tmp_path: Path) -> None:
-    node = RunningNode(tmp_path / "node")
-    archive = tmp_path / "backup.tar.gz"
-    capf("backup", "--config", node.config, "--to", archive)
-    node.state.rename(tmp_path / "gone")
-    link = tarfile.TarInfo("manufacturing/link")
-    link.type, link.linkname = tarfile.SYMTYPE, "/etc"
-    for member in (tarfile.TarInfo("../outside"), tarfile.TarInfo(f"{tmp_path}/outside"), link):
-        strange = tmp_path / "strange.tar"
-        with gzip.open(archive) as packed:
-            strange.write_bytes(packed.read())
-        with tarfile.open(strange, "a") as tar:
-            tar.addfile(member)
-        refused = capf("restore", "--config", node.config, "--from", strange, status=1)
-        assert f"it holds {member.name}" in refused
-        assert not node.state.exists() and not (tmp_path / "outside").exists()
 
 
 def test_a_restored_file_is_as_it_was_and_a_link_is_what_it_leads_to(tmp_path: Path) -> None:
@@ -273,9 +256,9 @@ def test_a_restored_file_is_as_it_was_and_a_link_is_what_it_leads_to(tmp_path: P
     outside.write_bytes(node.capf_certificate.read_bytes())
     (node.state / "manufacturing" / "linked.pem").symlink_to(outside)
     archive, gone = tmp_path / "backup.tar.gz", tmp_path / "gone"
-    capf("backup", "--config", node.config, "--to", archive)
+    capf("backup", "--plain", "--config", node.config, "--to", archive)
     node.state.rename(gone)
-    capf("restore", "--config", node.config, "--from", archive)
+    capf("restore", "--plain", "--config", node.config, "--from", archive)
     assert (node.state / "manufacturing" / "linked.pem").read_bytes() == outside.read_bytes()
     for name in ("capf.key", "capf.crt", "strings.key", "administration.key", "administration.crt"):
         restored, before = node.state / name, gone / name

@@ -196,7 +196,7 @@ def test_a_disk_that_is_full_is_no_outage_of_the_server(node: RunningNode) -> No
         "import json, sys\n"
         "from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client\n"
         "try:\n"
-        "    Client(json.load(sys.stdin)).download('/backup', {}, open('/dev/full', 'wb', buffering=0))\n"
+        "    Client(json.load(sys.stdin)).download('/backup', {'plain': True}, open('/dev/full', 'wb', buffering=0))\n"
         "except CapfError as error:\n"
         "    print(error, error.unavailable)\n"
     )

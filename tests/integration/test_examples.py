@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from capf.authority import make_capf_certificate
 from capf.keystore import key_pem
+from support.archives import PASSPHRASE
 from support.node import CAPF, RunningNode
 from support.plays import ROOT, connection, play
 
@@ -87,8 +88,8 @@ def begin_rollout(node: RunningNode, module: str) -> None:
 
 def prepare_restore(node: RunningNode) -> None:
     """Have a backup, and the configuration of a server without state."""
-    argv = [CAPF, "backup", "--config", node.config, "--to", node.directory / "backup.tar.gz"]
-    subprocess.run(argv, check=True, capture_output=True)
+    argv = [CAPF, "backup", "--passphrase-file", "-", "--config", node.config, "--to", node.directory / "capf.backup"]
+    subprocess.run(argv, check=True, capture_output=True, input=PASSPHRASE.encode())
     text = node.config.read_text().replace(str(node.state), str(node.directory / "new"))
     (node.directory / "new.toml").write_text(text)
 
@@ -99,7 +100,11 @@ def test_the_examples_of_a_module_run(ready: RunningNode, module: str) -> None:
     begin_rollout(ready, module)
     if module == "restore":
         prepare_restore(ready)
-    known = {"capf_password": connection(ready)["password"], "capf_executable": str(CAPF)}
+    known = {
+        "capf_password": connection(ready)["password"],
+        "capf_executable": str(CAPF),
+        "capf_backup_passphrase": PASSPHRASE,
+    }
     tasks = [{**task, "vars": known} for task in documented(module, "EXAMPLES")]
     results, _output = play(ready, *tasks)
     assert not any(result.get("failed") for result in results), results

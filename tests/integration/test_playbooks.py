@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from integration.conftest import MakeWorld
 from integration.test_deploy import Deployment
+from support.archives import PASSPHRASE
 from support.lab import RunningLab, write_phones
 from support.node import CAPF, PASSWORD, RunningNode
 from support.playbooks import playbook
@@ -119,19 +119,22 @@ def test_r20_a_backup_is_restored_on_an_empty_host(tmp_path: Path, deployment: D
     """Deploys, backs up, loses the state, restores by the playbooks alone."""
     assert deployment.run()[0] == 0
     node = Reached(deployment)
-    archive = tmp_path / "backup.tar.gz"
-    status, output = playbook(node, "backup", backup_dest=str(archive))  # type: ignore[arg-type]
+    archive, secret = tmp_path / "capf.backup", {"backup_passphrase": PASSPHRASE}
+    status, output = playbook(node, "backup", **secret, backup_dest=str(archive))  # type: ignore[arg-type]
     assert status == 0 and "SHA-256" in output and PASSWORD not in output, output
     assert archive.stat().st_mode & 0o777 == 0o600
-    with tarfile.open(archive) as tar:
-        assert "capf.key" in tar.getnames()
+    assert PASSPHRASE not in output and b"capf.key" not in archive.read_bytes()
     certificate = (deployment.state / "capf.crt").read_bytes()
     os.kill(deployment.pid, signal.SIGTERM)
     deployment.state.rename(tmp_path / "lost")
-    status, changed, output = deployment.run(playbook="restore", restore_archive=str(archive))
+    status, changed, output = deployment.run(
+        playbook="restore", restore_archive=str(archive), restore_passphrase=PASSPHRASE
+    )
     assert status == 0 and changed > 0 and "activated True, 0 phones" in " ".join(output.split()), output
     assert (deployment.state / "capf.crt").read_bytes() == certificate
-    status, changed, output = deployment.run(playbook="restore", restore_archive=str(archive))
+    status, changed, output = deployment.run(
+        playbook="restore", restore_archive=str(archive), restore_passphrase=PASSPHRASE
+    )
     assert (status, changed) == (0, 0), output
 
 

@@ -22,6 +22,7 @@ OUTER = {
     "reset",
     "backend",
     "backup",
+    "backup_cli",
     "connection",
     "publisher",
     "neighbours",

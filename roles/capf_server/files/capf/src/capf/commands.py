@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import time
 from pathlib import Path
 from typing import Any
 
-from capf import __version__, backup, config, sharing_cli, starting, state, trace_cli
-from capf.model import CapfError, InvalidRequestError, Problem
+from capf import __version__, backup_cli, config, secret_input, sharing_cli, starting, state, trace_cli
+from capf.model import CapfError
 from capf.store import journal
 from capf.store.engine import Store
-
-_READ_BY_OTHERS = 0o044
 
 
 def add_parsers(commands: Any) -> None:
@@ -40,23 +37,14 @@ def add_parsers(commands: Any) -> None:
     verify = audit.add_parser("verify", help="check that no audit row was changed or taken out")
     verify.add_argument("--config", type=Path, required=True)
     verify.set_defaults(run=_audit_verify)
-    for name, what, option, run in (
-        ("backup", "write state and database to one archive", "--to", _backup),
-        ("restore", "restore such an archive", "--from", _restore),
-    ):
-        command = commands.add_parser(name, help=what)
-        command.add_argument("--config", type=Path, required=True)
-        command.add_argument(option, type=Path, required=True, dest="archive", metavar="FILE")
-        command.set_defaults(run=run)
-    command.add_argument("--unless-there", action="store_true", help="leave a server's state alone without an error")
-    command.add_argument("--dry-run", action="store_true", help="look at archive and place, and change nothing")
+    backup_cli.add_parsers(commands)
     sharing_cli.add_parser(commands)
     trace_cli.add_parser(commands)
     commands.add_parser("version", help="show the version").set_defaults(run=_version)
 
 
 def _init(arguments: argparse.Namespace) -> None:
-    password = _password(arguments.password_file)
+    password = secret_input.first_line(arguments.password_file, "password-file")
     settings = None if arguments.config is None else config.load(arguments.config)
     node = state.NewNode(
         arguments.state_directory if settings is None else settings.state_directory,
@@ -69,18 +57,6 @@ def _init(arguments: argparse.Namespace) -> None:
     )
     name = state.initialise(node, time.time())
     print(f"CAPF certificate {name} is made in {node.directory}")
-
-
-def _password(path: Path) -> str:
-    """Return the first line of a file that only its owner can read; InvalidRequestError says what it lacks."""
-    with path.open("rb") as handle:
-        if os.fstat(handle.fileno()).st_mode & _READ_BY_OTHERS:
-            raise InvalidRequestError([Problem("password-file", str(path), "a file that only its owner can read")])
-        line = handle.readline().rstrip(b"\r\n")
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        raise InvalidRequestError([Problem("password-file", str(path), "a first line in UTF-8")]) from None
 
 
 def _serve(arguments: argparse.Namespace) -> None:
@@ -103,20 +79,6 @@ def _audit_verify(arguments: argparse.Namespace) -> None:
     if broken is not None:
         raise CapfError(f"the audit table was changed: row {broken} does not follow from those before it")
     print("the audit table is as it was written")
-
-
-def _backup(arguments: argparse.Namespace) -> None:
-    count = backup.write(config.load(arguments.config), arguments.archive)
-    print(f"{arguments.archive} holds {count} files; it is as secret as the server's keys")
-
-
-def _restore(arguments: argparse.Namespace) -> None:
-    settings = config.load(arguments.config)
-    if arguments.unless_there and backup.is_there(settings):
-        print(f"unchanged: {settings.state_directory} already holds a CAPF server's state")
-        return
-    held = backup.restore(settings, arguments.archive, dry_run=arguments.dry_run)
-    print(f"{'would restore' if arguments.dry_run else 'restored'} {held}")
 
 
 def _version(_unused: argparse.Namespace) -> None:

@@ -18,13 +18,15 @@ from fastapi import FastAPI
 from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config as HttpConfig
 
-from capf import backup, ctl, files, state
+from capf import ctl, files, state
 from capf.accounts import Login
 from capf.api.application import application
 from capf.api.ctl_file import put_in_place
 from capf.api.logins import Logins
 from capf.api.running import SERVICE_CHANGE
 from capf.backend import RegistryBackend
+from capf.backup import making, staging
+from capf.backup.making import Made
 from capf.config import Settings
 from capf.folder import Folder
 from capf.keystore import Keystore
@@ -58,7 +60,7 @@ class Server:
         self._directory = directory
         self.keystore = Keystore(directory.path)
         self._lock = directory.lock()
-        backup.sweep(directory.path)
+        staging.sweep_at_start(directory.path)
         self.context = Context(
             authority=state.load_authority(directory),
             secrets=state.load_secrets(directory),
@@ -102,9 +104,9 @@ class Server:
         path = self._directory.path / ctl.FILE_NAME
         return ctl.read(path.read_bytes()) if path.exists() else None
 
-    def write_backup(self, target: BinaryIO) -> int:
-        """Write a backup of this node; returns how many files it holds."""
-        return backup.archive(self._settings, target)
+    def back_up(self, passphrase: str | None) -> tuple[BinaryIO, Made]:
+        """Return a backup of this node, in a file that the caller closes; None: a plain one."""
+        return making.spool(self._settings, passphrase)
 
     async def login(self, administrator: str, password: str, address: str) -> Login:
         """Check the administrator's name and password."""

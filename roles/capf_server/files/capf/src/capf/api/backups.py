@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
+import base64
 from collections.abc import Generator
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
-from fastapi import APIRouter
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import Field
 
 from capf.api.download import Download
 from capf.api.login import Actor, RunningNode
 from capf.api.shapes import Strict
+from capf.backup.making import Made
+from capf.backup.sealing import MINIMUM_PASSPHRASE
+from capf.model import InvalidRequestError, Problem
 from capf.store import journal
 
 router = APIRouter(tags=["backup"])
-_MEDIA_TYPE = "application/gzip"
+_MEDIA_TYPE = "application/octet-stream"
 _PIECE = 1 << 18
+_MAXIMUM_PASSPHRASE = 1000
 
 
 class Backup(Strict):
-    """A backup takes no settings."""
+    """What encrypts the archive; or, by choice, that nothing does."""
+
+    passphrase: Annotated[
+        str | None, Field(min_length=MINIMUM_PASSPHRASE, max_length=_MAXIMUM_PASSPHRASE, repr=False)
+    ] = None
+    plain: bool = False
+    dry_run: bool = False
 
 
 @router.post(
@@ -31,21 +41,33 @@ class Backup(Strict):
     responses={
         200: {
             "content": {_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-            "description": "The archive",
+            "description": "The archive; its SHA-256 is in Repr-Digest (RFC 9530), how many files in CAPF-Files",
         }
     },
 )
-async def back_up(_unused: Backup, actor: Actor, node: RunningNode) -> Download:
-    """Return an archive with keys, certificates, traces and database, as secret as the server's keys."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when its last piece is sent
+async def back_up(wanted: Backup, actor: Actor, node: RunningNode) -> Response:
+    """Return an archive with keys, certificates, traces and database, which was checked as a restore checks it.
+
+    With ``dry_run`` none is made.
+    """
+    if (wanted.passphrase is None) != wanted.plain:
+        raise InvalidRequestError([Problem("passphrase", "(hidden)", "a passphrase, or plain: true, and not both")])
+    if wanted.dry_run:
+        return JSONResponse({"changed": True})
+    file, made = await asyncio.to_thread(node.back_up, wanted.passphrase)
     try:
-        await asyncio.to_thread(node.write_backup, file)
-        size = file.seek(0, os.SEEK_END)
-        await node.store.awrite(lambda c: journal.record(c, node.context.now, actor, [journal.Act("back up")]))
+        detail = {"encrypted": not wanted.plain}
+        acts = [journal.Act("back up", detail=detail)]
+        await node.store.awrite(lambda c: journal.record(c, node.context.now, actor, acts))
     except BaseException:
         file.close()
         raise
-    return Download(_pieces(file), _MEDIA_TYPE, {"Content-Length": str(size)})
+    return Download(_pieces(file), _MEDIA_TYPE, _headers(made))
+
+
+def _headers(made: Made) -> dict[str, str]:
+    digest = base64.b64encode(bytes.fromhex(made.sha256)).decode()
+    return {"Content-Length": str(made.size), "Repr-Digest": f"sha-256=:{digest}:", "CAPF-Files": str(made.files)}
 
 
 def _pieces(file: BinaryIO) -> Generator[bytes]:

@@ -7,7 +7,8 @@ from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Connection, Table, delete, func, select, text
+from sqlalchemy import Connection, Table, create_engine, delete, func, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 
 from capf.model import ConflictError, StoreUnavailableError
 from capf.store import journal, rows
@@ -49,6 +50,34 @@ def to_file(url: str, target: Path) -> None:
         copy_store.close()
 
 
+def check_empty(url: str, own: Collection[str]) -> None:
+    """ConflictError where ``from_file`` would refuse the database at an SQLAlchemy URL; nothing is changed there."""
+    files = sqlite_files(url)
+    if files:
+        _check_no_file(files[0], url, own)
+        return
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            if inspect(connection).has_table(settings.name):
+                _check_no_rows(connection, own)
+    except DBAPIError as error:
+        raise StoreUnavailableError(f"the database cannot be opened: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def _check_no_file(path: Path, url: str, own: Collection[str]) -> None:
+    if path.exists() and not (own and _head(url) in own):
+        raise ConflictError(f"{path} is there already")
+
+
+def _check_no_rows(connection: Connection, own: Collection[str]) -> None:
+    for table in () if journal.head(connection) in own else (phones, settings):
+        if connection.execute(select(func.count()).select_from(table)).scalar_one():
+            raise ConflictError(f"the database is not empty: it has {table.name}")
+
+
 def from_file(source: Path, url: str, own: Collection[str]) -> None:
     """Copy an SQLite file into the empty database at an SQLAlchemy URL; ConflictError when it is not empty.
 
@@ -60,8 +89,7 @@ def from_file(source: Path, url: str, own: Collection[str]) -> None:
         _copy_file(source, url, own)
         return
     path, unfinished = files[0], files[len(_PARTS)]
-    if path.exists() and not (own and _head(url) in own):
-        raise ConflictError(f"{path} is there already")
+    _check_no_file(path, url, own)
     for left in files[1:]:
         left.unlink(missing_ok=True)
     _copy_file(source, f"{SQLITE}{unfinished}", own)
@@ -86,9 +114,7 @@ def _head(url: str) -> str:
 
 
 def _copy_into_empty(given: Connection, target: Connection, own: Collection[str]) -> None:
-    for table in () if journal.head(target) in own else (phones, settings):
-        if target.execute(select(func.count()).select_from(table)).scalar_one():
-            raise ConflictError(f"the database is not empty: it has {table.name}")
+    _check_no_rows(target, own)
     _copy_tables(given, target)
     if target.dialect.name == "postgresql":
         for table in metadata.sorted_tables:

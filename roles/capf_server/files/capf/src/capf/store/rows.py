@@ -257,6 +257,14 @@ def count_statuses(connection: Connection) -> dict[str, int]:
     return {row.status: row.number for row in connection.execute(query)}
 
 
+def stored_strings(connection: Connection) -> Iterator[tuple[str, bytes]]:
+    """Yield device name and encrypted authentication string of each operation that has one."""
+    wanted = select(operations.c.device_name, operations.c.authentication_string)
+    wanted = wanted.where(operations.c.authentication_string.is_not(None)).order_by(operations.c.id)
+    for row in connection.execution_options(yield_per=_BATCH).execute(wanted):
+        yield row.device_name, row.authentication_string
+
+
 def certificate(connection: Connection, serial_number: str) -> Row | None:
     """Return the certificate with this serial number (hex)."""
     return _CERTIFICATE.first(connection, {"serial": serial_number})

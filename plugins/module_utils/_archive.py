@@ -1,0 +1,29 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What modules that make or read a backup have in common: its passphrase, or the choice of a plain one."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ._client import CapfError
+
+PLAIN = (
+    "{0} is not encrypted: whoever reads it has the server's keys, and whoever can write to it can forge it. "
+    "Give a passphrase instead of plain."
+)
+
+
+def archive_options() -> dict[str, t.Any]:
+    """Return the options of the fragment C(archive)."""
+    return {"passphrase": {"type": "str", "no_log": True}, "plain": {"type": "bool", "default": False}}
+
+
+def form(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return passphrase and plain as the server takes them; CapfError unless just one of them is chosen."""
+    passphrase, plain = params["passphrase"], params["plain"]
+    if (passphrase is None) != plain:
+        raise CapfError("passphrase: (hidden) is refused; allowed: a passphrase, or plain: true, and not both")
+    return {"plain": True} if plain else {"passphrase": passphrase}

@@ -1,0 +1,108 @@
+"""Whether a node's keys, certificates and database belong together: one answer for backups, restores and starts (R20).
+
+Each function returns what is wrong, one line each, and nothing where all is well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from sqlalchemy import Connection
+
+from capf import keystore
+from capf.keystore import Keystore
+from capf.model import CapfError
+from capf.registry import tokens
+from capf.registry.context import Context
+from capf.secretbox import KEY_BYTES, SecretBox
+from capf.state import StateDirectory
+from capf.store import rows
+
+_FAULTS = (CapfError, OSError, ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
+
+
+def faults(directory: Path, connection: Connection) -> list[str]:
+    """Return what is wrong in a state directory and its database."""
+    found = faults_of_keys(directory)
+    return found or faults_of_secrets(directory, connection)
+
+
+def faults_of_keys(directory: Path) -> list[str]:
+    """Return which keys cannot be used or do not fit their certificates: CAPF's, the next one's, administration's."""
+    keys, state = Keystore(directory), StateDirectory(directory)
+    checks: list[tuple[str, Callable[[], object]]] = [
+        ("capf.key", keys.issuing),
+        ("capf.next", keys.next),
+        *((path.name, partial(keystore.certificates, path)) for path in _trusted(directory)),
+        ("administration.key", lambda: _check_administration(state)),
+        ("strings.key", lambda: _strings(state)),
+    ]
+    return [line for name, check in checks for line in _faults(directory, name, check)]
+
+
+def faults_of_secrets(directory: Path, connection: Connection) -> list[str]:
+    """Return what in the database, and of the security tokens' keys, cannot be opened with ``strings.key``."""
+    context = _context(directory)
+    checks: list[tuple[str, Callable[[], object]]] = [
+        ("strings.key", partial(_check_strings, context, connection)),
+        *(("tokens", partial(_check_token, context, token)) for token in tokens.current(connection)),
+    ]
+    return [line for name, check in checks for line in _faults(directory, name, check)]
+
+
+def _context(directory: Path) -> Context:
+    state = StateDirectory(directory)
+    return Context(Keystore(directory).authority(), _strings(state), time.time, True, state.trace, state.tokens)
+
+
+def _trusted(directory: Path) -> list[Path]:
+    return [path for folder in ("trusted", "manufacturing") for path in sorted((directory / folder).glob("*.pem"))]
+
+
+def _faults(directory: Path, name: str, check: Callable[[], object]) -> Iterator[str]:
+    try:
+        check()
+    except _FAULTS as error:
+        said = str(error).replace(f"{directory}/", "")
+        yield said if name in said else f"{name}: {said}"
+
+
+def _strings(state: StateDirectory) -> SecretBox:
+    keystore.check_mode(state.strings_key)
+    key = state.strings_key.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise CapfError(f"it has {len(key)} bytes; a key has {KEY_BYTES}")
+    return SecretBox(key)
+
+
+def _check_administration(state: StateDirectory) -> None:
+    keystore.check_mode(state.administration_key)
+    key = serialization.load_pem_private_key(state.administration_key.read_bytes(), None)
+    certificates = keystore.certificates(state.administration_certificate)
+    if certificates[0].public_key() != key.public_key():
+        raise CapfError("administration.key is not the key of administration.crt")
+
+
+def _check_strings(context: Context, connection: Connection) -> None:
+    """CapfError where authentication strings in the database were encrypted with another key."""
+    wrong, count = "", 0
+    for name, sealed in rows.stored_strings(connection):
+        try:
+            context.secrets.decrypt(sealed, name)
+        except (InvalidTag, ValueError):
+            wrong, count = wrong or name, count + 1
+    if count:
+        raise CapfError(
+            f"strings.key does not open the authentication strings of {count} operations, that of {wrong} first"
+        )
+
+
+def _check_token(context: Context, token: tokens.Token) -> None:
+    if tokens.load_key(context, token).public_key() != token.certificate.public_key():
+        raise CapfError(f"the key of security token {token.slot} is not the key of its certificate")
