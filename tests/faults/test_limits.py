@@ -16,6 +16,7 @@ from capf.session import Patience, dialogue
 from capf.wire import Command, Message, Tag, decode, string
 from support.client import Client, new_public_key
 from support.node import RunningNode
+from support.verdicts import HELD
 
 A = "SEP00000000000A"
 
@@ -101,8 +102,8 @@ messages = st.builds(
     Message, st.sampled_from(Command), st.sampled_from([7, 8]), st.dictionaries(st.sampled_from(list(Tag)), values)
 )
 replies = st.lists(st.one_of(messages, st.sampled_from(Silence)), max_size=12)
-ends = st.sampled_from([Granted(1, Operation.INSTALL, (KeySpec(ec=False, bits=2048),), attempts=3),
-                        Granted(1, Operation.DELETE), Granted(1, Operation.TROUBLESHOOT)])  # fmt: skip
+ends = st.sampled_from([Granted(HELD, Operation.INSTALL, (KeySpec(ec=False, bits=2048),), attempts=3),
+                        Granted(HELD, Operation.DELETE), Granted(HELD, Operation.TROUBLESHOOT)])  # fmt: skip
 
 
 @given(replies, ends, st.booleans())

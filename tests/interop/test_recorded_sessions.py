@@ -12,8 +12,9 @@ from cryptography import x509
 from capf.effects import Claim, Confirm, Fail, Fetched, Granted, Issue, Receive, Refused, Reply, Send
 from capf.model import AuthenticationMode, KeySpec, Operation, Outcome
 from capf.session import Patience, dialogue
-from capf.verify import Trust, certificate_fault, same_string
+from capf.verify import Trust, same_string
 from capf.wire import Command, Tag, decode, encode, unpack_certificates, unpack_sudi
+from support.verdicts import HELD, certificate_fault
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 SESSIONS = json.loads((VECTORS / "sessions.json").read_text())
@@ -77,15 +78,15 @@ def _stored(recorded: dict[str, Any]) -> bytes:
 
 RSA, EC = (KeySpec(ec=False, bits=2048),), (KeySpec(ec=True, bits=384),)
 DECISIONS: dict[str, tuple[Reply, list[type]]] = {
-    "install, password": (Granted(1, Operation.INSTALL, RSA), [Claim, Issue, Confirm]),
-    "fetch": (Granted(1, Operation.TROUBLESHOOT), [Claim, Fetched]),
+    "install, password": (Granted(HELD, Operation.INSTALL, RSA), [Claim, Issue, Confirm]),
+    "fetch": (Granted(HELD, Operation.TROUBLESHOOT), [Claim, Fetched]),
     "install, wrong password": (Refused(7, Outcome.INVALID_STRING), [Claim]),
-    "install, no password, EC secp384r1": (Granted(1, Operation.INSTALL, EC), [Claim, Issue, Confirm]),
-    "install again RSA": (Granted(1, Operation.INSTALL, RSA), [Claim, Issue, Confirm]),
-    "install, certificate (MIC)": (Granted(1, Operation.INSTALL, RSA), [Claim, Issue, Confirm]),
-    "install, certificate (LSC+SUDI)": (Granted(1, Operation.INSTALL, RSA), [Claim, Issue, Confirm]),
+    "install, no password, EC secp384r1": (Granted(HELD, Operation.INSTALL, EC), [Claim, Issue, Confirm]),
+    "install again RSA": (Granted(HELD, Operation.INSTALL, RSA), [Claim, Issue, Confirm]),
+    "install, certificate (MIC)": (Granted(HELD, Operation.INSTALL, RSA), [Claim, Issue, Confirm]),
+    "install, certificate (LSC+SUDI)": (Granted(HELD, Operation.INSTALL, RSA), [Claim, Issue, Confirm]),
     "no operation": (Refused(0), [Claim]),
-    "delete": (Granted(1, Operation.DELETE), [Claim, Confirm]),
+    "delete": (Granted(HELD, Operation.DELETE), [Claim, Confirm]),
     "unknown device": (Refused(9), [Claim]),
 }
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from capf import listener
+from capf import connection, listener
 from capf.listener import Limits
 from capf.registry import parameters
 from capf.session import Patience
@@ -246,10 +246,12 @@ async def test_p12_every_refusal_looks_and_costs_the_same(service: Service, reco
         record.claim(locked, password="00000000")
     seen = {}
     for name in ("SEP0000000000C0", wrong, locked, idle):
-        acts, before = len(record.acts()), len(commits)
+        acts, before, begin = len(record.acts()), len(commits), time.monotonic()
         size, messages = await asyncio.to_thread(lambda name=name: Wire(service.port).refused(name, "00000000"))
         seen[name] = (size, len(messages), {message[:-1] for message in messages}, len(commits) - before)
-        assert len(record.acts()) == acts + 1
+        took = time.monotonic() - begin
+        assert len(record.acts()) == acts
+        assert took >= connection._REFUSAL_SECONDS
     assert len({repr(answer) for answer in seen.values()}) == 1, seen
     assert seen[idle][1] == seen[idle][3] == 1
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from capf.model import InvalidRequestError, Outcome
-from capf.registry import events, sessions
+from capf.registry import events
 from capf.store import schema
 from support import rollouts
 from support.client import new_public_key
@@ -31,17 +31,17 @@ def kinds(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def fail(record: Record, name: str) -> None:
-    """Let a phone's operation fail."""
-    granted = record.grant(name)
-    record.run(lambda c: sessions.fail(c, record.context, granted.operation_id, Outcome.INVALID_MIC, "no MIC"))
+    """Let a phone's operation fail, and end."""
+    record.fail(record.grant(name).hold, Outcome.INVALID_MIC, "no MIC")
+    record.end_refused(name)
 
 
 def enrol(record: Record, name: str) -> None:
     """Install an LSC."""
     record.plan(name)
     granted = record.grant(name)
-    assert record.issue(granted.operation_id, new_public_key())
-    record.confirm(granted.operation_id)
+    assert record.issue(granted.hold, new_public_key())
+    record.confirm(granted.hold)
 
 
 def test_a_failed_operation_is_told_once_to_whoever_has_its_cursor(record: Record) -> None:

@@ -113,10 +113,10 @@ def test_p7_a_key_that_had_a_certificate_is_refused(record: Record, again: str) 
     for name in dict.fromkeys((PHONE, second)):
         record.add(name)
     record.plan(PHONE)
-    first = record.grant().operation_id
+    first = record.grant().hold
     assert record.issue(first, key) is not None
     record.confirm(first)
     record.plan(second, force=True)
-    assert record.issue(record.grant(second).operation_id, key) is None
+    assert record.issue(record.grant(second).hold, key) is None
     assert record.operation(second)["problem"] == "the key already has a certificate"
     assert record.operation(second)["status"] == "Upgrade Failed"

@@ -26,6 +26,8 @@ OUTER = {
     "connection",
     "publisher",
     "neighbours",
+    "deadlines",
+    "refusals",
 }
 STORE_ENGINE = "store.engine"
 FORBIDDEN = {"socket", "asyncio", "http", "urllib", "fastapi", "starlette", "hypercorn", "ssl"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from capf.model import State
-from capf.registry import neighbours, sessions
+from capf.registry import neighbours
 from capf.registry.neighbours import SILENT_SECONDS, Watch
-from support.record import PHONE, Record, public_key
+from support.record import CODE, PHONE, Record, public_key
 
 
 def other_server(record: Record) -> Record:
@@ -25,22 +25,21 @@ def test_r18_a_server_is_silent_when_its_sign_stays_the_same_for_long() -> None:
 
 
 def test_r18_what_a_silent_server_held_goes_back_to_the_phones_and_it_issues_nothing_more(record: Record) -> None:
-    record.add()
-    record.plan()
+    record.plan_by_string()
     other = other_server(record)
-    granted = other.grant()
+    granted = other.grant(password=CODE)
     (holder,) = record.store.read(lambda c: neighbours.signs(c, record.context))
     assert other.store.read(lambda c: neighbours.signs(c, other.context)) == {}
     assert record.run(lambda c: neighbours.take_over(c, record.context, [holder])) == 1
     assert record.operation()["state"] == State.PENDING and "take over" in record.acts()
-    again = record.grant()
-    assert again.operation_id == granted.operation_id
-    assert other.issue(granted.operation_id, public_key()) is None
-    other.confirm(granted.operation_id)
-    other.run(lambda c: sessions.lost(c, other.context, granted.operation_id))
+    again = record.grant(password=CODE)
+    assert again.hold.operation_id == granted.hold.operation_id
+    assert other.issue(granted.hold, public_key()) is None
+    other.confirm(granted.hold)
+    other.lose(granted.hold)
     assert record.operation()["state"] == State.CLAIMED and record.certificates(PHONE) == {}
-    assert record.issue(again.operation_id, public_key()) is not None
-    record.confirm(again.operation_id)
+    assert record.issue(again.hold, public_key()) is not None
+    record.confirm(again.hold)
     assert record.operation()["state"] == State.DONE
 
 

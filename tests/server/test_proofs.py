@@ -24,9 +24,10 @@ from capf.lab.flash import Identity
 from capf.lab.keys import KeyMaker
 from capf.lab.manufacturing import Maker
 from capf.model import AuthenticationMode, KeySpec, Outcome
-from capf.verify import Trust, certificate_fault, names_device, raw_block, signature_is_right
+from capf.verify import Trust, names_device, raw_block, signature_is_right
 from capf.wire import DigestType
 from support.identity import Manufacturer, common_name, new_ec_key
+from support.verdicts import certificate_fault
 
 NAME, OTHER = "SEP001122334455", "SEP001122334466"
 SESSION = 0x01020304

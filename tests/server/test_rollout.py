@@ -293,8 +293,8 @@ def test_r16_abort_cancels_what_is_pending_and_leaves_sessions_alone(ready: Reco
     aborted = ready.run(lambda c: judge.abort(c, ready.context, NIGHT, "admin"))
     assert aborted == (True, sorted(phones[2:]))
     assert ready.operation(phones[2])["state"] == State.CANCELLED
-    ready.issue(granted.operation_id, new_public_key())
-    ready.confirm(granted.operation_id)
+    ready.issue(granted.hold, new_public_key())
+    ready.confirm(granted.hold)
     assert ready.operation(phones[1])["state"] == State.DONE
     state = ready.run(lambda c: show.state(c, NIGHT))
     assert (state["state"], state["problem"]) == ("aborted", "aborted by admin")

@@ -21,7 +21,7 @@ def delete_in_session(record: Record) -> None:
     record.plan(NAMES[0], operation=Operation.DELETE)
     granted = record.grant(NAMES[0])
     start(record)
-    record.confirm(granted.operation_id)
+    record.confirm(granted.hold)
 
 
 def troubleshoot_in_session(record: Record) -> None:
@@ -29,9 +29,9 @@ def troubleshoot_in_session(record: Record) -> None:
     record.plan(NAMES[0], operation=Operation.TROUBLESHOOT)
     granted = record.grant(NAMES[0])
     start(record)
-    record.run(lambda c: sessions.fetched(c, record.context, granted.operation_id, []))
+    record.run(lambda c: sessions.fetched(c, record.context, granted.hold, []))
     record.plan(NAMES[0], operation=Operation.DELETE)
-    record.confirm(record.grant(NAMES[0]).operation_id)
+    record.confirm(record.grant(NAMES[0]).hold)
 
 
 def deleted_after_done(record: Record) -> None:
@@ -39,7 +39,7 @@ def deleted_after_done(record: Record) -> None:
     start(record)
     enrol(record, NAMES[0])
     record.plan(NAMES[0], operation=Operation.DELETE)
-    record.confirm(record.grant(NAMES[0]).operation_id)
+    record.confirm(record.grant(NAMES[0]).hold)
 
 
 @pytest.mark.parametrize("meanwhile", [delete_in_session, troubleshoot_in_session, deleted_after_done])
@@ -70,8 +70,8 @@ def test_r10_a_phone_that_is_done_after_its_wave_was_judged_becomes_secure_too(r
     ready.times[0] += wave["seconds_left"]
     assert verdict(ready, 1)["switched"] == []
     assert start(ready)["why"] == "1 phones that are to become secure are in a session"
-    assert ready.issue(granted.operation_id, new_public_key())
-    ready.confirm(granted.operation_id)
+    assert ready.issue(granted.hold, new_public_key())
+    ready.confirm(granted.hold)
     second = start(ready)["wave"]
     assert (second["kind"], second["phones"], second["reset"]) == ("retry", [NAMES[0]], [])
     assert verdict(ready, 2)["switched"] == [NAMES[0]]

@@ -9,7 +9,7 @@ import pytest
 
 from capf.model import CertificateState, InvalidRequestError, Operation, State
 from capf.registry import parameters, phones, schedule
-from support.record import NOW, PHONE, Record, public_key
+from support.record import CODE, NOW, PHONE, Record, public_key
 
 OTHER = "SEP001122334466"
 STRING = "By Authentication String"
@@ -214,19 +214,17 @@ def skipped_in_session(plan: schedule.Plan) -> bool:
 
 
 def test_a_live_session_is_not_disturbed(record: Record) -> None:
-    record.add()
-    record.plan()
-    granted = record.grant()
+    record.plan_by_string()
+    granted = record.grant(password=CODE)
     assert skipped_in_session(record.plan(defaults={"key_size": 4096}))
     same = record.plan()
     assert (same.scheduled, same.pending, same.warnings) == ([], [PHONE], [])
-    assert record.operation()["id"] == granted.operation_id
+    assert record.operation()["id"] == granted.hold.operation_id
 
 
 def test_r26_an_operation_whose_session_has_begun_is_the_same_whatever_its_deadline(record: Record) -> None:
-    record.add()
-    record.plan()
-    record.grant()
+    record.plan_by_string()
+    record.grant(password=CODE)
     later = (datetime.fromtimestamp(NOW) + timedelta(hours=2)).isoformat(timespec="minutes")
     assert record.plan(completes_by=later).pending == [PHONE]
 
@@ -235,9 +233,9 @@ def test_r26_what_a_session_does_is_not_cancelled(record: Record) -> None:
     record.add()
     record.plan()
     granted = record.grant()
-    record.issue(granted.operation_id, public_key())
+    record.issue(granted.hold, public_key())
     assert skipped_in_session(record.plan(operation=Operation.NONE))
-    record.confirm(granted.operation_id)
+    record.confirm(granted.hold)
     assert record.operation()["status"] == "Upgrade Success"
     assert list(record.certificates().values()) == [CertificateState.ACTIVE]
     assert record.acts()[-1] == "operation done"
@@ -247,11 +245,11 @@ def test_r26_a_delete_asked_for_while_an_lsc_is_installed_is_not_lost_silently(r
     record.add()
     record.plan()
     record.install()
-    record.plan(force=True)
-    granted = record.grant()
+    record.plan_by_string()
+    granted = record.grant(password=CODE)
     assert skipped_in_session(record.plan(operation=Operation.DELETE))
-    record.issue(granted.operation_id, public_key())
-    record.confirm(granted.operation_id)
+    record.issue(granted.hold, public_key())
+    record.confirm(granted.hold)
     assert record.plan(operation=Operation.DELETE).scheduled == [PHONE]
 
 

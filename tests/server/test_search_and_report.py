@@ -168,6 +168,9 @@ def test_r30_the_figures_count_status_expiry_and_cause(three: Record) -> None:
     three.plan("SEP00000000000D")
     three.claim("SEP00000000000D", password="1")
     figures = three.store.read(lambda c: report.figures(search.found(c, three.context, [], Page(), strings=False)))
+    assert (figures.phones, figures.installed, figures.pending, figures.failed) == (4, 1, 2, 0)
+    three.end_refused("SEP00000000000D")
+    figures = three.store.read(lambda c: report.figures(search.found(c, three.context, [], Page(), strings=False)))
     assert (figures.phones, figures.installed, figures.pending, figures.failed) == (4, 1, 1, 1)
     assert figures.failures == {"Invalid Authentication String": 1}
     assert figures.statuses["Upgrade Success"] == 1

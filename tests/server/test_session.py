@@ -23,10 +23,11 @@ from capf.effects import (
 from capf.model import KeySpec, Operation, Outcome
 from capf.session import Patience, dialogue
 from capf.wire import Command, Message, Reason, Tag, pack_certificates, string
+from support.verdicts import HELD
 
 SESSION = 7
 RSA = (KeySpec(ec=False, bits=2048),)
-INSTALL = Granted(1, Operation.INSTALL, RSA, attempts=2)
+INSTALL = Granted(HELD, Operation.INSTALL, RSA, attempts=2)
 
 
 def phone(command: Command, session_id: int = SESSION, **elements: bytes) -> Message:
@@ -73,7 +74,7 @@ def talk(heard: list[Reply], **answers: Reply) -> tuple[list[str], list[Effect]]
 def test_r4_install_asks_for_a_key_and_sends_the_certificate_that_was_recorded() -> None:
     sent, asked = talk([hello(), KEY, STORED], Claim=INSTALL, Issue=b"der")
     assert sent == ["AUTH_REQUEST", "KEY_GENERATE_REQUEST", "STORE_CERTIFICATE_REQUEST", "END_SESSION 1"]
-    assert asked[1:] == [Issue(1, b"key"), Confirm(1)]
+    assert asked[1:] == [Issue(HELD, b"key"), Confirm(HELD, b"der")]
 
 
 def test_r8_any_number_of_messages_that_a_key_is_under_way() -> None:
@@ -90,19 +91,19 @@ def test_a_phone_that_cannot_make_a_key_is_asked_again() -> None:
 def test_p8_after_the_last_attempt_key_generation_has_failed() -> None:
     sent, asked = talk([hello(), NO_KEY, NO_KEY], Claim=INSTALL)
     assert sent[-1] == "END_SESSION 7"
-    assert asked[-1] == Fail(1, Outcome.KEY_GENERATION_FAILED, "the phone could not make a key")
+    assert asked[-1] == Fail(HELD, Outcome.KEY_GENERATION_FAILED, "the phone could not make a key")
 
 
 def test_p8_r8_key_generation_past_its_time_fails() -> None:
     sent, asked = talk([hello(), Silence.TIMEOUT], Claim=INSTALL)
-    assert asked[-1] == Fail(1, Outcome.KEY_GENERATION_FAILED, "no key within the allowed time")
+    assert asked[-1] == Fail(HELD, Outcome.KEY_GENERATION_FAILED, "no key within the allowed time")
     assert sent[-1] == "END_SESSION 7"
 
 
 def test_a_certificate_that_the_phone_did_not_store_is_not_done() -> None:
     refusal = phone(Command.STORE_CERTIFICATE_RESPONSE, REASON=b"\x07")
     sent, asked = talk([hello(), KEY, refusal], Claim=INSTALL, Issue=b"der")
-    assert asked[-1] == Fail(1, Outcome.FAILED, "the phone did not store the certificate")
+    assert asked[-1] == Fail(HELD, Outcome.FAILED, "the phone did not store the certificate")
     assert sent[-1] == "END_SESSION 7"
 
 
@@ -117,13 +118,13 @@ def test_r5_a_lost_connection_is_for_the_phones_retry(where: int) -> None:
     heard: list[Reply] = [hello(), KEY, STORED]
     heard[where] = Silence.LOST
     _sent, asked = talk(heard[: where + 1], Claim=INSTALL, Issue=b"der")
-    assert asked[-1] == Lost(1)
+    assert asked[-1] == Lost(HELD)
 
 
 @pytest.mark.parametrize("command", [Command.ABORT_REQUEST, Command.END_SESSION])
 def test_p8_r7_the_phone_user_can_stop_at_any_time(command: Command) -> None:
     sent, asked = talk([hello(), phone(command)], Claim=INSTALL)
-    assert asked[-1] == Fail(1, Outcome.FAILED, "aborted by the phone user")
+    assert asked[-1] == Fail(HELD, Outcome.FAILED, "aborted by the phone user")
     assert (sent[-1] == "ABORT_RESPONSE 1") == (command is Command.ABORT_REQUEST)
 
 
@@ -134,22 +135,22 @@ def test_a_refusal_ends_the_session_with_its_reason(reason: Reason) -> None:
 
 def test_r2_delete_is_confirmed_by_the_phone() -> None:
     deleted = phone(Command.DELETE_CERTIFICATE_RESPONSE, REASON=b"\x01")
-    sent, asked = talk([hello(), deleted], Claim=Granted(1, Operation.DELETE))
+    sent, asked = talk([hello(), deleted], Claim=Granted(HELD, Operation.DELETE))
     assert sent[1:] == ["DELETE_CERTIFICATE_REQUEST", "END_SESSION 1"]
-    assert asked[-1] == Confirm(1)
+    assert asked[-1] == Confirm(HELD)
 
 
 def test_r27_troubleshoot_fetches_every_certificate() -> None:
     package = pack_certificates(((1, b"lsc"), (2, b"mic")))
     answer = phone(Command.FETCH_CERTIFICATE_RESPONSE, REASON=b"\x01", CERTIFICATE=package)
-    sent, asked = talk([hello(), answer], Claim=Granted(1, Operation.TROUBLESHOOT))
+    sent, asked = talk([hello(), answer], Claim=Granted(HELD, Operation.TROUBLESHOOT))
     assert sent[1:] == ["FETCH_CERTIFICATE_REQUEST", "END_SESSION 0"]
-    assert asked[-1] == Fetched(1, ((1, b"lsc"), (2, b"mic")))
+    assert asked[-1] == Fetched(HELD, ((1, b"lsc"), (2, b"mic")))
 
 
 def test_troubleshoot_of_a_phone_without_certificate_fetches_none() -> None:
     answer = phone(Command.FETCH_CERTIFICATE_RESPONSE, REASON=b"\x07")
-    assert talk([hello(), answer], Claim=Granted(1, Operation.TROUBLESHOOT))[1][-1] == Fetched(1, ())
+    assert talk([hello(), answer], Claim=Granted(HELD, Operation.TROUBLESHOOT))[1][-1] == Fetched(HELD, ())
 
 
 @pytest.mark.parametrize(

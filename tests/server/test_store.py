@@ -35,10 +35,10 @@ def test_a_value_that_the_database_refuses_is_its_own_jobs_fault(
 ) -> None:
     record.add()
     record.plan()
-    identifier, key, held = record.grant().operation_id, public_key(), threading.Event()
+    mine, key, held = record.grant().hold, public_key(), threading.Event()
     first = record.store.submit(lambda _connection: held.wait(30))
     refused = record.store.submit(wrong)
-    issued = record.store.submit(lambda c: sessions.issue(c, record.context, identifier, key))
+    issued = record.store.submit(lambda c: sessions.issue(c, record.context, mine, key))
     held.set()
     assert first.result()
     with pytest.raises(InvalidRequestError if record.store.can_be_shared else OverflowError):

@@ -24,8 +24,9 @@ from capf.lab.flash import Flash, Identity
 from capf.lab.keys import KeyMaker
 from capf.lab.manufacturing import Maker
 from capf.model import AuthenticationMode, KeySpec, Outcome
-from capf.verify import Trust, certificate_fault, names_device, signature_is_right
+from capf.verify import Trust, names_device, signature_is_right
 from capf.wire import Tag, unpack_certificates, unpack_sha2
+from support.verdicts import certificate_fault
 
 NAME = "SEP001122334455"
 OTHER = "SEP001122334466"

@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection, select
 
-from capf.effects import Claim, Granted, Refused
-from capf.model import Operation
-from capf.registry import phones, schedule, sessions
+from capf.effects import Claim, Granted, Hold, Refused
+from capf.model import Operation, Outcome
+from capf.refusals import Refusals
+from capf.registry import deadlines, phones, refusals, schedule, sessions
 from capf.registry.context import Context
 from capf.store import schema
 from capf.store.engine import Store
@@ -20,6 +21,8 @@ from capf.store.engine import Store
 T = TypeVar("T")
 NOW = 1_800_000_000.0
 PHONE = "SEP001122334455"
+BY_STRING = "By Authentication String"
+CODE = "471147"
 
 
 @dataclass
@@ -29,6 +32,9 @@ class Record:
     store: Store
     context: Context
     times: list[float] = field(default_factory=lambda: [NOW])
+    refusals: Refusals = field(default_factory=Refusals)
+    stored: dict[Hold, bytes] = field(default_factory=dict)
+    """The certificate that was issued last to each session."""
 
     def run(self, job: Callable[[Connection], T]) -> T:
         """Run a job as the server does, with its commit."""
@@ -44,11 +50,21 @@ class Record:
         wanted = schedule.Request(operation, items, **request)
         return self.run(lambda c: schedule.schedule(c, self.context, wanted, "test"))
 
+    def plan_by_string(self, name: str = PHONE, **settings: Any) -> None:
+        """Register a phone and schedule an installation by the string ``CODE``: its sessions prove who it is."""
+        self.add(name, authentication_mode=BY_STRING, **settings)
+        self.plan(items=[{"device_name": name, "authentication_string": CODE}], force=True)
+
     def claim(self, name: str = PHONE, **credentials: Any) -> Granted | Refused:
-        """Let a phone come."""
-        version = credentials.pop("version", 3)
-        wanted = Claim(name, version, 1, "192.0.2.1", **credentials)
-        return self.run(lambda c: sessions.claim(c, self.context, wanted))
+        """Let a phone come; a refusal is counted at once."""
+        version, peer = credentials.pop("version", 3), credentials.pop("peer", "192.0.2.1")
+        wanted = Claim(name, version, 1, peer, **credentials)
+        decision = self.run(lambda c: sessions.claim(c, self.context, wanted))
+        if isinstance(decision, Refused):
+            self.refusals.note(decision, peer, self.context.now)
+            gathered = self.refusals.take()
+            self.run(lambda c: refusals.write(c, self.context, gathered))
+        return decision
 
     def grant(self, name: str = PHONE, **credentials: Any) -> Granted:
         """Let a phone come that has to be let in."""
@@ -56,20 +72,40 @@ class Record:
         assert isinstance(decision, Granted), decision
         return decision
 
-    def issue(self, operation_id: int, public_key: bytes) -> bytes | None:
+    def issue(self, hold: Hold, public_key: bytes) -> bytes | None:
         """Let a phone send its public key."""
-        return self.run(lambda c: sessions.issue(c, self.context, operation_id, public_key))
+        der = self.run(lambda c: sessions.issue(c, self.context, hold, public_key))
+        if der is not None:
+            self.stored[hold] = der
+        return der
 
-    def confirm(self, operation_id: int) -> None:
+    def confirm(self, hold: Hold) -> None:
         """Let a phone say that it has done it."""
-        self.run(lambda c: sessions.confirm(c, self.context, operation_id))
+        self.run(lambda c: sessions.confirm(c, self.context, hold, self.stored.get(hold, b"")))
 
-    def install(self, name: str = PHONE, **credentials: Any) -> bytes:
-        """Take a phone through a whole installation; returns the LSC."""
+    def lose(self, hold: Hold) -> None:
+        """Let a session be lost."""
+        self.run(lambda c: sessions.lost(c, self.context, hold))
+
+    def fail(self, hold: Hold, outcome: Outcome = Outcome.FAILED, problem: str = "") -> None:
+        """Let what a session does fail."""
+        self.run(lambda c: sessions.fail(c, self.context, hold, outcome, problem))
+
+    def end_refused(self, *names: str) -> None:
+        """End what was refused of phones, as the end of a rollout does."""
+        identifiers = [self.operation(name)["id"] for name in names or (PHONE,)]
+        self.run(lambda c: deadlines.end_refused(c, self.context, identifiers))
+
+    def end_due(self) -> int:
+        """End what is due, as the server does every second; returns how many."""
+        return self.run(lambda c: deadlines.end_due(c, self.context))
+
+    def install(self, name: str = PHONE, key: bytes | None = None, **credentials: Any) -> bytes:
+        """Take a phone through a whole installation, with a new RSA key or with this one; returns the LSC."""
         granted = self.grant(name, **credentials)
-        der = self.issue(granted.operation_id, public_key())
+        der = self.issue(granted.hold, key or public_key())
         assert der is not None
-        self.confirm(granted.operation_id)
+        self.confirm(granted.hold)
         return der
 
     def operation(self, name: str = PHONE) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from capf.model import InvalidRequestError, Outcome
-from capf.registry import parameters, service, sessions
+from capf.registry import parameters, service
 from capf.registry.rollout import begin as beginning
 from capf.registry.rollout import judge, plan, show, waves
 from capf.registry.rollout.settings import Settings
@@ -63,14 +63,14 @@ def enrol(record: Record, *names: str) -> None:
     """Install an LSC on each phone."""
     for name in names:
         granted = record.grant(name)
-        assert record.issue(granted.operation_id, new_public_key())
-        record.confirm(granted.operation_id)
+        assert record.issue(granted.hold, new_public_key())
+        record.confirm(granted.hold)
 
 
 def fail(record: Record, name: str, outcome: Outcome) -> None:
-    """Let a phone's operation fail."""
-    granted = record.grant(name)
-    record.run(lambda c: sessions.fail(c, record.context, granted.operation_id, outcome, ""))
+    """Let a phone's operation fail, and end."""
+    record.fail(record.grant(name).hold, outcome)
+    record.end_refused(name)
 
 
 def verdict(record: Record, number: int, *missing: str) -> dict[str, Any]:

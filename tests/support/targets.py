@@ -16,17 +16,18 @@ from capf.authority import load_public_key
 from capf.effects import Claim, Effect, Granted, Receive, Reply, Send, Silence
 from capf.model import AuthenticationMode, KeySpec, LintError, Operation, Outcome
 from capf.session import Patience, dialogue
-from capf.verify import Trust, certificate_fault
+from capf.verify import Trust
 from capf.wire import Command, Message, Reader, Tag, WireError, encode, unpack_certificates, unpack_sha2, unpack_sudi
+from support.verdicts import HELD, certificate_fault
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 RECORDED_AT = 1795408200.0
 _BYTE_BY_BYTE = 64
 _RSA, _EC = KeySpec(ec=False, bits=2048), KeySpec(ec=True, bits=256)
 _OPERATIONS = (
-    Granted(1, Operation.INSTALL, (_EC, _RSA), attempts=3),
-    Granted(1, Operation.DELETE),
-    Granted(1, Operation.TROUBLESHOOT),
+    Granted(HELD, Operation.INSTALL, (_EC, _RSA), attempts=3),
+    Granted(HELD, Operation.DELETE),
+    Granted(HELD, Operation.TROUBLESHOOT),
 )
 _OUTCOMES = ("Confirm", "Fetched", "Fail", "Lost")
 

@@ -17,26 +17,30 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.effects import Claim, Granted, Refused
+from capf.effects import Cause, Claim, Granted, Hold, Refused
 from capf.model import Outcome, StoreUnavailableError
-from capf.registry import sessions
+from capf.refusals import Refusals
+from capf.registry import refusals, sessions
 from capf.registry.context import Context
 from capf.store.engine import Job, Store, T
+from capf.wire import Reason
 
 LOG = logging.getLogger(__name__)
 _TRY_AGAIN_SECONDS = 1.0
+_GATHER_SECONDS = 0.25
+"""How long refusals gather until one write counts all of them: nobody makes the record commit once a message."""
 _SESSION: ContextVar[int] = ContextVar("session", default=0)
 """The session whose task this is, for its lines in the trace."""
 
 
-def _trace(step: str, operations: Collection[int], done: Future[Any]) -> None:
+def _trace(step: str, holds: Collection[Hold], done: Future[Any]) -> None:
     """Leave a line of a session's step where the debug trace level is Detailed."""
     result = None if done.cancelled() else done.exception() or done.result()
     if isinstance(result, Granted):
         result = result.operation.value
     elif isinstance(result, bytes):
         result = "certificate issued"
-    number = next(iter(operations), 0)
+    number = next((hold.operation_id for hold in holds), 0)
     LOG.debug("session=%08x event=%s operation=%d result=%r", _SESSION.get(), step, number, str(result or "-"))
 
 
@@ -46,68 +50,78 @@ class RegistryBackend:
     def __init__(self, store: Store, context: Context) -> None:
         self._store = store
         self._context = context
-        self._owed: set[int] = set()
-        """Operations whose session ended in an error; only the store's writer changes the set, in the order of jobs."""
+        self.refusals = Refusals()
+        self._owed: set[Hold] = set()
+        """What sessions had that ended in an error; only the store's writer changes the set, in the order of jobs."""
 
     def claim(self, claim: Claim) -> Future[Granted | Refused]:
         """Decide and take the operation."""
         _SESSION.set(claim.session_id)
-        taken: list[int] = []
+        taken: list[Hold] = []
 
         def job(connection: Connection) -> Granted | Refused:
             decision = sessions.claim(connection, self._context, claim)
-            taken[:] = [decision.operation_id] if isinstance(decision, Granted) else []
+            taken[:] = [decision.hold] if isinstance(decision, Granted) else []
             return decision
 
-        return self._run("claim", job, taken)
+        done = self._run("claim", job, taken)
+        done.add_done_callback(partial(self._count, claim.peer))
+        return done
 
-    def _run(self, step: str, job: Job[T], operations: Collection[int]) -> Future[T]:
+    def _count(self, peer: str, done: Future[Granted | Refused]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            return
+        decision = done.result()
+        if isinstance(decision, Refused):
+            self.refusals.note(decision, peer, self._context.now)
+
+    def refuse(self, cause: Cause) -> Refused:
+        """Return the refusal, which is counted, of a phone about which the record is not even asked."""
+        refused = Refused(Reason.REJECTED, cause=cause)
+        self.refusals.note(refused, "", self._context.now)
+        return refused
+
+    def _run(self, step: str, job: Job[T], holds: Collection[Hold]) -> Future[T]:
         """Write a step; an operation whose write failed is owed, one that a later session has is not."""
 
         def settle(error: Exception | None) -> None:
             change = self._owed.difference_update if error is None else self._owed.update
-            change(operations)
+            change(holds)
 
         done = self._store.start(job, settle)
         if LOG.isEnabledFor(logging.DEBUG):
-            done.add_done_callback(partial(_trace, step, operations))
+            done.add_done_callback(partial(_trace, step, holds))
         return done
 
-    def issue(self, operation_id: int, public_key: bytes) -> Future[bytes | None]:
+    def issue(self, hold: Hold, public_key: bytes) -> Future[bytes | None]:
         """Sign and record a certificate."""
         return self._run(
-            "issue",
-            lambda connection: sessions.issue(connection, self._context, operation_id, public_key),
-            [operation_id],
+            "issue", lambda connection: sessions.issue(connection, self._context, hold, public_key), [hold]
         )
 
-    def confirm(self, operation_id: int) -> Future[None]:
+    def confirm(self, hold: Hold, certificate: bytes) -> Future[None]:
         """Record that the phone did what was asked."""
         return self._run(
-            "confirm", lambda connection: sessions.confirm(connection, self._context, operation_id), [operation_id]
+            "confirm", lambda connection: sessions.confirm(connection, self._context, hold, certificate), [hold]
         )
 
-    def fetched(self, operation_id: int, certificates: Sequence[tuple[int, bytes]]) -> Future[None]:
+    def fetched(self, hold: Hold, certificates: Sequence[tuple[int, bytes]]) -> Future[None]:
         """Record what Troubleshoot brought."""
         return self._run(
-            "fetched",
-            lambda connection: sessions.fetched(connection, self._context, operation_id, certificates),
-            [operation_id],
+            "fetched", lambda connection: sessions.fetched(connection, self._context, hold, certificates), [hold]
         )
 
-    def fail(self, operation_id: int, outcome: Outcome, problem: str) -> Future[None]:
+    def fail(self, hold: Hold, outcome: Outcome, problem: str) -> Future[None]:
         """Record a failure."""
         return self._run(
             f"fail outcome={outcome.value[1]!r}",
-            lambda connection: sessions.fail(connection, self._context, operation_id, outcome, problem),
-            [operation_id],
+            lambda connection: sessions.fail(connection, self._context, hold, outcome, problem),
+            [hold],
         )
 
-    def lost(self, operation_id: int) -> Future[None]:
+    def lost(self, hold: Hold) -> Future[None]:
         """Record a lost session."""
-        return self._run(
-            "lost", lambda connection: sessions.lost(connection, self._context, operation_id), [operation_id]
-        )
+        return self._run("lost", lambda connection: sessions.lost(connection, self._context, hold), [hold])
 
     async def give_back_forever(self) -> None:
         """Give operations back whose session could not do it, once the record takes writes again."""
@@ -118,10 +132,30 @@ class RegistryBackend:
                     LOG.info("event=given-back operations=%d", await self._give_back())
 
     async def _give_back(self) -> int:
-        owed: set[int] = set()
+        owed: set[Hold] = set()
 
         def job(connection: Connection) -> int:
             owed.update(self._owed)
             return sessions.give_back(connection, self._context, owed)
 
         return await self._run("give back", job, owed)
+
+    async def count_refusals_forever(self) -> None:
+        """Count refusals on their operations, all of a short time in one write."""
+        while True:
+            await self.refusals.wait()
+            await asyncio.sleep(_GATHER_SECONDS)
+            try:
+                await self.count_refusals()
+            except StoreUnavailableError:
+                await asyncio.sleep(_TRY_AGAIN_SECONDS)
+
+    async def count_refusals(self) -> None:
+        """Count the refusals that have gathered; those that cannot be written stay for the next time."""
+        gathered = self.refusals.take()
+        try:
+            if gathered:
+                await self._store.awrite(lambda connection: refusals.write(connection, self._context, gathered))
+        except StoreUnavailableError:
+            self.refusals.put_back(gathered)
+            raise

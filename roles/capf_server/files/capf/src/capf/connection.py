@@ -19,12 +19,14 @@ from math import inf
 from typing import Any, Protocol
 
 from capf.effects import (
+    Cause,
     Claim,
     Confirm,
     Effect,
     Fail,
     Fetched,
     Granted,
+    Hold,
     Issue,
     Lost,
     Protest,
@@ -36,12 +38,15 @@ from capf.effects import (
 )
 from capf.model import CapfError, Outcome, StoreUnavailableError
 from capf.session import Patience, dialogue
-from capf.wire import Message, Reader, Reason, WireError, encode
+from capf.wire import Message, Reader, WireError, encode
 
 LOG = logging.getLogger(__name__)
 _READ_BYTES = 16384
 """The most that one TLS record holds, so that one read leaves nothing behind in the TLS layer."""
 _SEND_SECONDS = 30.0
+_REFUSAL_SECONDS = 0.05
+"""A refusal goes out so long after its claim came, however quickly it was decided: nobody learns from the time of an
+answer whether a device is known, has an operation or is locked (P12)."""
 _OLD_TLS = ("TLSv1", "TLSv1.1")
 
 
@@ -49,11 +54,12 @@ class Backend(Protocol):
     """The record behind the sessions; the futures are done after the commit."""
 
     def claim(self, claim: Claim) -> asyncio.Future[Granted | Refused]: ...
-    def issue(self, operation_id: int, public_key: bytes) -> asyncio.Future[bytes | None]: ...
-    def confirm(self, operation_id: int) -> asyncio.Future[None]: ...
-    def fetched(self, operation_id: int, certificates: Sequence[tuple[int, bytes]]) -> asyncio.Future[None]: ...
-    def fail(self, operation_id: int, outcome: Outcome, problem: str) -> asyncio.Future[None]: ...
-    def lost(self, operation_id: int) -> asyncio.Future[None]: ...
+    def refuse(self, cause: Cause) -> Refused: ...
+    def issue(self, hold: Hold, public_key: bytes) -> asyncio.Future[bytes | None]: ...
+    def confirm(self, hold: Hold, certificate: bytes) -> asyncio.Future[None]: ...
+    def fetched(self, hold: Hold, certificates: Sequence[tuple[int, bytes]]) -> asyncio.Future[None]: ...
+    def fail(self, hold: Hold, outcome: Outcome, problem: str) -> asyncio.Future[None]: ...
+    def lost(self, hold: Hold) -> asyncio.Future[None]: ...
 
 
 class Door(Protocol):
@@ -78,8 +84,8 @@ class Connection:
     """One phone's connection, from its first byte to its end."""
 
     __slots__ = (
-        "_asked", "_door", "_ending", "_garbage", "_identifier", "_loop", "_lost", "_messages", "_number",
-        "_open", "_operation_id", "_outgoing", "_reading", "_socket", "_steps", "_tls", "_waiting", "_writing",
+        "_asked", "_asked_at", "_door", "_ending", "_garbage", "_hold", "_identifier", "_loop", "_lost", "_messages",
+        "_number", "_open", "_outgoing", "_reading", "_socket", "_steps", "_tls", "_waiting", "_writing",
         "begun", "closed", "deadline", "device_name", "peer",
     )  # fmt: skip
 
@@ -97,7 +103,8 @@ class Connection:
         self._steps = dialogue(self._identifier, peer, door.patience)
         self._messages = Reader()
         self._outgoing: deque[bytes] = deque()
-        self._operation_id: int | None = None
+        self._hold: Hold | None = None
+        self._asked_at = 0.0
         self._asked: asyncio.Future[Any] | None = None
         self._tls: ssl.SSLSocket
         self._open = self._waiting = self._lost = self._garbage = self._ending = self._reading = self._writing = False
@@ -171,9 +178,9 @@ class Connection:
         with contextlib.suppress(CapfError):
             decision = None if asked is None else await asked
             if isinstance(decision, Granted):
-                self._operation_id = decision.operation_id
-            if self._operation_id is not None:
-                await self._door.backend.lost(self._operation_id)
+                self._hold = decision.hold
+            if self._hold is not None:
+                await self._door.backend.lost(self._hold)
 
     def _read_when_possible(self, wanted: bool) -> None:
         if wanted and not self._reading:
@@ -300,6 +307,7 @@ class Connection:
 
     def _ask(self, effect: Effect) -> asyncio.Future[Any]:
         """Ask the record for what the dialogue wants of it."""
+        self._asked_at = self._loop.time()
         self._asked = self._start(effect, self._door.backend)
         return self._asked
 
@@ -307,17 +315,17 @@ class Connection:
         if isinstance(effect, Claim):
             return self._claim(effect, backend)
         if isinstance(effect, Issue):
-            return backend.issue(effect.operation_id, effect.public_key)
-        self._operation_id = None
+            return backend.issue(effect.hold, effect.public_key)
+        self._hold = None
         match effect:
-            case Confirm(operation_id):
-                return backend.confirm(operation_id)
-            case Fetched(operation_id, certificates):
-                return backend.fetched(operation_id, certificates)
-            case Fail(operation_id, outcome, problem):
-                return backend.fail(operation_id, outcome, problem)
-            case Lost(operation_id):
-                return backend.lost(operation_id)
+            case Confirm(hold, certificate):
+                return backend.confirm(hold, certificate)
+            case Fetched(hold, certificates):
+                return backend.fetched(hold, certificates)
+            case Fail(hold, outcome, problem):
+                return backend.fail(hold, outcome, problem)
+            case Lost(hold):
+                return backend.lost(hold)
         raise TypeError(f"unknown effect: {effect}")
 
     def _claim(self, claim: Claim, backend: Backend) -> asyncio.Future[Granted | Refused]:
@@ -325,7 +333,7 @@ class Connection:
             self.device_name = claim.device_name
             return backend.claim(claim)
         refused: asyncio.Future[Granted | Refused] = self._loop.create_future()
-        refused.set_result(Refused(Reason.REJECTED))
+        refused.set_result(backend.refuse(Cause.TOO_MANY_SESSIONS))
         return refused
 
     def _answered(self, asked: asyncio.Future[Any]) -> None:
@@ -338,7 +346,10 @@ class Connection:
             answer = asked.result()
             if isinstance(answer, Granted | Refused):
                 self._note(answer)
-            self._advance(answer)
+            if isinstance(answer, Refused):
+                self._loop.call_at(self._asked_at + _REFUSAL_SECONDS, self._refuse, answer)
+            else:
+                self._advance(answer)
             return
         if isinstance(error, StoreUnavailableError):
             LOG.error("session=%08x event=store-unavailable error=%r", self._identifier, str(error))
@@ -346,13 +357,18 @@ class Connection:
             self._fail(error)
         self.close()
 
+    def _refuse(self, refused: Refused) -> None:
+        """Let the dialogue say that the phone is refused, unless the connection has been closed meanwhile."""
+        if not self.closed:
+            self._advance(refused)
+
     def _note(self, decision: Granted | Refused) -> None:
         """Write the session's line into the log; one below TLS 1.2 is a warning."""
         what = "granted"
         if isinstance(decision, Granted):
-            self._operation_id = decision.operation_id
+            self._hold = decision.hold
         else:
-            what = f"refused reason={decision.reason}"
+            what = f"refused reason={decision.reason} cause={decision.cause.value!r} problem={decision.problem!r}"
         tls = self._tls.version()
         LOG.log(
             logging.WARNING if tls in _OLD_TLS else logging.INFO,

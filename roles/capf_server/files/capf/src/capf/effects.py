@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 
 from capf.model import KeySpec, Operation, Outcome
 from capf.wire import Message
@@ -28,25 +28,57 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """What a session has of an operation: which of the operation's claims it is, and the phone's address."""
+
+    operation_id: int
+    claim: int
+    peer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Granted:
     """The operation that the phone may carry out now.
 
     ``keys`` are tried in order, ``attempts`` key requests in all, each for at most ``key_timeout`` seconds.
     """
 
-    operation_id: int
+    hold: Hold
     operation: Operation
     keys: tuple[KeySpec, ...] = ()
     attempts: int = 1
     key_timeout: float = 1800.0
 
 
+class Cause(StrEnum):
+    """Why a claim is refused, in words that a metric can have as its label."""
+
+    UNKNOWN_DEVICE = "unknown device"
+    NOTHING_SCHEDULED = "nothing scheduled"
+    IN_SESSION = "in another session"
+    TOO_MANY_SESSIONS = "too many sessions"
+    LOCKED = "locked"
+    LATE = "late"
+    INVALID_STRING = "invalid authentication string"
+    INVALID_LSC = "invalid LSC"
+    INVALID_MIC = "invalid MIC"
+    INVALID_CREDENTIALS = "invalid credentials"
+    NO_EC_SUPPORT = "no EC support"
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No operation for this phone: the wire's reason, and the outcome recorded where there is one."""
+    """No operation for this phone: the wire's reason, the outcome that is shown where there is one, and the cause.
+
+    ``operation_id``: the operation on which the refusal counts, None where it counts on none. ``problem`` says more
+    than the cause where more is known; it holds no secrets.
+    """
 
     reason: int
     outcome: Outcome | None = None
+    cause: Cause = field(default=Cause.IN_SESSION, compare=False)
+    operation_id: int | None = field(default=None, compare=False)
+    problem: str = field(default="", compare=False)
 
 
 class Silence(Enum):
@@ -79,22 +111,23 @@ class Receive:
 class Issue:
     """Sign and record a certificate for this public key; the reply is its DER, or None when refused."""
 
-    operation_id: int
+    hold: Hold
     public_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """The phone said that it did what was asked."""
+    """The phone said that it did what was asked; ``certificate``: the DER that it stored, empty for a Delete."""
 
-    operation_id: int
+    hold: Hold
+    certificate: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """Troubleshoot: the certificates that the phone sent, as (type, DER)."""
 
-    operation_id: int
+    hold: Hold
     certificates: tuple[tuple[int, bytes], ...]
 
 
@@ -102,7 +135,7 @@ class Fetched:
 class Fail:
     """The operation failed; ``problem`` says more than the outcome where more is known."""
 
-    operation_id: int
+    hold: Hold
     outcome: Outcome
     problem: str = ""
 
@@ -111,7 +144,7 @@ class Fail:
 class Lost:
     """The session was lost; the phone's own retry goes on (R5)."""
 
-    operation_id: int
+    hold: Hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from capf import authority, ctl
 from capf.configuration import MAXIMUM_BYTES, ConfigurationError, Settings, edit, make
 from capf.folder import CONFIGURATION_SUFFIX, Folder
 from capf.model import AuthenticationMode, InvalidRequestError, Problem, SecurityMode
-from capf.registry import trace
+from capf.registry import lifecycle, trace
 from capf.registry.context import Context
 from capf.registry.parameters import InForce
 from capf.store import rows
@@ -71,7 +71,7 @@ def _settings(
 ) -> Settings:
     """Return what a phone is told; ``capfAuthMode`` is 0 unless an operation waits for it."""
     mode = 0
-    if operation is not None and operation["state"] in rows.OPEN:
+    if operation is not None and lifecycle.is_open(operation):
         mode = _AUTHENTICATION_MODES[AuthenticationMode(operation["authentication_mode"])]
     port = in_force.number("CAPF Phone Port")
     return Settings(

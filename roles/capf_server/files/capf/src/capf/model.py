@@ -28,6 +28,11 @@ class AuthenticationMode(StrEnum):
     LSC_FIRST = "By Existing Certificate (precedence to LSC)"
     MIC_FIRST = "By Existing Certificate (precedence to MIC)"
 
+    @property
+    def proves(self) -> bool:
+        """True when a phone that is let in has proved who it is; by null string nobody proves anything."""
+        return self is not AuthenticationMode.NULL_STRING
+
 
 class SecurityMode(StrEnum):
     """Device Security Mode (R9, R10)."""
@@ -64,7 +69,7 @@ class State(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """True when nothing more is expected of the phone."""
+        """True when nothing more is expected of the phone; no state that has ended is ever left again."""
         return self in (State.DONE, State.FAILED, State.CANCELLED)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import resource
@@ -10,7 +11,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import BinaryIO
 
@@ -18,7 +19,7 @@ from fastapi import FastAPI
 from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config as HttpConfig
 
-from capf import ctl, files, state
+from capf import ctl, deadlines, files, state
 from capf.accounts import Login
 from capf.api.application import application
 from capf.api.ctl_file import put_in_place
@@ -31,7 +32,7 @@ from capf.config import Settings
 from capf.folder import Folder
 from capf.keystore import Keystore
 from capf.listener import Limits, Listener
-from capf.model import ConflictError
+from capf.model import ConflictError, StoreUnavailableError
 from capf.neighbours import Neighbours
 from capf.publisher import Publisher
 from capf.registry import nodes, parameters, service, sessions, tokens, trace_settings
@@ -89,6 +90,11 @@ class Server:
         self._listener: Listener | None = None
         self._turn: int | None = None
         """Which activation or restart the running service is of."""
+
+    @property
+    def refusals(self) -> Mapping[str, int]:
+        """How many claims of phones were refused since the start, by cause."""
+        return {cause.value: count for cause, count in self._backend.refusals.by_cause.items()}
 
     @property
     def sessions_open(self) -> int:
@@ -172,7 +178,13 @@ class Server:
         if await self.store.aread(service.is_activated):
             await self.start_service()
         neighbours = Neighbours(self.store, self.context, self.follow)
-        work = (self._backend.give_back_forever(), self._publisher.run(), neighbours.run())
+        work = (
+            self._backend.give_back_forever(),
+            self._backend.count_refusals_forever(),
+            deadlines.run(self.store, self.context),
+            self._publisher.run(),
+            neighbours.run(),
+        )
         beside = [asyncio.create_task(item) for item in work]
         for task in beside:
             task.add_done_callback(partial(_stop_at_error, stop))
@@ -189,6 +201,8 @@ class Server:
         for task in beside:
             task.cancel()
         results = await asyncio.gather(*web, *beside, return_exceptions=True)
+        with contextlib.suppress(StoreUnavailableError):
+            await self._backend.count_refusals()
         self.store.close()
         LOG.info("event=stopped")
         for result in results:

@@ -129,12 +129,12 @@ def _ask(granted: Granted, request: Message, expected: Command, timeout: float) 
                 yield from _aborted(granted, answer)
                 return None
         if answer is Silence.TIMEOUT and expected is Command.KEY_GENERATE_RESPONSE:
-            yield Fail(granted.operation_id, Outcome.KEY_GENERATION_FAILED, "no key within the allowed time")
+            yield Fail(granted.hold, Outcome.KEY_GENERATION_FAILED, "no key within the allowed time")
             yield _end(request.session_id, Reason.REJECTED)
             return None
         if isinstance(answer, Message):
             yield Protest(_out_of_place(answer, request.session_id, expected))
-        yield Lost(granted.operation_id)
+        yield Lost(granted.hold)
         if answer is not Silence.LOST:
             yield _end(request.session_id, Reason.REJECTED)
         return None
@@ -142,7 +142,7 @@ def _ask(granted: Granted, request: Message, expected: Command, timeout: float) 
 
 def _aborted(granted: Granted, request: Message) -> Dialogue:
     """Record that the phone user stopped the operation (R7)."""
-    yield Fail(granted.operation_id, Outcome.FAILED, "aborted by the phone user")
+    yield Fail(granted.hold, Outcome.FAILED, "aborted by the phone user")
     if request.command is Command.ABORT_REQUEST:
         yield Send(_message(Command.ABORT_RESPONSE, request.session_id, {Tag.REASON: bytes((Reason.SUCCESS,))}))
 
@@ -162,7 +162,7 @@ def _install(granted: Granted, claim: Claim, patience: Patience) -> Dialogue:
     public_key = yield from _public_key(granted, claim)
     if public_key is None:
         return
-    certificate = yield Issue(granted.operation_id, public_key)
+    certificate = yield Issue(granted.hold, public_key)
     if not isinstance(certificate, bytes):
         yield _end(claim.session_id, Reason.REJECTED)
         return
@@ -173,7 +173,7 @@ def _install(granted: Granted, claim: Claim, patience: Patience) -> Dialogue:
         {Tag.CERTIFICATE_TYPE: bytes((CertificateType.LSC,)), Tag.CERTIFICATE: package},
     )
     answer = yield from _ask(granted, store, Command.STORE_CERTIFICATE_RESPONSE, patience.answer)
-    yield from _finish(granted, answer, "the phone did not store the certificate")
+    yield from _finish(granted, answer, "the phone did not store the certificate", certificate)
 
 
 def _public_key(granted: Granted, claim: Claim) -> Generator[Effect, Reply, bytes | None]:
@@ -187,7 +187,7 @@ def _public_key(granted: Granted, claim: Claim) -> Generator[Effect, Reply, byte
         public_key = answer.elements.get(Tag.PUBLIC_KEY)
         if public_key:
             return public_key
-    yield Fail(granted.operation_id, Outcome.KEY_GENERATION_FAILED, "the phone could not make a key")
+    yield Fail(granted.hold, Outcome.KEY_GENERATION_FAILED, "the phone could not make a key")
     yield _end(claim.session_id, Reason.REJECTED)
     return None
 
@@ -198,15 +198,15 @@ def _delete(granted: Granted, claim: Claim, patience: Patience) -> Dialogue:
     yield from _finish(granted, answer, "the phone did not delete the certificate")
 
 
-def _finish(granted: Granted, answer: Message | None, problem: str) -> Dialogue:
+def _finish(granted: Granted, answer: Message | None, problem: str, certificate: bytes = b"") -> Dialogue:
     """Confirm or fail by the phone's reason; nothing counts as done before the phone said so."""
     if answer is None:
         return
     if _succeeded(answer):
-        yield Confirm(granted.operation_id)
+        yield Confirm(granted.hold, certificate)
         yield _end(answer.session_id, Reason.SUCCESS)
     else:
-        yield Fail(granted.operation_id, Outcome.FAILED, problem)
+        yield Fail(granted.hold, Outcome.FAILED, problem)
         yield _end(answer.session_id, Reason.REJECTED)
 
 
@@ -223,8 +223,8 @@ def _troubleshoot(granted: Granted, claim: Claim, patience: Patience) -> Dialogu
     try:
         certificates = unpack_certificates(package)
     except WireError as error:
-        yield Fail(granted.operation_id, Outcome.FAILED, str(error))
+        yield Fail(granted.hold, Outcome.FAILED, str(error))
         yield _end(claim.session_id, Reason.REJECTED)
         return
-    yield Fetched(granted.operation_id, certificates)
+    yield Fetched(granted.hold, certificates)
     yield _end(claim.session_id, Reason.NO_ACTION)

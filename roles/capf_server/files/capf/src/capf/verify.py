@@ -1,6 +1,6 @@
 """Who the phone is: authentication string, certificate and signed data, SUDI data (protocol page, R1).
 
-Pure functions: certificates and times come in, an Outcome that says what is wrong comes out.
+Pure functions: certificates and times come in, a Verdict comes out that says what is wrong.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _DIGESTS: Mapping[int, tuple[str, hashes.HashAlgorithm]] = {
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
 """What the library raises for certificates that are damaged or strange."""
 _MIC_NAME = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*-((?:SEP|ATA)[0-9A-F]{12})")
+_LONGEST = 120
+"""Characters that are shown of what a stranger's certificate says."""
 _SOFTPHONE = re.compile(r"(?:.*-)?(?:CSF|TCT|BOT|TAB)")
 
 
@@ -81,10 +83,18 @@ def _raw_rsa_is_right(key: rsa.RSAPublicKey, hashed: bytes, signature: bytes) ->
     return pow(number, numbers.e, numbers.n).to_bytes(size, "big") == raw_block(hashed, size)
 
 
-def certificate_fault(
-    claim: Claim, mode: AuthenticationMode, has_preferred: bool, trust: Trust, now: float
-) -> Outcome | None:
-    """Return what is wrong with a phone that authenticates by an existing certificate, None when nothing is.
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a phone's credentials are worth: ``outcome`` None when nothing is wrong with them, and else ``problem`` says
+    what; ``mic``: the phone proved that it has the key of a MIC that is trusted."""
+
+    outcome: Outcome | None = None
+    problem: str = ""
+    mic: bool = False
+
+
+def check_certificate(claim: Claim, mode: AuthenticationMode, has_preferred: bool, trust: Trust, now: float) -> Verdict:
+    """Check a phone that authenticates by an existing certificate.
 
     ``has_preferred``: the server knows that this phone has the certificate to which the mode gives precedence, so that
     no other one authenticates it.
@@ -92,17 +102,17 @@ def certificate_fault(
     """
     missing = Outcome.INVALID_LSC if mode is AuthenticationMode.LSC_FIRST else Outcome.INVALID_MIC
     if not claim.certificates:
-        return missing
+        return Verdict(missing, "the phone sent no certificate")
     try:
         certificate = x509.load_der_x509_certificate(claim.certificates[0][1])
         sha1 = isinstance(certificate.signature_hash_algorithm, hashes.SHA1)
         is_lsc = not sha1 and issuer_of(certificate, trust.lsc_issuers) is not None
-        return _fault(claim, certificate, is_lsc, mode, has_preferred, trust, now)
+        return _check(claim, certificate, is_lsc, mode, has_preferred, trust, now)
     except UNREADABLE:
-        return missing
+        return Verdict(missing, "the phone's certificate cannot be read")
 
 
-def _fault(
+def _check(
     claim: Claim,
     certificate: x509.Certificate,
     is_lsc: bool,
@@ -110,19 +120,25 @@ def _fault(
     has_preferred: bool,
     trust: Trust,
     now: float,
-) -> Outcome | None:
-    bad = Outcome.INVALID_LSC if is_lsc else Outcome.INVALID_MIC
+) -> Verdict:
     if has_preferred and is_lsc is not (mode is AuthenticationMode.LSC_FIRST):
-        return Outcome.INVALID_MIC if is_lsc else Outcome.INVALID_LSC
-    if not is_lsc and not mic_is_trusted(certificate, trust, now):
-        return _kind_of(claim)
+        return Verdict(Outcome.INVALID_MIC, _SENT_LSC) if is_lsc else Verdict(Outcome.INVALID_LSC, _SENT_MIC)
+    if not is_lsc and (problem := _mic_problem(certificate, trust, now)):
+        return Verdict(_kind_of(claim), problem)
     if is_lsc and not _in_date(certificate, now):
-        return Outcome.INVALID_LSC
+        return Verdict(Outcome.INVALID_LSC, f"the LSC {_dates(certificate, now)}")
     if not names_device(certificate, claim.device_name, is_lsc):
-        return Outcome.INVALID_CREDENTIALS
+        problem = f"the certificate names {_common_names(certificate)}, not {claim.device_name}"
+        return Verdict(Outcome.INVALID_CREDENTIALS, problem)
     if not _signed(claim, certificate):
-        return bad
-    return sudi_fault(claim, trust, now)
+        problem = "the signature is missing or was not made with the certificate's key"
+        return Verdict(Outcome.INVALID_LSC if is_lsc else Outcome.INVALID_MIC, problem)
+    sudi = check_sudi(claim, trust, now)
+    return sudi if sudi.outcome is not None else Verdict(mic=sudi.mic or not is_lsc)
+
+
+_SENT_LSC = "the phone sent its LSC; with precedence to MIC it has to send the MIC that it is known to have"
+_SENT_MIC = "the phone sent no LSC of this CAPF; with precedence to LSC it has to send the LSC that it is known to have"
 
 
 def _kind_of(claim: Claim) -> Outcome:
@@ -130,13 +146,39 @@ def _kind_of(claim: Claim) -> Outcome:
     return Outcome.INVALID_LSC if claim.certificates[0][0] == CertificateType.LSC else Outcome.INVALID_MIC
 
 
-def mic_is_trusted(certificate: x509.Certificate, trust: Trust, now: float) -> bool:
-    """True when a trusted manufacturing CA issued the MIC and its date and digest are allowed."""
-    if isinstance(certificate.signature_hash_algorithm, hashes.SHA1):
-        issued = trust.allow_sha1_mic and any(_signed_with_sha1(certificate, issuer) for issuer in trust.mic_issuers)
-    else:
-        issued = issuer_of(certificate, trust.mic_issuers) is not None
-    return issued and (trust.allow_expired_mic or _in_date(certificate, now))
+def _mic_problem(certificate: x509.Certificate, trust: Trust, now: float) -> str:
+    """Return why a MIC is not accepted: its issuer, its digest or its dates; empty where nothing is wrong with it."""
+    sha1 = isinstance(certificate.signature_hash_algorithm, hashes.SHA1)
+    if issuer_of(certificate, trust.mic_issuers) is None:
+        return f"its issuer {_shown(certificate.issuer.rfc4514_string())} is not trusted"
+    if sha1 and not _issued_by_old_key(certificate, trust):
+        return "the MIC is signed with SHA-1, and SHA-1 MICs are not allowed"
+    if trust.allow_expired_mic or _in_date(certificate, now):
+        return ""
+    return f"the MIC {_dates(certificate, now)}"
+
+
+def _issued_by_old_key(certificate: x509.Certificate, trust: Trust) -> bool:
+    """True when SHA-1 is allowed in MICs and a trusted issuer made this one with it."""
+    return trust.allow_sha1_mic and any(_signed_with_sha1(certificate, issuer) for issuer in trust.mic_issuers)
+
+
+def _dates(certificate: x509.Certificate, now: float) -> str:
+    """Return what is wrong with a certificate's dates."""
+    if certificate.not_valid_after_utc < datetime.fromtimestamp(now, UTC):
+        return f"expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
+    return f"is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
+
+
+def _common_names(certificate: x509.Certificate) -> str:
+    """Return the common names of a certificate, which are a stranger's words."""
+    names = [str(name.value) for name in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
+    return _shown(" and ".join(names)) if names else "no device"
+
+
+def _shown(text: str) -> str:
+    """Return a stranger's words in one short line, quoted."""
+    return ascii(text if len(text) <= _LONGEST else text[:_LONGEST] + "...")
 
 
 def _signed_with_sha1(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -211,19 +253,23 @@ def _signed(claim: Claim, certificate: x509.Certificate) -> bool:
     )
 
 
-def sudi_fault(claim: Claim, trust: Trust, now: float) -> Outcome | None:
+def check_sudi(claim: Claim, trust: Trust, now: float) -> Verdict:
     """Check SUDI data where the phone sent any: a trusted MIC of this device, signed over this session's id."""
     if claim.sudi_data is None:
-        return Outcome.INVALID_MIC if trust.require_sudi else None
+        return Verdict(Outcome.INVALID_MIC, "the phone sent no SUDI data") if trust.require_sudi else Verdict()
     try:
         sudi = unpack_sudi(claim.sudi_data)
         mic = x509.load_der_x509_certificate(sudi.mic)
         if not names_device(mic, claim.device_name, is_lsc=False):
-            return Outcome.INVALID_CREDENTIALS
-        right = mic_is_trusted(mic, trust, now) and _sudi_signed(sudi, mic, claim.session_id)
+            problem = f"the SUDI data's MIC names {_common_names(mic)}, not {claim.device_name}"
+            return Verdict(Outcome.INVALID_CREDENTIALS, problem)
+        problem = _mic_problem(mic, trust, now)
+        right = not problem and _sudi_signed(sudi, mic, claim.session_id)
     except (WireError, *UNREADABLE):
-        return Outcome.INVALID_MIC
-    return None if right else Outcome.INVALID_MIC
+        return Verdict(Outcome.INVALID_MIC, "the SUDI data cannot be read")
+    if right:
+        return Verdict(mic=True)
+    return Verdict(Outcome.INVALID_MIC, f"SUDI data: {problem or 'the signature is not of this session'}")
 
 
 def _sudi_signed(sudi: Sudi, mic: x509.Certificate, session_id: int) -> bool:

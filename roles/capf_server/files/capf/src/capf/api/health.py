@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
@@ -66,6 +66,10 @@ class _Numbers(Collector):
         for status, count in self._counts.by_status.items():
             latest.add_metric([status], count)
         yield latest
+        refusals = CounterMetricFamily("capf_refusals", "Claims of phones that were refused", labels=["reason"])
+        for reason, count in self._node.refusals.items():
+            refusals.add_metric([reason], count)
+        yield refusals
         yield from _rollouts(self._numbers)
 
 

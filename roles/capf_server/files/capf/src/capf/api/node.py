@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import BinaryIO, Protocol
 
 from capf.accounts import Login
@@ -25,6 +26,8 @@ class Node(Protocol):
     folder: Folder
     trace: TraceFiles
 
+    @property
+    def refusals(self) -> Mapping[str, int]: ...
     @property
     def sessions_open(self) -> int: ...
     def reload_authority(self) -> None: ...

@@ -21,6 +21,7 @@ from capf.model import (
     SecurityMode,
     State,
 )
+from capf.registry import lifecycle
 from capf.registry.context import Context
 from capf.store import journal, rows
 
@@ -147,7 +148,7 @@ def _waiting_problems(
         Problem(f"phones[{index}].{_MODE}", mode, _WAITING_ALLOWED)
         for name, (index, mode) in asked.items()
         if name in operations
-        and operations[name]["state"] in rows.OPEN
+        and lifecycle.is_open(operations[name])
         and never_registers(operations[name]["authentication_mode"], mode, has_lsc=name in with_lsc)
     ]
 
@@ -164,7 +165,7 @@ def unlock(connection: Connection, context: Context, names: Sequence[str], actor
 
 def _remove(connection: Connection, context: Context, names: list[str], asked: int, actor: str) -> Changes:
     operations = rows.operations_of(connection, names)
-    busy = [name for name, row in operations.items() if row["state"] in (State.CLAIMED, State.ISSUED)]
+    busy = [name for name, row in operations.items() if lifecycle.in_session(row) or row["state"] == State.ISSUED]
     if busy:
         raise ConflictError(f"in a session with CAPF now: {', '.join(sorted(busy)[:10])}")
     rows.remove_phones(connection, names)

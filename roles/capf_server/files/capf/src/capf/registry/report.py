@@ -13,6 +13,8 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any
 
+from capf.model import State
+
 COLUMNS: Mapping[str, str] = {
     "Device Name": "device_name",
     "Description": "description",
@@ -108,7 +110,7 @@ def figures(phones: Phones) -> Figures:
         if phone["lsc_expires"] is not None:
             tally.installed += 1
             tally.months[phone["lsc_expires"][:7]] += 1
-        if " Failed" in status:
+        if phone["operation_state"] == State.FAILED:
             tally.failures[status.partition(": ")[2] or "No cause given"] += 1
         if len(tally.shown) < SHOWN:
             tally.shown.append(phone)

@@ -17,7 +17,7 @@ from capf.model import (
     Problem,
     State,
 )
-from capf.registry import moment, need, strings
+from capf.registry import lifecycle, moment, need, strings
 from capf.registry.context import Context
 from capf.registry.phones import choice_problems, name_problems, never_registers
 from capf.secretbox import generate_string
@@ -84,12 +84,12 @@ class _Phone:
 
     @property
     def open(self) -> rows.Row | None:
-        return self.last if self.last is not None and self.last["state"] in rows.OPEN else None
+        return self.last if lifecycle.is_open(self.last) else None
 
     @property
     def in_session(self) -> bool:
         """True when a session carries out the open operation, so that it must not be disturbed."""
-        return self.open is not None and bool(self.open["holder"])
+        return lifecycle.in_session(self.open)
 
 
 def schedule(connection: Connection, context: Context, request: Request, actor: str) -> Plan:

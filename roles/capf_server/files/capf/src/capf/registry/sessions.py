@@ -5,13 +5,13 @@ Every function runs in one transaction of the store's writer, its audit row incl
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.effects import Claim, Granted, Refused
+from capf.effects import Cause, Claim, Granted, Hold, Refused
 from capf.model import (
     STATUS_PENDING,
     AuthenticationMode,
@@ -24,44 +24,59 @@ from capf.model import (
     State,
     operation_status,
 )
-from capf.registry import need, trace
+from capf.registry import lifecycle, need, refusals, trace
 from capf.registry.context import Context
 from capf.store import journal, rows
-from capf.verify import Trust, certificate_fault, certificate_serial, same_string, sudi_fault
+from capf.verify import Trust, Verdict, certificate_serial, check_certificate, check_sudi, same_string
 from capf.wire import CertificateType, Reason
 
-LOG = logging.getLogger(__name__)
 LARGEST_LOSS = 4
 """Sessions that an operation may lose: the first try and the phone's three more (R5)."""
 WRONG_STRINGS = 10
 _SECONDS_A_MINUTE = 60
 _VERSION_WITH_EC = 3
-_WORKING = (State.CLAIMED, State.ISSUED)
 
 
 def claim(connection: Connection, context: Context, wanted: Claim) -> Granted | Refused:
-    """Decide whether this phone may carry out its operation now, and take the operation for the session."""
+    """Decide whether this phone may carry out its operation now, and take the operation for the session.
+
+    A claim that proves nothing changes nothing: a refusal is only returned, and the caller counts it (``refusals``).
+    """
     comer = rows.comer(connection, wanted.device_name)
     string_is_right = _string_is_right(context, wanted, comer)
     if comer is None:
-        _audit(connection, context, wanted, "unknown device")
-        return Refused(Reason.UNKNOWN_DEVICE)
-    if comer["locked_until"] > context.now:
-        _audit(connection, context, wanted, "refused: locked")
-        return Refused(Reason.REJECTED, Outcome.INVALID_STRING)
-    if not _claimable(comer):
-        _audit(connection, context, wanted, "refused: nothing scheduled")
-        return Refused(Reason.NO_ACTION)
-    if comer["holder"]:
-        _audit(connection, context, wanted, "refused: in another session")
-        return Refused(Reason.REJECTED)
-    outcome = _refusal(connection, context, wanted, comer, string_is_right)
-    if outcome is not None:
-        _fail(connection, context, comer, outcome, "")
-        if outcome is Outcome.INVALID_STRING:
+        return Refused(Reason.UNKNOWN_DEVICE, cause=Cause.UNKNOWN_DEVICE)
+    if not lifecycle.is_open(comer):
+        return Refused(Reason.NO_ACTION, cause=Cause.NOTHING_SCHEDULED)
+    mode = AuthenticationMode(comer["authentication_mode"])
+    if mode is AuthenticationMode.STRING and comer["locked_until"] > context.now:
+        return Refused(Reason.REJECTED, Outcome.INVALID_STRING, Cause.LOCKED)
+    if mode.proves and comer["holder"]:
+        return Refused(Reason.REJECTED, cause=Cause.IN_SESSION)
+    if comer["completes_by"] <= context.now:
+        return Refused(Reason.REJECTED, Outcome.LATE, Cause.LATE)
+    verdict = _identity(connection, context, wanted, comer, string_is_right)
+    if verdict.outcome is not None:
+        if mode is AuthenticationMode.STRING and verdict.outcome is Outcome.INVALID_STRING:
             _count_wrong_string(connection, context, comer)
-        return Refused(Reason.REJECTED, outcome)
-    return _grant(connection, context, wanted, comer)
+        return _refused(comer, verdict.outcome, verdict.problem)
+    if _lacks_ec(wanted, comer):
+        return _without_ec(connection, context, wanted, comer)
+    return _grant(connection, context, wanted, comer, mic=verdict.mic)
+
+
+_CAUSES: Mapping[Outcome, Cause] = {
+    Outcome.INVALID_STRING: Cause.INVALID_STRING,
+    Outcome.INVALID_LSC: Cause.INVALID_LSC,
+    Outcome.INVALID_MIC: Cause.INVALID_MIC,
+    Outcome.INVALID_CREDENTIALS: Cause.INVALID_CREDENTIALS,
+    Outcome.NO_EC_SUPPORT: Cause.NO_EC_SUPPORT,
+}
+
+
+def _refused(operation: rows.Row, outcome: Outcome, problem: str) -> Refused:
+    """Return a refusal that counts on the operation."""
+    return Refused(Reason.REJECTED, outcome, _CAUSES[outcome], operation["id"], problem)
 
 
 def _string_is_right(context: Context, claim: Claim, comer: rows.Row | None) -> bool:
@@ -72,46 +87,37 @@ def _string_is_right(context: Context, claim: Claim, comer: rows.Row | None) -> 
     return same_string(claim.password, wanted) and kept is not None
 
 
-def _audit(connection: Connection, context: Context, claim: Claim, action: str) -> None:
-    journal.record(connection, context.now, claim.peer, [journal.Act(action, claim.device_name[:64])])
-
-
-def _claimable(comer: rows.Row) -> bool:
-    """True when a session may still carry out the phone's operation.
-
-    A wrong string has failed it (R14), but the right one entered later goes on: nobody can stop a
-    phone's operation for good by one wrong guess.
-    """
-    if comer["id"] is None or comer["state"] in rows.OPEN:
-        return comer["id"] is not None
-    wrong_string = operation_status(Operation(comer["operation"]), Outcome.INVALID_STRING)
-    return comer["status"] == wrong_string and comer["authentication_string"] is not None
-
-
-def _refusal(
+def _identity(
     connection: Connection, context: Context, claim: Claim, operation: rows.Row, string_is_right: bool
-) -> Outcome | None:
-    if operation["completes_by"] <= context.now:
-        return Outcome.LATE
-    fault = _identity_fault(connection, context, claim, operation, string_is_right)
-    if fault is not None:
-        return fault
-    ec_only = operation["operation"] == Operation.INSTALL and operation["key_order"] == KeyOrder.EC
-    return Outcome.NO_EC_SUPPORT if ec_only and claim.version < _VERSION_WITH_EC else None
-
-
-def _identity_fault(
-    connection: Connection, context: Context, claim: Claim, operation: rows.Row, string_is_right: bool
-) -> Outcome | None:
+) -> Verdict:
     """Check the phone's credentials by the operation's mode (R1)."""
     mode = AuthenticationMode(operation["authentication_mode"])
     if mode is AuthenticationMode.NULL_STRING:
-        return Outcome.INVALID_STRING if claim.password else _bound(context, claim)
+        if claim.password:
+            return Verdict(Outcome.INVALID_STRING, "a string was sent, and the operation is by null string")
+        return _bound(context, claim)
     if mode is AuthenticationMode.STRING:
-        return _bound(context, claim) if string_is_right else Outcome.INVALID_STRING
+        if not string_is_right:
+            return Verdict(Outcome.INVALID_STRING, "a wrong string" if claim.password else "no string was sent")
+        return _bound(context, claim)
     has_preferred = _has_preferred(connection, claim, mode, operation)
-    fault = certificate_fault(claim, mode, has_preferred, _trust(context), context.now)
-    return fault or _superseded(connection, claim)
+    verdict = check_certificate(claim, mode, has_preferred, _trust(context), context.now)
+    return _superseded(connection, claim) or verdict if verdict.outcome is None else verdict
+
+
+def _lacks_ec(claim: Claim, operation: rows.Row) -> bool:
+    """True when the phone is to make a key that it cannot make."""
+    ec_only = operation["operation"] == Operation.INSTALL and operation["key_order"] == KeyOrder.EC
+    return bool(ec_only) and claim.version < _VERSION_WITH_EC
+
+
+def _without_ec(connection: Connection, context: Context, claim: Claim, operation: rows.Row) -> Refused:
+    """A phone that proved itself and cannot do EC ends its operation; one that proved nothing is refused."""
+    refused = _refused(operation, Outcome.NO_EC_SUPPORT, f"the client speaks version {claim.version}")
+    if not AuthenticationMode(operation["authentication_mode"]).proves:
+        return refused
+    _fail(connection, context, operation, Outcome.NO_EC_SUPPORT, refused.problem)
+    return replace(refused, operation_id=None)
 
 
 def _has_preferred(connection: Connection, claim: Claim, mode: AuthenticationMode, comer: rows.Row) -> bool:
@@ -136,12 +142,12 @@ def _trust(context: Context) -> Trust:
     )
 
 
-def _bound(context: Context, claim: Claim) -> Outcome | None:
+def _bound(context: Context, claim: Claim) -> Verdict:
     """SUDI data, where there is any, has to bind to the session in the modes without certificate too."""
-    return None if claim.sudi_data is None else sudi_fault(claim, _trust(context), context.now)
+    return Verdict() if claim.sudi_data is None else check_sudi(claim, _trust(context), context.now)
 
 
-def _superseded(connection: Connection, claim: Claim) -> Outcome | None:
+def _superseded(connection: Connection, claim: Claim) -> Verdict | None:
     """Refuse an LSC of ours that is no longer the phone's.
 
     An abandoned one may be what the phone holds, for both its own confirmation and its successor can have been lost on
@@ -153,7 +159,7 @@ def _superseded(connection: Connection, claim: Claim) -> Outcome | None:
     lost = record["state"] == CertificateState.ABANDONED and record["operation_id"] > rows.last_confirmed(
         connection, claim.device_name
     )
-    return None if lost else Outcome.INVALID_LSC
+    return None if lost else Verdict(Outcome.INVALID_LSC, f"the LSC that was sent is {record['state']}")
 
 
 def _count_wrong_string(connection: Connection, context: Context, comer: rows.Row) -> None:
@@ -166,19 +172,21 @@ def _count_wrong_string(connection: Connection, context: Context, comer: rows.Ro
     journal.record(connection, context.now, "capf", [journal.Act("lock phone", comer["device_name"])])
 
 
-def _grant(connection: Connection, context: Context, claim: Claim, comer: rows.Row) -> Granted | Refused:
+def _grant(connection: Connection, context: Context, claim: Claim, comer: rows.Row, *, mic: bool) -> Granted | Refused:
+    """Take the operation for the session; ``mic``: the phone proved that it has the key of its MIC."""
     values = {"status": STATUS_PENDING, "problem": "", "ended_at": None}
-    if not rows.hold(connection, comer["id"], context.holder, **values):
-        _audit(connection, context, claim, "refused: in another session")
-        return Refused(Reason.REJECTED)
-    shown_mic = any(kind == CertificateType.MIC for kind, _unused in claim.certificates)
-    if shown_mic or claim.sudi_data is not None or comer["wrong_strings"]:
-        mic = bool(comer["mic"] or shown_mic or claim.sudi_data)
-        rows.change_phone(connection, claim.device_name, mic=mic, wrong_strings=0)
-    _audit(connection, context, claim, "claim operation")
+    alone, claims = AuthenticationMode(comer["authentication_mode"]).proves, comer["claims"]
+    if not rows.hold(connection, comer["id"], context.holder, claims, alone=alone, **values):
+        return Refused(Reason.REJECTED, cause=Cause.IN_SESSION)
+    if mic and not comer["mic"]:
+        rows.change_phone(connection, claim.device_name, mic=True)
+    if comer["wrong_strings"] and alone:
+        rows.change_phone(connection, claim.device_name, wrong_strings=0)
+    if alone or refusals.is_worth_a_row(claims, claims + 1):
+        journal.record(connection, context.now, claim.peer, [journal.Act("claim operation", claim.device_name)])
     in_force, keys = context.in_force(connection), _keys(comer, claim.version)
     return Granted(
-        operation_id=comer["id"],
+        hold=Hold(comer["id"], claims + 1, claim.peer),
         operation=Operation(comer["operation"]),
         keys=keys,
         attempts=max(len(keys), 1 + in_force.number("Maximum Allowable Attempts For Key Generation")),
@@ -191,21 +199,32 @@ def _keys(operation: rows.Row, version: int) -> tuple[KeySpec, ...]:
     return keys if version >= _VERSION_WITH_EC else tuple(key for key in keys if not key.ec)
 
 
-def _held(connection: Connection, context: Context, operation_id: int) -> rows.Row | None:
-    """Return the operation while it is this server's: another one that shares the database may have taken it over."""
-    operation = rows.operation(connection, operation_id)
-    if operation is None or operation["state"] not in _WORKING:
+def _held(connection: Connection, context: Context, hold: Hold) -> rows.Row | None:
+    """Return the operation while the session may go on with it, None when it may not.
+
+    A session that proved itself has the operation alone: it must be this server's, for another one that shares the
+    database may have taken it over, and the last that claimed it. By null string sessions go on side by side, and the
+    first whose phone has done it ends the operation: nobody keeps anybody out by a claim that proves nothing.
+    """
+    operation = rows.operation(connection, hold.operation_id)
+    if operation is None or not lifecycle.is_open(operation):
         return None
+    if not _proves(operation):
+        return operation
     mine = operation["holder"] == context.holder or operation["holder"] in context.holders
-    return operation if mine else None
+    return operation if mine and operation["claims"] == hold.claim else None
 
 
-def issue(connection: Connection, context: Context, operation_id: int, public_key: bytes) -> bytes | None:
+def _proves(operation: rows.Row) -> bool:
+    return AuthenticationMode(operation["authentication_mode"]).proves
+
+
+def issue(connection: Connection, context: Context, hold: Hold, public_key: bytes) -> bytes | None:
     """Sign a certificate and record it; the caller sends it only after this is committed.
 
-    Returns its DER, or None when the key or the certificate is refused; then the operation has failed.
+    Returns its DER, or None when the session may not go on, or the key or the certificate is refused.
     """
-    operation = _held(connection, context, operation_id)
+    operation = _held(connection, context, hold)
     if operation is None:
         return None
     years = context.in_force(connection).number("Duration Of Certificate Validity")
@@ -215,19 +234,19 @@ def issue(connection: Connection, context: Context, operation_id: int, public_ke
         signed = context.authority.sign(name, public_key, keys, years, context.now)
         while rows.certificate(connection, signed.serial_number) is not None:
             signed = context.authority.sign(name, public_key, keys, years, context.now)
-        if rows.key_is_used(connection, signed.public_key_sha256, operation_id):
+        if rows.key_is_used(connection, signed.public_key_sha256, hold.operation_id):
             raise LintError("the key already has a certificate")
     except LintError as error:
-        _fail(connection, context, operation, Outcome.FAILED, str(error))
+        _stop(connection, context, operation, hold, Outcome.FAILED, str(error))
         return None
     issued, abandoned = CertificateState.ISSUED, CertificateState.ABANDONED
     rows.turn_certificates(connection, name, issued, abandoned, context.now)
-    rows.move(connection, operation_id, _WORKING, State.ISSUED)
+    rows.move(connection, hold.operation_id, rows.OPEN, State.ISSUED)
     rows.add_certificate(
         connection,
         serial_number=signed.serial_number,
         device_name=name,
-        operation_id=operation_id,
+        operation_id=hold.operation_id,
         der=signed.der,
         issuer_key_id=signed.issuer_key_id,
         issuer=signed.issuer,
@@ -245,31 +264,31 @@ def issue(connection: Connection, context: Context, operation_id: int, public_ke
     return signed.der
 
 
-def confirm(connection: Connection, context: Context, operation_id: int) -> None:
-    """The phone has stored or deleted its LSC: the operation is done and its string erased (R14)."""
-    operation = _held(connection, context, operation_id)
+def confirm(connection: Connection, context: Context, hold: Hold, certificate: bytes = b"") -> None:
+    """The phone has stored ``certificate`` (DER), or deleted its LSC: the operation is done and its string erased
+    (R14). What else was issued for it stays on record: another phone may hold it."""
+    operation = _held(connection, context, hold)
     if operation is None:
         return
     name, at = operation["device_name"], context.now
     issued, active = CertificateState.ISSUED, CertificateState.ACTIVE
     if operation["operation"] == Operation.DELETE:
-        old, new = CertificateState.DELETED, CertificateState.DELETED
+        rows.turn_certificates(connection, name, active, CertificateState.DELETED, at)
+        rows.turn_certificates(connection, name, issued, CertificateState.DELETED, at)
     else:
-        old, new = CertificateState.SUPERSEDED, active
-    rows.turn_certificates(connection, name, active, old, at)
-    rows.turn_certificates(connection, name, issued, new, at)
+        rows.turn_certificates(connection, name, active, CertificateState.SUPERSEDED, at)
+        rows.activate(connection, certificate_serial(certificate), hold.operation_id, at)
+        rows.turn_certificates(connection, name, issued, CertificateState.ABANDONED, at)
     _end(connection, context, operation, State.DONE, Outcome.SUCCESS, "")
 
 
-def fetched(
-    connection: Connection, context: Context, operation_id: int, certificates: Sequence[tuple[int, bytes]]
-) -> None:
+def fetched(connection: Connection, context: Context, hold: Hold, certificates: Sequence[tuple[int, bytes]]) -> None:
     """Troubleshoot brought the phone's certificates: one trace file per type, and the operation is done (R27)."""
-    operation = _held(connection, context, operation_id)
+    operation = _held(connection, context, hold)
     if operation is None:
         return
     name = operation["device_name"]
-    if any(kind == CertificateType.MIC for kind, _unused in certificates):
+    if _proves(operation) and any(kind == CertificateType.MIC for kind, _unused in certificates):
         rows.change_phone(connection, name, mic=True)
     outcome = Outcome.SUCCESS if certificates else Outcome.NO_CERTIFICATE
     problem = "" if certificates else "the phone has no certificate"
@@ -277,11 +296,29 @@ def fetched(
     trace.write(context.trace_directory, name, certificates)
 
 
-def fail(connection: Connection, context: Context, operation_id: int, outcome: Outcome, problem: str) -> None:
-    """The operation of this session failed."""
-    operation = _held(connection, context, operation_id)
+def fail(connection: Connection, context: Context, hold: Hold, outcome: Outcome, problem: str) -> None:
+    """What this session was to do has failed."""
+    operation = _held(connection, context, hold)
     if operation is not None:
+        _stop(connection, context, operation, hold, outcome, problem)
+
+
+def _stop(
+    connection: Connection, context: Context, operation: rows.Row, hold: Hold, outcome: Outcome, problem: str
+) -> None:
+    """End the operation where the phone proved itself; by null string count the failed try and leave it open."""
+    if _proves(operation):
         _fail(connection, context, operation, outcome, problem)
+        return
+    _let_go(connection, context, hold)
+    tried = rows.operation(connection, hold.operation_id)
+    refusals.count(connection, tried, refusals.Gathered(1, context.now, hold.peer, outcome, problem))
+
+
+def _let_go(connection: Connection, context: Context, hold: Hold, **values: Any) -> bool:
+    """Give the operation back, if it is this session that has it; True when it was."""
+    names = {context.holder, *context.holders}
+    return any(rows.give_back(connection, hold.operation_id, hold.claim, name, **values) for name in names)
 
 
 def _fail(connection: Connection, context: Context, operation: rows.Row, outcome: Outcome, problem: str) -> None:
@@ -291,28 +328,35 @@ def _fail(connection: Connection, context: Context, operation: rows.Row, outcome
 def _end(
     connection: Connection, context: Context, operation: rows.Row, state: State, outcome: Outcome, problem: str
 ) -> None:
-    """End an operation with its status; the string lives on only where another try of it is allowed."""
+    """End an operation with its status, and erase its string: what has ended is never carried out again."""
     status = operation_status(Operation(operation["operation"]), outcome)
     values: dict[str, Any] = {"status": status, "problem": problem, "ended_at": context.now, "holder": ""}
-    if outcome is not Outcome.INVALID_STRING:
-        values["authentication_string"] = None
+    values["authentication_string"] = None
     rows.move(connection, operation["id"], [State(operation["state"])], state, **values)
     act = journal.Act(f"operation {state}", operation["device_name"], {"status": status, "problem": problem})
     journal.record(connection, context.now, "capf", [act])
 
 
-def lost(connection: Connection, context: Context, operation_id: int) -> None:
-    """The session was lost: the phone's next try goes on, until its tries are used up (R5)."""
-    operation = _held(connection, context, operation_id)
+def lost(connection: Connection, context: Context, hold: Hold) -> None:
+    """The session was lost: the phone's next try goes on, until its tries are used up (R5).
+
+    By null string they never are; from the fourth on the operation shows what has failed.
+    """
+    operation = _held(connection, context, hold)
     if operation is None:
         return
-    losses = operation["lost_sessions"] + 1
+    losses, proves = operation["lost_sessions"] + 1, _proves(operation)
+    rows.change_operation(connection, hold.operation_id, lost_sessions=losses)
     if losses >= LARGEST_LOSS:
-        _fail(connection, context, operation, Outcome.COMMUNICATION_FAILURE, "four sessions were lost")
+        _stop(connection, context, operation, hold, Outcome.COMMUNICATION_FAILURE, _sessions_were_lost(losses))
         return
-    rows.change_operation(connection, operation_id, lost_sessions=losses, problem="session lost", holder="")
-    rows.move(connection, operation_id, [State.CLAIMED], State.PENDING)
-    journal.record(connection, context.now, "capf", [journal.Act("session lost", operation["device_name"])])
+    _let_go(connection, context, hold, problem="session lost")
+    if proves or refusals.is_worth_a_row(losses - 1, losses):
+        journal.record(connection, context.now, "capf", [journal.Act("session lost", operation["device_name"])])
+
+
+def _sessions_were_lost(number: int) -> str:
+    return "four sessions were lost" if number == LARGEST_LOSS else f"{number} sessions were lost"
 
 
 def recover(connection: Connection, context: Context) -> int:
@@ -322,9 +366,9 @@ def recover(connection: Connection, context: Context) -> int:
     return count
 
 
-def give_back(connection: Connection, context: Context, operations: Collection[int]) -> int:
+def give_back(connection: Connection, context: Context, holds: Collection[Hold]) -> int:
     """Give operations back to the phones whose sessions ended while the record could not be written."""
-    count = sum(rows.release(connection, holder, operations) for holder in context.holders)
+    count = sum(_let_go(connection, context, hold) for hold in holds)
     if count:
         journal.record(connection, context.now, "capf", [journal.Act("give back", detail={"operations": count})])
     return count

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import AUTHENTICATION_STRING, AUTHENTICATION_STRING_ALLOWED, InvalidRequestError, Problem
+from capf.registry import lifecycle
 from capf.registry.context import Context
 from capf.store import rows
 
@@ -54,7 +55,7 @@ def of(context: Context, operation: Mapping[str, Any]) -> str | None:
 
 def pending(context: Context, last: rows.Row | None) -> str | None:
     """Return the string for which a phone's latest operation waits, None where it waits for none."""
-    return of(context, last) if last is not None and last["state"] in rows.OPEN else None
+    return of(context, last) if last is not None and lifecycle.is_open(last) else None
 
 
 def problems(connection: Connection, context: Context, phones: Sequence[Mapping[str, Any]]) -> list[Problem]:

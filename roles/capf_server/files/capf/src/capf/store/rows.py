@@ -5,21 +5,21 @@ Every function takes the caller's Connection; nothing here commits.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select
 from sqlalchemy import delete as delete_from
 
 from capf.model import CertificateState, Operation, State
-from capf.store.schema import certificates, operations, phones
+from capf.store.schema import IS_OPEN, certificates, operations, phones
 from capf.store.statements import Statement
 
 Row = Mapping[Any, Any]
 _BATCH = 5000
 """Names in one IN list; SQLite allows 32,766 variables."""
-OPEN = (State.PENDING, State.CLAIMED, State.ISSUED)
+OPEN = tuple(state for state in State if not state.ended)
 
 _THIS_PHONE = phones.c.device_name == bindparam("name")
 _THIS_OPERATION = operations.c.id == bindparam("identifier")
@@ -38,11 +38,20 @@ _COMER = Statement(
 _CHANGE_PHONE = Statement(phones.update().where(_THIS_PHONE))
 _OPERATION = Statement(select(operations).where(_THIS_OPERATION).with_for_update())
 _CHANGE_OPERATION = Statement(operations.update().where(_THIS_OPERATION))
-_HOLD = Statement(
+_THIS_CLAIM = operations.c.claims == bindparam("claim")
+_TAKE = (
     operations.update()
-    .where(_THIS_OPERATION, operations.c.holder == "", _in_state(State.PENDING, State.ISSUED, State.FAILED))
+    .where(_THIS_OPERATION, operations.c.claims == bindparam("before"), _in_state(*OPEN))
     .values(state=case((_in_state(State.ISSUED), State.ISSUED.value), else_=State.CLAIMED.value))
 )
+_HOLD = Statement(_TAKE.where(operations.c.holder == ""))
+_SHARE = Statement(_TAKE)
+_GIVE_BACK = Statement(
+    operations.update()
+    .where(_THIS_OPERATION, _THIS_CLAIM, operations.c.holder == bindparam("mine"), _in_state(*OPEN))
+    .values(state=case((_in_state(State.ISSUED), State.ISSUED.value), else_=State.PENDING.value))
+)
+_END_UNATTENDED = Statement(operations.update().where(_THIS_OPERATION, operations.c.holder == "", _in_state(*OPEN)))
 _CERTIFICATE = Statement(select(certificates).where(certificates.c.serial_number == bindparam("serial")))
 _KEY_IS_USED = Statement(
     select(certificates.c.serial_number)
@@ -50,6 +59,13 @@ _KEY_IS_USED = Statement(
     .limit(1)
 )
 _ADD_CERTIFICATE = Statement(certificates.insert())
+_ACTIVATE = Statement(
+    certificates.update().where(
+        certificates.c.serial_number == bindparam("serial"),
+        certificates.c.operation_id == bindparam("identifier"),
+        or_(*(certificates.c.state == s.value for s in (CertificateState.ISSUED, CertificateState.ABANDONED))),
+    )
+)
 _TURN_CERTIFICATES = Statement(
     certificates.update().where(
         certificates.c.device_name == bindparam("name"), certificates.c.state == bindparam("before")
@@ -188,23 +204,54 @@ def cancel_operations(connection: Connection, identifiers: Sequence[int], values
         connection.execute(query.values(state=State.CANCELLED, authentication_string=None, holder="", **values))
 
 
-def hold(connection: Connection, operation_id: int, holder: str, **values: Any) -> bool:
-    """Take an open operation for one session, if no other session has it (compare-and-swap); True when it was free.
+def hold(connection: Connection, operation_id: int, holder: str, claims: int, *, alone: bool, **values: Any) -> bool:
+    """Take an open operation for a session, if it was claimed ``claims`` times so far (compare-and-swap); True when it
+    is taken. ``alone``: only if no other session has it.
 
-    A pending operation becomes claimed; an issued one, which the phone's retry goes on with, stays issued. One that a
-    wrong string has failed opens again.
+    A pending operation becomes claimed; an issued one, which the phone's retry goes on with, stays issued.
     """
-    return _HOLD.run(connection, {"identifier": operation_id, "holder": holder, **values}) == 1
+    given = {"identifier": operation_id, "before": claims, "holder": holder, "claims": claims + 1, **values}
+    return (_HOLD if alone else _SHARE).run(connection, given) == 1
 
 
-def release(connection: Connection, holder: str, identifiers: Collection[int] | None = None) -> int:
-    """Give back the operations, or all, that a server held; returns how many there were."""
+def give_back(connection: Connection, operation_id: int, claim: int, holder: str, **values: Any) -> bool:
+    """Give an open operation back that a server holds for the session of this claim; True when it did.
+
+    A claimed operation is pending again; an issued one stays issued.
+    """
+    given = {"identifier": operation_id, "claim": claim, "mine": holder, "holder": "", **values}
+    return _GIVE_BACK.run(connection, given) == 1
+
+
+def release(connection: Connection, holder: str) -> int:
+    """Give back all operations that a server held; returns how many there were."""
     mine = operations.c.holder == holder
-    if identifiers is not None:
-        mine = and_(mine, operations.c.id.in_(identifiers))
     claimed = operations.update().where(mine, operations.c.state == State.CLAIMED)
     connection.execute(claimed.values(state=State.PENDING))
     return connection.execute(operations.update().where(mine).values(holder="")).rowcount
+
+
+def due_operations(connection: Connection, now: int, limit: int) -> Sequence[Row]:
+    """Return the first open operations whose deadline has passed and that no session has."""
+    query = select(operations).where(IS_OPEN, operations.c.completes_by <= now, operations.c.holder == "")
+    return connection.execute(query.order_by(operations.c.completes_by).limit(limit)).mappings().all()
+
+
+def refused_operations(connection: Connection, identifiers: Sequence[int]) -> list[Row]:
+    """Return those of the operations that are open, were refused, and that no session has."""
+    found: list[Row] = []
+    for batch in batches(identifiers):
+        query = select(operations).where(
+            operations.c.id.in_(batch), IS_OPEN, operations.c.refusals > 0, operations.c.holder == ""
+        )
+        found += connection.execute(query).mappings()
+    return found
+
+
+def end_unattended(connection: Connection, operation_id: int, **values: Any) -> bool:
+    """Let an open operation fail that no session has (compare-and-swap), its string erased; True when it was so."""
+    given = {"identifier": operation_id, "state": State.FAILED.value, "authentication_string": None, **values}
+    return _END_UNATTENDED.run(connection, given) == 1
 
 
 def holders(connection: Connection) -> list[str]:
@@ -279,6 +326,14 @@ def key_is_used(connection: Connection, public_key_sha256: str, but_in_operation
 def add_certificate(connection: Connection, **values: Any) -> None:
     """Insert one certificate."""
     _ADD_CERTIFICATE.run(connection, values)
+
+
+def activate(connection: Connection, serial_number: str, operation_id: int, at: int) -> None:
+    """Make the certificate active that a phone has stored: one of this operation that a phone may hold."""
+    given = {
+        "serial": serial_number, "identifier": operation_id, "state": CertificateState.ACTIVE.value, "changed_at": at,
+    }  # fmt: skip
+    _ACTIVATE.run(connection, given)
 
 
 def turn_certificates(

@@ -60,17 +60,22 @@ operations = Table(
     Column("refusals", Integer, nullable=False, server_default="0"),
     Column("refused_at", BigInteger),
     Column("refused_from", String(64), nullable=False, server_default=""),
+    Column("refused_as", String(80), nullable=False, server_default=""),
+    Column("refused_because", Text, nullable=False, server_default=""),
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
 )
 Index("operations_by_device", operations.c.device_name)
+IS_OPEN = text("state IN ('pending', 'claimed', 'issued')")
+"""The states of an open operation, word for word as the indexes have them, so that a query can use one."""
 Index(
     "one_open_operation_a_phone",
     operations.c.device_name,
     unique=True,
-    sqlite_where=text("state IN ('pending', 'claimed', 'issued')"),
-    postgresql_where=text("state IN ('pending', 'claimed', 'issued')"),
+    sqlite_where=IS_OPEN,
+    postgresql_where=IS_OPEN,
 )
+Index("open_operations_by_deadline", operations.c.completes_by, sqlite_where=IS_OPEN, postgresql_where=IS_OPEN)
 
 certificates = Table(
     "certificates",

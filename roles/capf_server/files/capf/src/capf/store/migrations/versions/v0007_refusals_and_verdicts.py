@@ -19,6 +19,13 @@ def _operations() -> None:
     op.add_column("operations", sa.Column("refusals", sa.Integer, nullable=False, server_default="0"))
     op.add_column("operations", sa.Column("refused_at", sa.BigInteger))
     op.add_column("operations", sa.Column("refused_from", sa.String(64), nullable=False, server_default=""))
+    op.add_column("operations", sa.Column("refused_as", sa.String(80), nullable=False, server_default=""))
+    op.add_column("operations", sa.Column("refused_because", sa.Text, nullable=False, server_default=""))
+    is_open = sa.text("state IN ('pending', 'claimed', 'issued')")
+    op.create_index(
+        "open_operations_by_deadline", "operations", ["completes_by"],
+        sqlite_where=is_open, postgresql_where=is_open,
+    )  # fmt: skip
 
 
 def _guesses() -> None:

@@ -1,0 +1,27 @@
+"""Ends operations at their deadline, as long as the server runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from capf.model import StoreUnavailableError
+from capf.registry import deadlines
+from capf.registry.context import Context
+from capf.store.engine import Store
+
+LOG = logging.getLogger(__name__)
+_ROUND_SECONDS = 1.0
+
+
+async def run(store: Store, context: Context) -> None:
+    """Look every second, for ever; a look reads, and only an end writes. Servers that share a database do not disturb
+    each other: an operation ends once."""
+    while True:
+        try:
+            if await store.aread(lambda c: deadlines.is_any_due(c, context)):
+                while count := await store.awrite(lambda c: deadlines.end_due(c, context)):
+                    LOG.info("event=deadline operations=%d", count)
+        except StoreUnavailableError as error:
+            LOG.debug("event=deadline-unseen error=%r", str(error))
+        await asyncio.sleep(_ROUND_SECONDS)

@@ -1,0 +1,61 @@
+"""Refused claims on record: counted and shown on the operation, which stays open (P33).
+
+The audit table has a row for an operation's first refusal, its tenth, its hundredth and so on: an operation that is
+refused a million times leaves seven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from capf.model import Operation, Outcome, operation_status
+from capf.registry import lifecycle
+from capf.registry.context import Context
+from capf.store import journal, rows
+
+_LONGEST_ADDRESS = 64
+ACT = "refuse claim"
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Refusals of one operation: how many, and time (epoch seconds), address, outcome and problem of the last one."""
+
+    count: int
+    at: int
+    peer: str
+    outcome: Outcome
+    problem: str
+
+
+def write(connection: Connection, context: Context, gathered: Mapping[int, Gathered]) -> None:
+    """Count refusals on their operations."""
+    for operation_id, found in gathered.items():
+        count(connection, rows.operation(connection, operation_id), found)
+
+
+def count(connection: Connection, operation: rows.Row | None, found: Gathered) -> None:
+    """Count refusals on an operation, and show the last one as its status while no session carries the operation out;
+    nothing where the operation has gone."""
+    if operation is None:
+        return
+    before, status = operation["refusals"], operation_status(Operation(operation["operation"]), found.outcome)
+    peer = found.peer[:_LONGEST_ADDRESS]
+    values: dict[str, Any] = {"refusals": before + found.count, "refused_at": found.at, "refused_from": peer}
+    values |= {"refused_as": status, "refused_because": found.problem}
+    if lifecycle.is_open(operation) and not operation["holder"]:
+        values |= {"status": status, "problem": found.problem}
+    rows.change_operation(connection, operation["id"], **values)
+    if is_worth_a_row(before, before + found.count):
+        detail = {"status": status, "problem": found.problem, "refusals": before + found.count, "from": peer}
+        journal.record(connection, found.at, "capf", [journal.Act(ACT, operation["device_name"], detail)])
+
+
+def is_worth_a_row(before: int, after: int) -> bool:
+    """True when a count of what anybody can cause became 1, or passed a power of ten: such acts have no other rows in
+    the audit table."""
+    return before == 0 or len(str(after)) > len(str(before))
