@@ -29,7 +29,8 @@ options:
   ca_path:
     description:
       - PEM file with the certificate that the administration API's certificate is checked against.
-      - It is the file C(administration.crt) of the server's state directory, where the server made its own.
+      - Where the server made its own, it is the file C(administration.crt) that the role C(capf_server) fetches to the
+        control node. On the node itself it is C(/etc/capf/capf-administration.crt).
     type: path
   validate_certs:
     description: Whether the administration API's certificate is checked.

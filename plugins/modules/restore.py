@@ -16,7 +16,8 @@ description:
   - The whole archive is checked before anything is written. It has to be as it was made, database and audit table have to be
     sound, and keys, certificates and database have to belong together. In check mode the same is done and nothing is
     left behind, which is how to test a backup.
-  - A host that has a server's state is left alone, and a database that holds anything is refused.
+  - A host that has a server's state is left alone, and a database that holds anything is refused. So is a state directory
+    with links in it, which are named.
   - The role P(ucm.capf.capf_server#role) does it with the rest of the installation; this is for a host of your own making.
 author:
   - The ucm.capf founders (@ucm-capf)
@@ -33,7 +34,9 @@ attributes:
     support: full
 options:
   archive:
-    description: The backup, a file of the host.
+    description:
+      - The backup, a file of the host.
+      - Where the module runs as root and another user owns the state directory, that user has to be able to read the file.
     type: path
     required: true
   configuration:

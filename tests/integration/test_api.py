@@ -379,7 +379,8 @@ def test_init_refuses_what_is_there_and_short_passwords(tmp_path: Path, node: Ru
         (b"long-enough\n", 0o600, {"name": "x" * 65}, "of at most 64 characters"),
         (b"long-enough\n", 0o600, {"administrator": ""}, "administrator: '' is refused; allowed: 1 to 200 printable"),
         (b"long-enough\n", 0o600, {"administrator": "a:b"}, "administrator: 'a:b' is refused; allowed: 1 to 200"),
-        (b"long-enough\n", 0o600, {"like": "/nowhere"}, "like: '/nowhere' is refused; allowed: the state directory of"),
+        (b"long-enough\n", 0o600, {"like": "/nowhere"}, "like: '/nowhere' is refused; allowed: a readable file ("),
+        (b"long-enough\n", 0o600, {"like": "/dev/null"}, "these are no keys of a CAPF server"),
     ],
 )
 def test_init_makes_nothing_of_what_nobody_could_log_in_with(

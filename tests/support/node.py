@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from capf import sharing
 from capf.state import NewNode, initialise
 from support.migrated import put_database
 
@@ -75,7 +76,8 @@ class RunningNode:
         self.state.mkdir(parents=True, exist_ok=True)
         url = database or put_database(self.state)
         names = ["127.0.0.1", "localhost"]
-        wanted = NewNode(self.state, ADMINISTRATOR, password, names, manufacturing, url, like and like.state)
+        keys = None if like is None else sharing.files(like.state)
+        wanted = NewNode(self.state, ADMINISTRATOR, password, names, manufacturing, url, keys)
         initialise(wanted, time.time())
 
     def _configuration(self, first_node: bool, database: str | None) -> str:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from capf import config, secret_input
+from capf import belonging, config, secret_input
 from capf.backup import making, restoring
 
 _PLAIN = (
@@ -46,6 +46,7 @@ def _backup(arguments: argparse.Namespace) -> None:
 
 def _restore(arguments: argparse.Namespace) -> None:
     settings = config.load(arguments.config)
+    belonging.refuse_links(settings.state_directory)
     if arguments.unless_there and restoring.is_there(settings):
         print(f"unchanged: {settings.state_directory} already holds a CAPF server's state")
         return

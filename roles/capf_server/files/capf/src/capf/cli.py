@@ -10,7 +10,7 @@ from typing import Any
 
 from cryptography.utils import CryptographyDeprecationWarning
 
-from capf import logs, starting
+from capf import logs, privileges, starting
 from capf.model import CapfError
 
 
@@ -31,10 +31,12 @@ def main() -> int:
     warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # phones' certificates are judged, not advised
     with starting.without_collection():
         arguments = _parser("".join(sys.argv[1:2])).parse_args()
+    became = None
     try:
+        became = privileges.step_down(arguments)
         arguments.run(arguments)
     except (CapfError, OSError) as error:
-        print(f"capf: {error}", file=sys.stderr)
+        print("; ".join(filter(None, (f"capf: {error}", became))), file=sys.stderr)
         return 1
     return 0
 

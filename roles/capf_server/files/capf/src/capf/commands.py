@@ -8,7 +8,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from capf import __version__, backup_cli, config, secret_input, sharing_cli, starting, state, trace_cli
+from capf import (
+    __version__,
+    backup_cli,
+    belonging,
+    config,
+    secret_input,
+    sharing,
+    sharing_cli,
+    starting,
+    state,
+    state_cli,
+    trace_cli,
+)
 from capf.model import CapfError
 from capf.store import journal
 from capf.store.engine import Store
@@ -21,10 +33,21 @@ def add_parsers(commands: Any) -> None:
     where.add_argument("--state-directory", type=Path, help="where the state goes, with a database of its own")
     where.add_argument("--config", type=Path, help="configuration file that names state directory and database")
     init.add_argument("--administrator", required=True, help="the administrator's name, the same on every node")
-    init.add_argument("--password-file", type=Path, required=True, help="file of mode 0600 with the password in line 1")
+    init.add_argument(
+        "--password-file",
+        type=Path,
+        required=True,
+        help="file of mode 0600 with the password in line 1, or - for standard input",
+    )
     init.add_argument("--manufacturing-ca", type=Path, action="append", default=[], help="PEM of trusted MIC issuers")
     init.add_argument("--name", action="append", default=[], help="host name or address of this node")
-    init.add_argument("--like", type=Path, help="state directory of the server with which the database is shared")
+    init.add_argument(
+        "--like",
+        type=Path,
+        metavar="FILE",
+        help="what `capf keys show` prints on the server with which the database is shared, or - for standard input,"
+        " after the password where that is there too",
+    )
     init.set_defaults(run=_init)
     for name, what, run in (
         ("serve", "run the server", _serve),
@@ -38,6 +61,7 @@ def add_parsers(commands: Any) -> None:
     verify.add_argument("--config", type=Path, required=True)
     verify.set_defaults(run=_audit_verify)
     backup_cli.add_parsers(commands)
+    state_cli.add_parsers(commands)
     sharing_cli.add_parser(commands)
     trace_cli.add_parser(commands)
     commands.add_parser("version", help="show the version").set_defaults(run=_version)
@@ -45,15 +69,18 @@ def add_parsers(commands: Any) -> None:
 
 def _init(arguments: argparse.Namespace) -> None:
     password = secret_input.first_line(arguments.password_file, "password-file")
+    like = None if arguments.like is None else sharing.unpack(secret_input.rest(arguments.like, "like"))
     settings = None if arguments.config is None else config.load(arguments.config)
+    directory = arguments.state_directory if settings is None else settings.state_directory
+    belonging.refuse_links(directory)
     node = state.NewNode(
-        arguments.state_directory if settings is None else settings.state_directory,
+        directory,
         arguments.administrator,
         password,
         arguments.name or ["localhost", "127.0.0.1"],
         arguments.manufacturing_ca,
         None if settings is None else settings.database,
-        arguments.like,
+        like,
     )
     name = state.initialise(node, time.time())
     print(f"CAPF certificate {name} is made in {node.directory}")

@@ -51,9 +51,17 @@ def key_pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
 def certificates(path: Path) -> list[x509.Certificate]:
     """Return the certificates of a PEM file; InvalidRequestError when it cannot be read."""
     try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
-    except (OSError, ValueError) as error:
+        return certificates_in(path.read_bytes(), str(path))
+    except OSError as error:
         raise InvalidRequestError([Problem("certificates", str(path), f"a readable PEM file ({error})")]) from None
+
+
+def certificates_in(data: bytes, name: str) -> list[x509.Certificate]:
+    """Return the certificates of a PEM text that came from ``name``; InvalidRequestError when it is none."""
+    try:
+        return x509.load_pem_x509_certificates(data)
+    except ValueError as error:
+        raise InvalidRequestError([Problem("certificates", name, f"a readable PEM file ({error})")]) from None
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

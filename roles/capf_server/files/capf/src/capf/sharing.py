@@ -24,8 +24,7 @@ def files(directory: Path) -> dict[str, bytes]:
 
 def take(directory: Path, wanted: Mapping[str, bytes], *, dry_run: bool = False) -> list[str]:
     """Make a state directory have these files, and no others of their kind; returns the names of those that change."""
-    if not set(_KEYS) <= set(wanted) or any(not _is_one(name) for name in wanted):
-        raise CapfError("these are no keys of a CAPF server")
+    check(wanted)
     held = files(directory)
     gone = held.keys() - wanted.keys()
     changed = {name for name, data in wanted.items() if held.get(name) != data}
@@ -36,6 +35,12 @@ def take(directory: Path, wanted: Mapping[str, bytes], *, dry_run: bool = False)
         for name in gone:
             (directory / name).unlink()
     return sorted(changed | gone)
+
+
+def check(wanted: Mapping[str, bytes]) -> None:
+    """CapfError unless these are the files of a CAPF server that ``take`` takes."""
+    if not set(_KEYS) <= set(wanted) or any(not _is_one(name) for name in wanted):
+        raise CapfError("these are no keys of a CAPF server")
 
 
 def _is_one(name: str) -> bool:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from capf import sharing
+from capf import belonging, sharing
 
 
 def add_parser(commands: Any) -> None:
@@ -29,5 +29,6 @@ def _show(arguments: argparse.Namespace) -> None:
 
 def _take(arguments: argparse.Namespace) -> None:
     wanted = sharing.unpack(sys.stdin.read())
+    belonging.refuse_links(arguments.state_directory)
     changed = sharing.take(arguments.state_directory, wanted, dry_run=arguments.dry_run)
     print(f"changed: {', '.join(changed) or 'nothing'}")

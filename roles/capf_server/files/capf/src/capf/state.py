@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 from capf import accounts, authority, keystore, sharing
 from capf.authority import Authority
 from capf.keystore import KeyPair, Keystore, write_whole
-from capf.model import CapfError, ConflictError, InvalidRequestError, Problem
+from capf.model import ConflictError, InvalidRequestError, Problem
 from capf.secretbox import KEY_BYTES, SecretBox
 from capf.store import journal
 from capf.store.engine import Store
@@ -91,8 +91,8 @@ class StateDirectory:
 @dataclass(frozen=True, slots=True)
 class NewNode:
     """What ``capf init`` is told: where the state goes, whom to trust, and the node's ``names`` in the certificate of
-    its administration API. A server ``like`` another one has that one's keys and trusts the same certificates, so that
-    both can share a ``database`` (its URL; None for one of its own)."""
+    its administration API. A server ``like`` another one takes its files (``sharing.files``), so that it has the same
+    keys and trusts the same certificates, and both can share a ``database`` (its URL; None for one of its own)."""
 
     directory: Path
     administrator: str
@@ -100,7 +100,7 @@ class NewNode:
     names: Sequence[str]
     manufacturing: Sequence[Path] = ()
     database: str | None = None
-    like: Path | None = None
+    like: Mapping[str, bytes] | None = None
 
 
 def initialise(node: NewNode, now: float) -> str:
@@ -125,7 +125,7 @@ def initialise(node: NewNode, now: float) -> str:
         write_whole(state.strings_key, secrets.token_bytes(KEY_BYTES), 0o600)
         keys.issue_with(KeyPair(*authority.make_capf_certificate(os.urandom, now, "ucm.capf", "CAPF")))
     else:
-        sharing.take(directory, sharing.files(node.like))
+        sharing.take(directory, node.like)
         keys.publish()
     keys.manufacturing.add(issuers)
     return authority.common_name(keys.issuing().certificate)
@@ -144,19 +144,10 @@ def _check(node: NewNode) -> None:
     if len(node.password) < _MINIMUM_PASSWORD or not node.password.isascii() or not node.password.isprintable():
         allowed = f"at least {_MINIMUM_PASSWORD} characters, printable and ASCII"
         problems.append(Problem("password", "(hidden)", allowed))
-    if node.like is not None and not _is_state(node.like):
-        problems.append(Problem("like", str(node.like), "the state directory of a CAPF server"))
     if problems:
         raise InvalidRequestError(problems)
-
-
-def _is_state(directory: Path) -> bool:
-    """Return whether a directory has the keys of a server."""
-    try:
-        sharing.take(directory, sharing.files(directory), dry_run=True)
-    except CapfError:
-        return False
-    return True
+    if node.like is not None:
+        sharing.check(node.like)
 
 
 def _make_account(database: str, administrator: str, password: str, now: float) -> None:

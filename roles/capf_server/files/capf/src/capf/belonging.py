@@ -1,0 +1,56 @@
+"""What belongs into a state directory: directories, and files that have no other name. Links are named and refused."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from capf.model import CapfError
+
+_OWN = "own"
+"""A site's own files for phones: the site may keep links there."""
+_SHOWN = 50
+
+
+def refuse_links(directory: Path) -> None:
+    """CapfError that names each link, hard link and device in a state directory, if it has any.
+
+    A server's own files are never links; one that somebody put there leads a restore or a deployment elsewhere.
+    """
+    found = [f"{path} is {what}" for path, what in _strange(directory)] if directory.exists() else []
+    if not found:
+        return
+    more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+    listed = ", ".join(found[:_SHOWN] + more)
+    raise CapfError(f"{listed}; remove what does not belong there: nothing was changed")
+
+
+def _strange(directory: Path) -> Iterator[tuple[Path, str]]:
+    for folder, directories, files, descriptor in os.fwalk(directory / ".", onerror=_raise, follow_symlinks=False):
+        names = sorted(directories + files)
+        if Path(folder) == directory:
+            directories[:] = [name for name in directories if name != _OWN]
+        for name in names:
+            what = _what(name, descriptor)
+            if what:
+                yield Path(folder, name), what
+
+
+def _what(name: str, folder: int) -> str:
+    """Return what something is that does not belong into a state directory, an empty text for what does."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:  # a file that the running server wrote aside, and renamed meanwhile
+        return ""
+    if stat.S_ISLNK(found.st_mode):
+        return "a link"
+    if stat.S_ISREG(found.st_mode):
+        return "a hard link" if found.st_nlink > 1 else ""
+    return "" if stat.S_ISDIR(found.st_mode) else "neither a file nor a directory"
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
