@@ -108,6 +108,9 @@ def read_capfd(path: str) -> Rows:
     """Return the phones of C(capfd)'s table C(devices); CapfError names the device with the bad value."""
     try:
         with closing(sqlite3.connect("file:{0}?mode=ro".format(quote(path)), uri=True)) as database:
+            (said,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+            if said != "ok":
+                raise CapfError("capfd_database: {0!r} is damaged: {1}".format(path, said))
             database.row_factory = sqlite3.Row
             devices = [dict(row) for row in database.execute("SELECT * FROM devices ORDER BY device_name")]
     except sqlite3.Error as error:

@@ -112,7 +112,8 @@ def test_r20_a_restore_that_fails_leaves_no_copy_of_the_backup(
     monkeypatch.setenv("TMPDIR", str(temporary))
     status, _changed, output = deployment.run(playbook="restore", restore_archive=str(archive), restore_plain=True)
     assert status == 2 and "Remove the copy of the archive" in output, output
-    assert list(temporary.rglob("*.tar.gz")) == []
+    left = [path for path in deployment.directory.rglob("*") if path.is_file() and path.read_bytes() == b"no archive"]
+    assert left == [archive]
 
 
 def test_p24_a_bad_configuration_never_replaces_a_running_one(deployment: Deployment) -> None:

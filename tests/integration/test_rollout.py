@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from capf.backup import sealing
 from integration.conftest import MakeWorld
+from support.archives import PASSPHRASE
 from support.lab import RunningLab
 from support.node import PASSWORD, RunningNode
 from support.playbooks import playbook
@@ -125,6 +127,20 @@ def test_r16_too_many_failures_stop_the_rollout_and_a_later_run_takes_what_is_le
     status, output = rollout(node, lab, lsc_rollout_failure_limit="34%")
     assert status == 0, output
     assert (summary(node)["installed"], summary(node)["skipped"]) == (8, 2)
+
+
+@pytest.mark.parametrize("passphrase", ["", PASSPHRASE], ids=["plain", "encrypted"])
+def test_p34_the_rollouts_own_backup_is_plain_with_one_warning_or_encrypted(
+    make_world: MakeWorld, tmp_path: Path, passphrase: str
+) -> None:
+    node, lab = make_world(phones()[1:2])
+    status, output = rollout(node, lab, lsc_rollout_backup_passphrase=passphrase)
+    assert status == 0 and PASSPHRASE not in output, output
+    (archive,) = (node.directory / "rollout").glob("capf-127*")
+    assert archive.stat().st_mode & 0o777 == 0o600
+    assert " ".join(output.split()).count("is not encrypted") == (0 if passphrase else 1), output
+    with archive.open("rb") as file:
+        assert sealing.opened(file, passphrase or None)
 
 
 def test_r22_a_capf_that_does_not_run_stops_the_rollout_before_anything_changes(

@@ -303,6 +303,16 @@ def test_p34_a_dry_run_checks_everything_and_leaves_nothing(made: Made, place: P
         place.restore(made.plain)
 
 
+def test_p34_parts_of_another_state_are_no_place_for_a_restore(made: Made, place: Place) -> None:
+    trusted = place.settings.state_directory / "trusted"
+    trusted.mkdir(parents=True)
+    (trusted / "stranger.pem").write_bytes(b"whoever signed this would be trusted")
+    for dry_run in (True, False):
+        with pytest.raises(ConflictError, match="is not empty: it holds trusted/stranger.pem"):
+            place.restore(made.plain, dry_run=dry_run)
+    assert [path.name for path in place.settings.state_directory.rglob("*")] == ["trusted", "stranger.pem"]
+
+
 def test_p34_no_copy_lies_in_a_temporary_directory(
     made: Made, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

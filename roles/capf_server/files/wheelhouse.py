@@ -1,7 +1,8 @@
 """Makes, on the control node, an archive of all wheels that the server needs on a node.
 
 Prints JSON: the archive's path, its name, and whether it was built now. The name holds a digest of the server's source,
-so that a new version makes a new wheelhouse and an old one is not built again.
+so that a new version makes a new wheelhouse and an old one is not built again. Beside each archive is its SHA-256: one
+that was damaged is built again. Its last file is empty and called ``whole``: where it is, all was unpacked.
 """
 
 from __future__ import annotations
@@ -46,6 +47,22 @@ def digest(source: Path) -> str:
     return found.hexdigest()[:12]
 
 
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def sum_of(archive: Path) -> Path:
+    """Return the file that has the SHA-256 of an archive."""
+    return archive.with_name(f"{archive.name}.sha256")
+
+
+def is_whole(archive: Path) -> bool:
+    """Return whether an archive is there as it was built."""
+    kept = sum_of(archive)
+    return archive.exists() and kept.exists() and kept.read_text() == sha256(archive)
+
+
 def pip(*arguments: str) -> None:
     """Run pip; its output goes to the error stream."""
     subprocess.run(
@@ -78,7 +95,7 @@ def main() -> None:
     kind, extra = ("-postgresql", "[postgresql]") if arguments.postgresql else ("", "")
     name = f"wheelhouse-{arguments.python}-{arguments.machine}-{digest(arguments.source)}{kind}"
     archive = arguments.cache / f"{name}.tar"
-    missing = not archive.exists()
+    missing = not is_whole(archive)
     if missing:
         arguments.cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=arguments.cache) as work:
@@ -88,6 +105,8 @@ def main() -> None:
                 for path in sorted(Path(work).iterdir()):
                     if path != unfinished:
                         tar.add(path, f"{name}/{path.name}")
+                tar.addfile(tarfile.TarInfo(f"{name}/whole"))
+            sum_of(archive).write_text(sha256(unfinished))
             unfinished.replace(archive)
     print(json.dumps({"archive": str(archive), "name": name, "built": missing}))
 

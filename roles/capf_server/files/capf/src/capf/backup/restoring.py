@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from capf import sharing
 from capf.backup import inspection, sealing, staging
 from capf.backup.archive import DATABASE, KEY, Manifest
 from capf.config import Settings
@@ -35,8 +36,7 @@ def restore(settings: Settings, source: Path, passphrase: str | None, *, dry_run
     With ``dry_run`` everything is checked and nothing put in place.
     """
     directory = settings.state_directory
-    if is_there(settings):
-        raise ConflictError(f"{directory} already holds a CAPF server's state")
+    _check_place(settings)
     try:
         with source.open("rb") as file:
             pieces = sealing.opened(file, passphrase)
@@ -52,6 +52,16 @@ def restore(settings: Settings, source: Path, passphrase: str | None, *, dry_run
     return manifest
 
 
+def _check_place(settings: Settings) -> None:
+    """ConflictError where the state directory holds a state, or parts of one that would be trusted after a restore."""
+    directory = settings.state_directory
+    if is_there(settings):
+        raise ConflictError(f"{directory} already holds a CAPF server's state")
+    left = [] if (directory / _TRIES).exists() else sorted(sharing.files(directory))
+    if left:
+        raise ConflictError(f"{directory} is not empty: it holds {', '.join(left[:5])}; move it away first")
+
+
 def _earlier(directory: Path) -> list[str]:
     tries = directory / _TRIES
     return tries.read_text().split() if tries.exists() else []
@@ -60,10 +70,11 @@ def _earlier(directory: Path) -> list[str]:
 def _put_in_place(settings: Settings, work: Path, names: Iterable[str]) -> None:
     directory = settings.state_directory
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tries, earlier = directory / _TRIES, _earlier(directory)
+    write_whole(tries, " ".join(earlier).encode(), SECRET)
     for name in names:
         if name not in (DATABASE, KEY):
             _move(work / name, directory / name)
-    tries, earlier = directory / _TRIES, _earlier(directory)
     restored = _record(work / DATABASE)
     write_whole(tries, " ".join([*earlier, restored]).encode(), SECRET)
     copying.from_file(work / DATABASE, settings.database, earlier)
