@@ -12,6 +12,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.ucm.capf.plugins.module_utils._paths import absolute
 from ansible_collections.ucm.capf.plugins.plugin_utils._waiting import LiveLine, given_options
 
 _MODULE = "ucm.capf.rollout_wait"
@@ -43,10 +44,23 @@ class ActionModule(ActionBase):
                 continue
             answered = time.monotonic()
             line.show(_progress(result))
-            _list(given.get("not_entered_file"), result["waiting_for_string"])
+            self._list(given.get("not_entered_file"), result["waiting_for_string"])
             if result["ended"] or self._task.check_mode:
                 line.end()
                 return dict(result, waited_seconds=int(time.monotonic() - begin))
+
+    def _list(self, given: str | None, names: list[str]) -> None:
+        """Keep the list of phones whose string nobody has entered; it holds no strings, and no wave ends for its sake."""
+        if not given or self._task.check_mode:
+            return
+        path = absolute(given)
+        unfinished = path + ".new"
+        try:
+            with open(unfinished, "w", encoding="utf-8") as handle:
+                handle.write("".join(name + "\n" for name in names))
+            os.replace(unfinished, path)
+        except OSError as error:
+            display.warning("not_entered_file: {0!r} cannot be written: {1}".format(path, error.strerror))
 
     @staticmethod
     def _outage(given: dict[str, t.Any]) -> float:
@@ -62,12 +76,3 @@ def _progress(result: dict[str, t.Any]) -> str:
         return line
     more = " and {0} more".format(len(missing) - _SHOWN) if len(missing) > _SHOWN else ""
     return "{0}, string not entered: {1}{2}".format(line, ", ".join(missing[:_SHOWN]), more)
-
-
-def _list(path: str | None, names: list[str]) -> None:
-    """Keep the list of phones whose string nobody has entered; it holds no strings."""
-    if path:
-        unfinished = path + ".new"
-        with open(unfinished, "w", encoding="utf-8") as handle:
-            handle.write("".join(name + "\n" for name in names))
-        os.replace(unfinished, path)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from ._client import CapfError, Client, describe
+from ._files import read_pem
+from ._paths import absolute
 
 
 def certificate_options() -> dict[str, t.Any]:
@@ -19,23 +21,13 @@ def certificate_options() -> dict[str, t.Any]:
     }
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as handle:
-            return handle.read()
-    except OSError as error:
-        raise CapfError("files: {0!r} cannot be read: {1}".format(path, error.strerror)) from None
-    except UnicodeDecodeError:
-        raise CapfError("files: {0!r} is no PEM file".format(path)) from None
-
-
 def send_certificates(
     client: Client, path: str, params: dict[str, t.Any], wanted: dict[str, t.Any]
 ) -> dict[str, t.Any]:
     """Send the certificates of both options with a request; CapfError names a bad one by its text or file."""
     texts, files = params["certificates"], params["files"]
     try:
-        return client.send("PUT", path, dict(wanted, certificates=texts + [_read(name) for name in files]))
+        return client.send("PUT", path, dict(wanted, certificates=texts + [read_pem("files", name) for name in files]))
     except CapfError as error:
         problems = [dict(problem, field=_place(problem["field"], len(texts), files)) for problem in error.problems]
         raise CapfError(describe(str(error).split(". ", 1)[0], problems), problems) from None
@@ -45,4 +37,4 @@ def _place(field: str, texts: int, files: list[str]) -> str:
     index = field.partition("[")[2].rstrip("]")
     if not index.isdecimal() or int(index) < texts:
         return field
-    return "files {0}".format(files[int(index) - texts])
+    return "files {0}".format(absolute(files[int(index) - texts]))

@@ -19,6 +19,8 @@ from urllib.error import HTTPError, URLError
 from ansible.module_utils.common.text.converters import to_text
 from ansible.module_utils.urls import open_url
 
+from ._paths import absolute
+
 _SHOWN_PROBLEMS = 5
 _PIECE = 1 << 16
 _UNAVAILABLE = 503
@@ -143,7 +145,8 @@ def _checked(headers: t.Mapping[str, str], size: int, digest: t.Any) -> Download
 
 def _wrong_options(params: dict[str, t.Any]) -> list[dict[str, str]]:
     """Return field, value and what is allowed of each connection option with which no server can be reached."""
-    ca_path = params["ca_path"]
+    ca_path = absolute(params["ca_path"]) if params["ca_path"] else None
+    shown = dict(params, ca_path=ca_path)
     rules = [
         ("host", _is_host(params["host"]), "a name or an address, no URL"),
         ("port", params["port"] in _PORTS, "a whole number from 1 to {0}".format(_PORTS[-1])),
@@ -153,7 +156,7 @@ def _wrong_options(params: dict[str, t.Any]) -> list[dict[str, str]]:
         fault = _fault_of_certificates(ca_path)
         rules.append(("ca_path", not fault, "a PEM file of certificates that can be read ({0})".format(fault)))
     return [
-        {"field": name, "value": str(params[name]), "allowed": allowed} for name, is_right, allowed in rules if not is_right
+        {"field": name, "value": str(shown[name]), "allowed": allowed} for name, is_right, allowed in rules if not is_right
     ]
 
 

@@ -12,6 +12,8 @@ import re
 import typing as t
 
 from ._client import CapfError, describe
+from ._files import read as read_file
+from ._paths import absolute
 
 _NUMBERS = ("key_size", "ec_key_size")
 FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -95,12 +97,7 @@ def read_table(path: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
 
 def _text(path: str) -> str:
     try:
-        with open(path, "rb") as handle:
-            data = handle.read()
-    except OSError as error:
-        raise CapfError("csv_file: {0!r} cannot be read: {1}".format(path, error.strerror)) from None
-    try:
-        return data.decode("utf-8-sig")
+        return read_file("csv_file", path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = len((error.object[: int(error.start)] + b"x").splitlines())
         raise CapfError("{0} line {1}: this is no text in UTF-8: {2}".format(path, line, error.reason)) from None
@@ -125,6 +122,7 @@ def _cells(path: str, line: int, row: dict[t.Any, t.Any]) -> dict[str, str]:
 
 def read(path: str) -> Rows:
     """Return the phones, empty cells left out and C(lab_) columns ignored; CapfError names the bad line."""
+    path = absolute(path)
     columns, rows = read_table(path)
     _check_header(path, columns)
     return Rows(path, [_row(path, line, cells) for line, cells in rows], [line for line, cells in rows])

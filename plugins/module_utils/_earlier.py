@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from ._client import CapfError
 from ._csv import FLAGS, PHONE_COLUMNS, SECRET_COLUMN, Rows, named, read_table, whole
+from ._paths import absolute
 
 REPORT_COLUMNS = {
     "Device Name": "device_name",
@@ -60,6 +61,7 @@ _BY_STRING = MODES["password"]
 
 def read_csv(path: str) -> Rows:
     """Return the phones of a CAPF report, or of a CSV file of field names; CapfError names the bad line."""
+    path = absolute(path)
     columns, lines = read_table(path)
     report = "Device Name" in columns
     allowed = tuple(REPORT_COLUMNS) + REPORT_ONLY if report else CSV_COLUMNS
@@ -106,6 +108,7 @@ def _word(value: t.Any, words: dict[str, t.Any], place: str) -> t.Any:
 
 def read_capfd(path: str) -> Rows:
     """Return the phones of C(capfd)'s table C(devices); CapfError names the device with the bad value."""
+    path = absolute(path)
     try:
         with closing(sqlite3.connect("file:{0}?mode=ro".format(quote(path)), uri=True)) as database:
             (said,) = database.execute("PRAGMA integrity_check(1)").fetchone()

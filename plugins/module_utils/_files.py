@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that hold secrets: made for their owner alone, and moved into place whole."""
+"""Files: read whole, with errors that show absolute paths; made for their owner alone, and moved into place whole."""
 
 from __future__ import annotations
 
@@ -14,8 +14,26 @@ from contextlib import contextmanager
 from ansible.module_utils.basic import AnsibleModule
 
 from ._client import CapfError
+from ._paths import absolute
 
 OWNER_ALONE = 0o600
+
+
+def read(option: str, path: str) -> bytes:
+    """Return what is in a file; CapfError names the option, the absolute path and the reason where it cannot be read."""
+    try:
+        with open(absolute(path), "rb") as handle:
+            return handle.read()
+    except OSError as error:
+        raise CapfError("{0}: {1!r} cannot be read: {2}".format(option, absolute(path), error.strerror)) from None
+
+
+def read_pem(option: str, path: str) -> str:
+    """Return the text of a PEM file, or another text in UTF-8; CapfError as for C(read), and where it is none."""
+    try:
+        return read(option, path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise CapfError("{0}: {1!r} is no PEM file".format(option, absolute(path))) from None
 
 
 @contextmanager

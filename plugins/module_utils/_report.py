@@ -17,6 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._client import CapfError
 from ._files import OWNER_ALONE, place, temporary_file
+from ._paths import absolute
 from ._result import values_diff
 
 _HEAD_CHARACTERS = 2000
@@ -25,7 +26,7 @@ _PAGE_COUNT = re.compile(r'<meta name="phones" content="([0-9]+)">')
 
 def write(module: AnsibleModule, fetch: Callable[[t.BinaryIO], object]) -> dict[str, t.Any]:
     """Write the report that C(fetch) fetches to C(dest), or in check mode only say what that would change."""
-    path = _writable(os.path.abspath(module.params["dest"]))
+    path = _writable(absolute(module.params["dest"]))
     with temporary_file(module) as (handle, temporary):
         fetch(handle)
         handle.flush()

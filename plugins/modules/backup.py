@@ -79,6 +79,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._archive import PLAIN, ar
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
 from ansible_collections.ucm.capf.plugins.module_utils._files import new_file
+from ansible_collections.ucm.capf.plugins.module_utils._paths import absolute
 from ansible_collections.ucm.capf.plugins.module_utils._result import run
 
 _LONGEST_SECONDS = 3600
@@ -86,7 +87,7 @@ _LONGEST_SECONDS = 3600
 
 def _target(params: dict[str, t.Any]) -> str:
     """Return the file to write; CapfError when it cannot be a new file."""
-    path = os.path.abspath(params["dest"])
+    path = absolute(params["dest"])
     if os.path.isdir(path):
         host = re.sub(r"[^A-Za-z0-9.-]", "-", params["host"])
         ending = "tar.gz" if params["plain"] else "backup"

@@ -118,27 +118,22 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
-from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._files import read_pem
 from ansible_collections.ucm.capf.plugins.module_utils._result import run
 
 
-def _text(path: str | None) -> str | None:
-    """Return what is in a file."""
-    if path is None:
-        return None
-    try:
-        with open(path, encoding="utf-8") as handle:
-            return handle.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CapfError("tokens: {0!r} cannot be read: {1}".format(path, error)) from None
+def _text(given: dict[str, t.Any], name: str) -> str | None:
+    """Return what is in a file that a token names."""
+    return None if given[name] is None else read_pem("tokens slot {0} {1}".format(given["slot"], name), given[name])
 
 
 def _token(given: dict[str, t.Any]) -> dict[str, t.Any]:
-    passphrase = _text(given["passphrase_file"])
+    passphrase = _text(given, "passphrase_file")
     return {
         "slot": given["slot"],
-        "certificate": _text(given["certificate_file"]),
-        "private_key": _text(given["key_file"]),
+        "certificate": _text(given, "certificate_file"),
+        "private_key": _text(given, "key_file"),
         "passphrase": None if passphrase is None else (passphrase.splitlines() or [""])[0],
     }
 

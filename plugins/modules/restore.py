@@ -72,13 +72,15 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._archive import PLAIN, archive_options, form
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError
+from ansible_collections.ucm.capf.plugins.module_utils._paths import absolute
 
 _UNCHANGED = "unchanged: "
 _STANDARD_INPUT = "-"
 
 
 def _argv(params: dict[str, t.Any], check_mode: bool) -> list[str]:
-    argv = [params["executable"], "restore", "--config", params["configuration"], "--from", params["archive"]]
+    configuration, archive = (absolute(params[name]) for name in ("configuration", "archive"))
+    argv = [params["executable"], "restore", "--config", configuration, "--from", archive]
     argv += ["--plain"] if params["plain"] else ["--passphrase-file", _STANDARD_INPUT]
     return argv + ["--unless-there"] + (["--dry-run"] if check_mode else [])
 

@@ -37,7 +37,9 @@ options:
     type: int
     default: 600
   not_entered_file:
-    description: File on the control node that lists, as long as it waits, who has not entered an authentication string.
+    description:
+      - File on the control node that lists, as long as it waits, who has not entered an authentication string.
+      - A relative path is relative to the directory in which the command was typed, because the control node writes it.
     type: path
 seealso:
   - module: ucm.capf.rollout_wave

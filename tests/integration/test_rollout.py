@@ -259,6 +259,30 @@ def test_r22_a_server_that_cannot_reset_phones_stops_the_rollout_before_anything
     assert status == 0, output
 
 
+def test_p35_what_cannot_be_written_later_is_refused_before_the_rollout_begins(node: RunningNode) -> None:
+    node.activate()
+    node.ok("POST", "/phones", {"phones": [{"device_name": NAMES[0]}]})
+    place = node.directory
+    (place / "file").mkdir()
+    (place / "file/strings").write_text("")
+    (place / "taken/rollout.csv").mkdir(parents=True)
+    (place / "command").write_text("not to be run")
+    for variables, error in (
+        ({"directory": str(place / "file")}, f"{place}/file/strings"),
+        (
+            {"directory": str(place / "taken")},
+            f"{place}/taken/rollout.csv: a file of the rollout has to be written there",
+        ),
+        ({"directory": "/proc/night"}, "/proc/night"),
+        ({"registration_command": ["./command"]}, f"lsc_rollout_registration_command: '{place}/command' is refused"),
+    ):
+        given = {f"lsc_rollout_{name}": value for name, value in variables.items()}
+        status, output = playbook(node, "rollout", lsc_rollout_reset=False, lsc_rollout_phones=NAMES[:1], **given)
+        assert status == 2 and error in " ".join(output.split()), output
+    assert node.ok("GET", "/rollouts") == {"rollouts": []}
+    assert node.phone(NAMES[0])["certificate_operation"] == "No Pending Operation"
+
+
 def test_a_variable_that_is_missing_is_named(node: RunningNode) -> None:
     given = {"capf_password": PASSWORD, "capf_ca_path": "/none"}
     argv = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(node.directory, given)]

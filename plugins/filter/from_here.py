@@ -1,0 +1,78 @@
+# Copyright (c) The ucm.capf founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: from_here
+short_description: Make a path absolute, relative to where the command was typed
+version_added: 0.1.0
+description:
+  - Returns a path as an absolute one. A relative path is relative to the directory in which C(ansible-playbook) was
+    started, wherever the playbook is, also when it is called by its full name from an installed collection. In AWX that
+    is the directory of the project.
+  - A C(~) and environment variables at the control node are expanded. An absolute path stays as it is, and so does an
+    empty one.
+  - The playbooks and roles of this collection use it for every path on the control node that they are given.
+author:
+  - The ucm.capf founders (@ucm-capf)
+positional: keys
+options:
+  _input:
+    description: A path, a list of paths, or a list of dictionaries with paths in O(keys).
+    type: raw
+    required: true
+  keys:
+    description: The keys of dictionaries that have paths.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Register all phones of a file, wherever this playbook is
+  ucm.capf.phones:
+    administrator: admin
+    password: "{{ capf_password }}"
+    csv_file: "{{ phones_file | ucm.capf.from_here }}"
+
+- name: Use a security token of our own
+  ucm.capf.ctl_file:
+    administrator: admin
+    password: "{{ capf_password }}"
+    tokens: "{{ tokens | ucm.capf.from_here(['certificate_file', 'key_file']) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The same with absolute paths.
+  type: raw
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.ucm.capf.plugins.module_utils._paths import absolute
+from jinja2 import Undefined
+
+
+def from_here(value: t.Any, keys: t.Sequence[str] = ()) -> t.Any:
+    """Return a path, a list of paths, or dictionaries with paths in C(keys), with absolute paths."""
+    if value is None or isinstance(value, Undefined):
+        return value
+    if isinstance(value, str):
+        return absolute(value) if value else value
+    if isinstance(value, t.Mapping):
+        return {key: from_here(item) if key in keys else item for key, item in value.items()}
+    if isinstance(value, t.Sequence):
+        return [from_here(item, keys) for item in value]
+    raise AnsibleFilterError("from_here: {0!r} is refused; allowed: a path, or a list of them".format(value))
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, t.Any]:
+        """Return the filters by name."""
+        return {"from_here": from_here}
