@@ -78,11 +78,20 @@ def test_p31_root_is_given_up_for_good(node: Path, place: str) -> None:
     assert in_a_child(work) == 0
 
 
+def test_p31_a_configuration_of_another_user_is_read_as_that_user(node: Path, certificate: bytes) -> None:
+    (node / "capf.toml").write_text(f"[server]\nstate_directory = {json.dumps(str(node / 'outside'))}\n")
+    os.chown(node / "capf.toml", OWNER, OWNER)
+    status, _output, errors = capf("manufacturing-ca", "add", "--config", node / "capf.toml", given=certificate)
+    assert status == 1 and f"the command ran as nobody, who owns {node / 'capf.toml'}" in errors
+    assert not list((node / "outside").iterdir())
+
+
 def test_p31_in_a_directory_of_its_own_root_stays_root(node: Path) -> None:
     owned(node / "roots", 0)
     assert privileges.step_down(argparse.Namespace(command="keys", state_directory=node / "roots")) is None
     assert privileges.step_down(argparse.Namespace(command="keys", state_directory=node / "roots" / "new")) is None
     assert privileges.step_down(argparse.Namespace(command="lab", directory=node / "state")) is None
+    assert privileges.step_down(argparse.Namespace(command="version")) is None
     assert privileges.step_down(argparse.Namespace(command="check", config=node / "capf.toml")) is None
 
 

@@ -1,9 +1,9 @@
 """Says which of the places that root writes to on a node are in the hands of another user (P31).
 
-Usage: python3 - USER --root DIRECTORY ... --service DIRECTORY ...
+Usage: python3 - USER --root PATH ... --service DIRECTORY ...
 
-Every directory down to those of --root, and they themselves, has to be root's, and one that only root can write to. Those
-of --service belong to USER once they are made; everything above them has to be root's, and they must not be links. A
+Whatever is on the way to the paths of --root, and they themselves, has to be root's, and only root may be able to write to
+it. The directories of --service belong to USER once they are made; everything above them has to be root's, and they must not be links. A
 name in a directory that only root can write to stays what it is between this look and what root does there.
 
 Exits with 1 and one line for each place that is not so. It needs nothing but Python.

@@ -23,32 +23,36 @@ _FOR_THE_OWNER_ALONE = 0o077
 def step_down(arguments: argparse.Namespace) -> str | None:
     """Become the owner of the state directory that a command is about, for good.
 
-    Returns what an error of the command has to say about that; None where the command goes on as it is, because another
-    user than root runs it, the directory is root's, or the command is about no state directory. CapfError for a
-    directory that is a link.
+    The configuration names the state directory: where another user than root owns it, the command becomes that user
+    before it reads it. Returns what an error of the command has to say about that; None where the command goes on as it
+    is, because another user than root runs it, all is root's, or the command is about no state directory. CapfError for
+    a directory that is a link.
     """
-    directory = _directory(arguments) if os.geteuid() == _ROOT else None
-    if directory is None:
+    if os.geteuid() != _ROOT or arguments.command == "check":
         return None
-    found = _nearest(Path(os.path.abspath(directory)))  # noqa: PTH100 - resolve() follows links
+    configuration = getattr(arguments, "config", None)
+    if configuration is not None and configuration.exists():
+        said = _leave_root(configuration, configuration.stat())
+        if said is not None:
+            return said
+    directory = getattr(arguments, "state_directory", None)
+    if configuration is not None:
+        directory = config.load(configuration).state_directory
+    return None if directory is None else _leave_root(directory, _nearest(directory))
+
+
+def _leave_root(path: Path, found: os.stat_result) -> str | None:
+    """Become the owner of what was found at a path, unless it is root's."""
     if found.st_uid == _ROOT:
         return None
     name = _become(found.st_uid, found.st_gid)
-    return f"the command ran as {name}, who owns {directory}, and can reach what {name} can"
-
-
-def _directory(arguments: argparse.Namespace) -> Path | None:
-    """Return the state directory that a command is about, None where it is about none."""
-    if getattr(arguments, "state_directory", None) is not None:
-        return Path(arguments.state_directory)
-    if arguments.command == "check" or getattr(arguments, "config", None) is None:
-        return None
-    return config.load(arguments.config).state_directory
+    return f"the command ran as {name}, who owns {path}, and can reach what {name} can"
 
 
 def _nearest(directory: Path) -> os.stat_result:
     """Return what a directory is, or the nearest one above it that exists; CapfError where that is a link."""
-    for path in (directory, *directory.parents):
+    whole = Path(os.path.abspath(directory))  # noqa: PTH100 - resolve() follows links
+    for path in (whole, *whole.parents):
         try:
             found = path.lstat()
         except FileNotFoundError:
