@@ -44,6 +44,8 @@ class ActionModule(ActionBase):
             if result.get("failed"):
                 return result
             counts = "done {done}, failed {failed}, pending {pending}".format(**result["counts"])
+            refused = len(result["refused_phones"])
+            counts += " ({0} of them refused)".format(refused) if refused else ""
             line.show("{0}, time left {1} s".format(counts, left))
             if result["ended"] or not left or self._task.check_mode:
                 line.end()

@@ -45,6 +45,9 @@ options:
           - operation_completes_by
           - lsc_status
           - last_problem
+          - last_refusal
+          - refused_from
+          - refused_at
           - lsc
           - authentication_string
           - lsc_expires

@@ -40,6 +40,9 @@ options:
       - operation_completes_by
       - lsc_status
       - last_problem
+      - last_refusal
+      - refused_from
+      - refused_at
       - lsc
       - lsc_expires
       - lsc_issued_by
@@ -73,6 +76,9 @@ options:
       - operation_completes_by
       - lsc_status
       - last_problem
+      - last_refusal
+      - refused_from
+      - refused_at
       - lsc
       - lsc_expires
       - lsc_issued_by
@@ -123,7 +129,10 @@ total:
   returned: success
   type: int
 phones:
-  description: The phones of this page, each with its settings, its operation and its LSC.
+  description:
+    - The phones of this page, each with its settings, its operation and its LSC.
+    - C(refusals) says how often somebody was refused who claimed the phone's latest operation. C(last_refusal),
+      C(refused_at) and C(refused_from) say why, when and from which address last. A refused operation stays pending.
   returned: success
   type: list
   elements: dict
@@ -131,6 +140,10 @@ phones:
     - device_name: SEP001122334455
       lsc: Installed
       operation_status: Upgrade Success
+      refusals: 1
+      last_refusal: "Upgrade Failed: Invalid Authentication String: a wrong string"
+      refused_at: "2030-01-31T06:00:00+01:00"
+      refused_from: 192.0.2.17
 page:
   description: The number of this page.
   returned: success

@@ -13,6 +13,8 @@ version_added: 0.1.0
 description:
   - Waits until the operations of all given phones have ended, or until O(wait_timeout) seconds are over, and shows the
     progress while it waits.
+  - An operation whose phone was refused is still pending, because anybody can claim to be the phone. It is waited for, and
+    RV(refused_phones) shows it.
   - Operations that failed, and operations that are still pending when the time is up, do not fail the task. The result
     says what became of each, so that the play can judge.
 author:
@@ -82,6 +84,21 @@ pending_phones:
   returned: success
   type: list
   elements: str
+refused_phones:
+  description:
+    - The pending phones that were refused, each with its Operation Status, how often it was refused, and why, when and from
+      which address it was refused last.
+    - A refused phone may still succeed, so that it is waited for.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - device_name: SEP001122334455
+      status: "Upgrade Failed: Invalid MIC"
+      refusals: 2
+      last_refusal: "Upgrade Failed: Invalid MIC: the MIC expired on 2024-05-01"
+      refused_at: "2030-01-31T06:00:00+01:00"
+      refused_from: 192.0.2.17
 waited_seconds:
   description: How many seconds it waited in all.
   returned: success
@@ -106,8 +123,8 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     seconds = 0 if module.check_mode else min(module.params["progress_interval"], module.params["wait_timeout"])
     wanted = {"phones": names_of(module.params), "timeout": seconds}
     answer = client.send("POST", "/operations/wait", wanted, extra_seconds=seconds)
-    failed, pending = answer.pop("failed"), answer.pop("pending")
-    return dict(answer, changed=False, failed_phones=failed, pending_phones=pending)
+    phones = {f"{state}_phones": answer.pop(state) for state in ("failed", "pending", "refused")}
+    return dict(answer, changed=False, **phones)
 
 
 def main() -> None:

@@ -16,9 +16,11 @@ from capf.wire import Command, Message, Tag, pack_certificates
 from support.client import Client
 from support.identity import Manufacturer, hold, new_ec_key, public_der
 from support.node import RunningNode
+from support.waiting import until
 
 A, B = "SEP00000000000A", "SEP00000000000B"
 STRING = "By Authentication String"
+NULL = "By Null String"
 LSC_FIRST = "By Existing Certificate (precedence to LSC)"
 MIC_FIRST = "By Existing Certificate (precedence to MIC)"
 FAMILIES = {"Install/Upgrade": "Upgrade", "Delete": "Delete", "Troubleshoot": "Troubleshoot"}
@@ -37,13 +39,25 @@ class World:
     phone: Flash
     other: Flash
 
-    def schedule(self, operation: str, mode: str = "By Null String", **settings: object) -> None:
-        """Schedule an operation for the phone."""
+    def schedule(self, operation: str, mode: str = MIC_FIRST, **settings: object) -> None:
+        """Schedule an operation for the phone, by default one in whose sessions it proves who it is."""
         self.node.schedule(A, operation=operation, authentication_mode=mode, force=True, **settings)
 
     def call(self) -> Client:
         """Let the phone connect."""
         return Client(self.node.capf_port, A)
+
+    def enter(self, client: Client) -> Message:
+        """Let the phone prove who it is; returns CAPF's answer."""
+        return client.prove(self.phone, MODE_MIC_FIRST)
+
+    def shown(self) -> str:
+        """Return the status of an operation that is refused, as soon as it is shown: it stays open."""
+        until(lambda: self.node.phone(A)["operation_status"] != "Operation Pending", 5)
+        phone = self.node.phone(A)
+        assert (phone["operation_state"], phone["refusals"]) == ("pending", 1)
+        self.node.schedule(A, operation="No Pending Operation")
+        return str(phone["operation_status"])
 
     def status(self) -> str:
         """Return the operation's status as soon as it has ended."""
@@ -95,7 +109,7 @@ def act(client: Client, operation: str, reason: int, certificate: bytes | None =
 def test_p5_code_0_success_is_what_the_phone_acknowledged(world: World, operation: str) -> None:
     world.schedule(operation)
     client = world.call()
-    client.authenticate()
+    world.enter(client)
     package = pack_certificates(((1, world.phone.lsc.der),)) if operation == "Troubleshoot" else None
     assert world.node.phone(A)["operation_status"] == "Operation Pending"
     act(client, operation, 1, package)
@@ -105,7 +119,7 @@ def test_p5_code_0_success_is_what_the_phone_acknowledged(world: World, operatio
 def test_p5_code_1_a_phone_without_certificate_is_a_success_of_troubleshoot(world: World) -> None:
     world.schedule("Troubleshoot")
     client = world.call()
-    client.authenticate()
+    world.enter(client)
     assert act(client, "Troubleshoot", 7).elements[Tag.REASON] == b"\x00"
     assert world.status() == "Troubleshoot Success"
     assert world.node.phone(A)["last_problem"] == "the phone has no certificate"
@@ -117,7 +131,7 @@ def test_p5_code_2_a_failure_reason_of_the_phone_is_never_done(world: World, ope
     before = world.node.phone(A)["lsc_serial_number"]
     world.schedule(operation)
     client = world.call()
-    client.authenticate()
+    world.enter(client)
     assert act(client, operation, reason).elements[Tag.REASON] == b"\x07"
     assert world.status() == f"{FAMILIES[operation]} Failed"
     assert world.node.phone(A)["lsc_serial_number"] == before
@@ -126,7 +140,7 @@ def test_p5_code_2_a_failure_reason_of_the_phone_is_never_done(world: World, ope
 def test_p5_code_2_troubleshoot_with_a_damaged_package(world: World) -> None:
     world.schedule("Troubleshoot")
     client = world.call()
-    client.authenticate()
+    world.enter(client)
     act(client, "Troubleshoot", 1, b"\x01\xff\xff")
     assert world.status() == "Troubleshoot Failed"
 
@@ -134,7 +148,7 @@ def test_p5_code_2_troubleshoot_with_a_damaged_package(world: World) -> None:
 def test_p5_code_2_a_key_of_another_kind(world: World) -> None:
     world.schedule("Install/Upgrade", key_order="RSA Only")
     client = world.call()
-    client.authenticate()
+    world.enter(client)
     client.send(Command.KEY_GENERATE_RESPONSE, {Tag.PUBLIC_KEY: public_der(new_ec_key())})
     assert client.receive().elements[Tag.REASON] == b"\x07"
     assert world.status() == "Upgrade Failed"
@@ -146,7 +160,7 @@ def test_p5_code_2_a_key_of_another_kind(world: World) -> None:
 def test_p5_p8_code_2_the_phone_user_stops(world: World, operation: str, command: Command) -> None:
     world.schedule(operation)
     client = world.call()
-    client.authenticate()
+    world.enter(client)
     client.send(command, {})
     assert world.status() == f"{FAMILIES[operation]} Failed"
     assert world.node.phone(A)["last_problem"] == "aborted by the phone user"
@@ -156,7 +170,7 @@ def test_p5_p8_code_2_the_phone_user_stops(world: World, operation: str, command
 def test_p5_code_3_a_wrong_string(world: World, operation: str) -> None:
     world.schedule(operation, STRING)
     assert world.call().authenticate("0000").elements[Tag.REASON] == b"\x07"
-    assert world.status() == f"{FAMILIES[operation]} Failed: Invalid Authentication String"
+    assert world.shown() == f"{FAMILIES[operation]} Failed: Invalid Authentication String"
 
 
 def foreign(world: World) -> Flash:
@@ -185,7 +199,7 @@ def test_p5_codes_4_to_6_certificates_that_do_not_fit(world: World, operation: s
     mode, wire, flash, changes, suffix = CREDENTIALS[case]
     world.schedule(operation, mode)
     assert world.call().prove(flash(world), wire, **changes).elements[Tag.REASON] == b"\x07"
-    assert world.status() == f"{FAMILIES[operation]} Failed: {suffix}"
+    assert world.shown() == f"{FAMILIES[operation]} Failed: {suffix}"
 
 
 @pytest.mark.parametrize("operation", FAMILIES)
@@ -204,7 +218,7 @@ def test_p5_code_7_four_lost_sessions(world: World, operation: str) -> None:
     for _index in range(4):
         client = world.call()
         limit = time.monotonic() + 10
-        while client.authenticate().command is Command.END_SESSION:  # the server has not noticed the loss yet
+        while world.enter(client).command is Command.END_SESSION:  # the server has not noticed the loss yet
             assert time.monotonic() < limit
             client.close()
             client = world.call()
@@ -219,7 +233,7 @@ def test_p5_p8_code_8_failed_attempts_count_to_the_parameter(world: World) -> No
     world.node.ok("POST", "/service/restart", {})
     world.schedule("Install/Upgrade")
     client = world.call()
-    answer, requests = client.authenticate(), 0
+    answer, requests = world.enter(client), 0
     while answer.command is Command.KEY_GENERATE_REQUEST:
         requests += 1
         client.send(Command.KEY_GENERATE_RESPONSE, {Tag.REASON: b"\x07"})
@@ -239,17 +253,46 @@ def test_p5_p8_code_11_a_session_after_the_deadline(world: World, operation: str
     assert world.node.phone(A)["authentication_string"] == ""
 
 
+def test_p5_p33_a_refusal_becomes_the_status_at_the_deadline(world: World) -> None:
+    deadline = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
+    world.schedule("Install/Upgrade", STRING, completes_by=deadline.isoformat())
+    world.call().authenticate("0000")
+    assert world.status() == "Upgrade Failed: Invalid Authentication String"
+    phone = world.node.phone(A)
+    assert (phone["authentication_string"], phone["last_problem"]) == ("", "a wrong string")
+    assert datetime.now(UTC) >= deadline
+
+
+@pytest.mark.parametrize("how", ["abort", "not stored"])
+def test_p5_p33_by_null_string_a_failure_is_shown_and_ends_nothing(world: World, how: str) -> None:
+    world.schedule("Install/Upgrade", NULL)
+    client = world.call()
+    client.authenticate()
+    if how == "abort":
+        client.send(Command.ABORT_REQUEST, {})
+        until(lambda: world.node.phone(A)["last_problem"] == "aborted by the phone user", 5)
+        assert world.node.phone(A)["operation_state"] == "pending"
+    else:
+        act(client, "Install/Upgrade", 7)
+        assert world.node.phone(A)["operation_state"] == "issued"
+    assert world.node.phone(A)["operation_status"] == "Upgrade Failed"
+    again = world.call()
+    again.authenticate()
+    act(again, "Install/Upgrade", 1)
+    assert world.status() == "Upgrade Success"
+
+
 def test_p5_ec_only_is_not_for_a_version_2_client(world: World) -> None:
-    world.schedule("Install/Upgrade", key_order="EC Only")
+    world.schedule("Install/Upgrade", mode=NULL, key_order="EC Only")
     assert world.call().authenticate(version=2).elements[Tag.REASON] == b"\x07"
-    assert world.status() == "Upgrade Failed: No Support for EC only in CAPF version 3"
+    assert world.shown() == "Upgrade Failed: No Support for EC only in CAPF version 3"
 
 
 def test_p5_a_session_that_ends_without_confirmation_is_not_done(world: World) -> None:
     before = world.node.phone(A)["lsc_serial_number"]
     world.schedule("Install/Upgrade")
     client = world.call()
-    client.authenticate()
+    world.enter(client)
     client.send_key()
     client.close()
     phone = world.node.phone(A)

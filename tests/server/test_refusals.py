@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import time
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,15 @@ from capf.lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
 from capf.lab.flash import Flash
 from capf.model import CertificateState, Operation, Outcome, State
 from capf.refusals import Refusals
-from capf.registry import deadlines, phones, refusals, sessions
+from capf.registry import deadlines, moment, phones, progress, refusals, report, search, sessions
 from capf.registry.context import Policy
 from capf.registry.refusals import Gathered
+from capf.registry.search import Criterion, Page
 from capf.store import schema
 from capf.wire import Reason, Tag, unpack_certificates, unpack_sha2
 from support.client import new_public_key
 from support.identity import Manufacturer, hold, new_ec_key, public_der
-from support.record import BY_STRING, CODE, NOW, PHONE, Record
+from support.record import BY_STRING, CODE, NOW, PHONE, Record, public_key
 
 LSC_FIRST = "By Existing Certificate (precedence to LSC)"
 MIC_FIRST = "By Existing Certificate (precedence to MIC)"
@@ -433,3 +436,45 @@ def test_p33_the_last_word_on_sudi_is_of_the_policy(record: Record, maker: Manuf
     record.claim(**{**given, "sudi_data": None})
     assert record.operation()["problem"] == "the phone sent no SUDI data"
     assert isinstance(record.claim(**given), Granted)
+
+
+def found(record: Record, *criteria: Criterion) -> list[dict[str, Any]]:
+    """Return the phones that match, as the API shows them."""
+    return record.store.read(lambda c: search.find(c, record.context, criteria, Page(), strings=False))[1]
+
+
+def test_p33_refusals_are_shown_searched_and_reported(record: Record) -> None:
+    for name in (PHONE, OTHER):
+        record.plan_by_string(name)
+    record.claim(password="0000", peer=STRANGER)
+    (phone,) = found(record, Criterion("refused_from", "is exactly", STRANGER))
+    assert (phone["device_name"], phone["operation_state"], phone["refusals"]) == (PHONE, "pending", 1)
+    why = "Upgrade Failed: Invalid Authentication String: a wrong string"
+    assert (phone["last_refusal"], phone["refused_from"]) == (why, STRANGER)
+    assert phone["refused_at"] == moment.show(int(NOW))
+    assert [row["device_name"] for row in found(record, Criterion("refused_at", "is empty"))] == [OTHER]
+    assert found(record, Criterion("last_refusal", "ends with", "a wrong string")) == [phone]
+    record.install(key=public_key(), password=CODE)
+    (phone,) = found(record, Criterion("refused_from", "is not empty"))
+    assert (phone["operation_status"], phone["last_problem"], phone["last_refusal"]) == ("Upgrade Success", "", why)
+    text = "".join(report.csv_pieces([{**row, "authentication_string": ""} for row in found(record)]))
+    *lines, first = csv.DictReader(io.StringIO(text))
+    assert [first[name] for name in ("Refusals", "Last Refusal", "Last Refusal From")] == ["1", why, STRANGER]
+    assert [line["Refusals"] for line in lines] == ["0"]
+
+
+def test_p33_a_refused_phone_is_waited_for_and_named(record: Record) -> None:
+    for name in (PHONE, OTHER):
+        record.plan_by_string(name)
+    record.claim(password="0000", peer=STRANGER)
+    seen = record.store.read(lambda c: progress.progress(c, [PHONE, OTHER]))
+    assert (seen["ended"], seen["failed"], seen["pending"]) == (False, [], [OTHER, PHONE])
+    (refused,) = seen["refused"]
+    assert refused == {
+        "device_name": PHONE,
+        "status": "Upgrade Failed: Invalid Authentication String",
+        "refusals": 1,
+        "last_refusal": "Upgrade Failed: Invalid Authentication String: a wrong string",
+        "refused_at": moment.show(int(NOW)),
+        "refused_from": STRANGER,
+    }

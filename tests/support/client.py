@@ -33,11 +33,14 @@ def new_public_key() -> bytes:
 class Client:
     """One connection to CAPF; every method is one step of the session."""
 
-    def __init__(self, port: int, name: str, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
-        """Connect, and take the server's first message."""
+    def __init__(
+        self, port: int, name: str, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, source: str = ""
+    ) -> None:
+        """Connect, from an address of this host's own where one is given, and take the server's first message."""
         self._name = name
         self._reader = Reader()
-        self._connection = (tls or _tls()).wrap_socket(socket.create_connection((host, port), timeout=_SECONDS))
+        plain = socket.create_connection((host, port), timeout=_SECONDS, source_address=(source, 0))
+        self._connection = (tls or _tls()).wrap_socket(plain)
         self.session_id = self.receive().session_id
 
     def receive(self) -> Message:

@@ -22,6 +22,7 @@ from typing import Any
 from capf import sharing
 from capf.state import NewNode, initialise
 from support.migrated import put_database
+from support.waiting import until
 
 CAPF = Path(sys.executable).with_name("capf")
 ADMINISTRATOR, PASSWORD = "admin", "correct-horse-battery"
@@ -178,6 +179,13 @@ class RunningNode:
         body = {"operation": operation, "phones": list(names), **settings}
         answer: dict[str, Any] = self.ok("POST", "/operations", body)
         return answer
+
+    def refused(self, *names: str, seconds: float = 30) -> list[str]:
+        """Wait until each phone was refused, which leaves its operation open; returns what is shown as their status."""
+        until(lambda: all(self.phone(name)["refusals"] for name in names), seconds)
+        found = [self.phone(name) for name in names]
+        assert {phone["certificate_operation"] for phone in found} != {"No Pending Operation"}, found
+        return [str(phone["operation_status"]) for phone in found]
 
     def wait(self, *names: str, seconds: float = 30) -> dict[str, Any]:
         """Wait until the phones' operations have ended; fails when they do not in time."""

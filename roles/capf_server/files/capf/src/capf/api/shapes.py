@@ -301,14 +301,26 @@ class FailedPhone(BaseModel):
     problem: str
 
 
+class RefusedPhone(BaseModel):
+    """A phone that was refused, and whose operation can still be carried out."""
+
+    device_name: str
+    status: str
+    refusals: int
+    last_refusal: str
+    refused_at: str
+    refused_from: str
+
+
 class Progress(BaseModel):
-    """How far the operations are."""
+    """How far the operations are; the ``refused`` phones are among the pending ones."""
 
     ended: bool
     counts: dict[str, int]
     by_status: dict[str, int]
     failed: list[FailedPhone]
     pending: list[str]
+    refused: list[RefusedPhone]
 
 
 class Reset(Change):

@@ -9,16 +9,18 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import State
+from capf.registry import lifecycle, moment, refusals
 from capf.registry.phones import refuse_unregistered
 from capf.store import rows
 
 
 def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
-    """Return how many are done, failed, pending and have an LSC, the failed with their status, and who is pending."""
+    """Return how many are done, failed, pending and have an LSC, the failed with their status, who is pending, and who
+    of these was refused: a refused phone may still succeed."""
     found = rows.progress_of(connection, names)
     refuse_unregistered(names, found)
     states = {name: row["state"] for name, row in found.items()}
-    pending = sorted(name for name, state in states.items() if state in rows.OPEN)
+    pending = sorted(name for name, row in found.items() if lifecycle.is_open(row))
     failed = sorted(name for name, state in states.items() if state == State.FAILED)
     return {
         "ended": not pending,
@@ -34,4 +36,17 @@ def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
             {"device_name": name, "status": found[name]["status"], "problem": found[name]["problem"]} for name in failed
         ],
         "pending": pending,
+        "refused": [_refused(name, found[name]) for name in pending if found[name]["refusals"]],
+    }
+
+
+def _refused(name: str, operation: rows.Row) -> dict[str, Any]:
+    """Return what is known of the refusals of a phone whose operation is still open."""
+    return {
+        "device_name": name,
+        "status": operation["status"],
+        "refusals": operation["refusals"],
+        "last_refusal": refusals.told(operation["refused_as"], operation["refused_because"]),
+        "refused_at": moment.show(operation["refused_at"]),
+        "refused_from": operation["refused_from"],
     }

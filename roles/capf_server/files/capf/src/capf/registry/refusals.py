@@ -19,6 +19,7 @@ from capf.store import journal, rows
 
 _LONGEST_ADDRESS = 64
 ACT = "refuse claim"
+SEPARATOR = ": "
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ def count(connection: Connection, operation: rows.Row | None, found: Gathered) -
     if is_worth_a_row(before, before + found.count):
         detail = {"status": status, "problem": found.problem, "refusals": before + found.count, "from": peer}
         journal.record(connection, found.at, "capf", [journal.Act(ACT, operation["device_name"], detail)])
+
+
+def told(status: str | None, problem: str | None) -> str:
+    """Return what the last refusal was, in one line: the status that it gave, and the problem; empty without one."""
+    return SEPARATOR.join(filter(None, (status, problem)))
 
 
 def is_worth_a_row(before: int, after: int) -> bool:

@@ -28,6 +28,10 @@ COLUMNS: Mapping[str, str] = {
     "Operation Completes By": "operation_completes_by",
     "Operation Status": "operation_status",
     "Last Problem": "last_problem",
+    "Refusals": "refusals",
+    "Last Refusal": "last_refusal",
+    "Last Refusal At": "refused_at",
+    "Last Refusal From": "refused_from",
     "LSC Status": "lsc_status",
     "LSC": "lsc",
     "LSC Expires": "lsc_expires",
@@ -35,7 +39,15 @@ COLUMNS: Mapping[str, str] = {
     "LSC Issuer Expires By": "lsc_issuer_expires_by",
 }
 _FORMULA = frozenset("=+-@\t\r")
-_FREE_TEXT = ("description", "device_pool", "device_type", "security_profile", "last_problem", "lsc_issued_by")
+_FREE_TEXT = (
+    "description",
+    "device_pool",
+    "device_type",
+    "security_profile",
+    "last_problem",
+    "last_refusal",
+    "lsc_issued_by",
+)
 """Columns that hold what people and phones said; all others are the server's own words."""
 _PIECE = 500
 SHOWN = 1000

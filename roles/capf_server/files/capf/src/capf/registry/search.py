@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select
 
 from capf.model import STATUS_NONE, CertificateState, InvalidRequestError, KeySpec, Operation, Problem
-from capf.registry import moment
+from capf.registry import moment, refusals
 from capf.registry.context import Context
 from capf.store import rollouts, rows
 from capf.store.rows import OPEN
@@ -21,6 +21,10 @@ from capf.store.schema import certificates, operations, phones
 INSTALLED, NOT_INSTALLED = "Installed", "Not Installed"
 _NO_OPERATION = Operation.NONE.value
 _STATUS = func.coalesce(operations.c.status, STATUS_NONE)
+_WHY = operations.c.refused_because
+_LAST_REFUSAL = func.coalesce(
+    operations.c.refused_as + case((_WHY == "", ""), else_=refusals.SEPARATOR + _WHY), ""
+)  # fmt: skip
 TEXT_FIELDS: Mapping[str, ColumnElement[Any]] = {
     "device_name": phones.c.device_name,
     "description": phones.c.description,
@@ -33,11 +37,14 @@ TEXT_FIELDS: Mapping[str, ColumnElement[Any]] = {
     "certificate_operation": case((operations.c.state.in_(OPEN), operations.c.operation), else_=_NO_OPERATION),
     "lsc_status": _STATUS,
     "last_problem": func.coalesce(operations.c.problem, ""),
+    "last_refusal": _LAST_REFUSAL,
+    "refused_from": func.coalesce(operations.c.refused_from, ""),
     "lsc": case((certificates.c.serial_number.is_(None), NOT_INSTALLED), else_=INSTALLED),
     "lsc_issued_by": func.coalesce(certificates.c.issuer, ""),
 }
 DATE_FIELDS: Mapping[str, ColumnElement[Any]] = {
     "operation_completes_by": case((operations.c.state.in_(OPEN), operations.c.completes_by)),
+    "refused_at": operations.c.refused_at,
     "lsc_expires": certificates.c.not_after,
     "lsc_issuer_expires_by": certificates.c.issuer_not_after,
 }
@@ -138,7 +145,7 @@ _SHOWN = (
     *(
         operations.c[name].label(f"operation_{name}")
         for name in ("operation", "authentication_mode", "authentication_string", "state", "completes_by", "status",
-                     "problem")
+                     "problem", "refusals", "refused_at", "refused_from", "refused_as", "refused_because")
     ),
     *(
         certificates.c[name].label(f"certificate_{name}")
@@ -242,9 +249,22 @@ def _key(ec: bool, bits: int) -> str:
     return str(KeySpec(ec, bits))
 
 
+def _refusals(
+    count: int | None, at: int | None, peer: str | None, status: str | None, problem: str | None
+) -> dict[str, Any]:
+    """Return how often phones were refused that claimed the operation, and the last one: why, when and from where."""
+    return {
+        "refusals": count or 0,
+        "last_refusal": refusals.told(status, problem),
+        "refused_at": moment.show(at),
+        "refused_from": peer or "",
+    }
+
+
 def _show(values: _Values, now: int, string: str | None) -> dict[str, Any]:
     """Return a phone as the API, the modules and the report show it."""
-    *_phone, locked_until, operation, mode, _secret, state, completes_by, status, problem = values[:_OF_LSC]
+    shown = values[len(_PHONE) : _OF_LSC]
+    locked_until, operation, mode, _secret, state, completes_by, status, problem, *refused = shown
     serial, ec, bits, expires, issuer, issuer_expires = values[_OF_LSC:]
     pending = state in _OPEN
     status = status or STATUS_NONE
@@ -256,6 +276,7 @@ def _show(values: _Values, now: int, string: str | None) -> dict[str, Any]:
         "operation_completes_by": moment.show(completes_by) if pending else None,
         "operation_status": status,
         "last_problem": problem or "",
+        **_refusals(*refused),
         "lsc_status": status,
         "lsc": NOT_INSTALLED if serial is None else INSTALLED,
         "lsc_serial_number": serial,

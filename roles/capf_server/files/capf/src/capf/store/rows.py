@@ -152,12 +152,15 @@ def operations_of(connection: Connection, names: Sequence[str]) -> dict[str, Row
     return found
 
 
+_PROGRESS = ("state", "status", "problem", "refusals", "refused_at", "refused_from", "refused_as", "refused_because")
+
+
 def progress_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
-    """Return state, status and problem of the latest operation of each registered phone among ``names``."""
+    """Return state, status, problem and refusals of the latest operation of each registered phone among ``names``."""
     found: dict[str, Row] = {}
     for batch in batches(names):
         query = (
-            select(phones.c.device_name, operations.c.state, operations.c.status, operations.c.problem)
+            select(phones.c.device_name, *(operations.c[name] for name in _PROGRESS))
             .outerjoin(operations, phones.c.operation_id == operations.c.id)
             .where(phones.c.device_name.in_(batch))
         )
