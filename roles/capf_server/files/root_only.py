@@ -2,9 +2,10 @@
 
 Usage: python3 - USER --root PATH ... --service DIRECTORY ...
 
-Whatever is on the way to the paths of --root, and they themselves, has to be root's, and only root may be able to write to
-it. The directories of --service belong to USER once they are made; everything above them has to be root's, and they must not be links. A
-name in a directory that only root can write to stays what it is between this look and what root does there.
+Whatever is on the way to the paths of --root, and they themselves, has to be root's, and only root may be able to write
+to it. The directories of --service belong to USER once they are made; everything above them has to be root's, and they
+must not be links. A name in a directory that only root can write to stays what it is between this look and what root
+does there.
 
 Exits with 1 and one line for each place that is not so. It needs nothing but Python.
 """
@@ -17,20 +18,22 @@ import os
 import pwd
 import stat
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 _LINKS = 40
 """As many links as the kernel follows for one name."""
 
 
-def _id(name, table):
+def _id(name: str, table: Callable[[str], Sequence[Any]]) -> int:
     """Return the number of a user or group, -1 where there is none of that name yet."""
     try:
-        return table(name)[2]
+        return int(table(name)[2])
     except KeyError:
         return -1
 
 
-def not_roots(path, found, group):
+def not_roots(path: str, found: os.stat_result, group: int) -> str | None:
     """Return why others than root can put something into a directory, None where they cannot."""
     if found.st_uid != 0:
         return "{0} belongs to the user {1}, not to root".format(path, _name(found.st_uid))
@@ -44,15 +47,15 @@ def not_roots(path, found, group):
     return None
 
 
-def _name(user):
+def _name(user: int) -> str:
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:
         return str(user)
 
 
-def way(path, links=_LINKS):
-    """Yield every directory and link on the way to a path, from the root down, with what it is; what is missing ends it."""
+def way(path: str, links: int = _LINKS) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield everything on the way to a path, from the top down, with what it is; what is missing ends it."""
     present = "/"
     yield present, os.lstat(present)
     parts = [part for part in os.path.abspath(path).split("/") if part]
@@ -70,7 +73,7 @@ def way(path, links=_LINKS):
             return
 
 
-def problems(path, group):
+def problems(path: str, group: int) -> Iterator[str]:
     """Yield what is wrong on the way to a directory that root writes to."""
     for place, found in way(path):
         why = not_roots(place, found, group)
@@ -79,7 +82,7 @@ def problems(path, group):
             return
 
 
-def problems_of_service(path, user, group):
+def problems_of_service(path: str, user: int, group: int) -> Iterator[str]:
     """Yield what is wrong with a directory that the service user owns or shall own."""
     above = list(problems(os.path.dirname(os.path.abspath(path)), group))
     yield from above
@@ -94,7 +97,8 @@ def problems_of_service(path, user, group):
         yield "{0} belongs to the user {1}, not to the service user".format(path, _name(found.st_uid))
 
 
-def main():
+def main() -> int:
+    """Look; returns the exit status."""
     parser = argparse.ArgumentParser()
     parser.add_argument("user")
     parser.add_argument("--root", nargs="*", default=[])
