@@ -176,7 +176,7 @@ def table(first: dict[str, Any], second: dict[str, Any]) -> None:
     rows = [("", "first run", "second run")]
     names = {"phones": "phones in all", "installed": "LSC installed", "skipped": "skipped", "changed": "changed"}
     rows += [(words, first[key], second[key]) for key, words in names.items()]
-    rows += [("failed, or not reached", *(run["failed"] + run["pending"] for run in (first, second)))]
+    rows += [("failed or unreached", *(run["failed"] + run["unreached"] for run in (first, second)))]
     statuses = sorted({*first["by_status"], *second["by_status"]} - {"Upgrade Success"})
     rows += [(f"  {item}", first["by_status"].get(item, 0), second["by_status"].get(item, 0)) for item in statuses]
     for words, left, right in rows:

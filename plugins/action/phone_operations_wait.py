@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.ucm.capf.plugins.plugin_utils._waiting import LiveLine, given_options
+from ansible_collections.ucm.capf.plugins.plugin_utils._waiting import LiveLine, given_options, numbers
 
 _MODULE = "ucm.capf.phone_operations_wait"
 _DEFAULT_TIMEOUT = 1800
@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
             left = max(0, int(begin + total - time.monotonic()))
             if result.get("failed"):
                 return result
-            counts = "done {done}, failed {failed}, pending {pending}".format(**result["counts"])
+            counts = numbers(result["counts"])
             refused = len(result["refused_phones"])
             counts += " ({0} of them refused)".format(refused) if refused else ""
             line.show("{0}, time left {1} s".format(counts, left))

@@ -13,7 +13,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.ucm.capf.plugins.module_utils._paths import absolute
-from ansible_collections.ucm.capf.plugins.plugin_utils._waiting import LiveLine, given_options
+from ansible_collections.ucm.capf.plugins.plugin_utils._waiting import LiveLine, given_options, numbers
 
 _MODULE = "ucm.capf.rollout_wait"
 _DEFAULT_OUTAGE = 600
@@ -69,7 +69,7 @@ class ActionModule(ActionBase):
 
 def _progress(result: dict[str, t.Any]) -> str:
     """Return the line of progress: numbers, rate, time left, and who has not entered a string."""
-    counts = "done {done}, failed {failed}, pending {pending}".format(**result["counts"])
+    counts = numbers(result["counts"])
     line = "{0}, {1} a minute, time left {2} s".format(counts, result["phones_a_minute"], result["seconds_left"])
     missing = result["waiting_for_string"]
     if not missing:

@@ -18,4 +18,16 @@ options:
       - A run that gave no sign of life for two minutes was interrupted, and the next one goes on.
     type: str
     required: true
+  rollout_id:
+    description:
+      - The id of the rollout that the run saw when it began or took it up, as M(ucm.capf.rollout) returned it in
+        RV(ucm.capf.rollout#module:rollout).
+      - Another rollout of the same name is none of the run's business.
+    type: int
+"""
+
+    RUN = r"""
+options:
+  rollout_id:
+    required: true
 """

@@ -99,7 +99,16 @@ def criteria_options() -> dict[str, t.Any]:
 
 def rollout_options() -> dict[str, t.Any]:
     """Return the options of the fragment C(rollout)."""
-    return {"name": {"type": "str", "required": True}, "runner": {"type": "str", "required": True}}
+    return {
+        "name": {"type": "str", "required": True},
+        "runner": {"type": "str", "required": True},
+        "rollout_id": {"type": "int"},
+    }
+
+
+def run_options() -> dict[str, t.Any]:
+    """Return the options of the fragments C(rollout) and C(rollout.run): a run that has begun names its rollout."""
+    return dict(rollout_options(), rollout_id={"type": "int", "required": True})
 
 
 ONE_SELECTION: dict[str, t.Any] = {

@@ -34,15 +34,23 @@ _TLS_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 class CapfError(Exception):
     """Something went wrong; C(problems) lists field, value and what is allowed where the server says so.
 
-    C(unavailable) when the server or its database is out of reach, so that the same request may do later.
+    C(unavailable) when the server or its database is out of reach, so that the same request may do later. C(code) is
+    the server's word for the kind of error, and C(details) what goes with it.
     """
 
     def __init__(
-        self, message: str, problems: list[dict[str, str]] | None = None, unavailable: bool = False
+        self,
+        message: str,
+        problems: list[dict[str, str]] | None = None,
+        unavailable: bool = False,
+        code: str = "",
+        details: dict[str, t.Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.problems = problems or []
         self.unavailable = unavailable
+        self.code = code
+        self.details = details or {}
 
 
 class Downloaded(t.NamedTuple):
@@ -194,7 +202,8 @@ def _refusal(status: int, data: bytes) -> CapfError:
     except (ValueError, KeyError, TypeError):
         return CapfError("the server answered with HTTP status {0}".format(status))
     problems = error.get("problems", [])
-    return CapfError(describe(error["message"], problems), problems, status == _UNAVAILABLE)
+    message = describe(error["message"], problems)
+    return CapfError(message, problems, status == _UNAVAILABLE, error.get("code", ""), error.get("details"))
 
 
 def describe(message: str, problems: list[dict[str, str]]) -> str:

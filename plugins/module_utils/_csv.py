@@ -69,7 +69,8 @@ class Rows:
         if not error.problems:
             return error
         problems = [dict(problem, field=self._place(problem["field"])) for problem in error.problems]
-        return CapfError(describe(str(error).split(". ", 1)[0], problems), problems, error.unavailable)
+        message = describe(str(error).split(". ", 1)[0], problems)
+        return CapfError(message, problems, error.unavailable, error.code, error.details)
 
     def _place(self, field: str) -> str:
         number, bracket, rest = field.partition("[")[2].partition("]")

@@ -51,6 +51,12 @@ def run(module: AnsibleModule, work: Callable[[AnsibleModule, Client], dict[str,
     try:
         result = work(module, Client(module.params))
     except CapfError as error:
-        module.fail_json(msg=str(error), problems=capped(error.problems), unavailable=error.unavailable)
+        module.fail_json(
+            msg=str(error),
+            problems=capped(error.problems),
+            unavailable=error.unavailable,
+            code=error.code,
+            details=error.details,
+        )
     else:
         module.exit_json(**result)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -18,5 +18,12 @@ def path_of(params: dict[str, t.Any]) -> str:
 
 
 def request_of(module: AnsibleModule) -> dict[str, t.Any]:
-    """Return what every request of a run says of itself."""
-    return {"runner": module.params["runner"], "dry_run": module.check_mode}
+    """Return what every request of a run says of itself, and of the rollout that it saw."""
+    params = module.params
+    return {"runner": params["runner"], "rollout_id": params["rollout_id"], "dry_run": module.check_mode}
+
+
+def query_of(params: dict[str, t.Any], **more: str) -> str:
+    """Return the query that names one rollout by its id, where it is given."""
+    given = dict(more, **({} if params["rollout_id"] is None else {"rollout_id": params["rollout_id"]}))
+    return "?" + urlencode(given) if given else ""

@@ -13,9 +13,9 @@ version_added: 0.1.0
 description:
   - Waits until the operations of all given phones have ended, or until O(wait_timeout) seconds are over, and shows the
     progress while it waits.
-  - An operation whose phone was refused is still pending, because anybody can claim to be the phone. It is waited for, and
+  - An operation whose phone was refused is still in flight, because anybody can claim to be the phone. It is waited for, and
     RV(refused_phones) shows it.
-  - Operations that failed, and operations that are still pending when the time is up, do not fail the task. The result
+  - Operations that failed, and operations that are in flight when the time is up, do not fail the task. The result
     says what became of each, so that the play can judge.
 author:
   - The ucm.capf founders (@ucm-capf)
@@ -65,21 +65,23 @@ ended:
   returned: success
   type: bool
 counts:
-  description: How many phones there are, and how many are done, failed, pending, and have an LSC.
+  description:
+    - How many phones there are, how many are done, failed (also where the operation was cancelled), in flight, or skipped
+      because no operation was ever asked of them, and how many have an LSC.
   returned: success
   type: dict
-  sample: {phones: 200, done: 190, failed: 4, pending: 6, lsc_installed: 190}
+  sample: {phones: 200, waiting: 0, in_flight: 5, done: 190, failed: 4, unreached: 0, skipped: 1, lsc_installed: 190}
 by_status:
   description: How many phones have which Operation Status.
   returned: success
   type: dict
   sample: {Upgrade Success: 190}
 failed_phones:
-  description: The phones whose operation failed, with Operation Status and, where it is known, the problem.
+  description: The phones whose operation failed or was cancelled, with Operation Status and, where it is known, the problem.
   returned: success
   type: list
   elements: dict
-pending_phones:
+in_flight_phones:
   description: Device names of the phones whose operation has not ended.
   returned: success
   type: list
@@ -123,7 +125,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     seconds = 0 if module.check_mode else min(module.params["progress_interval"], module.params["wait_timeout"])
     wanted = {"phones": names_of(module.params), "timeout": seconds}
     answer = client.send("POST", "/operations/wait", wanted, extra_seconds=seconds)
-    phones = {f"{state}_phones": answer.pop(state) for state in ("failed", "pending", "refused")}
+    phones = {f"{state}_phones": answer.pop(state) for state in ("failed", "in_flight", "refused")}
     return dict(answer, changed=False, **phones)
 
 

@@ -35,7 +35,10 @@ options:
     description: Name of a rollout. Only phones whose present operation was scheduled by its wave O(wave) are reported.
     type: str
   wave:
-    description: Number of a wave of the latest rollout of the name O(rollout). It has to be started.
+    description: Number of a wave of the rollout. It has to be started.
+    type: int
+  rollout_id:
+    description: The id of the rollout; without it, the latest of the name O(rollout) is meant.
     type: int
   dest:
     description: The file to write, on the host that runs the module.
@@ -111,7 +114,8 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         "authentication_strings": module.params["authentication_strings"] == "show",
     }
     if module.params["rollout"] is not None:
-        wanted["wave"] = {"rollout": module.params["rollout"], "number": module.params["wave"]}
+        names = {"rollout": "rollout", "rollout_id": "rollout_id", "number": "wave"}
+        wanted["wave"] = {name: module.params[option] for name, option in names.items()}
     return write(module, lambda handle: client.download("/reports/capf", wanted, handle))
 
 
@@ -120,12 +124,16 @@ def main() -> None:
         criteria_options(),
         rollout={"type": "str"},
         wave={"type": "int"},
+        rollout_id={"type": "int"},
         dest={"type": "path", "required": True},
         format={"type": "str", "choices": ["csv", "json", "html"], "default": "csv"},
         authentication_strings={"type": "str", "choices": ["show", "hide"], "default": "show", "no_log": False},
     )
-    rules = [("rollout", "wave")]
-    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, required_together=rules), work)
+    rules: dict[str, t.Any] = {
+        "required_together": [("rollout", "wave")],
+        "required_by": {"rollout_id": "rollout"},
+    }
+    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **rules), work)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ description:
   - A rollout of the same name that was interrupted is taken up, with the settings and the phones that it was begun with;
     a warning names what has come too late for it. In check mode it shows what is left of it, also while another run
     leads it.
-  - Two rollouts never have the same phone at once. The second one is refused, and so is a second run of the same one.
+  - Two rollouts never have the same phone at once. The second one is refused, and so is a second run of the same one,
+    after it has waited for O(wait_timeout) in vain.
+  - A run that waits takes up the rollout that it waits for, or nothing. Where that is aborted or stopped meanwhile, the
+    task fails with who aborted it and when; where it is done, nothing is begun.
   - Waves are started and judged by M(ucm.capf.rollout_wave). The role P(ucm.capf.lsc_rollout#role) does all of it.
 author:
   - The ucm.capf founders (@ucm-capf)
@@ -38,7 +41,8 @@ options:
   state:
     description:
       - V(begun) begins a rollout or takes it up.
-      - V(aborted) ends the running rollout and cancels what is pending; phones that are in a session end it.
+      - V(aborted) ends the running rollout of the name, or the one with O(rollout_id), and cancels its operations,
+        whatever they were tried with before; phones that are in a session end it.
       - V(released) says that O(runner) does not go on, so that the next run can take the rollout up at once and need not
         wait for two minutes without a sign of life. Nothing changes unless that run leads it.
     type: str
@@ -122,6 +126,17 @@ options:
     type: str
     choices: [wait, refuse]
     default: wait
+  wait_timeout:
+    description:
+      - Seconds to wait while another run leads the rollout; V(0) refuses at once.
+      - A run that was interrupted can be taken up two minutes after its last sign of life.
+    type: int
+    default: 0
+  rollout_id:
+    description:
+      - For O(state=begun), take up the rollout with this id or none at all.
+      - For O(state=aborted), abort the rollout with this id and no other one of the name.
+      - For O(state=released), it is needed.
 seealso:
   - module: ucm.capf.rollout_wave
   - module: ucm.capf.rollout_wait
@@ -135,11 +150,13 @@ EXAMPLES = r"""
     password: "{{ capf_password }}"
     name: night
     runner: run-1
+    wait_timeout: 130
     csv_file: phones.csv
     pilot_size: "1"
     wave_size: 5%
     failure_limit: 10%
     window_end: "2035-01-31T06:00"
+  register: begun
 
 - name: Abort it
   ucm.capf.rollout:
@@ -155,6 +172,7 @@ EXAMPLES = r"""
     password: "{{ capf_password }}"
     name: night
     runner: run-1
+    rollout_id: "{{ begun.rollout.id }}"
     state: released
 """
 
@@ -179,14 +197,32 @@ plan:
   returned: O(state=begun)
   type: dict
 rollout:
-  description: The rollout in numbers, as M(ucm.capf.rollout_info) shows it. None where no phone needs an LSC.
-  returned: O(state=begun)
+  description:
+    - The rollout in numbers, with its id, as M(ucm.capf.rollout_info) shows it. None where no phone needs an LSC.
+    - For O(state=aborted), the rollout that was aborted.
+  returned: O(state=begun) or O(state=aborted)
   type: dict
 cancelled:
   description: Device names whose operation was cancelled, or would be.
   returned: O(state=aborted)
   type: list
   elements: str
+in_session:
+  description: Device names of the phones that are in a session, which they may end; they get no further try.
+  returned: O(state=aborted)
+  type: list
+  elements: str
+message:
+  description: What was aborted, by whom and when, and what became of its operations, as a sentence.
+  returned: O(state=aborted)
+  type: str
+  sample: "the rollout 'night' was aborted by admin at 2030-01-31T23:10:00+01:00: 2 operations cancelled"
+code:
+  description:
+    - The server's word for the reason. V(led_by_another) while another run leads the rollout, V(rollout_aborted) and
+      V(rollout_stopped) where the one that was waited for has ended so.
+  returned: failure
+  type: str
 """
 
 import typing as t
@@ -200,7 +236,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
 from ansible_collections.ucm.capf.plugins.module_utils._csv import read
 from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
-from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of
+from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of, request_of
 
 _SETTINGS: dict[str, t.Any] = {
     "wave_size": {"type": "str", "default": "50"},
@@ -226,7 +262,7 @@ _SETTINGS: dict[str, t.Any] = {
 def _body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     body = {name: params[name] for name in _SETTINGS}
-    body.update(runner=params["runner"], renew_before_days=params["renew_before"], dry_run=module.check_mode)
+    body.update(runner=params["runner"], rollout_id=params["rollout_id"], renew_before_days=params["renew_before"], dry_run=module.check_mode)
     return body
 
 
@@ -252,8 +288,7 @@ def _numbers(answer: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _end(module: AnsibleModule, client: Client, action: str) -> dict[str, t.Any]:
-    body = {"runner": module.params["runner"], "dry_run": module.check_mode}
-    return client.send("POST", f"{path_of(module.params)}/{action}", body)
+    return client.send("POST", f"{path_of(module.params)}/{action}", request_of(module))
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
@@ -277,11 +312,15 @@ def main() -> None:
         phones={"type": "list", "elements": "str"},
         criteria=dict(criteria_options()["criteria"], default=None),
         renew_before={"type": "int", "default": 0},
+        wait_timeout={"type": "int", "default": 0},
         **_SETTINGS,
     )
     rules: dict[str, t.Any] = {
         "mutually_exclusive": [("csv_file", "phones", "criteria")],
-        "required_if": [("state", "begun", ("csv_file", "phones", "criteria"), True)],
+        "required_if": [
+            ("state", "begun", ("csv_file", "phones", "criteria"), True),
+            ("state", "released", ("rollout_id",)),
+        ],
     }
     run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **rules), work)
 

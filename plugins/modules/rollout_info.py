@@ -24,6 +24,9 @@ options:
   name:
     description: The name of the rollout.
     type: str
+  rollout_id:
+    description: The id of the rollout; without it, the latest of O(name) is shown.
+    type: int
 seealso:
   - module: ucm.capf.rollout
 """
@@ -44,7 +47,11 @@ EXAMPLES = r"""
 RETURN = r"""
 rollout:
   description:
-    - The rollout with its state, problem, settings, counts, statuses, waves, slowest phones and phones to visit.
+    - The rollout with its id, state, problem, who ended it, settings, counts, statuses, waves, slowest phones and phones
+      to visit.
+    - Its C(counts), and those of each wave, say how many phones are C(waiting), C(in_flight), C(done), C(failed),
+      C(unreached) and C(skipped), which add up to C(phones). The C(verdict) of a wave is the one that was given when it
+      was judged.
   returned: O(name) is given
   type: dict
 rollouts:
@@ -60,17 +67,19 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._result import run
-from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of
+from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of, query_of
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     if module.params["name"] is None:
         return dict(client.get("/rollouts"), changed=False)
-    return {"changed": False, "rollout": client.get(path_of(module.params))}
+    return {"changed": False, "rollout": client.get(path_of(module.params) + query_of(module.params))}
 
 
 def main() -> None:
-    run(AnsibleModule(dict(connection_options(), name={"type": "str"}), supports_check_mode=True), work)
+    options: dict[str, t.Any] = {"name": {"type": "str"}, "rollout_id": {"type": "int"}}
+    rules = {"required_by": {"rollout_id": "name"}}
+    run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **rules), work)
 
 
 if __name__ == "__main__":

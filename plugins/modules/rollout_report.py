@@ -32,13 +32,16 @@ options:
     description: The name of the rollout.
     type: str
     required: true
+  rollout_id:
+    description: The id of the rollout; without it, the latest of O(name) is meant.
+    type: int
   dest:
     description: The file to write, on the host that runs the module.
     type: path
     required: true
   format:
     description:
-      - V(csv) has one phone a row, with its site, wave, Operation Status, seconds, what to do, and whether somebody has
+      - V(csv) has one phone a row, with its site, wave, part of the rollout, Operation Status, seconds, what to do, and whether somebody has
         to visit it.
       - V(html) is a page that needs nothing else to be shown or printed, with the waves and how they were judged, the
         failures by status, the slowest phones, and the phones to visit by site, the first 1000 of them.
@@ -78,17 +81,18 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import connectio
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._report import write
 from ansible_collections.ucm.capf.plugins.module_utils._result import run
-from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of
+from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of, query_of
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    path = "{0}/report?format={1}".format(path_of(module.params), module.params["format"])
+    path = "{0}/report{1}".format(path_of(module.params), query_of(module.params, format=module.params["format"]))
     return write(module, lambda handle: client.download(path, None, handle))
 
 
 def main() -> None:
     options: dict[str, t.Any] = {
         "name": {"type": "str", "required": True},
+        "rollout_id": {"type": "int"},
         "dest": {"type": "path", "required": True},
         "format": {"type": "str", "choices": ["csv", "html"], "default": "csv"},
     }

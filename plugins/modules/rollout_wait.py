@@ -12,14 +12,16 @@ short_description: Wait for a wave of an LSC rollout and show its progress
 version_added: 0.1.0
 description:
   - Waits until all operations of a wave have ended, or until the wave's time is up.
-  - Shows how many phones are done, failed and pending, how many are done in a minute, how much time is left, and who
+  - Shows how many phones are done, failed and in flight, how many are done in a minute, how much time is left, and who
     has not entered an authentication string yet.
+  - Fails where the rollout was aborted meanwhile, with who aborted it and when.
   - Goes on where the server cannot be reached for a while, as when the first node is started again.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
   - ucm.capf.connection
   - ucm.capf.rollout
+  - ucm.capf.rollout.run
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
   - ucm.capf.attributes.reads
@@ -52,6 +54,7 @@ EXAMPLES = r"""
     password: "{{ capf_password }}"
     name: night
     runner: run-1
+    rollout_id: "{{ begun.rollout.id }}"
     number: 1
     progress_interval: 2
 """
@@ -62,10 +65,10 @@ ended:
   returned: success
   type: bool
 counts:
-  description: How many phones the wave has, and how many are done, failed and pending.
+  description: How many phones the wave has, and how many of them have which part, which add up to the phones.
   returned: success
   type: dict
-  sample: {phones: 40, done: 38, failed: 1, pending: 1}
+  sample: {phones: 40, waiting: 0, in_flight: 1, done: 38, failed: 1, unreached: 0, skipped: 0}
 phones_a_minute:
   description: How many phones were done in the last minute.
   returned: success
@@ -74,7 +77,12 @@ seconds_left:
   description: Seconds until the wave's time is up.
   returned: success
   type: int
-pending_phones:
+done_phones:
+  description: Device names of the phones that have their LSC.
+  returned: success
+  type: list
+  elements: str
+in_flight_phones:
   description: Device names of the phones whose operation has not ended.
   returned: success
   type: list
@@ -98,7 +106,7 @@ waited_seconds:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, rollout_options
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, run_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._result import run
 from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of
@@ -108,15 +116,16 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Wait for one interval; the action plugin of this name asks again until the wave has ended."""
     seconds = 0 if module.check_mode else module.params["progress_interval"]
     path = "{0}/waves/{1}/wait".format(path_of(module.params), module.params["number"])
-    wanted = {"runner": module.params["runner"], "timeout": seconds}
+    params = module.params
+    wanted = {"runner": params["runner"], "rollout_id": params["rollout_id"], "timeout": seconds}
     answer = client.send("POST", path, wanted, extra_seconds=seconds)
-    pending, failed = answer.pop("pending"), answer.pop("failed")
-    return dict(answer, changed=False, pending_phones=pending, failed_phones=failed)
+    named = {part + "_phones": answer.pop(part) for part in ("done", "in_flight", "failed")}
+    return dict(answer, changed=False, **named)
 
 
 def main() -> None:
     options = dict(
-        rollout_options(),
+        run_options(),
         number={"type": "int", "required": True},
         progress_interval={"type": "int", "default": 5},
         outage_seconds={"type": "int", "default": 600},

@@ -22,6 +22,7 @@ author:
 extends_documentation_fragment:
   - ucm.capf.connection
   - ucm.capf.rollout
+  - ucm.capf.rollout.run
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
 attributes:
@@ -94,19 +95,32 @@ why:
   returned: O(state=started)
   type: str
 counts:
-  description: How many phones of the wave are done, failed and pending.
+  description: How many phones the wave has, and how many of them have which part, which add up to the phones.
   returned: O(state=judged)
   type: dict
-allowed:
-  description: How many phones were allowed to fail.
+judged:
+  description: On how many phones the wave was judged, which are all but those that were skipped.
   returned: O(state=judged)
   type: int
+allowed:
+  description: How many phones were allowed to fail; none for a second try, which is not judged.
+  returned: O(state=judged)
+  type: int
+judgement:
+  description: The verdict, as reports have it.
+  returned: O(state=judged)
+  type: str
+  sample: "passed: 1 of 40 phones not done, 4 allowed"
+problem:
+  description: Why the rollout was stopped, empty where it was not.
+  returned: O(state=judged)
+  type: str
 stopped:
   description: Whether too many failed, so that the rollout was stopped.
   returned: O(state=judged)
   type: bool
 failing:
-  description: The phones that failed, with Operation Status, problem, and what to do.
+  description: The phones that are not done, with their part, Operation Status, problem, and what to do.
   returned: O(state=judged)
   type: list
   elements: dict
@@ -120,7 +134,7 @@ switched:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, rollout_options
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, run_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._csv import SECRET_COLUMN, read
 from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
@@ -153,7 +167,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 
 def main() -> None:
     options = dict(
-        rollout_options(),
+        run_options(),
         state={"type": "str", "choices": ["started", "judged"], "default": "started"},
         number={"type": "int"},
         not_registered={"type": "list", "elements": "str", "default": []},

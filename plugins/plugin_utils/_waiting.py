@@ -19,15 +19,27 @@ def given_options(args: dict[str, t.Any]) -> dict[str, t.Any]:
     return {name: value for name, value in args.items() if value is not None}
 
 
+_ALWAYS = ("done", "failed", "in_flight")
+_ELSE = ("waiting", "unreached", "skipped")
+
+
+def numbers(counts: dict[str, int]) -> str:
+    """Return numbers of phones by part as a line of progress has them."""
+    shown = _ALWAYS + tuple(key for key in _ELSE if counts[key])
+    return ", ".join("{0} {1}".format(key.replace("_", " "), counts[key]) for key in shown)
+
+
 class LiveLine:
     """The line of progress of one task."""
 
     def __init__(self, display: Display) -> None:
         self._display = display
         self._rewrites = sys.stdout.isatty()
+        self._shown = False
 
     def show(self, text: str) -> None:
         """Show how far it is now."""
+        self._shown = True
         if self._rewrites:
             self._display.display("\r    {0}".format(text[:_WIDTH].ljust(_WIDTH)), newline=False)
         else:
@@ -35,5 +47,5 @@ class LiveLine:
 
     def end(self) -> None:
         """Leave the last text where it is."""
-        if self._rewrites:
+        if self._rewrites and self._shown:
             self._display.display("")

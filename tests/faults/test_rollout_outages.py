@@ -15,7 +15,7 @@ from support.node import RunningNode
 from support.plays import play
 from support.postgresql import PostgreSQL
 
-NIGHT = {"name": "night", "runner": "run-1"}
+NIGHT = {"name": "night", "runner": "run-1", "rollout_id": 1}
 
 
 def database_stops(node: RunningNode, cluster: PostgreSQL) -> None:
@@ -43,7 +43,7 @@ def test_r18_a_wave_outlasts_an_outage(
         node.activate()
         node.ok("POST", "/phones", {"phones": [{"device_name": PHONE, **SETTINGS}]})
         node.ok("PUT", "/rollouts/night", {"runner": "run-1", "names": [PHONE]})
-        node.ok("POST", "/rollouts/night/waves", {"runner": "run-1"})
+        node.ok("POST", "/rollouts/night/waves", {"runner": "run-1", "rollout_id": 1})
         found = []
         task = {"ucm.capf.rollout_wait": {**NIGHT, "number": 1, "progress_interval": 1}}
         waiting = Thread(target=lambda: found.append(play(node, task)))

@@ -83,7 +83,7 @@ def begin_rollout(node: RunningNode, module: str) -> None:
         return
     node.ok("PUT", "/rollouts/night", {"runner": "run-1", "names": PHONES, "wave_seconds": 5, "failure_limit": "100%"})
     if module == "rollout_wait":
-        node.ok("POST", "/rollouts/night/waves", {"runner": "run-1"})
+        node.ok("POST", "/rollouts/night/waves", {"runner": "run-1", "rollout_id": 1})
 
 
 def prepare_restore(node: RunningNode) -> None:
@@ -101,6 +101,7 @@ def test_the_examples_of_a_module_run(ready: RunningNode, module: str) -> None:
     if module == "restore":
         prepare_restore(ready)
     known = {
+        "begun": {"rollout": {"id": 1}},
         "capf_password": connection(ready)["password"],
         "capf_executable": str(CAPF),
         "capf_backup_passphrase": PASSPHRASE,

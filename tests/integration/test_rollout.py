@@ -86,7 +86,7 @@ def test_r16_phones_get_their_lsc_in_waves_and_a_second_run_changes_nothing(
     status, output = rollout(node, lab)
     assert status == 0, output
     assert output.count("Wait for wave") == 3
-    assert re.search(r"done 3, failed 0, pending 0, [\d.]+ a minute, time left \d+ s", output)
+    assert re.search(r"done 3, failed 0, in flight 0, [\d.]+ a minute, time left \d+ s", output)
     first = summary(node)
     assert (first["phones"], first["installed"], first["failed"], first["changed"]) == (9, 9, 0, 9)
     status, output = rollout(node, lab)
@@ -118,7 +118,7 @@ def test_r16_too_many_failures_stop_the_rollout_and_a_later_run_takes_what_is_le
     node, lab = world(make_world, tmp_path, p0="wrong_string")
     status, output = rollout(node, lab, lsc_rollout_failure_limit="0")
     assert status == 2
-    assert "1 of 3 phones failed in wave 1, allowed are 0" in output
+    assert "wave 1 stopped the rollout: 1 of 3 phones not done, 0 allowed" in output
     assert "Upgrade Failed: Invalid Authentication String: hand out the authentication string again" in output
     assert output.count("Wait for wave") == 1
     assert (summary(node)["installed"], summary(node)["failed"]) == (2, 1)
@@ -178,15 +178,15 @@ def interrupt(node: RunningNode) -> None:
 
 def test_r16_check_mode_shows_what_the_next_run_goes_on_with(make_world: MakeWorld, tmp_path: Path) -> None:
     node, lab = world(make_world, tmp_path)
-    run = {"runner": "killed"}
-    begun = {**run, "names": NAMES, "wave_size": "3", "wave_seconds": 20, "spread_by": "none"}
+    run = {"runner": "killed", "rollout_id": 1}
+    begun = {"runner": "killed", "names": NAMES, "wave_size": "3", "wave_seconds": 20, "spread_by": "none"}
     node.ok("PUT", "/rollouts/lsc-rollout", begun)
     first = node.ok("POST", "/rollouts/lsc-rollout/waves", run)["wave"]["phones"]
     lab.reset(*first)
     node.wait(*[name for name in first if NAMES.index(name) % 3])
     status, live = rollout(node, lab, "--check")
     assert status == 0 and re.search(r"Note: another run of the rollout 'lsc-rollout' was active \d+ s ago", live), live
-    assert node.ok("GET", "/rollouts/lsc-rollout")["counts"]["not_begun"] == 6
+    assert node.ok("GET", "/rollouts/lsc-rollout")["counts"]["waiting"] == 6
     interrupt(node)
     status, check = rollout(node, lab, "--check")
     assert status == 0 and plan_of(check) == plan_of(live), check
@@ -196,8 +196,8 @@ def test_r16_check_mode_shows_what_the_next_run_goes_on_with(make_world: MakeWor
         plan_of(real)
         == plan_of(check)
         == [
-            "The rollout lsc-rollout is taken up again: 2 of 9 phones are done, 6 not begun.",
-            "7 phones need an LSC, 2 are skipped.",
+            "The rollout lsc-rollout is taken up again: 9 phones: 6 waiting, 1 in flight, 2 done.",
+            "7 phones need an LSC, 2 skipped.",
             'Skipped because of "Upgrade Success": 2',
             "3 waves: 1, 3, 3 phones.",
         ]
@@ -220,7 +220,7 @@ def test_r22_a_capf_that_is_deactivated_between_waves_holds_the_rollout_until_it
     assert (node.directory / "rollout" / "rollout.html").exists()
     node.ok("PUT", "/service", {"activated": True})
     status, output = rollout(node, lab)
-    assert status == 0 and "RETRYING: [localhost]: Plan the rollout" not in output, output
+    assert status == 0 and "another run leads the rollout" not in output, output
     assert (summary(node)["state"], summary(node)["installed"]) == ("done", 9)
 
 

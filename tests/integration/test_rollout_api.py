@@ -8,15 +8,18 @@ import pytest
 
 from support.client import Client
 from support.node import RunningNode
+from support.rollouts import numbers
 
 NAMES = [f"SEP0000000000{index:02X}" for index in range(4)]
 PHONES = [{"device_name": name, "key_order": "EC Only", "ec_key_size": 256} for name in NAMES]
-RUN = {"runner": "run-1"}
+RUNNER = {"runner": "run-1"}
+RUN = {**RUNNER, "rollout_id": 1}
 
 
 def begin(node: RunningNode, **settings: Any) -> dict[str, Any]:
     """Register the phones and begin a rollout of them."""
-    answer: dict[str, Any] = node.ok("PUT", "/rollouts/night", {**RUN, "phones": PHONES, "wave_size": "2", **settings})
+    wanted = {**RUNNER, "phones": PHONES, "wave_size": "2", **settings}
+    answer: dict[str, Any] = node.ok("PUT", "/rollouts/night", wanted)
     return answer
 
 
@@ -55,10 +58,10 @@ def test_r16_a_rollout_from_its_beginning_to_its_end(node: RunningNode) -> None:
             enrol(node, name)
         path = f"/rollouts/night/waves/{number}"
         waited = node.ok("POST", f"{path}/wait", {**RUN, "timeout": 10})
-        assert waited["ended"] and waited["counts"] == {"phones": 2, "done": 2, "failed": 0, "pending": 0}
+        assert waited["ended"] and waited["counts"] == numbers(done=2)
         assert set(waited) == described(node, "post", "/rollouts/{name}/waves/{number}/wait")
         metrics = node.api("GET", "/metrics", base="")[1]
-        assert f'capf_rollout_phones{{rollout="night",state="done"}} {2 * number}.0' in metrics
+        assert f'capf_rollout_phones{{part="done",rollout="night"}} {2 * number}.0' in metrics
         assert f'capf_rollout_wave{{rollout="night"}} {number}.0' in metrics
         now = node.ok("GET", "/rollouts/night")["progress"]
         assert (now["number"], now["counts"]) == (number, waited["counts"]) and now["phones_a_minute"] > 0
@@ -93,11 +96,11 @@ def test_r16_phones_are_given_named_or_found(node: RunningNode) -> None:
     node.activate()
     node.ok("POST", "/phones", {"phones": PHONES})
     criteria = [{"field": "device_name", "pattern": "ends with", "value": "3"}]
-    found = node.ok("PUT", "/rollouts/night", {**RUN, "criteria": criteria})
+    found = node.ok("PUT", "/rollouts/night", {**RUNNER, "criteria": criteria})
     assert [wave["phones"] for wave in found["plan"]["waves"]] == [[NAMES[3]]]
-    named = node.ok("PUT", "/rollouts/other", {**RUN, "names": NAMES[:1], "dry_run": True})
+    named = node.ok("PUT", "/rollouts/other", {**RUNNER, "names": NAMES[:1], "dry_run": True})
     assert [wave["phones"] for wave in named["plan"]["waves"]] == [NAMES[:1]]
-    status, answer = node.api("PUT", "/rollouts/third", RUN)
+    status, answer = node.api("PUT", "/rollouts/third", RUNNER)
     assert (status, answer["error"]["problems"][0]["allowed"]) == (422, "exactly one of phones, names and criteria")
 
 
@@ -113,7 +116,12 @@ def test_r16_an_aborted_rollout_cancels_what_is_pending(node: RunningNode) -> No
     begin(node)
     phones = node.ok("POST", "/rollouts/night/waves", RUN)["wave"]["phones"]
     dry = node.ok("POST", "/rollouts/night/abort", {**RUN, "dry_run": True})
-    assert dry == node.ok("POST", "/rollouts/night/abort", RUN) == {"changed": True, "cancelled": phones}
+    done = node.ok("POST", "/rollouts/night/abort", {})
+    assert dry["changed"] and done["changed"] and dry["cancelled"] == done["cancelled"] == phones
+    assert dry["message"] == "the rollout 'night' would be aborted: 2 operations cancelled"
+    when = done["rollout"]["ended_at"]
+    assert done["message"] == f"the rollout 'night' was aborted by admin at {when}: 2 operations cancelled"
+    assert set(done) == described(node, "post", "/rollouts/{name}/abort")
     assert node.phone(phones[0])["certificate_operation"] == "No Pending Operation"
     assert node.ok("GET", "/rollouts/night")["state"] == "aborted"
 
@@ -130,7 +138,7 @@ def test_r24_a_ctl_file_that_is_outdated_holds_the_next_wave_until_it_is_made_ag
         "ucm.capf.ctl_file makes it again and hands it to all nodes; phones fetch it when they are reset. "
         "The same rollout goes on once that is mended."
     )
-    assert node.ok("GET", "/rollouts/night")["counts"]["not_begun"] == 4
+    assert node.ok("GET", "/rollouts/night")["counts"]["waiting"] == 4
     node.ok("PUT", "/ctl-file", {})
     assert node.ok("POST", "/rollouts/night/waves", RUN)["wave"]["number"] == 1
 
@@ -138,7 +146,7 @@ def test_r24_a_ctl_file_that_is_outdated_holds_the_next_wave_until_it_is_made_ag
 def test_r16_a_run_before_the_window_is_refused_and_a_dry_run_shows_its_plan(node: RunningNode) -> None:
     node.activate()
     window = {"window_start": "2036-01-31T22:00", "before_window": "refuse"}
-    status, answer = node.api("PUT", "/rollouts/night", {**RUN, "phones": PHONES, **window})
+    status, answer = node.api("PUT", "/rollouts/night", {**RUNNER, "phones": PHONES, **window})
     assert status == 409 and "the window opens at 2036-01-31T22:00:00" in answer["error"]["message"]
     assert node.ok("GET", "/rollouts") == {"rollouts": []} and node.ok("POST", "/phones/find", {})["total"] == 0
     plan = begin(node, dry_run=True, **window)["plan"]

@@ -10,9 +10,11 @@ from support.client import Client
 from support.lab import write_phones
 from support.node import RunningNode
 from support.plays import play, rhythm
+from support.rollouts import numbers
 
 A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
 NIGHT = {"name": "night", "runner": "run-1"}
+BEGUN = {**NIGHT, "rollout_id": 1}
 SHORT = {"wave_size": "2", "wave_seconds": 3, "failure_limit": "100%", "more_tries": 0}
 
 
@@ -50,7 +52,7 @@ def test_r16_an_aborted_rollout_stays_aborted(node: RunningNode) -> None:
     node.activate()
     node.ok("POST", "/phones", {"phones": [{"device_name": A}]})
     node.ok("PUT", "/rollouts/night", {"runner": "run-1", "names": [A]})
-    node.ok("POST", "/rollouts/night/waves", {"runner": "run-1"})
+    node.ok("POST", "/rollouts/night/waves", {"runner": "run-1", "rollout_id": 1})
     _check, real, _again = rhythm(node, "ucm.capf.rollout", {**NIGHT, "state": "aborted"})
     assert real["cancelled"] == [A] and node.phone(A)["certificate_operation"] == "No Pending Operation"
 
@@ -61,9 +63,10 @@ def test_r18_a_run_that_releases_its_rollout_lets_the_next_take_it_up_at_once(no
     node.ok("PUT", "/rollouts/night", {"runner": "run-1", "names": [A]})
     other = {**NIGHT, "runner": "run-2"}
     taken_up = {"ucm.capf.rollout": {**other, "phones": [A]}}
-    (stranger, refused), _output = play(node, {"ucm.capf.rollout": {**other, "state": "released"}}, taken_up)
-    assert not stranger["changed"] and "another run of the rollout" in refused["msg"]
-    rhythm(node, "ucm.capf.rollout", {**NIGHT, "state": "released"})
+    strange = {"ucm.capf.rollout": {**other, "rollout_id": 1, "state": "released"}}
+    (stranger, refused), _output = play(node, strange, taken_up)
+    assert not stranger["changed"] and refused["code"] == "led_by_another"
+    rhythm(node, "ucm.capf.rollout", {**BEGUN, "state": "released"})
     (resumed,), _output = play(node, taken_up)
     assert resumed["resumed"]
 
@@ -72,15 +75,15 @@ def test_r16_a_wave_is_started_waited_for_and_judged(node: RunningNode) -> None:
     node.activate()
     begin = {"ucm.capf.rollout": {**NIGHT, **SHORT, "csv_file": phones_file(node)}}
     play(node, begin)
-    check, real, again = rhythm(node, "ucm.capf.rollout_wave", NIGHT)
+    check, real, again = rhythm(node, "ucm.capf.rollout_wave", BEGUN)
     assert check["wave"]["phones"] == real["wave"]["phones"] == again["wave"]["phones"] and again["wave"]["resumed"]
     enrol(node, real["wave"]["phones"][0])
-    wait = {**NIGHT, "number": 1, "progress_interval": 1}
-    judge = {"ucm.capf.rollout_wave": {**NIGHT, "state": "judged", "number": 1}}
+    wait = {**BEGUN, "number": 1, "progress_interval": 1}
+    judge = {"ucm.capf.rollout_wave": {**BEGUN, "state": "judged", "number": 1}}
     (waited, judged, twice), output = play(node, {"ucm.capf.rollout_wait": wait}, judge, judge)
-    assert waited["counts"] == {"phones": 2, "done": 1, "failed": 0, "pending": 1} and not waited["changed"]
-    assert "done 1, failed 0, pending 1" in output
-    assert judged["counts"] == {"done": 1, "failed": 0, "pending": 1} and not judged["stopped"]
+    assert waited["counts"] == numbers(done=1, in_flight=1) and not waited["changed"]
+    assert "done 1, failed 0, in flight 1" in output
+    assert judged["counts"] == numbers(done=1, unreached=1) and not judged["stopped"]
     assert judged["failing"][0]["advice"].startswith("the phone did not come")
     assert twice["failed"] and "has been judged" in twice["msg"]
 
@@ -97,11 +100,11 @@ def test_strings_of_the_file_are_taken_and_the_list_of_missing_ones_is_kept(node
     file = phones_file(node, authentication_mode="By Authentication String", authentication_string=STRING)
     missing = tmp_path / "missing.txt"
     begin = {"ucm.capf.rollout": {**NIGHT, **SHORT, "wave_size": "3", "csv_file": file}}
-    start = {"ucm.capf.rollout_wave": {**NIGHT, "csv_file": file}}
+    start = {"ucm.capf.rollout_wave": {**BEGUN, "csv_file": file}}
     play(node, begin, start)
     assert node.phone(A)["authentication_string"] == STRING
     enrol(node, A, STRING)
-    wait = {"ucm.capf.rollout_wait": {**NIGHT, "number": 1, "progress_interval": 1, "not_entered_file": str(missing)}}
+    wait = {"ucm.capf.rollout_wait": {**BEGUN, "number": 1, "progress_interval": 1, "not_entered_file": str(missing)}}
     (waited,), output = play(node, wait)
     assert waited["waiting_for_string"] == [B, C] and missing.read_text() == f"{B}\n{C}\n"
     assert f"string not entered: {B}, {C}" in output and STRING not in output

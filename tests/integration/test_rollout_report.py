@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from capf.registry import parts
 from integration.conftest import MakeWorld
 from integration.test_rollout import NAMES, rollout, world
 from support.canary import STRING
@@ -18,7 +20,8 @@ from support.page import Page
 from support.playbooks import playbook
 from support.plays import play, rhythm
 
-RUN = {"runner": "run-1"}
+RUNNER = {"runner": "run-1"}
+RUN = {**RUNNER, "rollout_id": 1}
 QUICK = {"key_order": "EC Only", "ec_key_size": 256}
 MODULE = "ucm.capf.rollout_report"
 
@@ -51,7 +54,7 @@ def night(node: RunningNode) -> RunningNode:
     node.activate()
     phones: list[dict[str, Any]] = [{"device_name": name, "device_pool": "Berlin", **QUICK} for name in NAMES[:4]]
     phones[1] |= {"authentication_mode": "By Authentication String", "description": "<b>1st</b> floor"}
-    node.ok("PUT", "/rollouts/night", {**RUN, "phones": phones, "wave_size": "2", "failure_limit": "100%"})
+    node.ok("PUT", "/rollouts/night", {**RUNNER, "phones": phones, "wave_size": "2", "failure_limit": "100%"})
     node.ok("POST", "/rollouts/night/waves", {**RUN, "authentication_strings": {NAMES[1]: STRING}})
     enrol(node, NAMES[0])
     node.wait(NAMES[0])
@@ -62,10 +65,10 @@ def test_r16_the_page_has_every_section(night: RunningNode) -> None:
     page = page_of(night.ok("GET", "/rollouts/night/report"))
     assert "Rollout night: running" in page.parts[""] and "To visit" in page.parts[""]
     assert "1 pilot" not in page.parts["waves"] and "in progress" in page.parts["waves"]
-    assert page.labels[1:3] == ["Wave 1: 1 done, 0 failed, 1 open", "Wave 2: 0 done, 0 failed, 0 open"]
+    assert page.labels[1:3] == ["Wave 1: 2 phones: 1 in flight, 1 done", "Wave 2: 2 phones: 2 waiting"]
     assert [label.partition(":")[0] for label in page.labels[3:]] == [NAMES[0]]
     assert "Operation Pending nobody has entered the authentication string" in page.parts["failures"]
-    assert page.parts["skipped"] == "Skipped before, and why No phone was skipped."
+    assert page.parts["skipped"] == "Not taken in, and why All phones were taken in."
     assert NAMES[0] in page.parts["slowest"] and NAMES[0] not in page.parts["visits"]
     assert f"Berlin {NAMES[1]} <b>1st</b> floor Operation Pending" in page.parts["visits"]
 
@@ -103,7 +106,7 @@ def test_r16_the_report_of_a_large_rollout_has_every_phone_as_csv_and_a_bounded_
         {"device_name": f"SEP{index:012X}", "device_pool": f"Site {index % 40:02d}", **QUICK} for index in range(5000)
     ]
     settings = {"wave_size": "2500", "open_sessions": 5000, "spread_by": "none"}
-    node.ok("PUT", "/rollouts/night", {**RUN, "phones": phones, **settings})
+    node.ok("PUT", "/rollouts/night", {**RUNNER, "phones": phones, **settings})
     first = node.ok("POST", "/rollouts/night/waves", RUN)["wave"]["phones"]
     rows = rows_of(node.ok("GET", "/rollouts/night/report?format=csv"))
     assert sorted(row["Device Name"] for row in rows) == [phone["device_name"] for phone in phones]
@@ -132,18 +135,20 @@ def test_r16_a_rollout_that_stopped_leaves_its_report(make_world: MakeWorld, tmp
     (visit,) = [row for row in rows if row["To Visit"] == "yes"]
     assert visit["Operation Status"] == "Upgrade Failed: Invalid Authentication String" and visit["What To Do"]
     assert "Rollout lsc-rollout: stopped" in page.parts[""]
-    assert "stopped the rollout: 1 not done, 0 allowed" in page.parts["waves"]
+    assert "stopped the rollout: 1 of 3 phones not done, 0 allowed" in page.parts["waves"]
     assert NAMES[0] in page.parts["visits"] and "Invalid Authentication String" in page.parts["failures"]
 
 
 def test_r16_an_aborted_rollout_leaves_its_report(night: RunningNode) -> None:
     status, output = playbook(night, "abort_rollout", "--check", lsc_rollout_name="night")
-    assert status == 0 and "night is running, 1 operations were cancelled" in output, output
+    assert status == 0 and "the rollout 'night' would be aborted: 1 operation cancelled. 4 phones:" in output, output
     status, output = playbook(night, "abort_rollout", lsc_rollout_name="night")
     assert status == 0, output
-    assert "night is aborted, 1 operations were cancelled" in output
+    assert re.search("the rollout 'night' was aborted by admin at [^ ]+: 1 operation cancelled", output), output
+    assert ". 4 phones: 1 done, 1 failed, 2 skipped." in output
     rows, page = reports(night)
-    assert [row["Operation Status"] for row in rows] == ["Upgrade Success", "None", "not begun", "not begun"]
+    assert [row["Part"] for row in rows] == ["done", "failed", "skipped", "skipped"]
+    assert [row["Operation Status"] for row in rows][:3] == ["Upgrade Success", "None", parts.ENDED_BEFORE]
     assert "Rollout night: aborted" in page.parts[""] and "aborted by admin" in page.parts[""]
     assert night.phone(NAMES[1])["certificate_operation"] == "No Pending Operation"
     status, output = playbook(night, "abort_rollout", lsc_rollout_name="night")

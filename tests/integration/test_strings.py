@@ -60,7 +60,7 @@ def test_p39_every_module_refuses_a_list_that_a_spreadsheet_has_shortened(string
 def test_p39_a_report_of_a_wave_holds_its_phones_alone(strings: RunningNode) -> None:
     strings.ok("PUT", "/rollouts/night", {"runner": "run-1", "names": [A]})
     report = {"rollout": "night", "wave": 1, "dest": "strings.csv"}
-    start = {"ucm.capf.rollout_wave": NIGHT}
+    start = {"ucm.capf.rollout_wave": {**NIGHT, "rollout_id": 1}}
     (early, _started, written, half), _output = play(
         strings,
         {"ucm.capf.report": report},

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from capf.model import ConflictError, Operation, Outcome, State, operation_status
 from capf.registry import phones as registered
-from capf.registry.rollout import advice, judge, lease, order, show, waves
+from capf.registry.parts import NOT_REGISTERED
+from capf.registry.rollout import advice, lease, order, show, waves
 from support.client import new_public_key
 from support.record import NOW, Record
 from support.rollouts import (
@@ -19,13 +20,16 @@ from support.rollouts import (
     NIGHT,
     RUN,
     STRING,
+    abort,
     at,
     begin,
     dry_run,
     enrol,
     fail,
     members,
+    numbers,
     problems,
+    run_of,
     start,
     verdict,
 )
@@ -139,7 +143,8 @@ def test_r16_waves_are_scheduled_one_after_the_other(ready: Record) -> None:
     assert (again["number"], again["resumed"], again["phones"]) == (1, True, first["phones"])
     enrol(ready, *first["phones"])
     assert verdict(ready, 1) == {
-        "counts": {"done": 6, "failed": 0, "pending": 0}, "allowed": 0, "stopped": False, "failing": [], "switched": [],
+        "counts": numbers(done=6), "judged": 6, "allowed": 0, "stopped": False, "failing": [], "switched": [],
+        "judgement": "passed: 0 of 6 phones not done, 0 allowed", "problem": "",
     }  # fmt: skip
     second = start(ready)["wave"]
     assert second["number"] == 2 and not set(second["phones"]) & set(first["phones"])
@@ -161,8 +166,9 @@ def test_r16_too_many_failures_stop_it_and_each_status_says_what_to_do(ready: Re
     )
     assert all(item["advice"] for item in judged["failing"])
     state = ready.run(lambda c: show.state(c, NIGHT))
-    assert state["state"] == "stopped" and state["problem"].startswith("2 of 6 phones of wave 1 failed")
-    with pytest.raises(ConflictError, match="no rollout 'night' is running"):
+    assert state["state"] == "stopped" and state["ended_by"] == "admin"
+    assert state["problem"] == "wave 1 stopped the rollout: 2 of 6 phones not done, 1 allowed"
+    with pytest.raises(ConflictError, match="the rollout 'night' was stopped at 2027-.*: wave 1 stopped the rollout"):
         start(ready)
 
 
@@ -187,8 +193,7 @@ def test_r16_phones_for_which_another_try_may_help_get_it_in_the_window(ready: R
     assert not verdict(ready, 2)["stopped"]
     assert start(ready)["ended"]
     state = ready.run(lambda c: show.state(c, NIGHT))
-    counts = {"phones": 12, "done": 10, "failed": 1, "pending": 1, "not_begun": 0, "scheduled": 12}
-    assert state["counts"] == counts
+    assert (state["counts"], state["scheduled"]) == (numbers(done=10, failed=1, unreached=1), 12)
     assert [line["device_name"] for line in state["to_visit"]] == [phones[1], phones[2]]
 
 
@@ -223,7 +228,7 @@ def test_r16_open_sessions_are_limited_across_waves(ready: Record) -> None:
     verdict(ready, 1)
     waiting = start(ready)
     assert (waiting["wave"], waiting["ended"]) == (None, False)
-    assert waiting["why"] == "1 sessions are open, 6 are allowed"
+    assert waiting["why"] == "1 session open, 6 allowed"
 
 
 def test_r18_a_run_that_was_interrupted_is_taken_up_by_the_next(ready: Record) -> None:
@@ -246,7 +251,8 @@ def test_r18_a_run_that_does_not_go_on_stands_in_nobodys_way(ready: Record) -> N
     begin(ready)
 
     def release(runner: str) -> bool:
-        return ready.run(lambda c: lease.release(c, ready.context, NIGHT, runner))
+        run = run_of(ready, runner)
+        return ready.run(lambda c: lease.release(c, ready.context, run))
 
     assert not release("run-2")
     with pytest.raises(ConflictError, match="another run"):
@@ -290,15 +296,15 @@ def test_r16_abort_cancels_what_is_pending_and_leaves_sessions_alone(ready: Reco
     phones = start(ready)["wave"]["phones"]
     enrol(ready, phones[0])
     granted = ready.grant(phones[1])
-    aborted = ready.run(lambda c: judge.abort(c, ready.context, NIGHT, "admin"))
-    assert aborted == (True, sorted(phones[2:]))
+    aborted = abort(ready)
+    assert (aborted.changed, aborted.cancelled, aborted.in_session) == (True, phones[2:], [phones[1]])
     assert ready.operation(phones[2])["state"] == State.CANCELLED
     ready.issue(granted.hold, new_public_key())
     ready.confirm(granted.hold)
     assert ready.operation(phones[1])["state"] == State.DONE
     state = ready.run(lambda c: show.state(c, NIGHT))
-    assert (state["state"], state["problem"]) == ("aborted", "aborted by admin")
-    assert ready.run(lambda c: judge.abort(c, ready.context, NIGHT, "admin")) == (False, [])
+    assert (state["state"], state["ended_by"]) == ("aborted", "admin")
+    assert not abort(ready).changed
 
 
 def test_r10_secure_phones_take_the_second_step_only_with_their_lsc(ready: Record) -> None:
@@ -309,7 +315,7 @@ def test_r10_secure_phones_take_the_second_step_only_with_their_lsc(ready: Recor
     assert judged["switched"] == phones[2:]
     modes = {row["device_name"]: row["device_security_mode"] for row in members(ready)}
     assert modes[phones[0]] == modes[phones[1]] == "Non Secure" and modes[phones[2]] == "Encrypted"
-    assert [item["advice"] for item in judged["failing"]][1] == advice.NOT_REGISTERED
+    assert [item["advice"] for item in judged["failing"]][1] == NOT_REGISTERED
 
 
 def test_phones_that_are_gone_or_right_by_now_are_noted_and_left_out(ready: Record) -> None:
@@ -328,12 +334,13 @@ def test_progress_shows_rate_time_left_and_who_has_not_entered_a_string(ready: R
     start(ready)
     enrol(ready, *NAMES[1:4])
     ready.times[0] = NOW + 30
-    shown = ready.run(lambda c: waves.progress(c, ready.context, NIGHT, 1))
-    assert shown["counts"] == {"phones": 12, "done": 3, "failed": 0, "pending": 9}
+    run = run_of(ready)
+    shown = ready.run(lambda c: waves.progress(c, ready.context, run, 1))
+    assert shown["counts"] == numbers(done=3, in_flight=9)
     assert (shown["phones_a_minute"], shown["seconds_left"], shown["ended"]) == (6.0, 70, False)
     assert shown["waiting_for_string"] == [NAMES[0]]
     ready.times[0] = NOW + 101
-    assert ready.run(lambda c: waves.progress(c, ready.context, NIGHT, 1))["ended"]
+    assert ready.run(lambda c: waves.progress(c, ready.context, run, 1))["ended"]
 
 
 def test_every_status_of_a_failed_installation_says_what_to_do() -> None:

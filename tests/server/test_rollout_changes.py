@@ -8,6 +8,7 @@ import pytest
 
 from capf.model import Operation
 from capf.registry import phones, sessions
+from capf.registry.parts import WITHOUT_LSC
 from capf.registry.rollout import advice
 from capf.registry.rollout import begin as beginning
 from capf.store import rows
@@ -60,7 +61,7 @@ def test_r10_a_phone_that_lost_its_lsc_again_counts_as_failing(ready: Record) ->
     deleted_after_done(ready)
     judged = verdict(ready, 1)
     assert judged["stopped"]
-    assert [item["advice"] for item in judged["failing"]] == [advice.WITHOUT_LSC]
+    assert [item["advice"] for item in judged["failing"]] == [WITHOUT_LSC]
 
 
 def test_r10_a_phone_that_is_done_after_its_wave_was_judged_becomes_secure_too(ready: Record) -> None:
@@ -69,7 +70,7 @@ def test_r10_a_phone_that_is_done_after_its_wave_was_judged_becomes_secure_too(r
     granted = ready.grant(NAMES[0])
     ready.times[0] += wave["seconds_left"]
     assert verdict(ready, 1)["switched"] == []
-    assert start(ready)["why"] == "1 phones that are to become secure are in a session"
+    assert start(ready)["why"] == "1 phone to become secure in a session"
     assert ready.issue(granted.hold, new_public_key())
     ready.confirm(granted.hold)
     second = start(ready)["wave"]
@@ -111,9 +112,9 @@ def test_a_wave_goes_on_without_a_phone_that_is_refused_by_then(ready: Record) -
     ready.run(lambda c: phones.ensure(c, ready.context, secure, "present", "admin"))
     assert start(ready)["wave"]["phones"] == NAMES[1:6]
     judged = verdict(ready, 1)
-    assert judged["stopped"] and judged["failing"][-1]["device_name"] == NAMES[0]
-    assert "any mode but By Authentication String" in judged["failing"][-1]["status"]
-    assert judged["failing"][-1]["advice"] == advice.MEND_AND_REPEAT
+    assert judged["stopped"] and judged["failing"][0]["device_name"] == NAMES[0]
+    assert "any mode but By Authentication String" in judged["failing"][0]["status"]
+    assert judged["failing"][0]["advice"] == advice.MEND_AND_REPEAT
 
 
 def test_a_wrong_authentication_string_is_named_before_the_rollout_begins(ready: Record) -> None:

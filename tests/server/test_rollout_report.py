@@ -6,11 +6,13 @@ import csv
 import io
 
 from capf.model import Operation, Outcome, operation_status
-from capf.registry.rollout import advice, judge, report, show
+from capf.registry.parts import NOT_REGISTERED
+from capf.registry.rollout import advice, report, show
 from support.record import NOW, Record
 from support.rollouts import (
     NAMES,
     NIGHT,
+    abort,
     begin,
     enrol,
     fail,
@@ -35,12 +37,12 @@ def test_r16_the_report_names_site_wave_tries_status_seconds_and_what_to_do(read
     assert [row["Device Name"] for row in rows] == NAMES
     assert rows[0] == {
         "Device Name": NAMES[0], "Description": "", "Site": "Berlin", "Device Pool": "Berlin", "Wave": "1",
-        "Tries": "1", "Operation Status": "Upgrade Success", "Problem": "", "Seconds": "7", "What To Do": "",
-        "To Visit": "no",
+        "Tries": "1", "Part": "done", "Operation Status": "Upgrade Success", "Problem": "", "Seconds": "7",
+        "What To Do": "", "To Visit": "no",
     }  # fmt: skip
     assert rows[1]["What To Do"].startswith("the phone did not come")
     assert (rows[1]["To Visit"], rows[1]["Description"]) == ("yes", "'=HYPERLINK(1)")
-    assert (rows[11]["Operation Status"], rows[11]["To Visit"]) == ("not begun", "no")
+    assert (rows[11]["Part"], rows[11]["Operation Status"], rows[11]["To Visit"]) == ("waiting", "wave not begun", "no")
 
 
 def test_r16_the_report_has_each_wave_with_its_judgement(ready: Record) -> None:
@@ -54,17 +56,17 @@ def test_r16_the_report_has_each_wave_with_its_judgement(ready: Record) -> None:
     enrol(ready, *second[2:])
     assert verdict(ready, 2)["stopped"]
     figures = ready.store.read(lambda c: report.figures(c, NIGHT))
-    shown = [(wave["seconds"], wave["done"], wave["failed"], wave["pending"], wave["judgement"])
+    shown = [(wave["seconds"], wave["done"], wave["failed"], wave["unreached"], wave["judgement"])
              for wave in figures.state["waves"]]  # fmt: skip
     assert shown == [
-        (40, 6, 0, 0, "passed: 1 not done, 1 allowed"),
-        (0, 4, 1, 1, "stopped the rollout: 2 not done, 1 allowed"),
+        (40, 5, 1, 0, "passed: 1 of 6 phones not done, 1 allowed"),
+        (0, 4, 1, 1, "stopped the rollout: 2 of 6 phones not done, 1 allowed"),
     ]
     assert figures.state["slowest"][0] == {"device_name": first[5], "seconds": 40}
     statuses = [operation_status(Operation.INSTALL, Outcome.INVALID_MIC), "Operation Pending"]
     assert figures.failures == {
         **{(status, advice.advice(status)): 1 for status in statuses},
-        ("Upgrade Success", advice.NOT_REGISTERED): 1,
+        ("Upgrade Success", NOT_REGISTERED): 1,
     }
     assert [line["site"] for line in figures.visits] == sorted(line["site"] for line in figures.visits)
 
@@ -77,8 +79,11 @@ def test_r16_a_wave_that_runs_is_shown_as_it_is_now_and_a_second_try_is_not_judg
     verdict(ready, 1)
     start(ready)
     verdict(ready, 2)
-    assert judgements(ready) == ["passed: 1 not done, 12 allowed", "a second try is not judged"]
-    ready.run(lambda c: judge.abort(c, ready.context, NIGHT, "admin"))
+    assert judgements(ready) == [
+        "passed: 1 of 12 phones not done, 12 allowed",
+        "a second try is not judged: 1 of 1 phone not done",
+    ]
+    abort(ready)
     (left,) = [row for row in rows_of_report(ready) if row["Operation Status"] == "None"]
     assert (left["Device Name"], left["To Visit"]) == (first[0], "no") and "was cancelled" in left["What To Do"]
 

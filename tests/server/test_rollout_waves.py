@@ -6,7 +6,8 @@ import pytest
 
 from capf.model import ConflictError, Outcome
 from capf.registry import ctl_file, parameters, service, tokens
-from capf.registry.rollout import advice, lease, show
+from capf.registry.parts import NOT_REGISTERED
+from capf.registry.rollout import lease, show
 from support.record import NOW, Record
 from support.rollouts import (
     NAMES,
@@ -35,7 +36,7 @@ def test_r22_no_wave_is_started_while_capf_does_not_run(ready: Record) -> None:
     ready.run(lambda c: service.activate(c, ready.context, False, "admin"))
     with pytest.raises(ConflictError, match="no wave is started: CAPF service: CAPF is not activated. To do"):
         start(ready)
-    assert ready.run(lambda c: show.state(c, NIGHT))["counts"]["not_begun"] == 6
+    assert ready.run(lambda c: show.state(c, NIGHT))["counts"]["waiting"] == 6
     ready.run(lambda c: service.activate(c, ready.context, True, "admin"))
     assert start(ready)["wave"]["number"] == 2
 
@@ -128,11 +129,11 @@ def test_a_failed_phone_that_is_not_registered_has_the_advice_of_its_status(read
     enrol(ready, *first[1:])
     judged = verdict(ready, 1, *first[:2])
     todo = {item["device_name"]: item["advice"] for item in judged["failing"]}
-    assert todo[first[0]].startswith("check the phone's network") and todo[first[1]] == advice.NOT_REGISTERED
+    assert todo[first[0]].startswith("check the phone's network") and todo[first[1]] == NOT_REGISTERED
     enrol(ready, *start(ready)["wave"]["phones"])
     verdict(ready, 2)
     (left,) = ready.run(lambda c: show.state(c, NIGHT))["to_visit"]
-    assert (left["device_name"], left["advice"]) == (first[1], advice.NOT_REGISTERED)
+    assert (left["device_name"], left["advice"]) == (first[1], NOT_REGISTERED)
 
 
 def test_a_phone_that_got_its_lsc_otherwise_gets_no_endless_second_tries(ready: Record) -> None:

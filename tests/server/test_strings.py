@@ -17,7 +17,7 @@ from capf.registry.search import Criterion, Page
 from capf.secretbox import generate_string
 from support import spreadsheet
 from support.record import PHONE, Record
-from support.rollouts import NAMES, NIGHT, RUN, begin, problems, start, verdict
+from support.rollouts import NAMES, NIGHT, begin, problems, run_of, start, verdict
 
 STRING = "By Authentication String"
 _GENERATED, _FIRST_DIGITS = 20_000, "123456789"
@@ -56,7 +56,7 @@ def strings_file(record: Record, number: int, *criteria: Criterion) -> str:
     wanted = [Criterion("authentication_string", "is not empty"), *criteria]
 
     def job(connection: Any) -> str:
-        wave = waves.find(connection, NIGHT, number)
+        wave = waves.find(connection, NIGHT, number, None)
         found = search.found(connection, record.context, wanted, Page(), strings=True, wave=wave)
         return "".join(report.csv_pieces(found))
 
@@ -126,7 +126,8 @@ def test_p39_a_wave_never_schedules_what_is_left_of_a_string(ready: Record) -> N
     give(ready, NAMES[0], "00123456")
     begin(ready, NAMES[0])
     given = {NAMES[0]: "123456"}
-    wave = ready.run(lambda c: waves.start(c, ready.context, NIGHT, RUN, given, "admin"))["wave"]
+    run = run_of(ready)
+    wave = ready.run(lambda c: waves.start(c, ready.context, run, given, "admin"))["wave"]
     assert wave["phones"] == [] and pending(ready, NAMES[0]) == "00123456"
 
 
@@ -184,7 +185,8 @@ def test_p39_a_list_of_given_strings_is_refused_when_a_spreadsheet_has_shortened
     by_string(ready, *NAMES)
     begin(ready, wave_size="12", spread_by="none")
     given = {name: f"{index * 7:04}" for index, name in enumerate(NAMES)}
-    ready.run(lambda c: waves.start(c, ready.context, NIGHT, RUN, given, "admin"))
+    run = run_of(ready)
+    ready.run(lambda c: waves.start(c, ready.context, run, given, "admin"))
     back = given_in(spreadsheet.saved(strings_file(ready, 1)))
     with pytest.raises(InvalidRequestError) as error:
         ready.plan(items=[{"device_name": name, strings.FIELD: string} for name, string in back.items()])

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from capf.model import InvalidRequestError, Outcome
+from capf.effects import Granted, Refused
+from capf.model import InvalidRequestError, Operation, Outcome
 from capf.registry import parameters, service
+from capf.registry.parts import KEYS
+from capf.registry.rollout import abort as aborting
 from capf.registry.rollout import begin as beginning
-from capf.registry.rollout import judge, plan, show, waves
+from capf.registry.rollout import judge, lease, plan, show, waves
 from capf.registry.rollout.settings import Settings
-from capf.store import rollouts, schema
+from capf.store import rollouts, rows, schema
 from support.client import new_public_key
 from support.record import NOW, Record
 
@@ -35,7 +38,9 @@ def begin(record: Record, *names: str, runner: str = RUN, rollout: str = NIGHT, 
     """Begin a rollout; of all phones unless some are named."""
     modes = settings.pop("modes_after", {})
     strings, early = settings.pop("strings", {}), settings.pop("early", True)
-    request = plan.Request(rollout, runner, names or NAMES, Settings(**settings), modes, strings, early)
+    awaited = settings.pop("rollout_id", None)
+    wanted = (rollout, runner, names or NAMES, Settings(**settings), modes, strings, early)
+    request = plan.Request(*wanted, rollout_id=awaited)
     return record.run(lambda c: beginning.begin(c, record.context, request, "admin"))
 
 
@@ -54,9 +59,15 @@ def on_record(record: Record) -> list[Any]:
     return [record.store.read(lambda c, table=table: c.execute(select(table)).all()) for table in tables]
 
 
+def run_of(record: Record, runner: str = RUN) -> lease.Run:
+    """Return a run that leads the latest rollout."""
+    return lease.Run(NIGHT, record.store.read(lambda c: show.find(c, NIGHT))["id"], runner)
+
+
 def start(record: Record, runner: str = RUN) -> dict[str, Any]:
     """Ask for the next wave."""
-    return record.run(lambda c: waves.start(c, record.context, NIGHT, runner, {}, "admin"))
+    run = run_of(record, runner)
+    return record.run(lambda c: waves.start(c, record.context, run, {}, "admin"))
 
 
 def enrol(record: Record, *names: str) -> None:
@@ -67,6 +78,30 @@ def enrol(record: Record, *names: str) -> None:
         record.confirm(granted.hold)
 
 
+def arrive(record: Record, name: str) -> Granted | Refused:
+    """Let a phone come, with its string where one is wanted."""
+    operation = record.store.read(lambda c: rows.operations_of(c, [name])).get(name)
+    sealed = None if operation is None else operation["authentication_string"]
+    return record.claim(name, **({} if sealed is None else {"password": record.context.secrets.decrypt(sealed, name)}))
+
+
+def lose(record: Record, name: str) -> None:
+    """Let a phone come and lose its session."""
+    come = arrive(record, name)
+    if isinstance(come, Granted):
+        record.lose(come.hold)
+
+
+def succeed(record: Record, name: str) -> None:
+    """Let a phone come and do what is asked of it, if it is let in."""
+    come = arrive(record, name)
+    if not isinstance(come, Granted):
+        return
+    if come.operation is Operation.INSTALL:
+        record.issue(come.hold, new_public_key())
+    record.confirm(come.hold)
+
+
 def fail(record: Record, name: str, outcome: Outcome) -> None:
     """Let a phone's operation fail, and end."""
     record.fail(record.grant(name).hold, outcome)
@@ -75,7 +110,18 @@ def fail(record: Record, name: str, outcome: Outcome) -> None:
 
 def verdict(record: Record, number: int, *missing: str) -> dict[str, Any]:
     """Judge a wave."""
-    return record.run(lambda c: judge.judge(c, record.context, NIGHT, RUN, number, missing, "admin"))
+    run = run_of(record)
+    return record.run(lambda c: judge.judge(c, record.context, run, number, missing, "admin"))
+
+
+def abort(record: Record) -> aborting.Aborted:
+    """Abort the rollout."""
+    return record.run(lambda c: aborting.abort(c, record.context, NIGHT, "admin"))
+
+
+def numbers(**parts: int) -> dict[str, int]:
+    """Return numbers of phones by part as the server shows them, with their sum."""
+    return {"phones": sum(parts.values()), **{key: parts.get(key, 0) for key in KEYS}}
 
 
 def at(seconds: float) -> str:

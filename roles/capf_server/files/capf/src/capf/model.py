@@ -160,7 +160,15 @@ class InvalidRequestError(CapfError):
 
 
 class ConflictError(CapfError):
-    """The request is well formed but the present state does not allow it (R13, R24)."""
+    """The request is well formed but the present state does not allow it (R13, R24).
+
+    ``code`` says which state that is where a caller decides by it, and ``details`` is what it decides with.
+    """
+
+    def __init__(self, message: str, code: str = "conflict", **details: int | str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.details = details
 
 
 class StoreUnavailableError(CapfError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -11,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from capf.api.shapes import ErrorAnswer
-from capf.model import CapfError, InvalidRequestError, StoreUnavailableError
+from capf.model import CapfError, ConflictError, InvalidRequestError, StoreUnavailableError
 
 LOG = logging.getLogger(__name__)
 _HIDDEN = ("authentication_string", "password", "passphrase", "private_key", "files")
@@ -46,10 +47,16 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def answer(status: int, code: str, message: str, problems: list[dict[str, str]] | None = None) -> JSONResponse:
+def answer(
+    status: int,
+    code: str,
+    message: str,
+    problems: list[dict[str, str]] | None = None,
+    details: Mapping[str, int | str] | None = None,
+) -> JSONResponse:
     """Return an error answer."""
     shown = [{name: _encodable(text) for name, text in problem.items()} for problem in (problems or [])[:_PROBLEMS]]
-    body = {"error": {"code": code, "message": _encodable(message), "problems": shown}}
+    body = {"error": {"code": code, "message": _encodable(message), "problems": shown, "details": dict(details or {})}}
     headers = {"WWW-Authenticate": 'Basic realm="capf"'} if status == UNAUTHORIZED else None
     return JSONResponse(body, status, headers)
 
@@ -67,6 +74,8 @@ async def _capf_error(_unused: Request, error: Exception) -> Response:
         LOG.error("event=store-unavailable error=%r", str(error))
         return answer(UNAVAILABLE, "unavailable", str(error))
     assert isinstance(error, CapfError)  # noqa: S101 - FastAPI calls this handler for no other
+    if isinstance(error, ConflictError):
+        return answer(CONFLICT, error.code, str(error), details=error.details)
     return answer(CONFLICT, "conflict", str(error))
 
 

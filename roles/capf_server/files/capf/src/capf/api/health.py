@@ -76,12 +76,13 @@ class _Numbers(Collector):
 def _rollouts(numbers: watch.Numbers) -> Iterator[Metric]:
     """Yield what a run of the rollout shows in its line of progress."""
     running = GaugeMetricFamily(
-        "capf_rollout_phones", "Phones of the running rollouts by the state of their operation",
-        labels=["rollout", "state"],
+        "capf_rollout_phones", "Phones by their part of the rollout, while it runs and for a day after its end",
+        labels=["rollout", "part"],
     )  # fmt: skip
-    for rollout, state, count in numbers.phones:
-        running.add_metric([rollout, state], count)
+    for rollout, part, count in numbers.phones:
+        running.add_metric([rollout, part], count)
     yield running
+    yield from _verdicts(numbers)
     for name, text, by_rollout in (
         ("wave", "The wave that runs", numbers.wave),
         ("phones_a_minute", "Phones of this wave that were done in the last minute", numbers.phones_a_minute),
@@ -90,6 +91,21 @@ def _rollouts(numbers: watch.Numbers) -> Iterator[Metric]:
         metric = GaugeMetricFamily(f"capf_rollout_{name}", text, labels=["rollout"])
         for rollout, value in by_rollout.items():
             metric.add_metric([rollout], value)
+        yield metric
+
+
+def _verdicts(numbers: watch.Numbers) -> Iterator[Metric]:
+    """Yield the verdicts on waves as they were given."""
+    for name, text, value in (
+        ("judged", "Phones on which a wave was judged", lambda given: given.judged),
+        ("failing", "Phones that were not done when their wave was judged", lambda given: given.failing),
+        ("allowed", "Phones that might fail in a wave", lambda given: given.allowed),
+        ("stopped", "Whether the verdict on a wave stopped the rollout", lambda given: int(given.stopped)),
+    ):
+        metric = GaugeMetricFamily(f"capf_rollout_wave_{name}", text, labels=["rollout", "wave"])
+        for rollout, wave, given in numbers.verdicts:
+            if value(given) is not None:
+                metric.add_metric([rollout, str(wave)], value(given))
         yield metric
 
 

@@ -46,7 +46,7 @@ async def capf_report(wanted: Report, _unused: Actor, node: RunningNode) -> Resp
     wave = None
     if wanted.wave is not None:
         given = wanted.wave
-        wave = await node.store.aread(lambda c: waves.find(c, given.rollout, given.number))
+        wave = await node.store.aread(lambda c: waves.find(c, given.rollout, given.number, given.rollout_id))
 
     def phones(connection: Connection) -> Iterator[dict[str, Any]]:
         return search.found(connection, node.context, criteria, search.Page(), strings=strings, wave=wave)

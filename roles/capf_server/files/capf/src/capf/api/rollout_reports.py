@@ -11,6 +11,8 @@ from fastapi.responses import StreamingResponse
 from capf.api import pages
 from capf.api.download import Download
 from capf.api.login import Actor, RunningNode
+from capf.api.rollout_shapes import OneRollout
+from capf.registry.parts import Part
 from capf.registry.rollout import report, show
 
 router = APIRouter(tags=["rollouts"])
@@ -23,18 +25,24 @@ _ANSWER = {
 
 
 @router.get("/rollouts/{name}/report", response_class=StreamingResponse, responses={200: _ANSWER})
-async def rollout_report(name: str, _unused: Actor, node: RunningNode, kind: _Format = "html") -> Response:
-    """Return the report of the latest rollout of this name; it holds no authentication string."""
+async def rollout_report(
+    name: str, _unused: Actor, node: RunningNode, kind: _Format = "html", rollout_id: OneRollout = None
+) -> Response:
+    """Return the report of one rollout, the latest of this name unless its id is given; it holds no authentication
+    string."""
     if kind == "html":
-        return Response(_page(await node.store.aread(partial(report.figures, name=name))), media_type=_HTML)
-    await node.store.aread(partial(show.find, name=name))
-    return Download(node.store.stream(partial(report.csv_pieces, name=name)), _CSV)
+        figures = await node.store.aread(partial(report.figures, name=name, rollout_id=rollout_id))
+        return Response(page(figures), media_type=_HTML)
+    await node.store.aread(partial(show.find, name=name, rollout_id=rollout_id))
+    return Download(node.store.stream(partial(report.csv_pieces, name=name, rollout_id=rollout_id)), _CSV)
 
 
-def _page(figures: report.Figures) -> str:
+def page(figures: report.Figures) -> str:
+    """Return the page of a rollout's figures."""
     slowest = [(phone["device_name"], phone["seconds"]) for phone in figures.state["slowest"]]
     return pages.render(
         "rollout_report.html",
+        parts=list(Part),
         rollout=figures.state,
         failures=[(*cause, count) for cause, count in figures.failures.most_common()],
         slowest=pages.scaled(slowest),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from fastapi import Query
 from pydantic import BaseModel, Field, StrictBool
 
 from capf.api.shapes import MAXIMUM_PHONES, Change, Name, Phone, SearchCriterion, Strict
 
 _Runner = Annotated[str, Field(min_length=1, max_length=80)]
+_RolloutId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+OneRollout = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
+"""The id of a rollout in a query; without it, the latest of the name is meant."""
 _Phones = Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)]
 
 
@@ -20,9 +24,11 @@ class RolloutPhone(Phone):
 
 
 class Rollout(Change):
-    """Phones, and how they are paced and judged; ``runner`` is a name of this run alone."""
+    """Phones, and how they are paced and judged; ``runner`` is a name of this run alone. ``rollout_id``: the running
+    rollout that this run has waited for, which it takes up or nothing."""
 
     runner: _Runner
+    rollout_id: _RolloutId | None = None
     phones: Annotated[list[RolloutPhone], Field(max_length=MAXIMUM_PHONES)] | None = None
     names: _Phones | None = None
     criteria: list[SearchCriterion] | None = None
@@ -65,11 +71,13 @@ class RolloutPlan(BaseModel):
 class RolloutHead(BaseModel):
     """One rollout in short."""
 
+    id: int
     name: str
     state: str
     problem: str
     created_at: str
     ended_at: str | None
+    ended_by: str
     starts_at: str | None
     window_end: str | None
 
@@ -80,18 +88,37 @@ class Rollouts(BaseModel):
     rollouts: list[RolloutHead]
 
 
-class Wave(BaseModel):
-    """One wave and how far it is."""
+class Verdict(BaseModel):
+    """The verdict on a wave; ``allowed`` is None for a second try, which stops nothing."""
+
+    judged: int
+    failing: int
+    allowed: int | None
+    stopped: bool
+
+
+class Counts(BaseModel):
+    """How many phones there are, and how many of them have which part of the rollout, which add up to the phones."""
+
+    phones: int
+    waiting: int
+    in_flight: int
+    done: int
+    failed: int
+    unreached: int
+    skipped: int
+
+
+class Wave(Counts):
+    """One wave, its phones by part as they are now, or as they were when it was judged, and the verdict on it."""
 
     number: int
     kind: str
     started_at: str | None
     judged_at: str | None
     seconds: int | None
-    phones: int
-    done: int
-    failed: int
-    pending: int
+    words: str
+    verdict: Verdict | None
     judgement: str
 
 
@@ -111,6 +138,7 @@ class RolloutLine(BaseModel):
     site: str
     wave: int
     tries: int
+    part: str
     status: str
     problem: str
     seconds: int | None
@@ -122,19 +150,21 @@ class WaveNow(BaseModel):
     """The wave that runs, in numbers."""
 
     number: int
-    counts: dict[str, int]
+    counts: Counts
     phones_a_minute: float
     seconds_left: int
 
 
 class RolloutState(RolloutHead):
-    """One rollout in numbers; ``progress`` is of the wave that runs."""
+    """One rollout in numbers; ``words`` are its ``counts`` as a sentence, ``progress`` is of the wave that runs."""
 
     progress: WaveNow | None
 
     settings: dict[str, Any]
     skipped: dict[str, int]
-    counts: dict[str, int]
+    counts: Counts
+    words: str
+    scheduled: int
     by_status: dict[str, int]
     waves: list[Wave]
     slowest: list[SlowPhone]
@@ -153,9 +183,10 @@ class RolloutBegun(BaseModel):
 
 
 class Runner(Change):
-    """The run that asks."""
+    """The run that asks, and the rollout that it saw."""
 
     runner: _Runner
+    rollout_id: _RolloutId
 
 
 class StartWave(Runner):
@@ -191,6 +222,7 @@ class WaitForWave(Strict):
     """Wait until the wave has ended, at most ``timeout`` seconds."""
 
     runner: _Runner
+    rollout_id: _RolloutId
     timeout: Annotated[float, Field(ge=0, le=60)] = 30
 
 
@@ -198,10 +230,11 @@ class WaveProgress(BaseModel):
     """How far a wave is."""
 
     ended: bool
-    counts: dict[str, int]
+    counts: Counts
     phones_a_minute: float
     seconds_left: int
-    pending: list[str]
+    done: list[str]
+    in_flight: list[str]
     failed: list[str]
     waiting_for_string: list[str]
 
@@ -213,9 +246,10 @@ class Judge(Runner):
 
 
 class FailingPhone(BaseModel):
-    """A phone that failed, and what to do."""
+    """A phone that is not done, and what to do."""
 
     device_name: str
+    part: str
     status: str
     problem: str
     advice: str
@@ -224,9 +258,12 @@ class FailingPhone(BaseModel):
 class Judgement(BaseModel):
     """What the wave's result means."""
 
-    counts: dict[str, int]
-    allowed: int
+    counts: Counts
+    judged: int
+    allowed: int | None
     stopped: bool
+    judgement: str
+    problem: str
     failing: list[FailingPhone]
     switched: list[str]
 
@@ -237,8 +274,19 @@ class Released(BaseModel):
     changed: bool
 
 
+class Abort(Change):
+    """Abort the rollout with this id, or the one of the name that runs; ``runner`` is the one that asks, if any."""
+
+    runner: _Runner | None = None
+    rollout_id: _RolloutId | None = None
+
+
 class Aborted(BaseModel):
-    """Whose operation was cancelled."""
+    """The rollout that was aborted, whose operations were cancelled, and which phones are left to end their session;
+    ``message`` says it as a sentence."""
 
     changed: bool
     cancelled: list[str]
+    in_session: list[str]
+    message: str
+    rollout: RolloutState

@@ -10,9 +10,11 @@ from sqlalchemy import Connection
 
 from capf.api.login import Actor, RunningNode
 from capf.api.rollout_shapes import (
+    Abort,
     Aborted,
     Judge,
     Judgement,
+    OneRollout,
     Released,
     Rollout,
     RolloutBegun,
@@ -28,7 +30,7 @@ from capf.api.running import carry_out, until_ended
 from capf.model import InvalidRequestError, Problem
 from capf.registry import phones, search, strings
 from capf.registry.context import Context
-from capf.registry.rollout import begin, judge, lease, plan, show, waves
+from capf.registry.rollout import abort, begin, judge, lease, plan, show, waves
 from capf.registry.rollout.settings import Settings
 
 router = APIRouter(tags=["rollouts"], prefix="/rollouts")
@@ -41,14 +43,14 @@ async def every(_unused: Actor, node: RunningNode) -> dict[str, list[dict[str, A
 
 
 @router.get("/{name}", response_model=RolloutState)
-async def state(name: str, _unused: Actor, node: RunningNode) -> dict[str, Any]:
-    """Show the latest rollout of this name in numbers."""
-    return await node.store.aread(lambda c: _state(c, node.context, name))
+async def state(name: str, _unused: Actor, node: RunningNode, rollout_id: OneRollout = None) -> dict[str, Any]:
+    """Show one rollout in numbers, the latest of this name unless its id is given."""
+    return await node.store.aread(lambda c: _state(c, node.context, name, rollout_id))
 
 
-def _state(connection: Connection, context: Context, name: str) -> dict[str, Any]:
-    progress = waves.current(connection, context, show.find(connection, name))
-    return {**show.state(connection, name), "progress": progress}
+def _state(connection: Connection, context: Context, name: str, rollout_id: int | None = None) -> dict[str, Any]:
+    progress = waves.current(connection, context, show.find(connection, name, rollout_id))
+    return {**show.state(connection, name, rollout_id), "progress": progress}
 
 
 @router.put("/{name}", response_model=RolloutBegun)
@@ -62,14 +64,13 @@ async def begin_rollout(name: str, wanted: Rollout, actor: Actor, node: RunningN
 
 
 def _begin(connection: Connection, context: Context, name: str, wanted: Rollout, actor: str) -> dict[str, Any]:
-    names, changes = _phones(connection, context, wanted, actor)
-    strings.refuse_wrong(connection, context, [phone.model_dump() for phone in wanted.phones or ()])
-    settings = Settings(**wanted.model_dump(include={item.name for item in fields(Settings)}))
-    after = {item.device_name: item.security_mode_after for item in wanted.phones or () if item.security_mode_after}
-    early = wanted.before_window == "wait"
-    given = {item.device_name: item.authentication_string for item in wanted.phones or () if item.authentication_string}
-    request = plan.Request(name, wanted.runner, names, settings, after, given, early, wanted.dry_run)
-    made = begin.begin(connection, context, request, actor)
+    awaited, changes = wanted.rollout_id, None
+    made = None if awaited is None else begin.nothing_left(connection, context, name, awaited)
+    shown = made is not None
+    if made is None:
+        names, changes = _phones(connection, context, wanted, actor)
+        strings.refuse_wrong(connection, context, [phone.model_dump() for phone in wanted.phones or ()])
+        made = begin.begin(connection, context, _request(name, wanted, names), actor)
     begun = bool(made.waves) and not made.resumed
     return {
         "changed": begun or bool(changes and changes.changed),
@@ -77,8 +78,23 @@ def _begin(connection: Connection, context: Context, name: str, wanted: Rollout,
         "resumed": made.resumed,
         "registered": changes.counts if changes else {},
         "plan": plan.show(made, context.now),
-        "rollout": _state(connection, context, name) if begun or made.resumed else None,
+        "rollout": _state(connection, context, name, awaited) if begun or made.resumed or shown else None,
     }
+
+
+def _request(name: str, wanted: Rollout, names: list[str]) -> plan.Request:
+    given = wanted.phones or ()
+    return plan.Request(
+        name=name,
+        runner=wanted.runner,
+        phones=names,
+        settings=Settings(**wanted.model_dump(include={item.name for item in fields(Settings)})),
+        modes_after={item.device_name: item.security_mode_after for item in given if item.security_mode_after},
+        strings={item.device_name: item.authentication_string for item in given if item.authentication_string},
+        early=wanted.before_window == "wait",
+        dry_run=wanted.dry_run,
+        rollout_id=wanted.rollout_id,
+    )
 
 
 def _phones(
@@ -102,10 +118,10 @@ def _phones(
 @router.post("/{name}/waves", response_model=WaveStarted)
 async def start_wave(name: str, wanted: StartWave, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Start the next wave, or go on with one that was interrupted."""
-    given = wanted.authentication_strings
+    run, given = lease.Run(name, wanted.rollout_id, wanted.runner), wanted.authentication_strings
 
     def job(connection: Connection) -> dict[str, Any]:
-        return waves.start(connection, node.context, name, wanted.runner, given, actor)
+        return waves.start(connection, node.context, run, given, actor)
 
     return await carry_out(node, job, dry_run=wanted.dry_run)
 
@@ -113,17 +129,18 @@ async def start_wave(name: str, wanted: StartWave, actor: Actor, node: RunningNo
 @router.post("/{name}/waves/{number}/wait", response_model=WaveProgress)
 async def wait(name: str, number: int, wanted: WaitForWave, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Answer when the wave has ended, or when the time is up; a sign of life of the run that leads the rollout."""
-    await node.store.awrite(lambda c: lease.running(c, node.context, name, wanted.runner))
-    return await until_ended(node, lambda c: waves.progress(c, node.context, name, number), wanted.timeout)
+    run = lease.Run(name, wanted.rollout_id, wanted.runner)
+    await node.store.awrite(lambda c: lease.running(c, node.context, run))
+    return await until_ended(node, lambda c: waves.progress(c, node.context, run, number), wanted.timeout)
 
 
 @router.post("/{name}/waves/{number}/judge", response_model=Judgement)
 async def judge_wave(name: str, number: int, wanted: Judge, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Judge a wave; too many failures stop the rollout."""
-    missing = wanted.not_registered
+    run, missing = lease.Run(name, wanted.rollout_id, wanted.runner), wanted.not_registered
 
     def job(connection: Connection) -> dict[str, Any]:
-        return judge.judge(connection, node.context, name, wanted.runner, number, missing, actor)
+        return judge.judge(connection, node.context, run, number, missing, actor)
 
     return await carry_out(node, job, dry_run=wanted.dry_run)
 
@@ -131,19 +148,26 @@ async def judge_wave(name: str, number: int, wanted: Judge, actor: Actor, node: 
 @router.post("/{name}/release", response_model=Released)
 async def release(name: str, wanted: Runner, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Say that this run does not go on, so that the next one can take the rollout up at once."""
+    run = lease.Run(name, wanted.rollout_id, wanted.runner)
 
     def job(connection: Connection) -> bool:
-        return lease.release(connection, node.context, name, wanted.runner)
+        return lease.release(connection, node.context, run)
 
     return {"changed": await carry_out(node, job, dry_run=wanted.dry_run)}
 
 
 @router.post("/{name}/abort", response_model=Aborted)
-async def abort(name: str, wanted: Runner, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """End a running rollout and cancel what is pending."""
+async def abort_rollout(name: str, wanted: Abort, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """End a running rollout and cancel its operations; phones that are in a session end it."""
 
-    def job(connection: Connection) -> tuple[bool, list[str]]:
-        return judge.abort(connection, node.context, name, actor)
+    def job(connection: Connection) -> dict[str, Any]:
+        done = abort.abort(connection, node.context, name, actor, wanted.rollout_id)
+        return {
+            "changed": done.changed,
+            "cancelled": done.cancelled,
+            "in_session": done.in_session,
+            "message": abort.words(connection, done, dry_run=wanted.dry_run),
+            "rollout": _state(connection, node.context, name, done.rollout_id),
+        }
 
-    changed, cancelled = await carry_out(node, job, dry_run=wanted.dry_run)
-    return {"changed": changed, "cancelled": cancelled}
+    return await carry_out(node, job, dry_run=wanted.dry_run)

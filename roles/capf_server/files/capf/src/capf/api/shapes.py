@@ -51,7 +51,7 @@ class Wrong(BaseModel):
 
 
 class Failure(BaseModel):
-    """What went wrong."""
+    """What went wrong. ``details``: for ``led_by_another``, the id of the rollout that another run leads."""
 
     code: Literal[
         "invalid",
@@ -60,6 +60,10 @@ class Failure(BaseModel):
         "method_not_allowed",
         "too_slow",
         "conflict",
+        "led_by_another",
+        "rollout_aborted",
+        "rollout_stopped",
+        "rollout_done",
         "too_large",
         "too_many",
         "internal",
@@ -67,6 +71,7 @@ class Failure(BaseModel):
     ]
     message: str
     problems: list[Wrong] = []
+    details: dict[str, int | str] = {}
 
 
 class ErrorAnswer(BaseModel):
@@ -313,13 +318,14 @@ class RefusedPhone(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far the operations are; the ``refused`` phones are among the pending ones."""
+    """How far the operations are: ``counts`` of phones by their part, and ``lsc_installed``; the ``refused`` phones are
+    among those in flight."""
 
     ended: bool
     counts: dict[str, int]
     by_status: dict[str, int]
     failed: list[FailedPhone]
-    pending: list[str]
+    in_flight: list[str]
     refused: list[RefusedPhone]
 
 
@@ -358,9 +364,10 @@ class ResetDone(BaseModel):
 
 
 class ReportedWave(Strict):
-    """A wave of the latest rollout of this name."""
+    """A wave of one rollout, of the latest of this name unless its id is given."""
 
     rollout: Name
+    rollout_id: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = None
     number: Annotated[int, Field(ge=1, le=MAXIMUM_PHONES)]
 
 

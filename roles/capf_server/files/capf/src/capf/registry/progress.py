@@ -8,35 +8,35 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.model import State
-from capf.registry import lifecycle, moment, refusals
+from capf.registry import moment, parts, refusals
+from capf.registry.parts import Part
 from capf.registry.phones import refuse_unregistered
 from capf.store import rows
 
 
 def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
-    """Return how many are done, failed, pending and have an LSC, the failed with their status, who is pending, and who
-    of these was refused: a refused phone may still succeed."""
+    """Return how many phones have which part and an LSC, the failed with their status, those in flight, and who of
+    these was refused: a refused phone may still succeed.
+
+    A phone of which nothing was ever asked is skipped.
+    """
     found = rows.progress_of(connection, names)
     refuse_unregistered(names, found)
-    states = {name: row["state"] for name, row in found.items()}
-    pending = sorted(name for name, row in found.items() if lifecycle.is_open(row))
-    failed = sorted(name for name, state in states.items() if state == State.FAILED)
+    part_of = {name: parts.part(row["state"]) for name, row in found.items()}
+    in_flight = sorted(name for name, part in part_of.items() if part is Part.IN_FLIGHT)
+    failed = sorted(name for name, part in part_of.items() if part is Part.FAILED)
     return {
-        "ended": not pending,
+        "ended": not in_flight,
         "counts": {
-            "phones": len(names),
-            "done": sum(state == State.DONE for state in states.values()),
-            "failed": len(failed),
-            "pending": len(pending),
+            **parts.counts(part_of[name] for name in names),
             "lsc_installed": rows.count_active_certificates(connection, names),
         },
         "by_status": dict(sorted(Counter(row["status"] for row in found.values() if row["state"]).items())),
         "failed": [
             {"device_name": name, "status": found[name]["status"], "problem": found[name]["problem"]} for name in failed
         ],
-        "pending": pending,
-        "refused": [_refused(name, found[name]) for name in pending if found[name]["refusals"]],
+        "in_flight": in_flight,
+        "refused": [_refused(name, found[name]) for name in in_flight if found[name]["refusals"]],
     }
 
 

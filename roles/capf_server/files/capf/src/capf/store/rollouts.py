@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, select
 
 from capf.store.rows import Row, batches
 from capf.store.schema import operations, phones, rollout_phones, rollout_waves, rollouts
@@ -15,7 +15,25 @@ from capf.store.schema import operations, phones, rollout_phones, rollout_waves,
 _ITS_OPERATION = and_(
     operations.c.id == rollout_phones.c.operation_id, operations.c.device_name == rollout_phones.c.device_name
 )
+_ITS_WAVE = and_(
+    rollout_waves.c.rollout_id == rollout_phones.c.rollout_id, rollout_waves.c.number == rollout_phones.c.wave
+)
 RUNNING, DONE, STOPPED, ABORTED = "running", "done", "stopped", "aborted"
+COUNTED = ("phones", "in_flight", "done", "failed", "unreached", "skipped")
+"""The numbers of phones that a wave keeps from its judgement; none of its phones waits by then."""
+_BEGINNING = 0x63617066
+"""The number of PostgreSQL's lock under which rollouts begin."""
+
+
+def one_begins_at_a_time(connection: Connection) -> None:
+    """Let no other server begin a rollout until this transaction ends; each of them looks first whether it may."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_BEGINNING)))
+
+
+def by_id(connection: Connection, rollout_id: int) -> Row | None:
+    """Return one rollout."""
+    return connection.execute(select(rollouts).where(rollouts.c.id == rollout_id)).mappings().first()
 
 
 def latest(connection: Connection, name: str) -> Row | None:
@@ -59,9 +77,18 @@ def add_phones(connection: Connection, rollout_id: int, values: Iterable[Mapping
         connection.execute(rollout_phones.insert(), rows)
 
 
-def change(connection: Connection, rollout_id: int, **values: Any) -> None:
-    """Update a rollout."""
-    connection.execute(rollouts.update().where(rollouts.c.id == rollout_id).values(**values))
+def lead(connection: Connection, rollout: Row, **values: Any) -> bool:
+    """Update a running rollout if it is led as this row says, by the same run since the same time (compare-and-swap);
+    True when it was. Nobody else changes it until the transaction ends."""
+    as_seen = [rollouts.c[name] == rollout[name] for name in ("id", "runner", "seen_at")]
+    query = rollouts.update().where(*as_seen, rollouts.c.state == RUNNING).values(**values)
+    return connection.execute(query).rowcount == 1
+
+
+def end(connection: Connection, rollout_id: int, state: str, **values: Any) -> bool:
+    """Move a running rollout to ``state`` (compare-and-swap); True when it was running."""
+    running = and_(rollouts.c.id == rollout_id, rollouts.c.state == RUNNING)
+    return connection.execute(rollouts.update().where(running).values(state=state, **values)).rowcount == 1
 
 
 def waves(connection: Connection, rollout_id: int) -> Sequence[Row]:
@@ -114,19 +141,21 @@ def _members(rollout_id: int) -> Select[Any]:
         operations.c.problem,
         operations.c.holder,
         operations.c.authentication_mode,
+        operations.c.refusals,
+        operations.c.lost_sessions,
         operations.c.created_at,
         operations.c.ended_at,
         rollout_waves.c.started_at,
+        rollout_waves.c.judged_at,
+        rollouts.c.ended_at.label("rollout_ended_at"),
     ]
-    its_wave = and_(
-        rollout_waves.c.rollout_id == rollout_phones.c.rollout_id, rollout_waves.c.number == rollout_phones.c.wave
-    )
     return (
         select(*columns)
         .select_from(
-            rollout_phones.outerjoin(operations, _ITS_OPERATION)
+            rollout_phones.join(rollouts, rollouts.c.id == rollout_phones.c.rollout_id)
+            .outerjoin(operations, _ITS_OPERATION)
             .outerjoin(phones, phones.c.device_name == rollout_phones.c.device_name)
-            .outerjoin(rollout_waves, its_wave)
+            .outerjoin(rollout_waves, _ITS_WAVE)
         )
         .where(rollout_phones.c.rollout_id == rollout_id)
         .order_by(rollout_phones.c.wave, rollout_phones.c.device_name)
@@ -149,6 +178,14 @@ def take_operations(connection: Connection, rollout_id: int, names: Sequence[str
         connection.execute(rollout_phones.update().where(this).values(values))
 
 
+def give_no_more_time(connection: Connection, rollout_id: int, now: int) -> None:
+    """Let the operations of the rollout that are in a session complete by now, so that none begins again after it."""
+    its = and_(rollout_phones.c.rollout_id == rollout_id, _ITS_OPERATION)
+    in_session = and_(operations.c.holder != "", operations.c.completes_by > now)
+    query = operations.update().where(in_session, select(rollout_phones.c.device_name).where(its).exists())
+    connection.execute(query.values(completes_by=now))
+
+
 def count_sites(connection: Connection, by: str) -> dict[str, int]:
     """Return how many phones are registered for each site, a site being what the column ``by`` says."""
     column = phones.c[by]
@@ -162,15 +199,30 @@ def sessions_open(connection: Connection) -> int:
     return connection.execute(query).scalar_one()
 
 
-def count_states(connection: Connection) -> Sequence[Row]:
-    """Return how many phones of each running rollout are in which state of their operation (None: not begun)."""
-    query = (
-        select(rollouts.c.name, operations.c.state, func.count().label("number"))
-        .join(rollout_phones, rollout_phones.c.rollout_id == rollouts.c.id)
-        .outerjoin(operations, _ITS_OPERATION)
-        .where(rollouts.c.state == RUNNING)
-        .group_by(rollouts.c.name, operations.c.state)
+def count_alike(connection: Connection, identifiers: Sequence[int]) -> Sequence[Row]:
+    """Return how many phones (``number``) of these rollouts are alike in all that their part depends on."""
+    each = (
+        select(
+            rollouts.c.id,
+            rollouts.c.name,
+            rollouts.c.ended_at.label("rollout_ended_at"),
+            operations.c.state,
+            rollout_phones.c.note,
+            rollout_waves.c.started_at,
+            rollout_waves.c.judged_at,
+            (operations.c.refusals > 0).label("refusals"),
+            (operations.c.lost_sessions > 0).label("lost_sessions"),
+            case((operations.c.holder != "", "a session"), else_="").label("holder"),
+        )
+        .select_from(
+            rollouts.join(rollout_phones, rollout_phones.c.rollout_id == rollouts.c.id)
+            .outerjoin(operations, _ITS_OPERATION)
+            .outerjoin(rollout_waves, _ITS_WAVE)
+        )
+        .where(rollouts.c.id.in_(identifiers))
+        .subquery()
     )
+    query = select(*each.c, func.count().label("number")).group_by(*each.c)
     return connection.execute(query).mappings().all()
 
 

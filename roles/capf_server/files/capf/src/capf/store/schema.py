@@ -178,6 +178,7 @@ rollouts = Table(
     Column("seen_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
+    Column("ended_by", Text, nullable=False, server_default=""),
 )
 Index(
     "one_running_rollout_a_name",
@@ -199,7 +200,13 @@ rollout_waves = Table(
     Column("judged_at", BigInteger),
     Column("done", Integer, nullable=False, server_default="0"),
     Column("failed", Integer, nullable=False, server_default="0"),
-    Column("pending", Integer, nullable=False, server_default="0"),
+    Column("in_flight", Integer, nullable=False, server_default="0"),
+    Column("unreached", Integer, nullable=False, server_default="0"),
+    Column("skipped", Integer, nullable=False, server_default="0"),
+    Column("judged", Integer),
+    Column("failing", Integer),
+    Column("allowed", Integer),
+    Column("stopped", Boolean),
 )
 
 rollout_phones = Table(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from capf.model import STATUS_NONE, STATUS_PENDING, AuthenticationMode, Operation, Outcome, operation_status
+from capf.model import STATUS_NONE, STATUS_PENDING, AuthenticationMode, Operation, Outcome, State, operation_status
+from capf.registry.parts import NOT_REGISTERED, REFUSED, WITHOUT_LSC
+from capf.store import rows
 
 _ADVICE: dict[Outcome, tuple[bool, str]] = {
     Outcome.FAILED: (True, "see the problem; start the phone again, and have its traces looked at if it fails again"),
@@ -20,15 +22,21 @@ _BY_STATUS[STATUS_PENDING] = (True, "the phone did not come: see whether it has 
 _BY_STATUS[STATUS_NONE] = (False, "its operation was cancelled: take the phone into the next rollout")
 _UNKNOWN = (False, "look at the phone")
 NOT_ENTERED = "nobody has entered the authentication string: send somebody, the operation waits for it"
-REFUSED = "refused"
 MEND_AND_REPEAT = "mend what the server refused, and take the phone into the next rollout"
-WITHOUT_LSC = "the phone has no LSC any more: another operation deleted it; take the phone into the next rollout"
-NOT_REGISTERED = "the phone has its LSC and is not registered with call processing: visit it"
 
 
 def another_try_may_help(status: str) -> bool:
     """Return whether a phone with this status is taken into a later wave of the same window."""
     return _BY_STATUS.get(status, _UNKNOWN)[0]
+
+
+def of(row: rows.Row) -> str:
+    """Return what to do about a rollout's phone, empty where there is nothing to do."""
+    if row["note"] in (NOT_REGISTERED, WITHOUT_LSC):
+        return str(row["note"])
+    if row["note"].startswith(REFUSED):
+        return MEND_AND_REPEAT
+    return advice(row["status"], row["authentication_mode"]) if row["state"] not in (None, State.DONE) else ""
 
 
 def advice(status: str, mode: str = "") -> str:

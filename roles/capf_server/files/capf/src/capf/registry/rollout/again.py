@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from capf.model import State
-from capf.registry.rollout.advice import NOT_REGISTERED, another_try_may_help
+from capf.registry.parts import NOT_REGISTERED
+from capf.registry.rollout.advice import another_try_may_help
 from capf.registry.rollout.settings import Settings
 from capf.store import rows
 

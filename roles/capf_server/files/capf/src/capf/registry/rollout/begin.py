@@ -27,13 +27,17 @@ def begin(connection: Connection, context: Context, request: Request, actor: str
     """Put a new rollout on record, if any phone needs an LSC, or take up the one of this name that runs.
 
     InvalidRequestError names all that is wrong; ConflictError when another rollout has one of the phones, when another
-    run leads this one, or when it is too early. A dry run shows the plan in the last two cases too, with a warning.
+    run leads this one, when it is too early, or when the one that the run has waited for was aborted or stopped. A dry
+    run shows the plan while another run leads it, and when it is too early, with a warning.
     """
     _check(request)
     now, warnings = context.now, list[str]()
     if request.dry_run:
         warnings += lease.led_by_another(connection, context, request.name, request.runner)
-    taken_up = lease.take_up(connection, context, request.name, request.runner, by_force=request.dry_run)
+    rollouts.one_begins_at_a_time(connection)
+    taken_up = lease.take_up(
+        connection, context, request.name, request.runner, rollout_id=request.rollout_id, by_force=request.dry_run
+    )
     if taken_up is not None:
         made = rest.left(connection, context, taken_up, request)
     else:
@@ -48,6 +52,17 @@ def begin(connection: Connection, context: Context, request: Request, actor: str
     if made.waves and not made.resumed:
         _record(connection, request, made, now, actor)
     return replace(made, warnings=[*warnings, *made.warnings])
+
+
+def nothing_left(connection: Connection, context: Context, name: str, rollout_id: int) -> Plan | None:
+    """Return a plan without a wave where the rollout that a run has waited for got done meanwhile, None while it runs.
+
+    ConflictError where it was aborted or stopped. Such a run never begins another rollout by itself.
+    """
+    done = lease.done_while_waiting(connection, name, rollout_id)
+    if not done:
+        return None
+    return Plan([], {}, [done], context.now, context.now, None)
 
 
 def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

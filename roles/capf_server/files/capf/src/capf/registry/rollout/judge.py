@@ -1,4 +1,4 @@
-"""What the result of a wave means, and the end of a rollout before its time (R9, R10, R16)."""
+"""What the result of a wave means: the verdict, and the second step of phones that become secure (R9, R10, R16)."""
 
 from __future__ import annotations
 
@@ -7,116 +7,90 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.model import ConflictError, Operation, State
-from capf.registry import phones, schedule
+from capf.model import ConflictError, State
+from capf.registry import parts, phones
 from capf.registry.context import Context
-from capf.registry.rollout import again, lease, show, waves
-from capf.registry.rollout.advice import MEND_AND_REPEAT, NOT_REGISTERED, REFUSED, WITHOUT_LSC, advice
-from capf.registry.rollout.plan import PILOT, RETRY
-from capf.registry.rollout.settings import from_record, limit
+from capf.registry.parts import NOT_REGISTERED, WITHOUT_LSC, Part
+from capf.registry.rollout import advice, again, lease, verdict, waves
+from capf.registry.rollout.settings import from_record
 from capf.store import journal, rollouts, rows
 
 
 def judge(
     connection: Connection,
     context: Context,
-    name: str,
-    runner: str,
+    run: lease.Run,
     number: int,
     not_registered: Collection[str],
     actor: str,
 ) -> dict[str, Any]:
-    """Judge a wave: stop the rollout where too many of its phones failed, and change the Device Security Mode of
+    """Judge a wave: stop the rollout where too many of its phones are not done, and change the Device Security Mode of
     those that have their LSC and are to get another one (R9, R10): without an LSC, such a phone could never register.
 
-    ``not_registered``: phones of the wave that call processing does not know; those count that have their LSC. A second
-    try is not judged: its phones were counted in their first wave.
+    ``not_registered``: phones of the wave that call processing does not know; those count that have their LSC. The
+    verdict is recorded as it is given, and a second try stops nothing.
     """
-    rollout = lease.running(connection, context, name, runner)
+    rollout = lease.running(connection, context, run)
     wave = waves.started(connection, rollout, number)
     if wave["judged_at"] is not None:
-        raise ConflictError(f"wave {number} of the rollout {name!r} has been judged")
+        raise ConflictError(f"wave {number} of the rollout {run.name!r} has been judged")
+    rollouts.change_wave(connection, rollout["id"], number, judged_at=context.now)
+    _note(connection, rollout, number, not_registered)
     members = rollouts.members(connection, rollout["id"], number)
-    taken = [row for row in members if row["state"] is not None]
-    refused = [row for row in members if row["state"] is None and row["note"].startswith(REFUSED)]
-    notes = _notes(connection, taken, not_registered)
-    for note in (NOT_REGISTERED, WITHOUT_LSC):
-        noted = sorted(device_name for device_name, why in notes.items() if why == note)
-        rollouts.change_members(connection, rollout["id"], noted, note=note)
-    failing = [_failing(row, notes) for row in taken if row["state"] != State.DONE or row["device_name"] in notes]
-    failing += [_refused(row) for row in refused]
-    settings = from_record(rollouts.settings_of(rollout))
-    judged = len(taken) + len(refused)
-    allowed = limit(settings, pilot=wave["kind"] == PILOT).of(judged)
-    stopped = wave["kind"] != RETRY and len(failing) > allowed
-    switched = _switch(connection, context, taken, notes, actor)
-    counts = _judged(connection, context, rollout, wave, taken)
-    detail = {"rollout": name, "wave": number, **counts}
+    counts = parts.counts(map(parts.of, members))
+    given = verdict.give(wave["kind"], counts, from_record(rollouts.settings_of(rollout)))
+    _record(connection, context, rollout, number, given, counts, actor)
+    switched = _switch(connection, context, members, actor)
+    problem = f"wave {number} {given.words}" if given.stopped else ""
+    if given.stopped:
+        lease.close(connection, context, rollout, rollouts.STOPPED, problem, actor)
+    failing = [_line(row) for row in members if parts.of(row) not in (Part.DONE, Part.SKIPPED)]
+    shown = {"judged": given.judged, "allowed": given.allowed, "stopped": given.stopped, "judgement": given.words}
+    return {"counts": counts, **shown, "problem": problem, "failing": failing, "switched": switched}
+
+
+def _note(connection: Connection, rollout: rows.Row, number: int, not_registered: Collection[str]) -> None:
+    """Note why phones count as failing although their operation is done."""
+    members = rollouts.members(connection, rollout["id"], number)
+    done = {row["device_name"] for row in members if row["state"] == State.DONE}
+    without = done - rows.active_certificates(connection, sorted(done)).keys()
+    missing = done.intersection(not_registered) - without
+    for names, note in ((missing, NOT_REGISTERED), (without, WITHOUT_LSC)):
+        rollouts.change_members(connection, rollout["id"], sorted(names), note=note)
+
+
+def _record(
+    connection: Connection,
+    context: Context,
+    rollout: rows.Row,
+    number: int,
+    given: verdict.Verdict,
+    counts: Mapping[str, int],
+    actor: str,
+) -> None:
+    numbers = {name: counts[name] for name in rollouts.COUNTED}
+    said = {"judged": given.judged, "failing": given.failing, "allowed": given.allowed, "stopped": given.stopped}
+    rollouts.change_wave(connection, rollout["id"], number, **numbers, **said)
+    detail = {"rollout": rollout["name"], "wave": number, **numbers, **said}
     journal.record(connection, context.now, actor, [journal.Act("judge wave", detail=detail)])
-    if stopped:
-        problem = f"{len(failing)} of {judged} phones of wave {number} failed, allowed are {allowed}"
-        lease.close(connection, context, rollout, rollouts.STOPPED, problem)
-    return {"counts": counts, "allowed": allowed, "stopped": stopped, "failing": failing, "switched": switched}
 
 
-def _notes(connection: Connection, taken: Sequence[rows.Row], not_registered: Collection[str]) -> dict[str, str]:
-    """Return why phones count as failing although their operation is done."""
-    done = [row["device_name"] for row in taken if row["state"] == State.DONE]
-    with_lsc = rows.active_certificates(connection, done)
-    notes = dict.fromkeys(set(done) & set(not_registered), NOT_REGISTERED)
-    return notes | {device_name: WITHOUT_LSC for device_name in done if device_name not in with_lsc}
-
-
-def _failing(row: rows.Row, notes: Mapping[str, str]) -> dict[str, str]:
+def _line(row: rows.Row) -> dict[str, str]:
     return {
         "device_name": row["device_name"],
-        "status": row["status"],
-        "problem": row["problem"],
-        "advice": notes.get(row["device_name"]) or advice(row["status"], row["authentication_mode"]),
+        "part": parts.of(row),
+        "status": parts.status_of(row),
+        "problem": row["problem"] or "",
+        "advice": advice.of(row),
     }
 
 
-def _refused(row: rows.Row) -> dict[str, str]:
-    return {"device_name": row["device_name"], "status": row["note"], "problem": "", "advice": MEND_AND_REPEAT}
-
-
-def _switch(
-    connection: Connection, context: Context, taken: Sequence[rows.Row], notes: Mapping[str, str], actor: str
-) -> list[str]:
+def _switch(connection: Connection, context: Context, members: Sequence[rows.Row], actor: str) -> list[str]:
     """Give phones that have their LSC the Device Security Mode that they are to have; returns who got another one."""
     wanted = [
         {"device_name": row["device_name"], "device_security_mode": row["security_mode_after"]}
-        for row in taken
-        if row["state"] == State.DONE and row["device_name"] not in notes and again.owes_mode(row)
+        for row in members
+        if parts.of(row) is Part.DONE and again.owes_mode(row)
     ]
     changes = phones.ensure(connection, context, wanted, "present", actor)
     return [result["device_name"] for result in changes.results]
-
-
-def _judged(
-    connection: Connection, context: Context, rollout: rows.Row, wave: rows.Row, taken: Sequence[rows.Row]
-) -> dict[str, int]:
-    counts = {
-        "done": sum(row["state"] == State.DONE for row in taken),
-        "failed": sum(row["state"] in (State.FAILED, State.CANCELLED) for row in taken),
-        "pending": sum(row["state"] in rows.OPEN for row in taken),
-    }
-    rollouts.change_wave(connection, rollout["id"], wave["number"], judged_at=context.now, phones=len(taken), **counts)
-    return counts
-
-
-def abort(connection: Connection, context: Context, name: str, actor: str) -> tuple[bool, list[str]]:
-    """End a running rollout and cancel what is pending; phones that are in a session now end it.
-
-    Returns whether it was running, and whose operation was cancelled. ConflictError when there is no such rollout.
-    """
-    rollout = show.find(connection, name)
-    if rollout["state"] != rollouts.RUNNING:
-        return False, []
-    members = rollouts.members(connection, rollout["id"])
-    waiting = [row["device_name"] for row in members if row["state"] == State.PENDING and not row["holder"]]
-    if waiting:
-        items = [{"device_name": device_name} for device_name in waiting]
-        schedule.schedule(connection, context, schedule.Request(Operation.NONE, items), actor)
-    lease.close(connection, context, rollout, rollouts.ABORTED, f"aborted by {actor}")
-    return True, waiting

@@ -1,39 +1,90 @@
-"""Who leads a rollout: one run at a time, and the next one after an interruption (R18)."""
+"""Who leads a rollout: one run at a time, and the next one after an interruption; and how a rollout ends (R18).
+
+A run sees a rollout once, when it begins it or takes it up, and names it by its id from then on. Another rollout of the
+same name is none of its business.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from capf.model import ConflictError
+from capf.registry import moment
 from capf.registry.context import Context
 from capf.store import journal, rollouts, rows
 
 SECONDS = 120
 """A run that gave no sign of life for so long was interrupted; another one may go on."""
+LED_BY_ANOTHER = "led_by_another"
+"""What the API says to a run that may wait until it can take the rollout up."""
+_ENDED = {rollouts.ABORTED: "was aborted", rollouts.STOPPED: "was stopped", rollouts.DONE: "is done"}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that leads a rollout: the rollout's name, its id as the run saw it, and the run's own name."""
+
+    name: str
+    rollout_id: int
+    runner: str
 
 
 def take_up(
-    connection: Connection, context: Context, name: str, runner: str, *, by_force: bool = False
+    connection: Connection,
+    context: Context,
+    name: str,
+    runner: str,
+    *,
+    rollout_id: int | None = None,
+    by_force: bool = False,
 ) -> rows.Row | None:
     """Return the running rollout of this name, taken up; None when there is none (one whose window is over is closed).
 
-    ConflictError while another run leads it, unless ``by_force``.
+    ``rollout_id``: the one that the run has waited for; no other will do. ConflictError while another run leads it,
+    unless ``by_force``, and where the one that was waited for has ended.
     """
-    rollout = _running(connection, name)
+    rollout = _running(connection, name) if rollout_id is None else of_run(connection, name, rollout_id)
     if rollout is None:
         return None
     if not by_force:
         _hold(connection, context, rollout, runner)
-    if rollout["ends_at"] is not None and rollout["ends_at"] <= context.now:
-        close(connection, context, rollout, rollouts.STOPPED, "the window was over before all waves were done")
-        return None
-    return rollout
+    if rollout["ends_at"] is None or rollout["ends_at"] > context.now:
+        return rollout
+    problem = "the window was over before all waves were done"
+    if rollout_id is not None:
+        told = f"the rollout {name!r} cannot be taken up: {problem}"
+        raise ConflictError(told, f"rollout_{rollouts.STOPPED}", rollout_id=rollout_id)
+    close(connection, context, rollout, rollouts.STOPPED, problem, "capf")
+    return None
+
+
+def done_while_waiting(connection: Connection, name: str, rollout_id: int) -> str:
+    """Return what to say to a run whose rollout is done since it has waited for it, empty while that runs.
+
+    ConflictError says who aborted or stopped it: the run ends with that, and begins nothing.
+    """
+    rollout = named(connection, name, rollout_id)
+    if rollout["state"] == rollouts.RUNNING:
+        return ""
+    if rollout["state"] != rollouts.DONE:
+        raise _ended(rollout)
+    return f"{ending(rollout)}; run the same command again for phones that it did not have"
 
 
 def led_by_another(connection: Connection, context: Context, name: str, runner: str) -> list[str]:
     """Return a warning where another run leads the rollout now, so that this one could not take it up."""
     rollout = _running(connection, name)
     return [] if rollout is None else _other_run(context, rollout, runner)
+
+
+def named(connection: Connection, name: str, rollout_id: int) -> rows.Row:
+    """Return the rollout with this id and name; ConflictError when there is none."""
+    rollout = rollouts.by_id(connection, rollout_id)
+    if rollout is None or rollout["name"] != name:
+        raise ConflictError(f"there is no rollout {name!r} with the id {rollout_id}")
+    return rollout
 
 
 def _running(connection: Connection, name: str) -> rows.Row | None:
@@ -55,32 +106,55 @@ def _other_run(context: Context, rollout: rows.Row, runner: str) -> list[str]:
     ]
 
 
-def running(connection: Connection, context: Context, name: str, runner: str) -> rows.Row:
-    """Return the running rollout that this run leads; ConflictError when there is none, or another run leads it."""
-    rollout = _running(connection, name)
-    if rollout is None:
-        raise ConflictError(f"no rollout {name!r} is running")
-    _hold(connection, context, rollout, runner)
+def of_run(connection: Connection, name: str, rollout_id: int) -> rows.Row:
+    """Return the rollout that a run leads, or led; ConflictError says who ended it and when where it does not run."""
+    rollout = named(connection, name, rollout_id)
+    if rollout["state"] != rollouts.RUNNING:
+        raise _ended(rollout)
     return rollout
 
 
-def release(connection: Connection, context: Context, name: str, runner: str) -> bool:
+def running(connection: Connection, context: Context, run: Run) -> rows.Row:
+    """Return the running rollout that this run leads; ConflictError when it has ended, or another run leads it."""
+    rollout = of_run(connection, run.name, run.rollout_id)
+    _hold(connection, context, rollout, run.runner)
+    return rollout
+
+
+def release(connection: Connection, context: Context, run: Run) -> bool:
     """Let the next run take the rollout up at once; returns False, and changes nothing, unless this run leads it."""
-    rollout = _running(connection, name)
-    if rollout is None or rollout["runner"] != runner or not _is_led(context, rollout):
+    rollout = named(connection, run.name, run.rollout_id)
+    if rollout["runner"] != run.runner or not _is_led(context, rollout):
         return False
-    rollouts.change(connection, rollout["id"], seen_at=context.now - SECONDS)
-    return True
+    return rollouts.lead(connection, rollout, seen_at=context.now - SECONDS)
 
 
 def _hold(connection: Connection, context: Context, rollout: rows.Row, runner: str) -> None:
-    for problem in _other_run(context, rollout, runner):
-        raise ConflictError(problem)
-    rollouts.change(connection, rollout["id"], runner=runner, seen_at=context.now)
+    """Give a sign of life, or take the lead; ConflictError where another run leads it, or was quicker."""
+    while True:
+        for problem in _other_run(context, rollout, runner):
+            raise ConflictError(problem, LED_BY_ANOTHER, rollout_id=rollout["id"])
+        if rollouts.lead(connection, rollout, runner=runner, seen_at=context.now):
+            return
+        rollout = of_run(connection, rollout["name"], rollout["id"])
 
 
-def close(connection: Connection, context: Context, rollout: rows.Row, state: str, problem: str) -> None:
-    """End a rollout, with its audit row."""
-    rollouts.change(connection, rollout["id"], state=state, problem=problem, ended_at=context.now)
+def close(connection: Connection, context: Context, rollout: rows.Row, state: str, problem: str, actor: str) -> bool:
+    """End a rollout, with its audit row; returns False, and does nothing, where it has ended already."""
+    values = {"problem": problem, "ended_at": context.now, "ended_by": actor}
+    if not rollouts.end(connection, rollout["id"], state, **values):
+        return False
     detail = {"rollout": rollout["name"], "problem": problem}
-    journal.record(connection, context.now, "capf", [journal.Act(f"rollout {state}", detail=detail)])
+    journal.record(connection, context.now, actor, [journal.Act(f"rollout {state}", detail=detail)])
+    return True
+
+
+def _ended(rollout: rows.Row) -> ConflictError:
+    return ConflictError(ending(rollout), f"rollout_{rollout['state']}", rollout_id=rollout["id"])
+
+
+def ending(rollout: rows.Row) -> str:
+    """Return how a rollout ended that does not run: who aborted it and when, what stopped it, or that it is done."""
+    by = f" by {rollout['ended_by']}" if rollout["state"] == rollouts.ABORTED and rollout["ended_by"] else ""
+    why = f": {rollout['problem']}" if rollout["state"] == rollouts.STOPPED else ""
+    return f"the rollout {rollout['name']!r} {_ENDED[rollout['state']]}{by} at {moment.show(rollout['ended_at'])}{why}"

@@ -28,7 +28,8 @@ class Request:
     ``phones``: device names, those first that are to have their LSC first. ``modes_after``: the Device Security Mode
     that a phone gets once it has its LSC. ``strings``: authentication strings that are given for phones; a plan only
     checks them, each wave brings them again. ``early``: whether it may be begun before its window opens. ``dry_run``:
-    the caller rolls back what is done.
+    the caller rolls back what is done. ``rollout_id``: the rollout that the run has waited for; it takes up that one,
+    and begins none.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Request:
     strings: Mapping[str, str] = field(default_factory=dict, repr=False)
     early: bool = True
     dry_run: bool = False
+    rollout_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ COLUMNS: Mapping[str, str] = {
     "Device Pool": "device_pool",
     "Wave": "wave",
     "Tries": "tries",
+    "Part": "part",
     "Operation Status": "status",
     "Problem": "problem",
     "Seconds": "seconds",
@@ -28,9 +29,9 @@ COLUMNS: Mapping[str, str] = {
 _FREE_TEXT = ("description", "site", "device_pool", "problem")
 
 
-def csv_pieces(connection: Connection, name: str) -> Iterator[str]:
-    """Yield the latest rollout of this name in pieces of CSV text; ConflictError when there is none."""
-    return report.csv_of(tally.lines(connection, show.find(connection, name)), COLUMNS, _FREE_TEXT)
+def csv_pieces(connection: Connection, name: str, rollout_id: int | None = None) -> Iterator[str]:
+    """Yield a rollout, or the latest of its name, in pieces of CSV text; ConflictError when there is none."""
+    return report.csv_of(tally.lines(connection, show.find(connection, name, rollout_id)), COLUMNS, _FREE_TEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ class Figures:
     visits: list[Mapping[str, Any]]
 
 
-def figures(connection: Connection, name: str) -> Figures:
-    """Return the figures of the latest rollout of this name; ConflictError when there is none."""
-    state = show.state(connection, name)
+def figures(connection: Connection, name: str, rollout_id: int | None = None) -> Figures:
+    """Return the figures of a rollout, or of the latest of its name; ConflictError when there is none."""
+    state = show.state(connection, name, rollout_id)
     failures = Counter((line["status"], line["advice"]) for line in state["to_visit"])
     return Figures(state, failures, state["to_visit"][: report.SHOWN])

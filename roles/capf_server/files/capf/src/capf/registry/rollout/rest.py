@@ -7,8 +7,9 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection
 
+from capf.registry import parts
 from capf.registry.context import Context
-from capf.registry.rollout import again, tally
+from capf.registry.rollout import again
 from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, Request, fit, some
 from capf.registry.rollout.settings import Settings, from_record, seconds, with_wave_seconds
 from capf.registry.rollout.waves import goes_on_until
@@ -31,7 +32,7 @@ def left(connection: Connection, context: Context, rollout: rows.Row, request: R
     skipped: dict[str, list[str]] = {}
     for row in members:
         if row["device_name"] not in coming:
-            skipped.setdefault(tally.status_of(row), []).append(row["device_name"])
+            skipped.setdefault(parts.status_of(row), []).append(row["device_name"])
     modes = {row["device_name"]: row["wanted_mode"] for row in members}
     lasting = [seconds(settings, [modes[name] for name in wave.phones]) for wave in waves]
     if ahead and ahead[0]["started_at"] is not None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection
 
 from capf.model import ConflictError
-from capf.registry import moment
-from capf.registry.rollout import tally
-from capf.registry.rollout.plan import PILOT, RETRY
-from capf.registry.rollout.settings import from_record, limit
+from capf.registry import moment, parts
+from capf.registry.rollout import lease, tally, verdict
 from capf.store import rollouts, rows
 
 
-def find(connection: Connection, name: str) -> rows.Row:
-    """Return the latest rollout of this name; ConflictError when there is none."""
+def find(connection: Connection, name: str, rollout_id: int | None = None) -> rows.Row:
+    """Return the rollout with this id, or the latest of this name; ConflictError when there is none."""
+    if rollout_id is not None:
+        return lease.named(connection, name, rollout_id)
     rollout = rollouts.latest(connection, name)
     if rollout is None:
         raise ConflictError(f"there is no rollout {name!r}")
@@ -31,25 +32,30 @@ def every(connection: Connection) -> list[dict[str, Any]]:
 
 def _head(rollout: rows.Row) -> dict[str, Any]:
     return {
+        "id": rollout["id"],
         "name": rollout["name"],
         "state": rollout["state"],
         "problem": rollout["problem"],
         "created_at": moment.show(rollout["created_at"]),
         "ended_at": moment.show(rollout["ended_at"]),
+        "ended_by": rollout["ended_by"],
         "starts_at": moment.show(rollout["starts_at"]),
         "window_end": moment.show(rollout["ends_at"]),
     }
 
 
-def state(connection: Connection, name: str) -> dict[str, Any]:
+def state(connection: Connection, name: str, rollout_id: int | None = None) -> dict[str, Any]:
     """Return a rollout's state, its settings, its waves and its numbers."""
-    rollout = find(connection, name)
+    rollout = find(connection, name, rollout_id)
     counted = tally.count(connection, rollout)
+    counts = parts.show(counted.parts)
     return {
         **_head(rollout),
         "settings": rollouts.settings_of(rollout),
         "skipped": json.loads(rollout["skipped"]),
-        "counts": counted.counts,
+        "counts": counts,
+        "words": parts.words(counts),
+        "scheduled": counted.scheduled,
         "by_status": dict(sorted(counted.statuses.items())),
         "waves": [_wave(rollout, wave, counted) for wave in rollouts.waves(connection, rollout["id"])],
         "slowest": [{"device_name": name, "seconds": seconds} for seconds, name in counted.slowest],
@@ -59,28 +65,27 @@ def state(connection: Connection, name: str) -> dict[str, Any]:
 
 def _wave(rollout: rows.Row, wave: rows.Row, counted: tally.Tally) -> dict[str, Any]:
     """Return a wave with its numbers: as it was judged, or as it is now."""
-    begun, judged, now = wave["started_at"], wave["judged_at"], counted.waves.get(wave["number"], Counter())
+    begun, judged = wave["started_at"], wave["judged_at"]
+    now = parts.show(counted.waves.get(wave["number"], Counter()))
+    counts = now if judged is None else dict.fromkeys(now, 0) | {name: wave[name] for name in rollouts.COUNTED}
+    given = verdict.of(wave)
     return {
         "number": wave["number"],
         "kind": wave["kind"],
         "started_at": moment.show(begun),
         "judged_at": moment.show(judged),
         "seconds": None if judged is None else judged - begun,
-        "phones": wave["phones"],
-        **{name: now[name] if judged is None else wave[name] for name in ("done", "failed", "pending")},
-        "judgement": _judgement(rollout, wave, counted.missing[wave["number"]]),
+        **counts,
+        "words": parts.words(counts),
+        "verdict": None if given is None else asdict(given),
+        "judgement": _judgement(rollout, wave) if given is None else given.words,
     }
 
 
-def _judgement(rollout: rows.Row, wave: rows.Row, missing: int) -> str:
-    """Return how a wave was judged; ``missing``: its phones that have their LSC and are not registered."""
+def _judgement(rollout: rows.Row, wave: rows.Row) -> str:
+    """Return why no verdict on a wave is on record."""
     if wave["started_at"] is None:
-        return tally.NOT_BEGUN
-    if wave["judged_at"] is None:
-        return "in progress" if rollout["state"] == rollouts.RUNNING else "ended before it was judged"
-    if wave["kind"] == RETRY:
-        return "a second try is not judged"
-    failing = wave["phones"] - wave["done"] + missing
-    allowed = limit(from_record(rollouts.settings_of(rollout)), pilot=wave["kind"] == PILOT).of(wave["phones"])
-    verdict = "stopped the rollout" if failing > allowed else "passed"
-    return f"{verdict}: {failing} not done, {allowed} allowed"
+        return parts.NOT_BEGUN
+    if wave["judged_at"] is not None:
+        return "judged before verdicts were recorded"
+    return "in progress" if rollout["state"] == rollouts.RUNNING else "ended before it was judged"

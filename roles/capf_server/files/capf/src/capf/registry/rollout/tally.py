@@ -1,4 +1,4 @@
-"""A rollout counted in one pass: its phones by state, status and wave, the slowest, and those to visit (R16)."""
+"""A rollout counted in one pass: its phones by part, status and wave, the slowest, and those to visit (R16)."""
 
 from __future__ import annotations
 
@@ -11,40 +11,26 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import State
-from capf.registry.rollout.advice import MEND_AND_REPEAT, NOT_REGISTERED, REFUSED, WITHOUT_LSC, advice
+from capf.registry import parts
+from capf.registry.parts import NOT_REGISTERED, Part
+from capf.registry.rollout import advice
 from capf.store import rollouts, rows
 
-NOT_BEGUN = "not begun"
-STATES = ("done", "failed", "pending", "not_begun")
 NO_SITES = "none"
 _SLOWEST = 10
-_STATE_OF: Mapping[str | None, str] = {
-    State.DONE: "done",
-    State.FAILED: "failed",
-    State.CANCELLED: "failed",
-    **dict.fromkeys(rows.OPEN, "pending"),
-    None: "not_begun",
-}
 
 
 @dataclass(slots=True)
 class Tally:
-    """Numbers of phones by ``STATES``, in all and by wave; ``missing`` are those that have their LSC and are not
-    registered with call processing, by wave; ``slowest`` are (seconds, device name); ``to_visit`` are lines by site."""
+    """Numbers of phones by part, in all and by wave; ``scheduled`` are those whose operation was not found pending;
+    ``slowest`` are (seconds, device name); ``to_visit`` are lines by site."""
 
-    phones: int = 0
     scheduled: int = 0
-    states: Counter[str] = field(default_factory=Counter)
+    parts: Counter[Part] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
-    waves: dict[int, Counter[str]] = field(default_factory=dict)
-    missing: Counter[int] = field(default_factory=Counter)
+    waves: dict[int, Counter[Part]] = field(default_factory=dict)
     slowest: list[tuple[int, str]] = field(default_factory=list)
     to_visit: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The numbers of all phones; ``scheduled`` has those whose operation was not found pending."""
-        return {"phones": self.phones, **{name: self.states[name] for name in STATES}, "scheduled": self.scheduled}
 
 
 def count(connection: Connection, rollout: rows.Row) -> Tally:
@@ -52,13 +38,11 @@ def count(connection: Connection, rollout: rows.Row) -> Tally:
     tally, site = Tally(), _site_field(rollout)
     timed: list[tuple[int, str]] = []
     for row in rollouts.each_member(connection, rollout["id"]):
-        state = _STATE_OF[row["state"]]
-        tally.phones += 1
+        part = parts.of(row)
         tally.scheduled += row["state"] is not None and row["created_at"] >= rollout["created_at"]
-        tally.states[state] += 1
-        tally.statuses[status_of(row)] += 1
-        tally.waves.setdefault(row["wave"], Counter())[state] += 1
-        tally.missing[row["wave"]] += state == "done" and row["note"] == NOT_REGISTERED
+        tally.parts[part] += 1
+        tally.statuses[parts.status_of(row)] += 1
+        tally.waves.setdefault(row["wave"], Counter())[part] += 1
         seconds = _seconds(row)
         if seconds is not None:
             timed.append((seconds, row["device_name"]))
@@ -67,11 +51,6 @@ def count(connection: Connection, rollout: rows.Row) -> Tally:
     tally.slowest = heapq.nlargest(_SLOWEST, timed)
     tally.to_visit.sort(key=lambda line: (line["site"], line["device_name"]))
     return tally
-
-
-def status_of(row: rows.Row) -> str:
-    """Return the phone's Operation Status, or why it has none."""
-    return str(row["status"] or row["note"] or NOT_BEGUN)
 
 
 def _seconds(row: rows.Row) -> int | None:
@@ -84,15 +63,6 @@ def _seconds(row: rows.Row) -> int | None:
 def is_to_visit(row: rows.Row) -> bool:
     """True when somebody has to look at the phone; whose operation was cancelled is left to a later rollout."""
     return row["note"] == NOT_REGISTERED or row["state"] in (State.FAILED, *rows.OPEN)
-
-
-def _advice(row: rows.Row) -> str:
-    if row["note"] in (NOT_REGISTERED, WITHOUT_LSC):
-        return str(row["note"])
-    if row["note"].startswith(REFUSED):
-        return MEND_AND_REPEAT
-    wants = row["state"] not in (None, State.DONE)
-    return advice(row["status"], row["authentication_mode"]) if wants else ""
 
 
 def _site_field(rollout: rows.Row) -> str:
@@ -109,15 +79,16 @@ def _line(row: rows.Row, site: str) -> dict[str, Any]:
         "site": row[site] or "",
         "wave": row["wave"],
         "tries": row["tries"],
-        "status": status_of(row),
+        "part": parts.of(row),
+        "status": parts.status_of(row),
         "problem": row["problem"] or "",
         "seconds": _seconds(row),
-        "advice": _advice(row),
+        "advice": advice.of(row),
         "to_visit": "yes" if is_to_visit(row) else "no",
     }
 
 
 def lines(connection: Connection, rollout: rows.Row) -> Iterator[Mapping[str, Any]]:
-    """Yield one line a phone: its site, wave, tries, status, seconds, and what to do about it."""
+    """Yield one line a phone: its site, wave, tries, part, status, seconds, and what to do about it."""
     site = _site_field(rollout)
     return (_line(row, site) for row in rollouts.each_member(connection, rollout["id"]))

@@ -1,36 +1,58 @@
-"""The numbers of running rollouts for a monitor."""
+"""The numbers of rollouts for a monitor: of those that run, and of those that ended within a day."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from capf.registry import need, parts
 from capf.registry.context import Context
-from capf.registry.rollout import waves
-from capf.registry.rollout.tally import NOT_BEGUN
-from capf.store import rollouts
+from capf.registry.parts import Part
+from capf.registry.rollout import verdict, waves
+from capf.registry.rollout.verdict import Verdict
+from capf.store import rollouts, rows
 
 
 @dataclass(slots=True)
 class Numbers:
-    """``phones`` are (rollout, state, number of phones); the others are by rollout, of the wave that runs."""
+    """``phones`` are (rollout, part, number of phones), ``verdicts`` (rollout, wave, verdict); the others are by
+    rollout, of the wave that runs."""
 
-    phones: list[tuple[str, str, int]] = field(default_factory=list)
+    phones: list[tuple[str, Part, int]] = field(default_factory=list)
+    verdicts: list[tuple[str, int, Verdict]] = field(default_factory=list)
     wave: dict[str, float] = field(default_factory=dict)
     phones_a_minute: dict[str, float] = field(default_factory=dict)
     seconds_left: dict[str, float] = field(default_factory=dict)
 
 
 def numbers(connection: Connection, context: Context) -> Numbers:
-    """Return the numbers of all rollouts that run."""
-    found = Numbers()
-    for row in rollouts.count_states(connection):
-        found.phones.append((row["name"], row["state"] or NOT_BEGUN, row["number"]))
-    for rollout in rollouts.every(connection):
-        now = waves.current(connection, context, rollout)
-        if now is not None:
-            found.wave[rollout["name"]] = now["number"]
-            found.phones_a_minute[rollout["name"]] = now["phones_a_minute"]
-            found.seconds_left[rollout["name"]] = now["seconds_left"]
+    """Return the numbers of the rollouts that are watched."""
+    found, watched = Numbers(), _watched(connection, context)
+    names = {rollout["id"]: name for name, rollout in watched.items()}
+    counted: Counter[tuple[str, Part]] = Counter()
+    for row in rollouts.count_alike(connection, list(names)):
+        counted[row["name"], parts.of(row)] += row["number"]
+    found.phones = [(name, part, counted[name, part]) for name in watched for part in Part]
+    for name, rollout in watched.items():
+        given = ((wave["number"], verdict.of(wave)) for wave in rollouts.waves(connection, rollout["id"]))
+        found.verdicts += ((name, number, judged) for number, judged in given if judged is not None)
+        _add_wave_now(connection, context, rollout, found)
     return found
+
+
+def _watched(connection: Connection, context: Context) -> dict[str, rows.Row]:
+    """Return the latest rollout of each name while it runs, and for a day after its end: a monitor has to see how it
+    ended."""
+    latest = {rollout["name"]: rollout for rollout in reversed(rollouts.every(connection))}
+    since = context.now - need.SECONDS_A_DAY
+    return {name: rollout for name, rollout in latest.items() if (rollout["ended_at"] or context.now) > since}
+
+
+def _add_wave_now(connection: Connection, context: Context, rollout: rows.Row, found: Numbers) -> None:
+    now = waves.current(connection, context, rollout)
+    if now is not None:
+        found.wave[rollout["name"]] = now["number"]
+        found.phones_a_minute[rollout["name"]] = now["phones_a_minute"]
+        found.seconds_left[rollout["name"]] = now["seconds_left"]

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import AuthenticationMode, ConflictError, Operation, State
-from capf.registry import moment, preflight, schedule
+from capf.registry import moment, parts, preflight, schedule
 from capf.registry.context import Context
+from capf.registry.parts import REFUSED, Part
 from capf.registry.rollout import again, lease, show
-from capf.registry.rollout.advice import REFUSED
 from capf.registry.rollout.plan import RETRY, items
 from capf.registry.rollout.settings import Settings, from_record, seconds
 from capf.store import journal, rollouts, rows
@@ -21,7 +21,7 @@ _RATE_SECONDS = 60
 
 
 def start(
-    connection: Connection, context: Context, name: str, runner: str, strings: Mapping[str, str], actor: str
+    connection: Connection, context: Context, run: lease.Run, strings: Mapping[str, str], actor: str
 ) -> dict[str, Any]:
     """Start the next wave, or go on with one that was interrupted; schedules its phones.
 
@@ -29,7 +29,7 @@ def start(
     None when the rollout has ended, or when it is too early for the next wave (``wait_seconds``). ConflictError
     while CAPF is not activated or does not run, or while phones would get an outdated CTL file.
     """
-    rollout = lease.running(connection, context, name, runner)
+    rollout = lease.running(connection, context, run)
     waves = rollouts.waves(connection, rollout["id"])
     for wave in waves:
         if wave["started_at"] is not None and wave["judged_at"] is None:
@@ -43,12 +43,12 @@ def start(
     settings = from_record(rollouts.settings_of(rollout))
     phones = _next(connection, rollout, settings, waves)
     if not phones:
-        return _finish_or_wait(connection, context, rollout)
+        return _finish_or_wait(connection, context, rollout, actor)
     if rollout["ends_at"] is not None and _ends_by(context, settings, phones) > rollout["ends_at"]:
-        return _finish(connection, context, rollout, rollouts.STOPPED, "no further wave fits into the window")
+        return _finish(connection, context, rollout, rollouts.STOPPED, "no further wave fits into the window", actor)
     busy = rollouts.sessions_open(connection)
     if busy and busy + len(phones) > settings.open_sessions:
-        return _wait(_LOOK_AGAIN_SECONDS, f"{busy} sessions are open, {settings.open_sessions} are allowed")
+        return _wait(_LOOK_AGAIN_SECONDS, f"{parts.counted(busy, 'session')} open, {settings.open_sessions} allowed")
     _refuse_unready(connection, context)
     number = next((wave["number"] for wave in waves if wave["started_at"] is None), None)
     if number is None:
@@ -90,21 +90,23 @@ def goes_on_until(context: Context, rollout: rows.Row, wave: rows.Row, left: Seq
     return ends_by if rollout["ends_at"] is None else min(ends_by, rollout["ends_at"])
 
 
-def _finish_or_wait(connection: Connection, context: Context, rollout: rows.Row) -> dict[str, Any]:
+def _finish_or_wait(connection: Connection, context: Context, rollout: rows.Row, actor: str) -> dict[str, Any]:
     """End a rollout whose waves are through; while a phone that has yet to become secure is in a session, wait."""
     in_window = rollout["ends_at"] is None or rollout["ends_at"] > context.now
     late = [row for row in rollouts.members(connection, rollout["id"]) if row["holder"] and again.owes_mode(row)]
     if late and in_window:
-        return _wait(_LOOK_AGAIN_SECONDS, f"{len(late)} phones that are to become secure are in a session")
-    return _finish(connection, context, rollout, rollouts.DONE, "")
+        return _wait(_LOOK_AGAIN_SECONDS, f"{parts.counted(len(late), 'phone')} to become secure in a session")
+    return _finish(connection, context, rollout, rollouts.DONE, "", actor)
 
 
 def _wait(seconds: int, why: str) -> dict[str, Any]:
     return {"wave": None, "ended": False, "wait_seconds": seconds, "why": why}
 
 
-def _finish(connection: Connection, context: Context, rollout: rows.Row, state: str, problem: str) -> dict[str, Any]:
-    lease.close(connection, context, rollout, state, problem)
+def _finish(
+    connection: Connection, context: Context, rollout: rows.Row, state: str, problem: str, actor: str
+) -> dict[str, Any]:
+    lease.close(connection, context, rollout, state, problem, actor)
     return {"wave": None, "ended": True, "wait_seconds": 0, "why": problem or "all waves are done"}
 
 
@@ -131,7 +133,7 @@ def _begin(
     phones = rollouts.members(connection, rollout["id"], number)
     known = rows.phones_of(connection, [row["device_name"] for row in phones])
     gone = [row["device_name"] for row in phones if row["device_name"] not in known]
-    rollouts.change_members(connection, rollout["id"], gone, note="no longer registered with the server")
+    rollouts.change_members(connection, rollout["id"], gone, note=parts.GONE)
     wanted = schedule.Request(
         operation=Operation.INSTALL,
         items=items(known, sorted(known), strings),
@@ -147,7 +149,7 @@ def _begin(
     taken = plan.scheduled + plan.pending + tried
     rollouts.take_operations(connection, rollout["id"], taken)
     ends_by = _ends_by(context, settings, phones)
-    rollouts.change_wave(connection, rollout["id"], number, started_at=context.now, ends_by=ends_by, phones=len(taken))
+    rollouts.change_wave(connection, rollout["id"], number, started_at=context.now, ends_by=ends_by)
     detail = {"rollout": rollout["name"], "wave": number, "phones": len(taken)}
     journal.record(connection, context.now, actor, [journal.Act("start wave", detail=detail)])
 
@@ -181,9 +183,9 @@ def _show(connection: Connection, context: Context, rollout: rows.Row, number: i
     }
 
 
-def find(connection: Connection, name: str, number: int) -> rows.Row:
-    """Return a wave of the latest rollout of this name; ConflictError where it has not been started."""
-    return started(connection, show.find(connection, name), number)
+def find(connection: Connection, name: str, number: int, rollout_id: int | None) -> rows.Row:
+    """Return a wave of this rollout, or of the latest of its name; ConflictError where it has not been started."""
+    return started(connection, show.find(connection, name, rollout_id), number)
 
 
 def started(connection: Connection, rollout: rows.Row, number: int) -> rows.Row:
@@ -199,21 +201,24 @@ def _waits_for_string(row: rows.Row) -> bool:
     return row["state"] in rows.OPEN and not row["holder"] and row["authentication_mode"] == AuthenticationMode.STRING
 
 
-def progress(connection: Connection, context: Context, name: str, number: int) -> dict[str, Any]:
-    """Return how far a wave is: done, failed and pending phones, phones a minute, and the seconds that are left."""
-    rollout = rollouts.latest(connection, name)
-    if rollout is None:
-        raise ConflictError(f"there is no rollout {name!r}")
-    wave = started(connection, rollout, number)
-    taken = _taken(connection, wave)
-    pending = [row["device_name"] for row in taken if row["state"] in rows.OPEN]
-    pace = _pace(context, wave, taken)
+def progress(connection: Connection, context: Context, run: lease.Run, number: int) -> dict[str, Any]:
+    """Return how far a wave is: its phones by part, phones a minute, and the seconds that are left.
+
+    ConflictError where the rollout has ended meanwhile: who aborted it, and when.
+    """
+    wave = started(connection, lease.of_run(connection, run.name, run.rollout_id), number)
+    members = rollouts.members(connection, run.rollout_id, number)
+    names: dict[Part, list[str]] = {part: [] for part in Part}
+    for row in members:
+        names[parts.of(row)].append(row["device_name"])
+    pace = _pace(context, wave, members)
     return {
-        "ended": not pending or not pace["seconds_left"],
+        "ended": not names[Part.IN_FLIGHT] or not pace["seconds_left"],
         **pace,
-        "pending": pending,
-        "failed": [row["device_name"] for row in taken if row["state"] in (State.FAILED, State.CANCELLED)],
-        "waiting_for_string": [row["device_name"] for row in taken if _waits_for_string(row)],
+        "done": names[Part.DONE],
+        "in_flight": names[Part.IN_FLIGHT],
+        "failed": names[Part.FAILED],
+        "waiting_for_string": [row["device_name"] for row in members if _waits_for_string(row)],
     }
 
 
@@ -223,7 +228,8 @@ def current(connection: Connection, context: Context, rollout: rows.Row) -> dict
         return None
     for wave in rollouts.waves(connection, rollout["id"]):
         if wave["started_at"] is not None and wave["judged_at"] is None:
-            return {"number": wave["number"], **_pace(context, wave, _taken(connection, wave))}
+            members = rollouts.members(connection, rollout["id"], wave["number"])
+            return {"number": wave["number"], **_pace(context, wave, members)}
     return None
 
 
@@ -232,16 +238,11 @@ def _taken(connection: Connection, wave: rows.Row) -> list[rows.Row]:
     return [row for row in members if row["state"] is not None]
 
 
-def _pace(context: Context, wave: rows.Row, taken: Sequence[rows.Row]) -> dict[str, Any]:
+def _pace(context: Context, wave: rows.Row, members: Sequence[rows.Row]) -> dict[str, Any]:
     since = min(_RATE_SECONDS, max(1, context.now - wave["started_at"]))
-    recent = sum(row["state"] == State.DONE and (row["ended_at"] or 0) >= context.now - since for row in taken)
+    recent = sum(row["state"] == State.DONE and (row["ended_at"] or 0) >= context.now - since for row in members)
     return {
-        "counts": {
-            "phones": len(taken),
-            "done": sum(row["state"] == State.DONE for row in taken),
-            "failed": sum(row["state"] in (State.FAILED, State.CANCELLED) for row in taken),
-            "pending": sum(row["state"] in rows.OPEN for row in taken),
-        },
+        "counts": parts.counts(map(parts.of, members)),
         "phones_a_minute": round(recent * 60 / since, 1),
         "seconds_left": max(0, wave["ends_by"] - context.now),
     }

@@ -33,4 +33,10 @@ def _guesses() -> None:
 
 
 def _rollout_waves() -> None:
-    """Nothing yet."""
+    op.add_column("rollouts", sa.Column("ended_by", sa.Text, nullable=False, server_default=""))
+    op.execute("ALTER TABLE rollout_waves RENAME COLUMN pending TO unreached")
+    for name in ("in_flight", "skipped"):
+        op.add_column("rollout_waves", sa.Column(name, sa.Integer, nullable=False, server_default="0"))
+    for name in ("judged", "failing", "allowed"):
+        op.add_column("rollout_waves", sa.Column(name, sa.Integer))
+    op.add_column("rollout_waves", sa.Column("stopped", sa.Boolean))

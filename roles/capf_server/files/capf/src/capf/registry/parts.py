@@ -1,0 +1,120 @@
+"""The words for a phone's part of a rollout, or of a list that is waited for: the one table, and the one rule (R16).
+
+waiting    its wave has not begun
+in flight  its operation is scheduled and has not ended; once its wave is over, only while a session carries it out
+done       it did what was asked, and the judgement of its wave found it registered and with its LSC
+failed     its operation failed or was cancelled; or it was refused; or it came, and was not done when its wave was
+           over; or the judgement found it without its LSC, or not registered with call processing
+unreached  its wave was judged, or the rollout ended, and it never came
+skipped    nothing is asked of it: its LSC is right, or it is not registered with the server any more, or a session was
+           doing something else with it, or the rollout ended before its wave began
+
+A part is what is true now: a phone that comes after its wave was judged becomes done. The verdict on its wave stays.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from capf.model import State
+from capf.store import rows
+
+REFUSED = "refused"
+NOT_REGISTERED = "the phone has its LSC and is not registered with call processing: visit it"
+WITHOUT_LSC = "the phone has no LSC any more: another operation deleted it; take the phone into the next rollout"
+GONE = "no longer registered with the server"
+NOT_BEGUN = "wave not begun"
+ENDED_BEFORE = "the rollout ended before its wave began"
+
+
+class Part(StrEnum):
+    """A phone's part of a rollout, in the order in which the parts are shown."""
+
+    WAITING = "waiting"
+    IN_FLIGHT = "in flight"
+    DONE = "done"
+    FAILED = "failed"
+    UNREACHED = "unreached"
+    SKIPPED = "skipped"
+
+    @property
+    def key(self) -> str:
+        """The word as the name of a number."""
+        return self.value.replace(" ", "_")
+
+
+KEYS = tuple(part.key for part in Part)
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """What a phone's wave has to do with its part: whether it was started, and whether it is ``over`` because it was
+    judged or the rollout has ended."""
+
+    begun: bool = True
+    over: bool = False
+
+
+def part(state: str | None, wave: Wave = Wave(), *, came: bool = False, holder: str = "", note: str = "") -> Part:
+    """Return the part of a phone whose operation is in ``state`` (None: it has none).
+
+    ``came``: whether the phone, or somebody in its name, was refused or lost its session; ``holder``: who holds the
+    operation in a session now; ``note``: what the rollout noted of the phone.
+    """
+    if state is None:
+        return _part_without_operation(wave, note)
+    if state == State.DONE:
+        return Part.FAILED if note in (NOT_REGISTERED, WITHOUT_LSC) else Part.DONE
+    if state not in rows.OPEN:
+        return Part.FAILED
+    if not wave.over or holder:
+        return Part.IN_FLIGHT
+    return Part.FAILED if came else Part.UNREACHED
+
+
+def _part_without_operation(wave: Wave, note: str) -> Part:
+    if note.startswith(REFUSED):
+        return Part.FAILED
+    return Part.SKIPPED if wave.begun or wave.over else Part.WAITING
+
+
+def of(row: rows.Row) -> Part:
+    """Return the part of a rollout's phone, by its row (``store.rollouts.members``)."""
+    begun = row["started_at"] is not None
+    over = row["judged_at"] is not None or row["rollout_ended_at"] is not None
+    came = bool(row["refusals"] or row["lost_sessions"])
+    return part(row["state"], Wave(begun, over), came=came, holder=row["holder"] or "", note=row["note"])
+
+
+def status_of(row: rows.Row) -> str:
+    """Return the Operation Status of a rollout's phone, or why it has none."""
+    if row["status"] or row["note"]:
+        return str(row["status"] or row["note"])
+    if row["started_at"] is not None:
+        return GONE
+    return NOT_BEGUN if row["rollout_ended_at"] is None else ENDED_BEFORE
+
+
+def counts(found: Iterable[Part]) -> dict[str, int]:
+    """Return how many phones there are, and how many of them have which part."""
+    return show(Counter(found))
+
+
+def show(numbers: Mapping[Part, int]) -> dict[str, int]:
+    """Return numbers of phones by part with their sum; every part is named."""
+    return {"phones": sum(numbers.values()), **{part.key: numbers.get(part, 0) for part in Part}}
+
+
+def words(numbers: Mapping[str, Any]) -> str:
+    """Return ``counts`` as a sentence has them, such as ``3 phones: 2 done, 1 failed``."""
+    shown = [f"{numbers[part.key]} {part}" for part in Part if numbers[part.key]]
+    return counted(numbers["phones"], "phone") + (f": {', '.join(shown)}" if shown else "")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, such as ``1 phone`` or ``2 phones``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,61 @@
+"""The end of a rollout before its time, by an administrator (R16)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from capf.model import Operation
+from capf.registry import schedule
+from capf.registry.context import Context
+from capf.registry.parts import counted
+from capf.registry.rollout import lease, show
+from capf.store import rollouts, rows
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """What an abort did: whether the rollout was running, whose operation was cancelled, and who is in a session, to
+    whom their operation is left."""
+
+    rollout_id: int
+    changed: bool
+    cancelled: list[str] = field(default_factory=list)
+    in_session: list[str] = field(default_factory=list)
+
+
+def abort(connection: Connection, context: Context, name: str, actor: str, rollout_id: int | None = None) -> Aborted:
+    """End a running rollout, the latest of its name unless its id is given, and cancel its operations, whatever they
+    were tried with before; phones that are in a session now may end it, and get no further try.
+
+    ConflictError when there is no such rollout; nothing is changed where it has ended.
+    """
+    rollout = show.find(connection, name, rollout_id)
+    if not lease.close(connection, context, rollout, rollouts.ABORTED, f"aborted by {actor}", actor):
+        return Aborted(rollout["id"], changed=False)
+    open_rows = [row for row in rollouts.members(connection, rollout["id"]) if row["state"] in rows.OPEN]
+    waiting = [row["device_name"] for row in open_rows if not row["holder"]]
+    in_session = [row["device_name"] for row in open_rows if row["holder"]]
+    if waiting:
+        items = [{"device_name": device_name} for device_name in waiting]
+        schedule.schedule(connection, context, schedule.Request(Operation.NONE, items), actor)
+    rollouts.give_no_more_time(connection, rollout["id"], context.now)
+    return Aborted(rollout["id"], True, waiting, in_session)
+
+
+def words(connection: Connection, done: Aborted, *, dry_run: bool) -> str:
+    """Return what was done, or would be, as a sentence about the rollout that was aborted."""
+    rollout = rollouts.by_id(connection, done.rollout_id)
+    assert rollout is not None  # noqa: S101 - rollouts stay on record
+    if not done.changed:
+        return f"{lease.ending(rollout)}; there is nothing to abort"
+    told = f"the rollout {rollout['name']!r} would be aborted" if dry_run else lease.ending(rollout)
+    cancelled = f"{counted(len(done.cancelled), 'operation')} cancelled"
+    if not done.in_session:
+        return f"{told}: {cancelled}"
+    more = ", ..." if len(done.in_session) > _NAMED else ""
+    named = ", ".join(done.in_session[:_NAMED]) + more
+    return f"{told}: {cancelled}, {counted(len(done.in_session), 'phone')} left to end the session: {named}"

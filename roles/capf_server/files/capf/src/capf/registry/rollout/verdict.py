@@ -1,0 +1,48 @@
+"""The verdict on a wave: given once, when the wave is judged, and recorded; whoever shows it reads it here (R16)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from capf.registry.parts import Part, counted
+from capf.registry.rollout.plan import PILOT, RETRY
+from capf.registry.rollout.settings import Settings, limit
+from capf.store import rows
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``failing`` of ``judged`` phones are not done, ``allowed`` might be; ``stopped``: whether that ended the rollout.
+
+    ``allowed`` is None for a second try, which stops nothing: its phones were counted in their first wave.
+    """
+
+    judged: int
+    failing: int
+    allowed: int | None
+    stopped: bool
+
+    @property
+    def words(self) -> str:
+        """The verdict as reports have it."""
+        numbers = f"{self.failing} of {counted(self.judged, 'phone')} not done"
+        if self.allowed is None:
+            return f"a second try is not judged: {numbers}"
+        return f"{'stopped the rollout' if self.stopped else 'passed'}: {numbers}, {self.allowed} allowed"
+
+
+def give(kind: str, counts: Mapping[str, int], settings: Settings) -> Verdict:
+    """Return the verdict on a wave of this kind by its ``parts.counts``: all are judged but those that were skipped,
+    and who is not done by now counts as failing."""
+    judged = counts["phones"] - counts[Part.SKIPPED.key]
+    failing = judged - counts[Part.DONE.key]
+    allowed = None if kind == RETRY else limit(settings, pilot=kind == PILOT).of(judged)
+    return Verdict(judged, failing, allowed, stopped=allowed is not None and failing > allowed)
+
+
+def of(wave: rows.Row) -> Verdict | None:
+    """Return the verdict that was given on a wave, None before that."""
+    if wave["judged"] is None:
+        return None
+    return Verdict(wave["judged"], wave["failing"], wave["allowed"], bool(wave["stopped"]))
