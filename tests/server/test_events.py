@@ -79,7 +79,7 @@ def test_a_rollout_that_was_stopped_is_told(ready: Record) -> None:
     rollouts.verdict(ready, 1)
     found, _cursor = after(ready, "0")
     assert kinds(found) == [("operation_failed", first), ("rollout_stopped", "")]
-    assert found[1]["detail"]["rollout"] == "night" and "failed" in found[1]["detail"]["problem"]
+    assert found[1]["detail"]["rollout"] == "night" and "1 of 3 phones not done" in found[1]["detail"]["problem"]
 
 
 def test_an_lsc_is_told_of_when_its_end_comes_near(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:

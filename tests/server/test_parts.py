@@ -15,7 +15,7 @@ from capf.store import rollouts
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rollout.md"
 AHEAD, RUNS, OVER, NEVER = Wave(begun=False), Wave(), Wave(over=True), Wave(begun=False, over=True)
-HELD = {"holder": "a session"}
+HELD = {"in_session": True}
 
 
 @pytest.mark.parametrize(

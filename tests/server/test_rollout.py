@@ -296,10 +296,10 @@ def test_r16_abort_cancels_what_is_pending_and_leaves_sessions_alone(ready: Reco
     phones = start(ready)["wave"]["phones"]
     enrol(ready, phones[0])
     granted = ready.grant(phones[1])
+    assert ready.issue(granted.hold, new_public_key())
     aborted = abort(ready)
     assert (aborted.changed, aborted.cancelled, aborted.in_session) == (True, phones[2:], [phones[1]])
     assert ready.operation(phones[2])["state"] == State.CANCELLED
-    ready.issue(granted.hold, new_public_key())
     ready.confirm(granted.hold)
     assert ready.operation(phones[1])["state"] == State.DONE
     state = ready.run(lambda c: show.state(c, NIGHT))

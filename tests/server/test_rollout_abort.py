@@ -168,19 +168,21 @@ def test_p37_abort_cancels_operations_whatever_they_were_tried_with(ready: Recor
 
 
 def test_p37_a_phone_that_was_in_a_session_at_the_abort_gets_no_further_try(ready: Record) -> None:
+    """By null string nobody knows whose session it is: it counts from the moment at which it has a certificate."""
     begin(ready, wave_size="6")
     phones = start(ready)["wave"]["phones"]
-    ends, loses = (ready.grant(name) for name in phones[:2])
+    ends, loses, only_claimed = (ready.grant(name) for name in phones[:3])
+    assert ready.issue(ends.hold, new_public_key()) and ready.issue(loses.hold, new_public_key())
     done = abort(ready)
     assert (done.cancelled, done.in_session) == (phones[2:], phones[:2])
     told = ready.run(lambda c: aborting.words(c, done, dry_run=False))
     assert told.endswith(f": 4 operations cancelled, 2 phones left to end the session: {phones[0]}, {phones[1]}")
-    assert ready.issue(ends.hold, new_public_key())
+    assert ready.issue(only_claimed.hold, new_public_key()) is None
     ready.confirm(ends.hold)
     ready.lose(loses.hold)
     assert ready.operation(phones[0])["state"] == State.DONE
     assert isinstance(ready.claim(phones[1]), Refused)
-    assert not ready.certificates(phones[1])
+    assert "active" not in ready.certificates(phones[1]).values() and not ready.certificates(phones[2])
 
 
 def test_p37_what_abort_says_is_about_the_rollout_that_it_aborted(ready: Record) -> None:
@@ -268,3 +270,26 @@ def test_p37_of_two_runs_that_begin_at_once_one_is_told_to_wait_for_the_other(re
     with both_servers(ready) as (first, second):
         assert sorted(map(str, race((first, job("a")), (second, job("b"))))) == ["False", "led_by_another"]
     assert len(ready.run(show.every)) == 1
+
+
+def refused(record: Record, name: str) -> None:
+    """Somebody comes in the phone's name with a string, where none is wanted."""
+    assert isinstance(record.claim(name, password="0000"), Refused)
+
+
+def test_p37_abort_cancels_an_operation_that_was_refused(ready: Record) -> None:
+    begin(ready, wave_size="6")
+    phones = start(ready)["wave"]["phones"]
+    refused(ready, phones[0])
+    assert abort(ready).cancelled == phones
+    assert {ready.operation(name)["state"] for name in phones} == {State.CANCELLED}
+
+
+def test_p33_what_was_refused_ends_with_its_rollout_and_what_was_not_waits(ready: Record) -> None:
+    begin(ready, *NAMES[:4], wave_size="4", spread_by="none", failure_limit="0")
+    phones = start(ready)["wave"]["phones"]
+    refused(ready, phones[0])
+    assert verdict(ready, 1)["stopped"]
+    ended, waits = (ready.operation(name) for name in phones[:2])
+    assert (ended["state"], ended["status"]) == ("failed", "Upgrade Failed: Invalid Authentication String")
+    assert waits["state"] == "pending"

@@ -21,6 +21,7 @@ from enum import StrEnum
 from typing import Any
 
 from capf.model import State
+from capf.registry import lifecycle
 from capf.store import rows
 
 REFUSED = "refused"
@@ -59,11 +60,13 @@ class Wave:
     over: bool = False
 
 
-def part(state: str | None, wave: Wave = Wave(), *, came: bool = False, holder: str = "", note: str = "") -> Part:
+def part(
+    state: str | None, wave: Wave = Wave(), *, came: bool = False, in_session: bool = False, note: str = ""
+) -> Part:
     """Return the part of a phone whose operation is in ``state`` (None: it has none).
 
-    ``came``: whether the phone, or somebody in its name, was refused or lost its session; ``holder``: who holds the
-    operation in a session now; ``note``: what the rollout noted of the phone.
+    ``came``: whether the phone, or somebody in its name, was refused or lost its session; ``in_session``: whether a
+    session carries the operation out now (``lifecycle``); ``note``: what the rollout noted of the phone.
     """
     if state is None:
         return _part_without_operation(wave, note)
@@ -71,7 +74,7 @@ def part(state: str | None, wave: Wave = Wave(), *, came: bool = False, holder: 
         return Part.FAILED if note in (NOT_REGISTERED, WITHOUT_LSC) else Part.DONE
     if state not in rows.OPEN:
         return Part.FAILED
-    if not wave.over or holder:
+    if not wave.over or in_session:
         return Part.IN_FLIGHT
     return Part.FAILED if came else Part.UNREACHED
 
@@ -87,7 +90,7 @@ def of(row: rows.Row) -> Part:
     begun = row["started_at"] is not None
     over = row["judged_at"] is not None or row["rollout_ended_at"] is not None
     came = bool(row["refusals"] or row["lost_sessions"])
-    return part(row["state"], Wave(begun, over), came=came, holder=row["holder"] or "", note=row["note"])
+    return part(row["state"], Wave(begun, over), came=came, in_session=lifecycle.in_session(row), note=row["note"])
 
 
 def status_of(row: rows.Row) -> str:

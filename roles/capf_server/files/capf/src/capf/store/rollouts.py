@@ -207,6 +207,7 @@ def count_alike(connection: Connection, identifiers: Sequence[int]) -> Sequence[
             rollouts.c.name,
             rollouts.c.ended_at.label("rollout_ended_at"),
             operations.c.state,
+            operations.c.authentication_mode,
             rollout_phones.c.note,
             rollout_waves.c.started_at,
             rollout_waves.c.judged_at,

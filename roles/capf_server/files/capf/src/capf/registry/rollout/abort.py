@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from capf.model import Operation
-from capf.registry import schedule
+from capf.registry import lifecycle, schedule
 from capf.registry.context import Context
 from capf.registry.parts import counted
 from capf.registry.rollout import lease, show
-from capf.store import rollouts, rows
+from capf.store import rollouts
 
 _NAMED = 5
 
@@ -36,9 +36,9 @@ def abort(connection: Connection, context: Context, name: str, actor: str, rollo
     rollout = show.find(connection, name, rollout_id)
     if not lease.close(connection, context, rollout, rollouts.ABORTED, f"aborted by {actor}", actor):
         return Aborted(rollout["id"], changed=False)
-    open_rows = [row for row in rollouts.members(connection, rollout["id"]) if row["state"] in rows.OPEN]
-    waiting = [row["device_name"] for row in open_rows if not row["holder"]]
-    in_session = [row["device_name"] for row in open_rows if row["holder"]]
+    is_open = [row for row in rollouts.members(connection, rollout["id"]) if lifecycle.is_open(row)]
+    waiting = [row["device_name"] for row in is_open if not lifecycle.in_session(row)]
+    in_session = [row["device_name"] for row in is_open if lifecycle.in_session(row)]
     if waiting:
         items = [{"device_name": device_name} for device_name in waiting]
         schedule.schedule(connection, context, schedule.Request(Operation.NONE, items), actor)

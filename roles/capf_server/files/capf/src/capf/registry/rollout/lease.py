@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from capf.model import ConflictError
-from capf.registry import moment
+from capf.registry import deadlines, moment
 from capf.registry.context import Context
 from capf.store import journal, rollouts, rows
 
@@ -140,12 +140,18 @@ def _hold(connection: Connection, context: Context, rollout: rows.Row, runner: s
 
 
 def close(connection: Connection, context: Context, rollout: rows.Row, state: str, problem: str, actor: str) -> bool:
-    """End a rollout, with its audit row; returns False, and does nothing, where it has ended already."""
+    """End a rollout, with its audit row; returns False, and does nothing, where it has ended already.
+
+    Operations that were refused end with it, with what the last refusal said; an abort cancels them instead.
+    """
     values = {"problem": problem, "ended_at": context.now, "ended_by": actor}
     if not rollouts.end(connection, rollout["id"], state, **values):
         return False
     detail = {"rollout": rollout["name"], "problem": problem}
     journal.record(connection, context.now, actor, [journal.Act(f"rollout {state}", detail=detail)])
+    if state != rollouts.ABORTED:
+        refused = (row for row in rollouts.members(connection, rollout["id"]) if row["refusals"])
+        deadlines.end_refused(connection, context, [row["operation_id"] for row in refused])
     return True
 
 
