@@ -88,7 +88,7 @@ in_flight_phones:
   elements: str
 refused_phones:
   description:
-    - The pending phones that were refused, each with its Operation Status, how often it was refused, and why, when and from
+    - The phones in flight that were refused, each with its Operation Status, how often it was refused, and why, when and from
       which address it was refused last.
     - A refused phone may still succeed, so that it is waited for.
   returned: success

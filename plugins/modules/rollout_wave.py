@@ -62,6 +62,7 @@ EXAMPLES = r"""
     password: "{{ capf_password }}"
     name: night
     runner: run-1
+    rollout_id: "{{ begun.rollout.id }}"
   register: next
 
 - name: Judge it
@@ -70,6 +71,7 @@ EXAMPLES = r"""
     password: "{{ capf_password }}"
     name: night
     runner: run-1
+    rollout_id: "{{ begun.rollout.id }}"
     state: judged
     number: "{{ next.wave.number }}"
 """

@@ -468,7 +468,7 @@ def test_p33_a_refused_phone_is_waited_for_and_named(record: Record) -> None:
         record.plan_by_string(name)
     record.claim(password="0000", peer=STRANGER)
     seen = record.store.read(lambda c: progress.progress(c, [PHONE, OTHER]))
-    assert (seen["ended"], seen["failed"], seen["pending"]) == (False, [], [OTHER, PHONE])
+    assert (seen["ended"], seen["failed"], seen["in_flight"]) == (False, [], [OTHER, PHONE])
     (refused,) = seen["refused"]
     assert refused == {
         "device_name": PHONE,
