@@ -16,12 +16,13 @@ import pytest
 from sqlalchemy import Engine, event
 
 from capf import connection, listener
+from capf.effects import Cause
 from capf.listener import Limits
 from capf.registry import parameters
 from capf.session import Patience
 from capf.wire import Command, Message, Tag, encode, string
 from support.client import Client
-from support.record import NOW, PHONE, Record
+from support.record import CODE, NOW, PHONE, Record
 from support.service import Service, serving
 from support.waiting import until
 
@@ -153,10 +154,12 @@ async def test_p17_a_slow_sender_does_not_move_the_deadline(service: Service) ->
 
 
 async def test_p17_a_device_has_its_share(service: Service, record: Record) -> None:
+    record.plan_by_string()
+
     def sessions() -> tuple[Message, Message]:
         first, second = Client(service.port, PHONE), Client(service.port, PHONE)
-        assert first.authenticate().command is Command.KEY_GENERATE_REQUEST
-        answers = second.authenticate(), Client(service.port, "SEP00000000000B").authenticate()
+        assert first.authenticate(CODE).command is Command.KEY_GENERATE_REQUEST
+        answers = second.authenticate(CODE), Client(service.port, "SEP00000000000B").authenticate()
         first.close()
         return answers
 
@@ -164,8 +167,25 @@ async def test_p17_a_device_has_its_share(service: Service, record: Record) -> N
     assert (ours.command, ours.elements) == (Command.END_SESSION, {int(Tag.REASON): b"\x07"})
     assert of_another.elements == {int(Tag.REASON): b"\x09"}
     await service.until_empty()
-    assert record.acts().count("refused: in another session") == 0
-    assert (await asyncio.to_thread(lambda: Client(service.port, PHONE).authenticate())).command is not ours.command
+    causes = service.listener.backend.refusals.by_cause
+    assert (causes[Cause.TOO_MANY_SESSIONS], causes[Cause.IN_SESSION]) == (1, 0)
+    assert (await asyncio.to_thread(lambda: Client(service.port, PHONE).authenticate(CODE))).command is not ours.command
+
+
+async def test_p33_a_strangers_sessions_take_no_place_from_the_phone(service: Service, record: Record) -> None:
+    def sessions() -> Client:
+        stranger, phone = Client(service.port, PHONE, source="127.0.0.66"), Client(service.port, PHONE)
+        assert stranger.authenticate().command is Command.KEY_GENERATE_REQUEST
+        assert phone.authenticate().command is Command.KEY_GENERATE_REQUEST
+        phone.send_key()
+        assert phone.confirm().elements[Tag.REASON] == b"\x01"
+        with pytest.raises((EOFError, OSError)):
+            stranger.send_key()
+        return phone
+
+    await asyncio.to_thread(sessions)
+    await service.until_empty()
+    assert record.operation()["status"] == "Upgrade Success"
 
 
 async def test_p17_a_crowd_that_says_nothing_keeps_no_phone_out(

@@ -73,7 +73,7 @@ class Door(Protocol):
     def queue(self, connection: Connection) -> None:
         """A connection has its first bytes; the listener lets it ``begin`` when its turn comes."""
 
-    def enter(self, device_name: str) -> bool:
+    def enter(self, connection: Connection, device_name: str) -> bool:
         """A connection names its device; False when that device has too many sessions."""
 
     def leave(self, connection: Connection) -> None:
@@ -86,13 +86,13 @@ class Connection:
     __slots__ = (
         "_asked", "_asked_at", "_door", "_ending", "_garbage", "_hold", "_identifier", "_loop", "_lost", "_messages",
         "_number", "_open", "_outgoing", "_reading", "_socket", "_steps", "_tls", "_waiting", "_writing",
-        "begun", "closed", "deadline", "device_name", "peer",
+        "begun", "closed", "deadline", "device_name", "peer", "proved",
     )  # fmt: skip
 
     def __init__(self, door: Door, accepted: socket.socket, peer: str) -> None:
         self.peer = peer
         self.device_name: str | None = None
-        self.begun = self.closed = False
+        self.begun = self.closed = self.proved = False
         self._door = door
         self._loop = asyncio.get_running_loop()
         self.deadline = self._loop.time() + door.handshake_seconds
@@ -329,7 +329,7 @@ class Connection:
         raise TypeError(f"unknown effect: {effect}")
 
     def _claim(self, claim: Claim, backend: Backend) -> asyncio.Future[Granted | Refused]:
-        if self._door.enter(claim.device_name):
+        if self._door.enter(self, claim.device_name):
             self.device_name = claim.device_name
             return backend.claim(claim)
         refused: asyncio.Future[Granted | Refused] = self._loop.create_future()
@@ -366,7 +366,7 @@ class Connection:
         """Write the session's line into the log; one below TLS 1.2 is a warning."""
         what = "granted"
         if isinstance(decision, Granted):
-            self._hold = decision.hold
+            self._hold, self.proved = decision.hold, decision.proved
         else:
             what = f"refused reason={decision.reason} cause={decision.cause.value!r} problem={decision.problem!r}"
         tls = self._tls.version()

@@ -41,6 +41,7 @@ class Granted:
     """The operation that the phone may carry out now.
 
     ``keys`` are tried in order, ``attempts`` key requests in all, each for at most ``key_timeout`` seconds.
+    ``proved``: the phone has proved who it is, and has the operation alone.
     """
 
     hold: Hold
@@ -48,6 +49,7 @@ class Granted:
     keys: tuple[KeySpec, ...] = ()
     attempts: int = 1
     key_timeout: float = 1800.0
+    proved: bool = False
 
 
 class Cause(StrEnum):

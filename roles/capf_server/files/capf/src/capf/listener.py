@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from capf.connection import Backend, Connection
+from capf.devices import Places
 from capf.session import Patience
 
 LOG = logging.getLogger(__name__)
@@ -57,7 +58,9 @@ class Listener:
         self._arrived: deque[Connection] = deque()
         self._begun = 0
         self._addresses: Counter[str] = Counter()
-        self._devices: Counter[str] = Counter()
+        self._devices = Places[Connection](limits.sessions_per_device)
+        self._ending: set[asyncio.Task[None]] = set()
+        """Sessions that make room for others."""
         self._empty = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
         self._complaints: dict[str, float] = {}
@@ -147,13 +150,17 @@ class Listener:
             connection.expire()
         self._sweep = loop.call_later(_SWEEP_SECONDS, self._expire)
 
-    def enter(self, device_name: str) -> bool:
+    def enter(self, connection: Connection, device_name: str) -> bool:
         """Count a session of a device; False when it has too many."""
-        if self._devices[device_name] >= self._limits.sessions_per_device:
+        victim = self._devices.make_room(device_name)
+        if victim is not None:
+            task = asyncio.get_running_loop().create_task(victim.break_off())
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        entered = self._devices.enter(connection, device_name)
+        if victim is not None or not entered:
             self._complain("device-limit", f"device={device_name[:64]!r}")
-            return False
-        self._devices[device_name] += 1
-        return True
+        return entered
 
     def leave(self, connection: Connection) -> None:
         """Count a connection out."""
@@ -161,7 +168,7 @@ class Listener:
         self._begun -= connection.begun
         _less(self._addresses, connection.peer)
         if connection.device_name is not None:
-            _less(self._devices, connection.device_name)
+            self._devices.leave(connection, connection.device_name)
         if not self._connections:
             self._empty.set()
 

@@ -191,6 +191,7 @@ def _grant(connection: Connection, context: Context, claim: Claim, comer: rows.R
         keys=keys,
         attempts=max(len(keys), 1 + in_force.number("Maximum Allowable Attempts For Key Generation")),
         key_timeout=in_force.number("Maximum Allowable Time For Key Generation") * _SECONDS_A_MINUTE,
+        proved=alone,
     )
 
 
