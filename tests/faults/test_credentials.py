@@ -19,6 +19,7 @@ from capf.wire import Command, Message
 from support.client import Client
 from support.identity import Manufacturer, hold, new_ec_key, public_der
 from support.node import RunningNode
+from support.waiting import until
 
 A = "SEP00000000000A"
 LSC_FIRST = "By Existing Certificate (precedence to LSC)"
@@ -58,7 +59,7 @@ def refused(node: RunningNode, message: Message) -> bool:
     """True when the phone was refused for its MIC."""
     if message.command is Command.KEY_GENERATE_REQUEST:
         return False
-    assert node.phone(A)["operation_status"] == "Upgrade Failed: Invalid MIC"
+    until(lambda: node.phone(A)["last_refusal"].startswith("Upgrade Failed: Invalid MIC: "))
     return True
 
 
@@ -153,7 +154,7 @@ def test_p30_lscs_of_the_old_capf_authenticate_only_while_it_is_trusted(
     assert prove(trusting, flash, MODE_LSC_FIRST).command is Command.KEY_GENERATE_REQUEST
     trusting.ok("PUT", "/capf-certificate/trusted", {"state": "absent", "names": [old], "force": True})
     assert prove(trusting, flash, MODE_LSC_FIRST).command is Command.END_SESSION
-    assert trusting.phone(A)["operation_status"] == "Upgrade Failed: Invalid LSC"
+    until(lambda: trusting.phone(A)["last_refusal"].startswith("Upgrade Failed: Invalid LSC: "))
 
 
 @pytest.mark.parametrize(("days", "soon"), [(300, True), (500, False)])

@@ -179,7 +179,7 @@ def test_r1_a_trusted_manufacturing_ca_is_in_force_at_once(make_world: MakeWorld
     node.ok("PUT", "/manufacturing-cas", {"certificates": [], "state": "exact"})
     node.schedule(A, B)
     lab.reset(A)
-    assert node.wait(A)["by_status"] == {"Upgrade Failed: Invalid MIC": 1}
+    assert node.refused(A) == ["Upgrade Failed: Invalid MIC"]
     node.ok("PUT", "/manufacturing-cas", {"certificates": [trusted]})
     lab.reset(B)
     assert node.wait(B)["by_status"] == {"Upgrade Success": 1}

@@ -105,7 +105,7 @@ def watching(node: RunningNode) -> Iterator[Watching]:
 
 
 def enter_wrong_string(node: RunningNode, name: str) -> None:
-    """Have a phone come with a wrong string, which fails its operation."""
+    """Have a phone come with a wrong string, which is refused."""
     right = node.phone(name)["authentication_string"]
     phone = Client(node.capf_port, name)
     phone.authenticate("0000" if right != "0000" else "1111")
@@ -123,19 +123,20 @@ def test_the_rulebook_acts_on_failures_and_expiry_once_and_outlives_restarts(
     watching.cursor.write_text("0\n")
     enter_wrong_string(node, A)
     watching.start()
-    first = [("operation_failed", A), ("lsc_expires", C)]
-    (failed,) = [event for event in watching.until(*first) if event["kind"] == "operation_failed"]
+    first = [("claim_refused", A), ("lsc_expires", C)]
+    (failed,) = [event for event in watching.until(*first) if event["kind"] == "claim_refused"]
     assert failed["detail"]["status"] == "Upgrade Failed: Invalid Authentication String"
     node.stop()
     node.start()
     enter_wrong_string(node, B)
-    both = [*first, ("operation_failed", B)]
+    both = [*first, ("claim_refused", B)]
     watching.until(*both)
     watching.stop()
     watching.start()
+    node.schedule(A, operation="No Pending Operation")
     node.schedule(A)
     enter_wrong_string(node, A)
-    watching.until(*both, ("operation_failed", A))
+    watching.until(*both, ("claim_refused", A))
     log = watching.log.read_text()
     assert PASSWORD not in log and PASSWORD not in watching.file.read_text()
 
@@ -155,6 +156,6 @@ def test_events_are_waited_for_and_answered_as_soon_as_they_come(node: RunningNo
     assert node.ok("GET", f"/events?after={start}&wait=1")["events"] == [] and time.monotonic() - begin >= 1
     enter_wrong_string(node, A)
     (event,) = node.ok("GET", f"/events?after={start}&wait=60")["events"]
-    assert (event["kind"], event["device_name"]) == ("operation_failed", A)
+    assert (event["kind"], event["device_name"]) == ("claim_refused", A)
     status, answer = node.api("GET", "/events?after=nonsense")
     assert status == 422 and answer["error"]["problems"][0]["field"] == "after"

@@ -110,7 +110,7 @@ def test_r23_an_lsc_of_the_earlier_capf_authenticates_while_it_is_trusted(
     flash = Flash(tmp_path / "flash")
     flash.store_lsc(lsc)
     assert Client(node.capf_port, A).prove(flash, MODE_LSC_FIRST).command is Command.END_SESSION
-    assert node.phone(A)["operation_status"] == "Upgrade Failed: Invalid LSC"
+    assert node.refused(A) == ["Upgrade Failed: Invalid LSC"]
     node.ok("PUT", "/capf-certificate/trusted", {"state": "present", "certificates": [earlier.ca.read_text()]})
     node.schedule(A)
     client = Client(node.capf_port, A)

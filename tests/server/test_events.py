@@ -12,7 +12,7 @@ from capf.registry import events
 from capf.store import schema
 from support import rollouts
 from support.client import new_public_key
-from support.record import Record
+from support.record import CODE, Record
 
 NAMES = [f"SEP0000000000{index:02X}" for index in range(3)]
 KEY = {"key_order": "EC Only", "ec_key_size": 256}
@@ -31,9 +31,8 @@ def kinds(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def fail(record: Record, name: str) -> None:
-    """Let a phone's operation fail, and end."""
-    record.fail(record.grant(name).hold, Outcome.INVALID_MIC, "no MIC")
-    record.end_refused(name)
+    """Let the operation of a phone fail that proved itself."""
+    record.fail(record.grant(name, password=CODE).hold, Outcome.INVALID_MIC, "no MIC")
 
 
 def enrol(record: Record, name: str) -> None:
@@ -45,8 +44,7 @@ def enrol(record: Record, name: str) -> None:
 
 
 def test_a_failed_operation_is_told_once_to_whoever_has_its_cursor(record: Record) -> None:
-    record.add(NAMES[0], **KEY)
-    record.plan(NAMES[0])
+    record.plan_by_string(NAMES[0], **KEY)
     nothing, start = after(record, "")
     fail(record, NAMES[0])
     (event,), following = after(record, start)
@@ -57,11 +55,20 @@ def test_a_failed_operation_is_told_once_to_whoever_has_its_cursor(record: Recor
     assert after(record, "")[0] == []
 
 
+def test_p33_a_refused_claim_is_an_event_and_the_tenth_is_the_next(record: Record) -> None:
+    record.add(NAMES[0], **KEY)
+    record.plan(NAMES[0])
+    for _index in range(11):
+        record.claim(NAMES[0], password="1")
+    found, _cursor = after(record, "0")
+    assert kinds(found) == [("claim_refused", NAMES[0])] * 2
+    assert [event["detail"]["refusals"] for event in found] == [1, 10]
+
+
 def test_more_events_than_one_answer_holds_come_in_the_next(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "LIMIT", 1)
     for name in NAMES:
-        record.add(name, **KEY)
-        record.plan(name)
+        record.plan_by_string(name, **KEY)
         fail(record, name)
     found, cursor = [], "0"
     for _unused in NAMES:
@@ -74,10 +81,10 @@ def test_more_events_than_one_answer_holds_come_in_the_next(record: Record, monk
 def test_a_rollout_that_was_stopped_is_told(ready: Record) -> None:
     rollouts.begin(ready, wave_size="3", failure_limit="0", more_tries=0)
     first, *others = rollouts.start(ready)["wave"]["phones"]
-    fail(ready, first)
+    rollouts.fail(ready, first, Outcome.INVALID_MIC)
     rollouts.enrol(ready, *others)
     rollouts.verdict(ready, 1)
-    found, _cursor = after(ready, "0")
+    found = [event for event in after(ready, "0")[0] if event["kind"] != "claim_refused"]
     assert kinds(found) == [("operation_failed", first), ("rollout_stopped", "")]
     assert found[1]["detail"]["rollout"] == "night" and "1 of 3 phones not done" in found[1]["detail"]["problem"]
 

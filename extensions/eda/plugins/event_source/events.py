@@ -19,7 +19,8 @@ DOCUMENTATION = r"""
 ---
 short_description: Failed operations, stopped rollouts and certificates that expire, from a CAPF server
 description:
-  - Puts an event into the queue for every certificate operation that failed (C(operation_failed)), phone that was locked
+  - Puts an event into the queue for every certificate operation that failed (C(operation_failed)), operation
+    whose phone was refused (C(claim_refused), for the first refusal, the tenth, the hundredth and so on), phone that was locked
     after wrong strings (C(phone_locked)), rollout that was stopped or aborted (C(rollout_stopped), C(rollout_aborted)),
     LSC that expires soon or has expired (C(lsc_expires), C(lsc_expired)), and CAPF certificate that expires within a
     year (C(capf_certificate_expires)).

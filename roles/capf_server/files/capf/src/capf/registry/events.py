@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from capf import authority
 from capf.model import InvalidRequestError, Problem
-from capf.registry import health, moment, need
+from capf.registry import health, moment, need, refusals
 from capf.registry.context import Context
 from capf.store import events as statements
 from capf.store.rows import Row
@@ -20,6 +20,7 @@ LIMIT = 1000
 """Events of one kind in one answer; the next answer has those that follow."""
 KINDS = {
     "operation failed": "operation_failed",
+    refusals.ACT: "claim_refused",
     "lock phone": "phone_locked",
     "rollout stopped": "rollout_stopped",
     "rollout aborted": "rollout_aborted",
