@@ -47,8 +47,8 @@ EXAMPLES = r"""
 RETURN = r"""
 rollout:
   description:
-    - The rollout with its id, state, problem, who ended it, settings, counts, statuses, waves, slowest phones and phones
-      to visit.
+    - The rollout with its id, state, problem, who ended it, settings, counts, statuses, waves, refusals, slowest
+      phones and phones to visit.
     - Its C(counts), and those of each wave, say how many phones are C(waiting), C(in_flight), C(done), C(failed),
       C(unreached) and C(skipped), which add up to C(phones). The C(verdict) of a wave is the one that was given when it
       was judged.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+from capf.effects import Refused
 from capf.model import Operation, Outcome, operation_status
 from capf.registry.parts import NOT_REGISTERED
 from capf.registry.rollout import advice, report, show
@@ -37,7 +38,8 @@ def test_r16_the_report_names_site_wave_tries_status_seconds_and_what_to_do(read
     assert [row["Device Name"] for row in rows] == NAMES
     assert rows[0] == {
         "Device Name": NAMES[0], "Description": "", "Site": "Berlin", "Device Pool": "Berlin", "Wave": "1",
-        "Tries": "1", "Part": "done", "Operation Status": "Upgrade Success", "Problem": "", "Seconds": "7",
+        "Tries": "1", "Part": "done", "Operation Status": "Upgrade Success", "Problem": "", "Refusals": "0",
+        "Last Refusal": "", "Last Refusal At": "", "Last Refusal From": "", "Seconds": "7",
         "What To Do": "", "To Visit": "no",
     }  # fmt: skip
     assert rows[1]["What To Do"].startswith("the phone did not come")
@@ -91,3 +93,31 @@ def test_r16_a_wave_that_runs_is_shown_as_it_is_now_and_a_second_try_is_not_judg
 def judgements(record: Record) -> list[str]:
     """Return how each wave was judged."""
     return [wave["judgement"] for wave in record.store.read(lambda c: show.state(c, NIGHT))["waves"]]
+
+
+def test_p33_a_phone_that_was_refused_and_then_succeeds_is_done_and_its_refusals_are_shown(ready: Record) -> None:
+    begin(ready, wave_size="6", failure_limit="0", more_tries=0)
+    phones = start(ready)["wave"]["phones"]
+    for name in phones:
+        ready.claim(name, password="1", peer="203.0.113.9")
+    enrol(ready, *phones[1:])
+    ready.claim(phones[0], password="1", peer="203.0.113.9")
+    state = ready.run(lambda c: show.state(c, NIGHT))
+    assert (state["refusals"], state["counts"]["failed"], state["counts"]["done"]) == (7, 0, 5)
+    enrol(ready, phones[0])
+    assert not verdict(ready, 1)["stopped"]
+    row = next(row for row in rows_of_report(ready) if row["Device Name"] == phones[0])
+    assert (row["Operation Status"], row["Problem"], row["Refusals"]) == ("Upgrade Success", "", "2")
+    assert row["Last Refusal"].startswith("Upgrade Failed: Invalid Authentication String: a string was sent")
+    assert row["Last Refusal At"] and row["Last Refusal From"] == "203.0.113.9"
+
+
+def test_p33_a_refused_phone_that_never_succeeds_ends_with_its_rollout(ready: Record) -> None:
+    begin(ready, wave_size="12", failure_limit="0", more_tries=0)
+    phones = start(ready)["wave"]["phones"]
+    ready.claim(phones[0], password="1")
+    assert verdict(ready, 1)["stopped"]
+    operation = ready.operation(phones[0])
+    assert (operation["state"], operation["status"]) == ("failed", "Upgrade Failed: Invalid Authentication String")
+    assert ready.operation(phones[1])["state"] == "pending"
+    assert isinstance(ready.claim(phones[0]), Refused)

@@ -141,6 +141,10 @@ class RolloutLine(BaseModel):
     part: str
     status: str
     problem: str
+    refusals: int
+    last_refusal: str
+    refused_at: str | None
+    refused_from: str
     seconds: int | None
     advice: str
     to_visit: str
@@ -156,7 +160,8 @@ class WaveNow(BaseModel):
 
 
 class RolloutState(RolloutHead):
-    """One rollout in numbers; ``words`` are its ``counts`` as a sentence, ``progress`` is of the wave that runs."""
+    """One rollout in numbers; ``words`` are its ``counts`` as a sentence, ``progress`` is of the wave that runs.
+    ``refusals``: how often somebody was refused who claimed one of its operations."""
 
     progress: WaveNow | None
 
@@ -165,6 +170,7 @@ class RolloutState(RolloutHead):
     counts: Counts
     words: str
     scheduled: int
+    refusals: int
     by_status: dict[str, int]
     waves: list[Wave]
     slowest: list[SlowPhone]

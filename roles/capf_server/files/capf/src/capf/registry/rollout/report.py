@@ -22,11 +22,15 @@ COLUMNS: Mapping[str, str] = {
     "Part": "part",
     "Operation Status": "status",
     "Problem": "problem",
+    "Refusals": "refusals",
+    "Last Refusal": "last_refusal",
+    "Last Refusal At": "refused_at",
+    "Last Refusal From": "refused_from",
     "Seconds": "seconds",
     "What To Do": "advice",
     "To Visit": "to_visit",
 }
-_FREE_TEXT = ("description", "site", "device_pool", "problem")
+_FREE_TEXT = ("description", "site", "device_pool", "problem", "last_refusal")
 
 
 def csv_pieces(connection: Connection, name: str, rollout_id: int | None = None) -> Iterator[str]:

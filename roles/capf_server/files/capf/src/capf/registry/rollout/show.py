@@ -56,6 +56,7 @@ def state(connection: Connection, name: str, rollout_id: int | None = None) -> d
         "counts": counts,
         "words": parts.words(counts),
         "scheduled": counted.scheduled,
+        "refusals": counted.refusals,
         "by_status": dict(sorted(counted.statuses.items())),
         "waves": [_wave(rollout, wave, counted) for wave in rollouts.waves(connection, rollout["id"])],
         "slowest": [{"device_name": name, "seconds": seconds} for seconds, name in counted.slowest],

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import State
-from capf.registry import parts
+from capf.registry import moment, parts, refusals
 from capf.registry.parts import NOT_REGISTERED, Part
 from capf.registry.rollout import advice
 from capf.store import rollouts, rows
@@ -23,9 +23,11 @@ _SLOWEST = 10
 @dataclass(slots=True)
 class Tally:
     """Numbers of phones by part, in all and by wave; ``scheduled`` are those whose operation was not found pending;
-    ``slowest`` are (seconds, device name); ``to_visit`` are lines by site."""
+    ``refusals`` are those of all phones' operations; ``slowest`` are (seconds, device name); ``to_visit`` are lines by
+    site."""
 
     scheduled: int = 0
+    refusals: int = 0
     parts: Counter[Part] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     waves: dict[int, Counter[Part]] = field(default_factory=dict)
@@ -40,6 +42,7 @@ def count(connection: Connection, rollout: rows.Row) -> Tally:
     for row in rollouts.each_member(connection, rollout["id"]):
         part = parts.of(row)
         tally.scheduled += row["state"] is not None and row["created_at"] >= rollout["created_at"]
+        tally.refusals += row["refusals"] or 0
         tally.parts[part] += 1
         tally.statuses[parts.status_of(row)] += 1
         tally.waves.setdefault(row["wave"], Counter())[part] += 1
@@ -82,6 +85,10 @@ def _line(row: rows.Row, site: str) -> dict[str, Any]:
         "part": parts.of(row),
         "status": parts.status_of(row),
         "problem": row["problem"] or "",
+        "refusals": row["refusals"] or 0,
+        "last_refusal": refusals.told(row["refused_as"], row["refused_because"]),
+        "refused_at": moment.show(row["refused_at"]),
+        "refused_from": row["refused_from"] or "",
         "seconds": _seconds(row),
         "advice": advice.of(row),
         "to_visit": "yes" if is_to_visit(row) else "no",
