@@ -212,7 +212,9 @@ def test_r22_a_capf_that_is_deactivated_between_waves_holds_the_rollout_until_it
     password = node.directory / "password"
     password.write_text(PASSWORD)
     files = (node.state / "administration.crt", password)
-    hook = [sys.executable, "-c", DEACTIVATE, str(node.port), *map(str, files)]
+    (node.directory / "hook").write_text(f"#!{sys.executable}\n{DEACTIVATE}")
+    (node.directory / "hook").chmod(0o755)
+    hook = ["./hook", str(node.port), *map(str, files)]  # in the directory where the command is typed (P35)
     status, output = rollout(node, lab, lsc_rollout_registration_command=hook)
     words = " ".join(output.split())
     assert status == 2 and "no wave is started: CAPF service: CAPF is not activated. To do: ucm.capf.service" in words

@@ -32,7 +32,7 @@ router = APIRouter(tags=["phones"])
 async def ensure(wanted: PhonesChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Register, change or remove phones; all or nothing."""
     listed = [phone.model_dump(exclude_none=True) for phone in wanted.phones]
-    given = [phone.model_dump(exclude_none=True, exclude={strings.FIELD}) for phone in wanted.phones]
+    given = [{name: value for name, value in phone.items() if name != strings.FIELD} for phone in listed]
 
     def job(connection: Connection) -> phones.Changes:
         changes = phones.ensure(connection, node.context, given, wanted.state, actor)
