@@ -133,6 +133,8 @@ phones:
     - The phones of this page, each with its settings, its operation and its LSC.
     - C(refusals) says how often somebody was refused who claimed the phone's latest operation. C(last_refusal),
       C(refused_at) and C(refused_from) say why, when and from which address last. A refused operation stays pending.
+    - C(locked_addresses) says for how many addresses a phone is locked after wrong authentication strings, and
+      C(locked_until) when the last of these locks ends.
   returned: success
   type: list
   elements: dict

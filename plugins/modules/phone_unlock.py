@@ -11,8 +11,13 @@ module: phone_unlock
 short_description: Lift the locks that wrong authentication strings have set
 version_added: 0.1.0
 description:
-  - Ten wrong authentication strings lock a phone for ten minutes, or as long as the server's configuration says.
-    M(ucm.capf.phone_info) shows it as C(locked_until).
+  - Ten wrong authentication strings from one address lock the phone for that address, for ten minutes or as long as the
+    server's configuration says, and longer each time. From other addresses the phone can still enroll.
+    M(ucm.capf.phone_info) shows C(locked_until), and in C(locked_addresses) for how many addresses the phone is locked.
+  - This module lifts the locks of a phone for all addresses, and gives its operation all its tries again.
+  - It does not give an address back the wrong strings that it has sent in the last 24 hours over all phones. Where many
+    phones share one address, behind a NAT, raise C(capf_server_wrong_strings_per_day) of the role
+    P(ucm.capf.capf_server#role) instead.
   - Phones that are not locked are left alone.
 author:
   - The ucm.capf founders (@ucm-capf)

@@ -1,4 +1,4 @@
-"""Ten wrong strings lock the phone: across a restart, for tries in parallel, visible, and to be lifted (P4)."""
+"""Ten wrong strings lock the phone for their address: across restarts, in parallel, visible, to be lifted (P4, P40)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from support.node import RunningNode
 from support.plays import play, rhythm
 
 A = "SEP00000000000A"
+ELSEWHERE = "127.0.0.66"
 WRONG = "0000"
 
 
@@ -27,9 +28,9 @@ def prepare(node: RunningNode) -> None:
     node.ok("POST", "/operations", {"operation": "Install/Upgrade", "items": items})
 
 
-def try_string(node: RunningNode, string: str) -> bool:
+def try_string(node: RunningNode, string: str, source: str = "") -> bool:
     """Let the phone come with a string; True when it is let in."""
-    client = Client(node.capf_port, A)
+    client = Client(node.capf_port, A, source=source)
     answer = client.authenticate(string)
     client.close()
     assert answer.command is Command.KEY_GENERATE_REQUEST or answer.elements[Tag.REASON] == b"\x07"
@@ -89,8 +90,10 @@ def test_p4_tries_in_parallel_cannot_exceed_the_limit(node: RunningNode) -> None
     with ThreadPoolExecutor(len(clients)) as pool:
         answers = list(pool.map(lambda client: client.authenticate(WRONG).elements[Tag.REASON], clients))
     assert answers == [b"\x07"] * 60
-    assert acts(node, "operation failed") == 10
-    assert (acts(node, "lock phone"), acts(node, "refused: locked")) == (1, 50)
+    assert acts(node, "lock phone") == 1
+    metrics = node.api("GET", "/metrics", base="")[1]
+    assert 'capf_refusals_total{reason="invalid authentication string"} 10.0' in metrics
+    assert 'capf_refusals_total{reason="locked"} 50.0' in metrics and "capf_guessing_locks_total 1.0" in metrics
     assert not try_string(node, STRING)
 
 
@@ -111,3 +114,25 @@ def test_p4_a_lock_is_shown_and_lifted_by_module(node: RunningNode) -> None:
 def test_p4_a_phone_that_is_unknown_is_named(node: RunningNode) -> None:
     (result,), _output = play(node, {"ucm.capf.phone_unlock": {"phones": [A]}})
     assert result["failed"] and f"phones[0]: '{A}' is refused" in result["msg"]
+
+
+def test_p40_somebody_elsewhere_cannot_lock_a_phone_out(node: RunningNode) -> None:
+    prepare(node)
+    for _index in range(15):
+        assert not try_string(node, WRONG, ELSEWHERE)
+    assert not try_string(node, STRING, ELSEWHERE)
+    assert node.phone(A)["locked_addresses"] == 1
+    assert try_string(node, STRING)
+
+
+def test_p40_a_used_up_day_is_a_metric_and_a_line_of_the_checklist(node: RunningNode) -> None:
+    node.stop()
+    node.configure("authentication", wrong_strings_per_day=5).start()
+    prepare(node)
+    for _index in range(8):
+        assert not try_string(node, WRONG, ELSEWHERE)
+    assert acts(node, "exhaust address") == 1
+    assert "capf_guessing_exhaustions_total 1.0" in node.api("GET", "/metrics", base="")[1]
+    (shown,), _output = play(node, {"ucm.capf.preflight_info": {}})
+    assert any(f"used up their wrong strings of a day: {ELSEWHERE}" in item["message"] for item in shown["checklist"])
+    assert try_string(node, STRING)

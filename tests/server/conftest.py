@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from capf.authority import Authority, make_capf_certificate
 from capf.registry.context import Context
+from capf.registry.elapsed import Elapsed
 from capf.secretbox import KEY_BYTES, SecretBox
 from capf.store.engine import Store
 from support import postgresql
@@ -34,26 +36,52 @@ def cluster() -> Iterator[postgresql.PostgreSQL]:
     yield from postgresql.running()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def record(request: pytest.FixtureRequest, tmp_path: Path, signer: tuple[Any, Any]) -> Iterator[Record]:
-    """An empty record, on each of the databases."""
-    times = [NOW]
+@contextmanager
+def recording(url: str, directory: Path, signer: tuple[Any, Any]) -> Iterator[Record]:
+    """Open an empty record."""
+    times, steady = [NOW], [0.0]
     context = Context(
         authority=Authority(*signer, os.urandom),
         secrets=SecretBox(os.urandom(KEY_BYTES)),
         clock=lambda: times[0],
         first_node=True,
-        trace_directory=tmp_path / "trace",
-        token_directory=tmp_path / "tokens",
+        trace_directory=directory / "trace",
+        token_directory=directory / "tokens",
+        elapsed=Elapsed(lambda: steady[0], lambda: "boot"),
     )
+    store = Store(url)
+    yield Record(store, context, times, steady=steady)
+    store.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def record(request: pytest.FixtureRequest, tmp_path: Path, signer: tuple[Any, Any]) -> Iterator[Record]:
+    """An empty record, on each of the databases."""
     if request.param == "sqlite":
         url = put_database(tmp_path)
     else:
         cluster: postgresql.PostgreSQL = request.getfixturevalue("cluster")
         url = cluster.new_database(cluster.template)
-    store = Store(url)
-    yield Record(store, context, times)
-    store.close()
+    with recording(url, tmp_path, signer) as made:
+        yield made
+
+
+@pytest.fixture
+def pair(tmp_path: Path, signer: tuple[Any, Any], cluster: postgresql.PostgreSQL) -> Iterator[tuple[Record, Record]]:
+    """Two servers of one empty record, on hosts that were booted at different times."""
+    url = cluster.new_database(cluster.template)
+    with recording(url, tmp_path, signer) as first, recording(url, tmp_path, signer) as second:
+        second.context.node_name = "node2"
+        second.context.secrets = first.context.secrets
+        second.context.elapsed = Elapsed(lambda: second.steady[0] + 7e6, lambda: "elsewhere")
+        yield first, second
+
+
+@pytest.fixture
+def quick(tmp_path: Path, signer: tuple[Any, Any]) -> Iterator[Record]:
+    """An empty record on SQLite, for what is long and the same on each database."""
+    with recording(put_database(tmp_path), tmp_path, signer) as made:
+        yield made
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from capf.model import InvalidRequestError
 from capf.registry import report, search
 from capf.registry.search import Criterion, Page
-from support.record import NOW, Record
+from support.record import Record
 
 NAMES = ["SEP00000000000A", "SEP00000000000B", "SEP00000000000C"]
 
@@ -186,6 +186,6 @@ def test_a_lock_is_visible(record: Record) -> None:
         record.claim(NAMES[0], password="0000")
     _total, found = record.store.read(lambda c: search.find(c, record.context, [], Page(), strings=False))
     assert found[0]["locked_until"] is not None
-    record.times[0] = NOW + 3600
+    record.wait(3600)
     _total, found = record.store.read(lambda c: search.find(c, record.context, [], Page(), strings=False))
     assert found[0]["locked_until"] is None

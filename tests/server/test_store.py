@@ -21,12 +21,12 @@ TOO_LARGE = 2**70
 
 def by_statement(connection: Connection) -> None:
     """Give a value that no column takes to the driver."""
-    rows.change_phone(connection, PHONE, locked_until=TOO_LARGE)
+    rows.change_phone(connection, PHONE, operation_id=TOO_LARGE)
 
 
 def by_core(connection: Connection) -> None:
     """Give it to SQLAlchemy."""
-    connection.execute(schema.phones.update().values(locked_until=TOO_LARGE))
+    connection.execute(schema.phones.update().values(operation_id=TOO_LARGE))
 
 
 @pytest.mark.parametrize("wrong", [by_statement, by_core])

@@ -27,7 +27,10 @@ CODE = "471147"
 
 @dataclass
 class Record:
-    """What a server process has behind its sessions."""
+    """What a server process has behind its sessions.
+
+    ``times`` holds the host's time of day, ``steady`` the seconds since it was booted.
+    """
 
     store: Store
     context: Context
@@ -35,6 +38,12 @@ class Record:
     refusals: Refusals = field(default_factory=Refusals)
     stored: dict[Hold, bytes] = field(default_factory=dict)
     """The certificate that was issued last to each session."""
+    steady: list[float] = field(default_factory=lambda: [0.0])
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, for both clocks."""
+        self.times[0] += seconds
+        self.steady[0] += seconds
 
     def run(self, job: Callable[[Connection], T]) -> T:
         """Run a job as the server does, with its commit."""
@@ -120,6 +129,12 @@ class Record:
         query = select(table).where(table.c.device_name == name)
         rows = self.store.read(lambda c: c.execute(query).mappings().all())
         return {row["serial_number"]: row["state"] for row in rows}
+
+    def guesses(self, name: str = "") -> dict[str, dict[str, Any]]:
+        """Return what was tried at a phone, or in all, by the address."""
+        query = select(schema.guesses).where(schema.guesses.c.device_name == name)
+        rows = self.store.read(lambda c: c.execute(query).mappings().all())
+        return {row["address"]: dict(row) for row in rows}
 
     def acts(self) -> list[str]:
         """Return what the audit table says was done."""

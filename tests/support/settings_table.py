@@ -211,21 +211,40 @@ def reset_leaves_a_file(node: RunningNode) -> bool:
 
 def unlocks_soon(node: RunningNode) -> bool:
     """Whether a phone that ten wrong strings have locked is free again after 3 seconds."""
-    mode = {"authentication_mode": "By Authentication String", "key_order": "EC Only", "ec_key_size": 256}
-    node.ok("POST", "/phones", {"phones": [{"device_name": PHONE, **mode}]})
-    item = {"device_name": PHONE, "authentication_string": STRING}
-    node.ok("POST", "/operations", {"operation": "Install/Upgrade", "items": [item]})
-    for _index in range(10):
-        client = Client(node.capf_port, PHONE)
-        client.authenticate("000000")
-        client.close()
+    _guess(node, PHONE, 10)
     assert not _comes_in(node, STRING) or node.phone(PHONE)["locked_until"] is None
     time.sleep(3)
     return _comes_in(node, STRING)
 
 
-def _comes_in(node: RunningNode, string: str) -> bool:
-    client = Client(node.capf_port, PHONE)
+def _guess(node: RunningNode, name: str, tries: int) -> None:
+    """Schedule an operation by string for a phone, and let it come with a wrong one."""
+    mode = {"authentication_mode": "By Authentication String", "key_order": "EC Only", "ec_key_size": 256}
+    node.ok("POST", "/phones", {"phones": [{"device_name": name, **mode}]})
+    item = {"device_name": name, "authentication_string": STRING}
+    node.ok("POST", "/operations", {"operation": "Install/Upgrade", "items": [item], "force": True})
+    for _index in range(tries):
+        client = Client(node.capf_port, name)
+        client.authenticate("000000")
+        client.close()
+
+
+def lets_in_after_three_tries(node: RunningNode) -> bool:
+    """Whether a phone comes in with the right string after three wrong ones."""
+    _guess(node, "SEP0000000000C1", 3)
+    return _comes_in(node, STRING, "SEP0000000000C1")
+
+
+def lets_another_in_after_three_tries(node: RunningNode) -> bool:
+    """Whether a phone comes in with the right string after three wrong ones at other phones of its address."""
+    _guess(node, "SEP0000000000C2", 2)
+    _guess(node, "SEP0000000000C3", 1)
+    _guess(node, "SEP0000000000C4", 0)
+    return _comes_in(node, STRING, "SEP0000000000C4")
+
+
+def _comes_in(node: RunningNode, string: str, name: str = PHONE) -> bool:
+    client = Client(node.capf_port, name)
     command = client.authenticate(string).command
     client.close()
     return command is Command.KEY_GENERATE_REQUEST
@@ -359,6 +378,10 @@ CASES: dict[str, Case] = {
     ),
     "require_sudi": Case("authentication", "require_sudi", True, comes_in_by_mic(sudi=False), True, False),
     "lock_seconds": Case("authentication", "lock_seconds", 1, unlocks_soon, False, True),
+    "tries_per_operation": Case("authentication", "tries_per_operation", 3, lets_in_after_three_tries, True, False),
+    "wrong_strings_per_day": Case(
+        "authentication", "wrong_strings_per_day", 3, lets_another_in_after_three_tries, True, False
+    ),
     "reset_command": Case(
         "reset", "command", ["touch", "{directory}/reset-{name}"], reset_leaves_a_file, False, True
     ),

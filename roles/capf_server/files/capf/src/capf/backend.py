@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from capf.effects import Cause, Claim, Granted, Hold, Refused
 from capf.model import Outcome, StoreUnavailableError
 from capf.refusals import Refusals
-from capf.registry import refusals, sessions
+from capf.registry import guessing, refusals, sessions
 from capf.registry.context import Context
 from capf.store.engine import Job, Store, T
 from capf.wire import Reason
@@ -29,6 +29,7 @@ LOG = logging.getLogger(__name__)
 _TRY_AGAIN_SECONDS = 1.0
 _GATHER_SECONDS = 0.25
 """How long refusals gather until one write counts all of them: nobody makes the record commit once a message."""
+_KEEP_SECONDS = 60.0
 _SESSION: ContextVar[int] = ContextVar("session", default=0)
 """The session whose task this is, for its lines in the trace."""
 
@@ -130,6 +131,14 @@ class RegistryBackend:
             if self._owed:
                 with contextlib.suppress(StoreUnavailableError):
                     LOG.info("event=given-back operations=%d", await self._give_back())
+
+    async def keep_guesses_forever(self) -> None:
+        """Keep what is on record of wrong strings true and small, where there is any."""
+        while True:
+            await asyncio.sleep(_KEEP_SECONDS)
+            with contextlib.suppress(StoreUnavailableError):
+                if await self._store.aread(guessing.any_on_record):
+                    await self._store.awrite(lambda connection: guessing.keep(connection, self._context))
 
     async def _give_back(self) -> int:
         owed: set[Hold] = set()

@@ -44,6 +44,8 @@ class Settings:
     allow_sha1_mic: bool
     require_sudi: bool
     lock_seconds: int
+    tries_per_operation: int
+    wrong_strings_per_day: int
     reset_command: tuple[str, ...]
     reset_parallel: int
     reset_seconds: int
@@ -164,6 +166,8 @@ def _settings(tables: Mapping[str, _Table]) -> Settings:
         allow_sha1_mic=authentication.flag("allow_sha1_mic", False),
         require_sudi=authentication.flag("require_sudi", False),
         lock_seconds=authentication.number("lock_seconds", 600, 1, 86400),
+        tries_per_operation=authentication.number("tries_per_operation", 100, 1, 10000),
+        wrong_strings_per_day=authentication.number("wrong_strings_per_day", 200, 1, 100000),
         reset_command=reset.texts("command", ()),
         reset_parallel=reset.number("parallel", 10, 1, 1000),
         reset_seconds=reset.number("seconds", 60, 1, 3600),

@@ -35,7 +35,7 @@ from capf.listener import Limits, Listener
 from capf.model import ConflictError, StoreUnavailableError
 from capf.neighbours import Neighbours
 from capf.publisher import Publisher
-from capf.registry import nodes, parameters, service, sessions, tokens, trace_settings
+from capf.registry import guessing, nodes, parameters, service, sessions, tokens, trace_settings
 from capf.registry.context import Context, Policy
 from capf.reset import Resetter
 from capf.session import Patience
@@ -71,7 +71,12 @@ class Server:
             token_directory=directory.tokens,
             node_name=settings.node_name,
             policy=Policy(
-                settings.allow_expired_mic, settings.allow_sha1_mic, settings.require_sudi, settings.lock_seconds
+                settings.allow_expired_mic,
+                settings.allow_sha1_mic,
+                settings.require_sudi,
+                settings.lock_seconds,
+                settings.tries_per_operation,
+                settings.wrong_strings_per_day,
             ),
             own_files=settings.own_directory,
             capf_servers=settings.capf_servers,
@@ -173,6 +178,7 @@ class Server:
             loop.add_signal_handler(number, _stop_or_exit, stop)
         self.trace.apply(await self.store.aread(trace_settings.stored))
         await self.store.awrite(lambda connection: sessions.recover(connection, self.context))
+        await self.store.awrite(lambda connection: guessing.keep(connection, self.context))
         if self.context.first_node:
             await self._join_cluster()
         if await self.store.aread(service.is_activated):
@@ -182,6 +188,7 @@ class Server:
             self._backend.give_back_forever(),
             self._backend.count_refusals_forever(),
             deadlines.run(self.store, self.context),
+            self._backend.keep_guesses_forever(),
             self._publisher.run(),
             neighbours.run(),
         )

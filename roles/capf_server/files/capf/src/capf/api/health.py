@@ -16,7 +16,7 @@ from capf.api.login import RunningNode
 from capf.api.node import Node
 from capf.api.shapes import Health, Readiness
 from capf.model import CapfError
-from capf.registry import health, service
+from capf.registry import guessing, health, service
 from capf.registry.rollout import watch
 
 router = APIRouter(tags=["node"])
@@ -46,10 +46,11 @@ async def readyz(node: RunningNode) -> Response:
 class _Numbers(Collector):
     """The metrics of one scrape."""
 
-    def __init__(self, node: Node, counts: health.Counts, numbers: watch.Numbers) -> None:
+    def __init__(self, node: Node, counts: health.Counts, numbers: watch.Numbers, guessed: guessing.Totals) -> None:
         self._node = node
         self._counts = counts
         self._numbers = numbers
+        self._guessed = guessed
 
     def collect(self) -> Iterator[Metric]:
         """Yield each metric."""
@@ -70,6 +71,13 @@ class _Numbers(Collector):
         for reason, count in self._node.refusals.items():
             refusals.add_metric([reason], count)
         yield refusals
+        yield CounterMetricFamily(
+            "capf_guessing_locks", "Locks of a phone for an address after wrong strings", self._guessed.locks
+        )
+        yield CounterMetricFamily(
+            "capf_guessing_exhaustions", "Times that an address used up its wrong strings of a day",
+            self._guessed.exhaustions,
+        )  # fmt: skip
         yield from _rollouts(self._numbers)
 
 
@@ -113,8 +121,8 @@ def _verdicts(numbers: watch.Numbers) -> Iterator[Metric]:
 async def metrics(node: RunningNode) -> Response:
     """Return the node's numbers for Prometheus."""
 
-    def count(connection: Connection) -> tuple[health.Counts, watch.Numbers]:
-        return health.counts(connection), watch.numbers(connection, node.context)
+    def count(connection: Connection) -> tuple[health.Counts, watch.Numbers, guessing.Totals]:
+        return health.counts(connection), watch.numbers(connection, node.context), guessing.totals(connection)
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Numbers(node, *await node.store.aread(count)))

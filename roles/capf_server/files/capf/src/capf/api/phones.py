@@ -64,7 +64,7 @@ def search_criteria(given: list[SearchCriterion]) -> list[search.Criterion]:
 
 @router.post("/phones/unlock", response_model=Unlocked)
 async def unlock(wanted: Unlock, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Lift the locks that ten wrong authentication strings have set."""
+    """Lift the locks that wrong authentication strings have set, for all addresses."""
     job = partial(phones.unlock, context=node.context, names=wanted.phones, actor=actor)
     names = await carry_out(node, job, dry_run=wanted.dry_run)
     return {"changed": bool(names), "unlocked": names}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from capf.authority import Authority, key_id
 from capf.registry import parameters
+from capf.registry.elapsed import Elapsed
 from capf.secretbox import SecretBox
 
 Clock = Callable[[], float]
@@ -17,12 +18,18 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is accepted of phones, by explicit settings; ``lock_seconds`` is the lock after ten wrong strings."""
+    """What is accepted of phones, by explicit settings.
+
+    ``lock_seconds`` is the first lock of a phone for an address after ten wrong strings, ``tries_per_operation`` how
+    many an address may send for one operation, ``wrong_strings_per_day`` how many over all phones in any 24 hours.
+    """
 
     allow_expired_mic: bool = False
     allow_sha1_mic: bool = False
     require_sudi: bool = False
     lock_seconds: int = 600
+    tries_per_operation: int = 100
+    wrong_strings_per_day: int = 200
 
 
 @dataclass(slots=True)
@@ -30,7 +37,8 @@ class Context:
     """Shared by the parts of the registry; ``running`` is None while the CAPF service does not run.
 
     ``own_files`` is the directory of the administrator's own configuration files of phones; ``capf_servers`` are the
-    CAPF servers that phones try in turn, where there are more than this one.
+    CAPF servers that phones try in turn, where there are more than this one. ``elapsed`` is the clock of waits, and
+    ``guesses_added`` how many rows of ``store.guesses`` this server has added since it last looked how many there are.
     """
 
     authority: Authority
@@ -44,6 +52,8 @@ class Context:
     policy: Policy = Policy()
     own_files: Path | None = None
     capf_servers: tuple[str, ...] = ()
+    elapsed: Elapsed = field(default_factory=Elapsed)
+    guesses_added: int = 0
 
     @property
     def now(self) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from capf import authority
 from capf.model import InvalidRequestError, Problem
-from capf.registry import health, moment, need, refusals
+from capf.registry import guessing, health, moment, need, refusals
 from capf.registry.context import Context
 from capf.store import events as statements
 from capf.store.rows import Row
@@ -21,7 +21,8 @@ LIMIT = 1000
 KINDS = {
     "operation failed": "operation_failed",
     refusals.ACT: "claim_refused",
-    "lock phone": "phone_locked",
+    guessing.LOCKED: "guessing",
+    guessing.EXHAUSTED: "guessing",
     "rollout stopped": "rollout_stopped",
     "rollout aborted": "rollout_aborted",
 }

@@ -21,9 +21,9 @@ from capf.model import (
     SecurityMode,
     State,
 )
-from capf.registry import lifecycle
+from capf.registry import guessing, lifecycle
 from capf.registry.context import Context
-from capf.store import journal, rows
+from capf.store import guesses, journal, rows
 
 _MODE = "device_security_mode"
 _WAITING_ALLOWED = (
@@ -154,11 +154,9 @@ def _waiting_problems(
 
 
 def unlock(connection: Connection, context: Context, names: Sequence[str], actor: str) -> list[str]:
-    """Lift the locks that wrong strings have set; returns the device names that were locked."""
-    known = rows.phones_of(connection, names)
-    refuse_unregistered(names, known)
-    locked = [name for name in names if known[name]["locked_until"] > context.now]
-    rows.change_phones(connection, {name: {"locked_until": 0, "wrong_strings": 0} for name in locked})
+    """Lift the locks that wrong strings have set, for all addresses; returns the device names that were locked."""
+    refuse_unregistered(names, rows.phones_of(connection, names))
+    locked = guessing.unlock(connection, context, names)
     journal.record(connection, context.now, actor, (journal.Act("unlock phone", name) for name in locked))
     return locked
 
@@ -169,6 +167,7 @@ def _remove(connection: Connection, context: Context, names: list[str], asked: i
     if busy:
         raise ConflictError(f"in a session with CAPF now: {', '.join(sorted(busy)[:10])}")
     rows.remove_phones(connection, names)
+    guesses.forget_phones(connection, names)
     journal.record(connection, context.now, actor, (journal.Act(REMOVED, name) for name in names))
     results = [{"device_name": name, "before": {"state": "present"}, "after": None} for name in names]
     counts = {"created": 0, "updated": 0, "removed": len(names), "unchanged": asked - len(names)}

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import AuthenticationMode, SecurityMode
-from capf.registry import ctl_file, health, parameters, service
+from capf.registry import ctl_file, guessing, health, moment, parameters, service
 from capf.registry.context import Context
 from capf.store import preflight as statements
 from capf.store.preflight import Phone
@@ -192,18 +192,32 @@ def _strings(state: _State) -> Item:
     stuck = [
         phone.name for phone in phones if phone.security_mode != SecurityMode.NON_SECURE and phone.lsc_expires is None
     ]
-    locked = [phone.name for phone in phones if phone.locked_until > state.context.now]
     if stuck:
         message = f"secure phones without LSC do not register, so nobody can enter a string: {_names(stuck)}"
         return Item(name, "6", Result.WARNING, message, "set them to Non Secure, or to another Authentication Mode")
-    if locked:
-        message = f"locked after wrong strings: {_names(locked)}"
-        return Item(name, "6", Result.WARNING, message, "wait until the lock ends, or unlock them")
+    guessed = _guessed(state, [phone.name for phone in phones])
+    if guessed:
+        todo = "wait, or lift the locks of phones by ucm.capf.phone_unlock; where many phones share an address, raise"
+        return Item(name, "6", Result.WARNING, guessed, f"{todo} capf_server_wrong_strings_per_day")
     if phones and state.context.in_force(state.connection).flag("TFTP Encrypted Config"):
         message = f"TFTP Encrypted Config is True: {len(phones)} phones may not recover until their string is entered"
         return Item(name, "6", Result.WARNING, message, "have people beside the phones, or use another mode")
     message = f"{len(phones)} phones need one; it is entered while the phone is registered"
     return Item(name, "6", Result.OK, message)
+
+
+def _guessed(state: _State, phones: Sequence[str]) -> str:
+    """Return which phones are locked after wrong strings, and which addresses may not try any phone now."""
+    locks = guessing.locks(state.connection, state.context, phones)
+    exhausted = guessing.exhausted(state.connection, state.context)
+    said = []
+    if locks:
+        until = moment.show(max(lock.until for lock in locks.values()))
+        addresses = sum(lock.addresses for lock in locks.values())
+        said.append(f"locked after wrong strings for {addresses} addresses, until {until}: {_names(sorted(locks))}")
+    if exhausted:
+        said.append(f"addresses that have used up their wrong strings of a day: {_names(exhausted)}")
+    return "; ".join(said)
 
 
 def _reset(state: _State) -> Item:

@@ -24,6 +24,8 @@ from capf.secretbox import generate_string
 from capf.store import journal, rows
 
 LSC_IS_RIGHT = "LSC is right"
+_LONG_ENOUGH = 6
+"""Digits of an authentication string that is not warned of."""
 SETTINGS = ("authentication_mode", "key_order", "key_size", "ec_key_size")
 IN_SESSION = "in a session now"
 """Why a phone is skipped whose session does something else than what is asked: the phone may have done it already, so
@@ -127,10 +129,24 @@ def _plan(connection: Connection, context: Context, request: Request) -> Plan:
     days = context.in_force(connection).number("CAPF Operation Expires in (days)")
     given = None if request.completes_by is None else moment.parse(request.completes_by, now)
     plan = Plan(given or now + days * need.SECONDS_A_DAY)
-    for phone in _phones(connection, context, request, plan):
+    phones = _phones(connection, context, request, plan)
+    for phone in phones:
         _decide(context, request, phone, plan, given, now)
     plan.warnings = _warnings(plan, encrypted=context.in_force(connection).flag("TFTP Encrypted Config"))
+    plan.warnings += _short_strings(plan, phones)
     return plan
+
+
+def _short_strings(plan: Plan, phones: Sequence[_Phone]) -> list[str]:
+    """Warn of strings that are soon guessed; one warning for all of them."""
+    names = {*plan.scheduled, *plan.pending}
+    short = [phone.name for phone in phones if phone.name in names and 0 < len(phone.string or "") < _LONG_ENOUGH]
+    if not short:
+        return []
+    return [
+        f"authentication strings of 4 or 5 digits are easy to guess; this list has {len(short)}, the first for"
+        f" {short[0]}: use 8 digits, or leave the strings out and the server generates them"
+    ]
 
 
 def _warnings(plan: Plan, *, encrypted: bool) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select
 
 from capf.model import STATUS_NONE, CertificateState, InvalidRequestError, KeySpec, Operation, Problem
-from capf.registry import moment, refusals
+from capf.registry import guessing, moment, refusals
 from capf.registry.context import Context
 from capf.store import rollouts, rows
 from capf.store.rows import OPEN
@@ -141,7 +141,7 @@ def _date_condition(column: ColumnElement[Any], criterion: Criterion) -> ColumnE
 _PHONE = ("device_name", "description", "device_pool", "device_type", "security_profile", "device_security_mode", "mic",
           "authentication_mode", "key_order", "key_size", "ec_key_size")  # fmt: skip
 _SHOWN = (
-    *(phones.c[name] for name in (*_PHONE, "locked_until")),
+    *(phones.c[name] for name in _PHONE),
     *(
         operations.c[name].label(f"operation_{name}")
         for name in ("operation", "authentication_mode", "authentication_string", "state", "completes_by", "status",
@@ -192,11 +192,11 @@ def found(
     With a ``wave``, only phones match whose present operation is the one that the wave has scheduled for them.
     """
     check(criteria, page.sort)
-    tests, now = _tests(criteria), context.now
+    tests, locks = _tests(criteria), guessing.locks(connection, context)
     for values in connection.execution_options(yield_per=1000).execute(_ordered(criteria, page, wave)):
         string = _string(context, values) if strings or tests else ""
         if all(_TESTS[test.pattern](string, test.value) for test in tests):
-            yield _show(values, now, string if strings else None)
+            yield _show(values, locks.get(values[0]), string if strings else None)
 
 
 def count(connection: Connection, context: Context, criteria: Sequence[Criterion]) -> int:
@@ -235,8 +235,11 @@ def _find(
     if _tests(criteria):
         matching = found(connection, context, criteria, page, strings=strings)
         return total, list(islice(matching, start, start + page.rows))
-    page_of = connection.execute(_ordered(criteria, page).limit(page.rows).offset(start))
-    return total, [_show(values, context.now, _string(context, values) if strings else None) for values in page_of]
+    page_of = connection.execute(_ordered(criteria, page).limit(page.rows).offset(start)).all()
+    locks = guessing.locks(connection, context, [values[0] for values in page_of])
+    return total, [
+        _show(values, locks.get(values[0]), _string(context, values) if strings else None) for values in page_of
+    ]
 
 
 def _string(context: Context, values: _Values) -> str:
@@ -261,10 +264,10 @@ def _refusals(
     }
 
 
-def _show(values: _Values, now: int, string: str | None) -> dict[str, Any]:
+def _show(values: _Values, lock: guessing.Lock | None, string: str | None) -> dict[str, Any]:
     """Return a phone as the API, the modules and the report show it."""
     shown = values[len(_PHONE) : _OF_LSC]
-    locked_until, operation, mode, _secret, state, completes_by, status, problem, *refused = shown
+    operation, mode, _secret, state, completes_by, status, problem, *refused = shown
     serial, ec, bits, expires, issuer, issuer_expires = values[_OF_LSC:]
     pending = state in _OPEN
     status = status or STATUS_NONE
@@ -284,7 +287,8 @@ def _show(values: _Values, now: int, string: str | None) -> dict[str, Any]:
         "lsc_expires": moment.show(expires),
         "lsc_issued_by": issuer,
         "lsc_issuer_expires_by": moment.show(issuer_expires),
-        "locked_until": moment.show(locked_until) if locked_until > now else None,
+        "locked_addresses": 0 if lock is None else lock.addresses,
+        "locked_until": None if lock is None else moment.show(lock.until),
     }
     if string is not None:
         phone[STRING_FIELD] = string

@@ -24,7 +24,7 @@ from capf.model import (
     State,
     operation_status,
 )
-from capf.registry import lifecycle, need, refusals, trace
+from capf.registry import guessing, lifecycle, need, refusals, trace
 from capf.registry.context import Context
 from capf.store import journal, rows
 from capf.verify import Trust, Verdict, certificate_serial, check_certificate, check_sudi, same_string
@@ -32,7 +32,6 @@ from capf.wire import CertificateType, Reason
 
 LARGEST_LOSS = 4
 """Sessions that an operation may lose: the first try and the phone's three more (R5)."""
-WRONG_STRINGS = 10
 _SECONDS_A_MINUTE = 60
 _VERSION_WITH_EC = 3
 
@@ -49,16 +48,15 @@ def claim(connection: Connection, context: Context, wanted: Claim) -> Granted | 
     if not lifecycle.is_open(comer):
         return Refused(Reason.NO_ACTION, cause=Cause.NOTHING_SCHEDULED)
     mode = AuthenticationMode(comer["authentication_mode"])
-    if mode is AuthenticationMode.STRING and comer["locked_until"] > context.now:
-        return Refused(Reason.REJECTED, Outcome.INVALID_STRING, Cause.LOCKED)
     if mode.proves and comer["holder"]:
         return Refused(Reason.REJECTED, cause=Cause.IN_SESSION)
     if comer["completes_by"] <= context.now:
         return Refused(Reason.REJECTED, Outcome.LATE, Cause.LATE)
+    by_string = mode is AuthenticationMode.STRING
+    if by_string and not guessing.may_try(connection, context, wanted, comer, string_is_right):
+        return Refused(Reason.REJECTED, Outcome.INVALID_STRING, Cause.LOCKED)
     verdict = _identity(connection, context, wanted, comer, string_is_right)
     if verdict.outcome is not None:
-        if mode is AuthenticationMode.STRING and verdict.outcome is Outcome.INVALID_STRING:
-            _count_wrong_string(connection, context, comer)
         return _refused(comer, verdict.outcome, verdict.problem)
     if _lacks_ec(wanted, comer):
         return _without_ec(connection, context, wanted, comer)
@@ -162,16 +160,6 @@ def _superseded(connection: Connection, claim: Claim) -> Verdict | None:
     return None if lost else Verdict(Outcome.INVALID_LSC, f"the LSC that was sent is {record['state']}")
 
 
-def _count_wrong_string(connection: Connection, context: Context, comer: rows.Row) -> None:
-    tries = comer["wrong_strings"] + 1
-    if tries < WRONG_STRINGS:
-        rows.change_phone(connection, comer["device_name"], wrong_strings=tries)
-        return
-    until = context.now + context.policy.lock_seconds
-    rows.change_phone(connection, comer["device_name"], wrong_strings=0, locked_until=until)
-    journal.record(connection, context.now, "capf", [journal.Act("lock phone", comer["device_name"])])
-
-
 def _grant(connection: Connection, context: Context, claim: Claim, comer: rows.Row, *, mic: bool) -> Granted | Refused:
     """Take the operation for the session; ``mic``: the phone proved that it has the key of its MIC."""
     values = {"status": STATUS_PENDING, "problem": "", "ended_at": None}
@@ -180,8 +168,6 @@ def _grant(connection: Connection, context: Context, claim: Claim, comer: rows.R
         return Refused(Reason.REJECTED, cause=Cause.IN_SESSION)
     if mic and not comer["mic"]:
         rows.change_phone(connection, claim.device_name, mic=True)
-    if comer["wrong_strings"] and alone:
-        rows.change_phone(connection, claim.device_name, wrong_strings=0)
     if alone or refusals.is_worth_a_row(claims, claims + 1):
         journal.record(connection, context.now, claim.peer, [journal.Act("claim operation", claim.device_name)])
     in_force, keys = context.in_force(connection), _keys(comer, claim.version)

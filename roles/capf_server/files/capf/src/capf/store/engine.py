@@ -44,6 +44,7 @@ _POSTGRESQL = {
 }
 """No phone waits longer for a database that is gone or locked than for one that is busy."""
 _WRITES = {"capf_writes": True}
+_DEADLOCK = "40P01"
 
 
 class _DryRunError(Exception):
@@ -226,7 +227,7 @@ class Store:
                 journal.end(connection)
         except Exception as error:
             trouble = self._trouble(error)
-            if trouble is None and len(group) > 1:
+            if (trouble is None or _is_deadlock(error)) and len(group) > 1:
                 for work in group:
                     self._write([work])
                 return
@@ -250,6 +251,11 @@ class Store:
         refusal = _refusal(error)
         refusal.__cause__ = error
         return refusal
+
+
+def _is_deadlock(error: Exception) -> bool:
+    """True where the jobs of two servers waited for each other; alone, each takes its rows in the same order."""
+    return getattr(getattr(error, "orig", error), "sqlstate", None) == _DEADLOCK
 
 
 def _refusal(error: Exception) -> InvalidRequestError:

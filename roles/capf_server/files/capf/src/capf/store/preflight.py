@@ -19,7 +19,6 @@ class Phone:
     name: str
     authentication_mode: str
     security_mode: str
-    locked_until: int
     lsc_expires: int | None
 
 
@@ -31,7 +30,6 @@ def phones(connection: Connection, names: Sequence[str] | None) -> list[Phone]:
             table.c.device_name,
             table.c.authentication_mode,
             table.c.device_security_mode,
-            table.c.locked_until,
             certificates.c.not_after,
         )
         .select_from(table.outerjoin(certificates, active))

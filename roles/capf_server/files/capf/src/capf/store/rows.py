@@ -31,7 +31,7 @@ def _in_state(*states: State) -> ColumnElement[bool]:
 
 # The statements of a session; what each of them does, the function that runs it says.
 _COMER = Statement(
-    select(phones.c.mic, phones.c.wrong_strings, phones.c.locked_until, *operations.c)
+    select(phones.c.mic, *operations.c)
     .outerjoin_from(phones, operations, phones.c.operation_id == operations.c.id)
     .where(_THIS_PHONE)
 )
@@ -89,8 +89,8 @@ def phone(connection: Connection, device_name: str) -> Row | None:
 
 
 def comer(connection: Connection, device_name: str) -> Row | None:
-    """Return what a phone that comes needs: ``mic``, ``wrong_strings`` and ``locked_until`` of its own, and its latest
-    operation (``id`` None when it never had one); None when it is not registered with the server."""
+    """Return what a phone that comes needs: ``mic`` of its own, and its latest operation (``id`` None when it never had
+    one); None when it is not registered with the server."""
     return _COMER.first(connection, {"name": device_name})
 
 

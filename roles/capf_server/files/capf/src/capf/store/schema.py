@@ -35,8 +35,6 @@ phones = Table(
     Column("key_size", Integer),
     Column("ec_key_size", Integer, nullable=False),
     Column("operation_id", BigInteger),
-    Column("wrong_strings", Integer, nullable=False, server_default="0"),
-    Column("locked_until", BigInteger, nullable=False, server_default="0"),
 )
 
 operations = Table(
@@ -76,6 +74,33 @@ Index(
     postgresql_where=IS_OPEN,
 )
 Index("open_operations_by_deadline", operations.c.completes_by, sqlite_where=IS_OPEN, postgresql_where=IS_OPEN)
+
+guesses = Table(
+    "guesses",
+    metadata,
+    Column("address", String(64), primary_key=True),
+    Column("device_name", String(64), primary_key=True),
+    Column("operation_id", BigInteger),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("tries_to_lock", Integer, nullable=False, server_default="0"),
+    Column("locks", Integer, nullable=False, server_default="0"),
+    Column("locked_until", BigInteger, nullable=False, server_default="0"),
+    Column("last_at", BigInteger, nullable=False, server_default="0"),
+    Column("told_at", BigInteger),
+    Column("minutes", Text, nullable=False, server_default=""),
+)
+Index("guesses_by_device", guesses.c.device_name)
+
+guessing_clock = Table(
+    "guessing_clock",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("seconds", BigInteger, nullable=False),
+    Column("boot", String(64), nullable=False),
+    Column("since_boot", BigInteger, nullable=False),
+    Column("locks", BigInteger, nullable=False, server_default="0"),
+    Column("exhaustions", BigInteger, nullable=False, server_default="0"),
+)
 
 certificates = Table(
     "certificates",

@@ -70,6 +70,13 @@ class Statement:
         row = cursor.fetchone()
         return None if row is None else form.row(row)
 
+    def all(self, connection: Connection, values: Values) -> list[dict[str, Any]]:
+        """Return all rows that it finds."""
+        form = self._form(connection, values)
+        cursor = connection.connection.cursor()
+        cursor.execute(form.sql, form.parameters(values))
+        return [form.row(row) for row in cursor.fetchall()]
+
     def _form(self, connection: Connection, values: Values) -> _Form:
         key = (connection.dialect.name, *values)
         form = self._forms.get(key)

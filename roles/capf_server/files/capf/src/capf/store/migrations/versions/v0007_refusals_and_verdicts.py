@@ -29,7 +29,33 @@ def _operations() -> None:
 
 
 def _guesses() -> None:
-    """Nothing yet."""
+    """Locks are of a phone and an address, and their time is the record's own."""
+    op.drop_column("phones", "wrong_strings")
+    op.drop_column("phones", "locked_until")
+    op.create_table(
+        "guesses",
+        sa.Column("address", sa.String(64), primary_key=True),
+        sa.Column("device_name", sa.String(64), primary_key=True),
+        sa.Column("operation_id", sa.BigInteger),
+        sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("tries_to_lock", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("locks", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("locked_until", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("last_at", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("told_at", sa.BigInteger),
+        sa.Column("minutes", sa.Text, nullable=False, server_default=""),
+    )
+    op.create_index("guesses_by_device", "guesses", ["device_name"])
+    clock = op.create_table(
+        "guessing_clock",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("seconds", sa.BigInteger, nullable=False),
+        sa.Column("boot", sa.String(64), nullable=False),
+        sa.Column("since_boot", sa.BigInteger, nullable=False),
+        sa.Column("locks", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("exhaustions", sa.BigInteger, nullable=False, server_default="0"),
+    )
+    op.bulk_insert(clock, [{"id": 1, "seconds": 0, "boot": "", "since_boot": 0}])
 
 
 def _rollout_waves() -> None:

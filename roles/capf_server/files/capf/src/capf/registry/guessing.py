@@ -1,0 +1,259 @@
+"""Guessing authentication strings does not pay: who may try one, and what a wrong one costs (R14).
+
+Only a wrong string in string mode is a guess. Each counts for its phone and its address, and for its address over all
+phones; an address is an IPv4 address or an IPv6 /64. So nobody locks a phone out at an address other than his own.
+
+* After ten wrong strings the address has to wait before it tries the phone again: as long as is set, then twice as
+  long, and so on up to a day. The right string ends the count.
+* An address has so many tries for an operation. Those of earlier operations count too, unless it has been quiet for ten
+  days: a new string is no new chance.
+* An address has so many wrong strings in any 24 hours, over all phones; the right one gives none of them back.
+
+Whoever may not try is refused as for a wrong string, whatever his string is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from capf.addresses import counted_as
+from capf.effects import Claim
+from capf.registry.context import Context
+from capf.store import guesses, journal
+from capf.store.guesses import ALL_PHONES
+from capf.store.rows import Row
+
+TRIES_TO_LOCK = 10
+_SECONDS_A_MINUTE = 60
+DAY = 86400
+LONGEST_SECONDS = DAY
+"""What a wait grows to; one that is set longer does not grow."""
+QUIET_SECONDS = 10 * DAY
+"""How long an address waits whose tries for an operation are used up, and how long its tries are remembered."""
+MOST_ROWS = 100_000
+"""Rows that are kept of all addresses together."""
+_LOOK_AGAIN = 256
+"""New rows after which this server looks whether there are more than that."""
+_DOUBLED_AT_MOST = 20
+LOCKED, EXHAUSTED = "lock phone", "exhaust address"
+"""What the audit table says of a phone that is locked for an address, and of an address that has guessed too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One phone's string in the light of what its address has tried before."""
+
+    address: str
+    device_name: str
+    operation: Row
+    now: int
+    of_address: Row | None
+    of_phone: Row | None
+
+    def forgotten(self) -> bool:
+        """True when what the address has tried at the phone no longer counts."""
+        row = self.of_phone
+        if row is None:
+            return True
+        other: bool = row["operation_id"] != self.operation["id"]
+        return other and row["last_at"] + QUIET_SECONDS <= self.now and row["locked_until"] <= self.now
+
+
+def may_try(connection: Connection, context: Context, claim: Claim, operation: Row, string_is_right: bool) -> bool:
+    """Say whether this address may try the phone's string now, and count the string where it is a guess.
+
+    ``operation`` is the one that the string is for, its mode By Authentication String. Who may not try leaves nothing
+    behind, so that a thousand messages a second cost the record no commit.
+    """
+    address = counted_as(claim.peer)
+    found = guesses.find(connection, address, claim.device_name)
+    if string_is_right and found == (None, None):
+        return True
+    tried = _Try(address, claim.device_name, operation, context.elapsed.now(connection), *found)
+    if _is_refused(context, tried):
+        return False
+    if string_is_right:
+        return _is_let_in(connection, context, tried)
+    _count(connection, context, tried)
+    return True
+
+
+def _is_refused(context: Context, tried: _Try) -> bool:
+    return _is_locked(context, tried) or _is_exhausted(context, tried)
+
+
+def _is_let_in(connection: Connection, context: Context, tried: _Try) -> bool:
+    """Look again, as no other server writes now, and end the count of the phone and the address."""
+    if _is_refused(context, _to_write(connection, tried)):
+        return False
+    guesses.forget(connection, tried.address, tried.device_name)
+    return True
+
+
+def _to_write(connection: Connection, tried: _Try) -> _Try:
+    """Return the same with the rows as they stay until the transaction ends."""
+    of_address, of_phone = guesses.find_to_write(connection, tried.address, tried.device_name)
+    return replace(tried, of_address=of_address, of_phone=of_phone)
+
+
+def _is_locked(context: Context, tried: _Try) -> bool:
+    """True while the address has to wait for this phone, or has no try left for its operation."""
+    row = tried.of_phone
+    if row is None or tried.forgotten():
+        return False
+    used_up: bool = row["tries"] >= context.policy.tries_per_operation
+    return row["locked_until"] > tried.now or (used_up and row["operation_id"] == tried.operation["id"])
+
+
+def _is_exhausted(context: Context, tried: _Try) -> bool:
+    """True while the address has used up its wrong strings of a day."""
+    row, most = tried.of_address, context.policy.wrong_strings_per_day
+    return row is not None and row["tries"] >= most and sum(_last_day(row, tried.now).values()) >= most
+
+
+def _last_day(row: Row | None, now: int) -> dict[int, int]:
+    """Return how many wrong strings came in which minute, of those that still count."""
+    minutes = json.loads(row["minutes"]) if row is not None and row["minutes"] else {}
+    return {int(minute): count for minute, count in minutes.items() if _end(int(minute)) > now}
+
+
+def _end(minute: int) -> int:
+    """Return when the wrong strings of a minute no longer count, in the record's seconds."""
+    return (minute + 1) * _SECONDS_A_MINUTE + DAY
+
+
+def _count(connection: Connection, context: Context, tried: _Try) -> None:
+    """Count a wrong string, which was compared whatever another server has counted meanwhile."""
+    _make_rows(connection, context, tried)
+    tried = _to_write(connection, tried)
+    guesses.change(connection, tried.address, ALL_PHONES, **_guess_of_address(connection, context, tried))
+    guesses.change(connection, tried.address, tried.device_name, **_guess_of_phone(connection, context, tried))
+
+
+def _make_rows(connection: Connection, context: Context, tried: _Try) -> None:
+    missing = [tried.of_address is None, tried.of_phone is None]
+    if not any(missing):
+        return
+    if context.guesses_added >= _LOOK_AGAIN:
+        context.guesses_added = 0
+        guesses.trim(connection, tried.now, MOST_ROWS)
+    for device_name, is_missing in zip((ALL_PHONES, tried.device_name), missing, strict=True):
+        if is_missing:
+            guesses.add(connection, tried.address, device_name, tried.now)
+            context.guesses_added += 1
+
+
+def _guess_of_address(connection: Connection, context: Context, tried: _Try) -> Mapping[str, Any]:
+    """Count a wrong string for its address, and say so when it was the last one of a day; returns the row's change."""
+    now, minutes = tried.now, _last_day(tried.of_address, tried.now)
+    minute = now // _SECONDS_A_MINUTE
+    minutes[minute] = minutes.get(minute, 0) + 1
+    tries = sum(minutes.values())
+    told_at = None if tried.of_address is None else tried.of_address["told_at"]
+    until = _end(min(minutes)) if tries >= context.policy.wrong_strings_per_day else 0
+    if until and (told_at is None or told_at + DAY <= now):
+        told_at = now
+        guesses.count_exhaustion(connection)
+        _say(connection, context, EXHAUSTED, "", tried.address, tries, until - now)
+    text = json.dumps(minutes, separators=(",", ":"))
+    return {"tries": tries, "minutes": text, "locked_until": until, "last_at": now, "told_at": told_at}
+
+
+def _guess_of_phone(connection: Connection, context: Context, tried: _Try) -> Mapping[str, Any]:
+    """Count a wrong string for its phone, and lock the phone for the address where that is due; returns the row's
+    change."""
+    policy, row = context.policy, {} if tried.forgotten() else dict(tried.of_phone or {})
+    tries, to_lock, locks = (row.get(name, 0) for name in ("tries", "tries_to_lock", "locks"))
+    tries, to_lock, wait = tries + 1, to_lock + 1, 0
+    if tries >= policy.tries_per_operation:
+        wait = max(QUIET_SECONDS, tried.operation["completes_by"] - context.now)
+    elif to_lock >= TRIES_TO_LOCK:
+        wait = waits(policy.lock_seconds, locks)
+    if wait:
+        to_lock, locks = 0, locks + 1
+        guesses.count_lock(connection)
+        _say(connection, context, LOCKED, tried.device_name, tried.address, tries, wait)
+    return {
+        "operation_id": tried.operation["id"],
+        "tries": tries,
+        "tries_to_lock": to_lock,
+        "locks": locks,
+        "locked_until": tried.now + wait if wait else row.get("locked_until", 0),
+        "last_at": tried.now,
+    }
+
+
+def waits(lock_seconds: int, locks: int) -> int:
+    """Return how many seconds an address waits for a phone that was locked for it ``locks`` times before."""
+    return min(lock_seconds << min(locks, _DOUBLED_AT_MOST), max(lock_seconds, LONGEST_SECONDS))
+
+
+def _say(
+    connection: Connection, context: Context, action: str, device_name: str, address: str, tries: int, seconds: int
+) -> None:
+    detail = {"address": address, "tries": tries, "seconds": seconds}
+    journal.record(connection, context.now, "capf", [journal.Act(action, device_name, detail)])
+
+
+def unlock(connection: Connection, context: Context, names: Sequence[str]) -> list[str]:
+    """Lift the locks of phones for all addresses and forget what was tried at them; returns the phones that were
+    locked, in their order. What an address has tried in a day still counts for the address."""
+    locked = guesses.locks(connection, context.elapsed.now(connection), names)
+    found = [name for name in names if name in locked]
+    guesses.forget_phones(connection, found)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """From how many addresses a phone is locked, and when the last of these locks ends (epoch seconds)."""
+
+    addresses: int
+    until: int
+
+
+def locks(connection: Connection, context: Context, names: Sequence[str] | None = None) -> dict[str, Lock]:
+    """Return the locks of the phones among ``names``, or of all, that hold now."""
+    now = context.elapsed.exactly(connection)
+    ahead = context.clock() - now
+    found = guesses.locks(connection, int(now), names)
+    return {name: Lock(lock.addresses, round(lock.until + ahead)) for name, lock in found.items()}
+
+
+def exhausted(connection: Connection, context: Context) -> list[str]:
+    """Return the addresses that have used up their wrong strings of a day."""
+    now, most = context.elapsed.now(connection), context.policy.wrong_strings_per_day
+    rows = guesses.of_addresses(connection, most)
+    return [row["address"] for row in rows if sum(_last_day(row, now).values()) >= most]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How often phones were locked and addresses have used up a day's wrong strings, since the record was made."""
+
+    locks: int
+    exhaustions: int
+
+
+def totals(connection: Connection) -> Totals:
+    """Return the totals, which all servers of the record share."""
+    row = guesses.clock(connection)
+    return Totals(row["locks"], row["exhaustions"])
+
+
+def any_on_record(connection: Connection) -> bool:
+    """True when there is something to keep."""
+    return guesses.any_on_record(connection)
+
+
+def keep(connection: Connection, context: Context) -> None:
+    """Do now and then what keeps the waits true and the record small: write the clock down, delete what is over."""
+    context.elapsed.keep(connection)
+    now = context.elapsed.now(connection)
+    guesses.sweep(connection, now, DAY + _SECONDS_A_MINUTE, QUIET_SECONDS)
+    guesses.trim(connection, now, MOST_ROWS)

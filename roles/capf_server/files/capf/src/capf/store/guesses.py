@@ -1,0 +1,177 @@
+"""The statements behind the limits for wrong authentication strings, and behind the clock that waits are counted by.
+
+A row of ``guesses`` is what one address (``capf.addresses``) has tried at one phone; the row without a device name is
+what it has tried at all phones together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, bindparam, case, delete, exists, func, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+
+from capf.model import StoreUnavailableError
+from capf.store.rows import Row, batches
+from capf.store.schema import guesses, guessing_clock, operations
+from capf.store.statements import Statement
+
+ALL_PHONES = ""
+"""Stands for the device name in the row of an address as a whole."""
+
+_ADDRESS: BindParameter[str] = bindparam("of_address")
+_DEVICE: BindParameter[str] = bindparam("of_device")
+_TWO_ROWS = (
+    select(guesses)
+    .where(guesses.c.address == _ADDRESS, or_(guesses.c.device_name == ALL_PHONES, guesses.c.device_name == _DEVICE))
+    .order_by(guesses.c.device_name)
+)
+_FIND = Statement(_TWO_ROWS)
+# The row of the address comes first, so that servers that share the database lock the two in the same order.
+_FIND_TO_WRITE = Statement(_TWO_ROWS.with_for_update())
+_ADD = Statement(insert(guesses).on_conflict_do_nothing())
+_CHANGE = Statement(guesses.update().where(guesses.c.address == _ADDRESS, guesses.c.device_name == _DEVICE))
+_FORGET = Statement(delete(guesses).where(guesses.c.address == _ADDRESS, guesses.c.device_name == _DEVICE))
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """From how many addresses a phone is locked, and when the last of these locks ends, in the record's seconds."""
+
+    addresses: int
+    until: int
+
+
+def find(connection: Connection, address: str, device_name: str) -> tuple[Row | None, Row | None]:
+    """Return what an address has tried in all, and at one phone."""
+    return _two(_FIND.all(connection, {"of_address": address, "of_device": device_name}), device_name)
+
+
+def find_to_write(connection: Connection, address: str, device_name: str) -> tuple[Row | None, Row | None]:
+    """Do what ``find`` does; the rows stay as they are until the transaction ends."""
+    return _two(_FIND_TO_WRITE.all(connection, {"of_address": address, "of_device": device_name}), device_name)
+
+
+def _two(rows: Sequence[Row], device_name: str) -> tuple[Row | None, Row | None]:
+    by_device = {row["device_name"]: row for row in rows}
+    return by_device.get(ALL_PHONES), by_device.get(device_name)
+
+
+def add(connection: Connection, address: str, device_name: str, now: int) -> None:
+    """Make a row where there is none yet; another server may have made it at the same time."""
+    _ADD.run(connection, {"address": address, "device_name": device_name, "last_at": now})
+
+
+def change(connection: Connection, address: str, device_name: str, **values: Any) -> None:
+    """Update one row, if it is there."""
+    _CHANGE.run(connection, {"of_address": address, "of_device": device_name, **values})
+
+
+def forget(connection: Connection, address: str, device_name: str) -> None:
+    """Delete one row."""
+    _FORGET.run(connection, {"of_address": address, "of_device": device_name})
+
+
+def forget_phones(connection: Connection, names: Sequence[str]) -> None:
+    """Delete what was tried at these phones, from wherever."""
+    for batch in batches(names):
+        connection.execute(delete(guesses).where(guesses.c.device_name.in_(batch)))
+
+
+def locks(connection: Connection, now: int, names: Sequence[str] | None = None) -> dict[str, Lock]:
+    """Return the locks of the phones among ``names``, or of all, that hold at ``now`` (the record's seconds)."""
+    query = (
+        select(guesses.c.device_name, func.count(), func.max(guesses.c.locked_until))
+        .where(guesses.c.locked_until > now, guesses.c.device_name != ALL_PHONES)
+        .group_by(guesses.c.device_name)
+    )
+    if names is None:
+        return {name: Lock(count, until) for name, count, until in connection.execute(query)}
+    found: dict[str, Lock] = {}
+    for batch in batches(names):
+        for name, count, until in connection.execute(query.where(guesses.c.device_name.in_(batch))):
+            found[name] = Lock(count, until)
+    return found
+
+
+def of_addresses(connection: Connection, tries: int) -> list[Row]:
+    """Return the rows of addresses as a whole that have at least so many tries on record, by address."""
+    query = select(guesses).where(guesses.c.device_name == ALL_PHONES, guesses.c.tries >= tries)
+    return list(connection.execute(query.order_by(guesses.c.address)).mappings())
+
+
+def any_on_record(connection: Connection) -> bool:
+    """True when there is any row."""
+    return connection.execute(select(guesses.c.address).limit(1)).first() is not None
+
+
+def sweep(connection: Connection, now: int, day: int, quiet: int) -> None:
+    """Delete what no longer counts: of an address what is a ``day`` old, of a phone what has been ``quiet`` for so long
+    and is not of an operation whose string can still be guessed (the record's seconds)."""
+    live = exists().where(operations.c.id == guesses.c.operation_id, operations.c.authentication_string.is_not(None))
+    whole = guesses.c.device_name == ALL_PHONES
+    old = or_(
+        whole & (guesses.c.last_at < now - day),
+        ~whole & (guesses.c.last_at < now - quiet) & (guesses.c.locked_until <= now) & ~live,
+    )
+    _delete(connection, select(guesses.c.address, guesses.c.device_name).where(old))
+
+
+def trim(connection: Connection, now: int, most: int) -> None:
+    """Delete rows beyond ``most``: those with the fewest tries first, the oldest among them, locked ones last.
+
+    Whoever would be rid of a row of his has to make as many tries at each of all others.
+    """
+    surplus = connection.execute(select(func.count()).select_from(guesses)).scalar_one() - most
+    if surplus > 0:
+        order = (case((guesses.c.locked_until > now, 1), else_=0), guesses.c.tries, guesses.c.last_at)
+        _delete(connection, select(guesses.c.address, guesses.c.device_name).order_by(*order).limit(surplus))
+
+
+def _delete(connection: Connection, query: Any) -> None:
+    """Delete the rows that a query finds, but for those that another server has in hand."""
+    found = [tuple(row) for row in connection.execute(query.with_for_update(skip_locked=True))]
+    for batch in batches(found):
+        connection.execute(delete(guesses).where(tuple_(guesses.c.address, guesses.c.device_name).in_(batch)))
+
+
+_CLOCK = Statement(select(guessing_clock))
+_CLOCK_TO_WRITE = Statement(select(guessing_clock).with_for_update())
+_SET_CLOCK = Statement(guessing_clock.update())
+_COUNT = {
+    name: Statement(guessing_clock.update().values({name: guessing_clock.c[name] + 1}))
+    for name in ("locks", "exhaustions")
+}
+
+
+def clock(connection: Connection) -> Row:
+    """Return the record's seconds as they were last written, and how many locks there ever were."""
+    return _there(_CLOCK.first(connection, {}))
+
+
+def clock_to_write(connection: Connection) -> Row:
+    """Do what ``clock`` does; the row stays as it is until the transaction ends."""
+    return _there(_CLOCK_TO_WRITE.first(connection, {}))
+
+
+def _there(row: Row | None) -> Row:
+    if row is None:
+        raise StoreUnavailableError("the clock of the locks has lost its row")
+    return row
+
+
+def set_clock(connection: Connection, seconds: int, boot: str, since_boot: int) -> None:
+    """Write the record's seconds down, and what the host's clock said then."""
+    _SET_CLOCK.run(connection, {"seconds": seconds, "boot": boot, "since_boot": since_boot})
+
+
+def count_lock(connection: Connection) -> None:
+    """Count a lock of a phone for an address."""
+    _COUNT["locks"].run(connection, {})
+
+
+def count_exhaustion(connection: Connection) -> None:
+    """Count an address that has used up its wrong strings of a day."""
+    _COUNT["exhaustions"].run(connection, {})

@@ -1,0 +1,115 @@
+"""Somebody at one address who guesses authentication strings as well as the rules allow, by a clock of the test's own.
+
+He knows all that the server knows but the strings: he tries at the very second at which he may, and takes another phone
+where one has locked him out. Where no phone takes a string of his, an administrator schedules all operations again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, select
+
+from capf.effects import Claim
+from capf.model import Operation
+from capf.registry import guessing, phones, schedule, sessions
+from capf.store import rows
+from capf.store.schema import guesses as table
+from support.record import Record
+
+ADDRESS = "192.0.2.66"
+STRING, WRONG = "1234", "9999"
+DAY = 86400
+DAYS = 10
+_ENOUGH = 1000
+"""Phones that refuse one after the other, until the attacker gives up for now."""
+FOUR_DIGITS, GENERATED = 10**4, 9 * 10**7
+"""Strings of four digits, and those that the server makes: eight digits, the first of them no 0."""
+MODE = {"authentication_mode": "By Authentication String", "key_order": "EC Only", "ec_key_size": 256}
+
+
+def prepare(record: Record, names: Sequence[str]) -> None:
+    """Register phones, and schedule an operation by a string of 4 digits for each."""
+    wanted = [{"device_name": name, **MODE} for name in names]
+    record.run(lambda c: phones.ensure(c, record.context, wanted, "present", "test"))
+    _schedule(record, names)
+
+
+def _schedule(record: Record, names: Sequence[str]) -> None:
+    items = [{"device_name": name, "authentication_string": STRING} for name in names]
+    wanted = schedule.Request(Operation.INSTALL, items, force=True)
+
+    def again(connection: Connection) -> None:
+        none = schedule.Request(Operation.NONE, [{"device_name": name} for name in names])
+        schedule.schedule(connection, record.context, none, "test")
+        schedule.schedule(connection, record.context, wanted, "test")
+
+    record.run(again)
+
+
+@dataclass
+class Attack:
+    """What the attacker does to some phones; ``tries`` are those that would have succeeded with the right string."""
+
+    record: Record
+    names: Sequence[str]
+    address: str = ADDRESS
+    tries: dict[str, int] = field(default_factory=dict)
+    _next: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many strings were compared in all."""
+        return sum(self.tries.values())
+
+    def run(self, seconds: int) -> None:
+        """Guess for so long."""
+        end = self.record.steady[0] + seconds
+        while self.record.steady[0] < end:
+            before = self.total
+            self.record.run(self._guess_while_possible)
+            if self.total == before:
+                _schedule(self.record, list(self.tries))
+                self.record.run(self._guess_while_possible)
+            self.record.wait(min(self._next_end(), end) - self.record.steady[0])
+
+    def _guess_while_possible(self, connection: Connection) -> None:
+        """Try the phones by turns, until none of the next many takes a string."""
+        refused = 0
+        while refused < min(len(self.names), _ENOUGH):
+            name = self.names[self._next % len(self.names)]
+            self._next += 1
+            refused = 0 if self._guess(connection, name) else refused + 1
+
+    def _guess(self, connection: Connection, name: str) -> bool:
+        """Send a wrong string where the right one would be taken; False where it would not."""
+        if not self._would_be_taken(connection, name):
+            return False
+        sessions.claim(connection, self.record.context, Claim(name, 3, 1, self.address, password=WRONG))
+        self.tries[name] = self.tries.get(name, 0) + 1
+        return True
+
+    def _would_be_taken(self, connection: Connection, name: str) -> bool:
+        claim, operation = Claim(name, 3, 1, self.address), rows.comer(connection, name)
+        assert operation is not None
+        with _undone(connection):
+            return guessing.may_try(connection, self.record.context, claim, operation, string_is_right=True)
+
+    def _next_end(self) -> float:
+        """Return when the next of the attacker's waits ends, or a wrong string is a day old."""
+        now = self.record.steady[0]
+        query = select(table.c.locked_until).where(table.c.address == self.address, table.c.locked_until > now)
+        ends = self.record.store.read(lambda c: c.execute(query).scalars().all())
+        return float(min(ends, default=now + DAY))
+
+
+@contextmanager
+def _undone(connection: Connection) -> Iterator[None]:
+    """Take back what is done inside."""
+    step = connection.begin_nested()
+    try:
+        yield
+    finally:
+        step.rollback()
