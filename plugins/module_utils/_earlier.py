@@ -35,6 +35,8 @@ REPORT_ONLY = (
     "LSC Expires",
     "LSC Issued By",
     "LSC Issuer Expires By",
+    "Locked Addresses",
+    "Locked Until",
 )
 CSV_COLUMNS = PHONE_COLUMNS + ("operation", SECRET_COLUMN, "completes_by", "certificate", "serial_number")
 _FORMULA = ("'=", "'+", "'-", "'@", "'\t", "'\r")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from sqlalchemy import func, select
 
 from capf.effects import Cause, Claim, Granted, Refused
 from capf.model import Outcome
-from capf.registry import events, guessing, phones, preflight, search, sessions
+from capf.registry import events, guessing, phones, preflight, report, search, sessions
 from capf.registry.context import Policy
 from capf.registry.elapsed import Elapsed
 from capf.registry.search import Page
@@ -114,7 +116,7 @@ def test_p40_a_locked_try_is_refused_like_all_others_and_leaves_nothing(record: 
     wanted(record)
     guess(record, 10)
     before, acts = record.guesses(PHONE), record.acts()
-    for password in (RIGHT, WRONG, None, ""):
+    for password in (RIGHT, WRONG, "1"):
         claim = Claim(PHONE, 3, 1, HERE, password=password)
         refused = record.run(lambda c, claim=claim: sessions.claim(c, record.context, claim))
         assert refused == Refused(Reason.REJECTED, Outcome.INVALID_STRING, Cause.LOCKED)
@@ -293,6 +295,17 @@ def test_p40_only_wrong_strings_are_guesses(record: Record) -> None:
     assert record.guesses() == {}
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_p40_a_phone_that_sends_no_string_guesses_nothing(record: Record, nothing: str | None) -> None:
+    """It comes so when it starts, before anybody has entered its string."""
+    wanted(record)
+    for _index in range(30):
+        assert is_refused(record.claim(password=nothing))
+    assert record.guesses() == record.guesses(PHONE) == {}
+    guess(record, 10)
+    assert is_refused(record.claim(password=nothing))
+
+
 def test_p40_unlocking_lifts_the_locks_for_all_addresses(record: Record) -> None:
     wanted(record)
     peers = [f"192.0.2.{index}" for index in range(1, 6)]
@@ -308,6 +321,16 @@ def test_p40_unlocking_lifts_the_locks_for_all_addresses(record: Record) -> None
     assert record.run(lambda c: phones.unlock(c, record.context, [PHONE], "test")) == []
     found = record.store.read(lambda c: search.find(c, record.context, [], Page(), strings=False))[1][0]
     assert (found["locked_addresses"], found["locked_until"]) == (0, None)
+
+
+def test_p40_the_report_shows_locks(record: Record) -> None:
+    wanted(record)
+    guess(record, 10)
+    text = record.store.read(
+        lambda c: "".join(report.csv_pieces(search.found(c, record.context, [], Page(), strings=False)))
+    )
+    (phone,) = csv.DictReader(io.StringIO(text))
+    assert (phone["Locked Addresses"], phone["Locked Until"]) == ("1", "2027-01-15T08:10:00+00:00")
 
 
 def test_p40_unlocking_gives_an_operation_its_tries_again(record: Record) -> None:

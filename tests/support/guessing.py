@@ -92,7 +92,7 @@ class Attack:
         return True
 
     def _would_be_taken(self, connection: Connection, name: str) -> bool:
-        claim, operation = Claim(name, 3, 1, self.address), rows.comer(connection, name)
+        claim, operation = Claim(name, 3, 1, self.address, password=STRING), rows.comer(connection, name)
         assert operation is not None
         with _undone(connection):
             return guessing.may_try(connection, self.record.context, claim, operation, string_is_right=True)

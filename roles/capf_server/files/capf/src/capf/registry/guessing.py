@@ -1,7 +1,8 @@
 """Guessing authentication strings does not pay: who may try one, and what a wrong one costs (R14).
 
-Only a wrong string in string mode is a guess. Each counts for its phone and its address, and for its address over all
-phones; an address is an IPv4 address or an IPv6 /64. So nobody locks a phone out at an address other than his own.
+Only a wrong string in string mode is a guess; a missing one is refused, but a phone that starts sends none. Each guess
+counts for its phone and its address, and for its address over all phones; an address is an IPv4 address or an IPv6
+/64. So nobody locks a phone out at an address other than his own.
 
 * After ten wrong strings the address has to wait before it tries the phone again: as long as is set, then twice as
   long, and so on up to a day. The right string ends the count.
@@ -70,6 +71,8 @@ def may_try(connection: Connection, context: Context, claim: Claim, operation: R
     ``operation`` is the one that the string is for, its mode By Authentication String. Who may not try leaves nothing
     behind, so that a thousand messages a second cost the record no commit.
     """
+    if not claim.password:
+        return True
     address = counted_as(claim.peer)
     found = guesses.find(connection, address, claim.device_name)
     if string_is_right and found == (None, None):

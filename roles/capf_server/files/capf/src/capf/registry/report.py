@@ -37,6 +37,8 @@ COLUMNS: Mapping[str, str] = {
     "LSC Expires": "lsc_expires",
     "LSC Issued By": "lsc_issued_by",
     "LSC Issuer Expires By": "lsc_issuer_expires_by",
+    "Locked Addresses": "locked_addresses",
+    "Locked Until": "locked_until",
 }
 _FORMULA = frozenset("=+-@\t\r")
 _FREE_TEXT = (
