@@ -30,10 +30,10 @@ def restore(request: pytest.FixtureRequest, tmp_path: Path, cluster: PostgreSQL)
 
     def make(revision: str) -> RunningNode:
         dump = (DATA / f"schema_{revision}.{request.param}.sql").read_text()
-        url = None
         if request.param == "sqlite":
             state = tmp_path / "node" / "state"
             state.mkdir(parents=True)
+            url = f"sqlite:///{state}/capf.db"
             with closing(sqlite3.connect(state / "capf.db")) as connection:
                 connection.executescript(dump)
         else:
