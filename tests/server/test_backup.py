@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import os
 import random
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from capf import authority, keystore
+from capf import authority, keystore, shared_keys, sharing
 from capf.backup import archive, making, restoring, sealing
 from capf.backup.archive import DATABASE, MANIFEST
 from capf.config import Settings
@@ -311,6 +312,40 @@ def test_p34_parts_of_another_state_are_no_place_for_a_restore(made: Made, place
         with pytest.raises(ConflictError, match="is not empty: it holds trusted/stranger.pem"):
             place.restore(made.plain, dry_run=dry_run)
     assert [path.name for path in place.settings.state_directory.rglob("*")] == ["trusted", "stranger.pem"]
+
+
+def test_p34_a_manifest_that_is_none_is_refused(made: Made, place: Place) -> None:
+    files = unpacked(made.plain, None)
+    for text in (
+        b"",
+        b"{}",
+        b"[]",
+        b"1",
+        b"[" * 100_000,
+        b"\xff",
+        files[MANIFEST].replace(b'"format": 1', b'"format": 2'),
+    ):
+        assert place.refusal(closed(packed({**files, MANIFEST: text})))
+    given = json.loads(files[MANIFEST])
+    for wrong in ({"files": []}, {"files": {"capf.key": 1}}, {"files": {DATABASE: {"size": 1}}}):
+        assert place.refusal(closed(packed({**files, MANIFEST: json.dumps({**given, **wrong}).encode()})))
+
+
+def test_p34_keys_of_another_server_are_checked_before_they_are_taken(made: Made, tmp_path: Path) -> None:
+    whole = sharing.files(made.settings.state_directory)
+    (token, *_other) = [name for name in whole if name.startswith("tokens/")]
+    (issuer,) = [name for name in whole if name.startswith("manufacturing/")]
+    shared_keys.check(whole, tmp_path)
+    for name, content, said in (
+        ("capf.key", whole["capf.key"][:500], "capf.key"),
+        ("strings.key", os.urandom(32), f"{token}: strings.key does not open it"),
+        ("strings.key", b"short", "strings.key"),
+        (token, os.urandom(1000), f"{token}: strings.key does not open it"),
+        (issuer, b"no PEM", "PEM"),
+    ):
+        with pytest.raises(CapfError, match=said):
+            shared_keys.check({**whole, name: content}, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_p34_no_copy_lies_in_a_temporary_directory(

@@ -23,6 +23,8 @@ OUTER = {
     "backend",
     "backup",
     "backup_cli",
+    "sharing_cli",
+    "shared_keys",
     "connection",
     "publisher",
     "neighbours",

@@ -17,12 +17,19 @@ import pytest
 import yaml
 
 from capf import authority, keystore, privileges, sharing
+from capf.secretbox import SecretBox
 from support.stepping_down import FILES, FOLDERS, OWNER, Outside, capf, in_a_child, owned, reachable
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles" / "capf_server"
 ROOT_ONLY = ROLE / "files" / "root_only.py"
-KEYS = {"strings.key": b"s" * 32, "capf.key": b"key", "tokens/a.key": b"token", "manufacturing/b.pem": b"maker"}
+PAIR = keystore.KeyPair(*authority.make_capf_certificate(os.urandom, time.time(), "ucm.capf", "CAPF"))
+KEYS = {
+    "strings.key": b"s" * 32,
+    "capf.key": PAIR.pem,
+    "tokens/a.key": SecretBox(b"s" * 32).encrypt("token", "a"),
+    "manufacturing/b.pem": keystore.pem(PAIR.certificate),
+}
 PACKED = json.dumps({name: base64.b64encode(data).decode() for name, data in KEYS.items()}).encode()
 
 

@@ -14,6 +14,7 @@ from capf import (
     belonging,
     config,
     secret_input,
+    shared_keys,
     sharing,
     sharing_cli,
     starting,
@@ -73,6 +74,8 @@ def _init(arguments: argparse.Namespace) -> None:
     settings = None if arguments.config is None else config.load(arguments.config)
     directory = arguments.state_directory if settings is None else settings.state_directory
     belonging.refuse_links(directory)
+    if like is not None:
+        shared_keys.check(like, directory)
     node = state.NewNode(
         directory,
         arguments.administrator,

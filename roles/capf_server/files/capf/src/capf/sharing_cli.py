@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from capf import belonging, sharing
+from capf import belonging, shared_keys, sharing
 
 
 def add_parser(commands: Any) -> None:
@@ -30,5 +30,6 @@ def _show(arguments: argparse.Namespace) -> None:
 def _take(arguments: argparse.Namespace) -> None:
     wanted = sharing.unpack(sys.stdin.read())
     belonging.refuse_links(arguments.state_directory)
+    shared_keys.check(wanted, arguments.state_directory)
     changed = sharing.take(arguments.state_directory, wanted, dry_run=arguments.dry_run)
     print(f"changed: {', '.join(changed) or 'nothing'}")

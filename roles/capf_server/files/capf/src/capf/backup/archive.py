@@ -28,6 +28,8 @@ _PASSING = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", "lock", "capf.pid", 
 _PRODUCT, _FORMAT = "ucm.capf", 1
 _PIECE = 1 << 16
 _MANIFEST_BYTES = 1 << 26
+_NO_MANIFEST = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What reading a manifest raises where it is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def _as_refusal() -> Iterator[None]:
     """Turn whatever unpacking finds wrong into a CapfError."""
     try:
         yield
-    except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, ValueError, TypeError, KeyError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, *_NO_MANIFEST) as error:
         raise CapfError(f"it is damaged: {error}") from error
 
 

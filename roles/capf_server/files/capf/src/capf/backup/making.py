@@ -76,7 +76,7 @@ def write(settings: Settings, target: Path, passphrase: str | None) -> Made:
     with _new_file(target) as file:
         made = make(settings, file, passphrase)
     try:
-        _record(settings.database)
+        _record(settings.database, encrypted=passphrase is not None)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -114,10 +114,11 @@ def _name(unfinished: Path, target: Path) -> None:
     os.close(directory)
 
 
-def _record(database: str) -> None:
+def _record(database: str, *, encrypted: bool) -> None:
+    act = journal.Act("back up", detail={"encrypted": encrypted})
     store = Store(database)
     try:
-        store.write(lambda c: journal.record(c, int(time.time()), "capf", [journal.Act("back up")]))
+        store.write(lambda c: journal.record(c, int(time.time()), "capf", [act]))
     finally:
         store.close()
 
