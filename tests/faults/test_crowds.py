@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from support import besieged
 from support.client import Client
 from support.enrolment import PHONE, enrol, enrol_by_retries, schedule
 from support.node import RunningNode
@@ -43,6 +44,7 @@ def trickle(clients: list[Client]) -> Iterator[None]:
 
 
 def test_p16_silent_and_slow_clients_do_not_keep_a_phone_waiting(node: RunningNode) -> None:
+    """AUTH_REQUEST comes in 250 ms, at the 99th percentile of 100, and a whole session succeeds."""
     _soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     schedule(node)
@@ -53,6 +55,7 @@ def test_p16_silent_and_slow_clients_do_not_keep_a_phone_waiting(node: RunningNo
         for client in clients:
             stack.callback(client.close)
         stack.enter_context(trickle(clients[:SLOW]))
+        assert besieged.percentile(lambda: Client(node.capf_port, PHONE).close()) <= besieged.PHONE_SECONDS
         enrol(node)
 
 
@@ -67,7 +70,7 @@ def test_p17_no_file_descriptor_left_is_survived_without_spinning(node: RunningN
     schedule(node)
     assert node.process is not None
     pid = node.process.pid
-    limit = len(list(Path(f"/proc/{pid}/fd").iterdir())) + 20
+    limit = len(list(Path(f"/proc/{pid}/fd").iterdir())) + 5
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, limit))
     with ExitStack() as stack:
         for _index in range(100):
@@ -77,8 +80,9 @@ def test_p17_no_file_descriptor_left_is_survived_without_spinning(node: RunningN
         time.sleep(BESIEGED_SECONDS)
         assert processor_seconds(node) - begin < BESIEGED_SECONDS / 5
         complaints = [line for line in node.log.read_text().splitlines() if "event=accept-failed" in line]
-        assert 1 <= len(complaints) <= 2
+        assert len(complaints) == 1
         assert "Too many open files" in complaints[0]
+        assert "Traceback" not in node.log.read_text()
     enrol_by_retries(node)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import re
 import socket
 import ssl
 import subprocess
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from capf import connection, listener
+from capf import connection, door
 from capf.effects import Cause
 from capf.listener import Limits
 from capf.registry import parameters
@@ -191,20 +194,52 @@ async def test_p33_a_strangers_sessions_take_no_place_from_the_phone(service: Se
 async def test_p17_a_crowd_that_says_nothing_keeps_no_phone_out(
     record: Record, signer: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "_CROWD", 2)
+    """The crowd has every place for sessions that have begun; it has them for a while, and then makes room."""
+    monkeypatch.setattr(door, "_PATIENCE_SECONDS", 0.5)
     record.add(key_order="EC Only", ec_key_size=256)
     record.plan()
 
     def arrive(port: int) -> Message:
-        crowd = [Client(port, "SEP00000000000B") for _unused in range(20)]
+        crowd = [Client(port, "SEP00000000000B") for _unused in range(4)]
         answer = Client(port, PHONE).authenticate()
         for client in crowd:
             client.close()
         return answer
 
-    async with serving(record, signer[0], tmp_path, Limits(), Patience()) as running:
+    async with serving(record, signer[0], tmp_path, Limits(128, 128), Patience()) as running:
         answer = await asyncio.to_thread(arrive, running.port)
     assert answer.command is Command.KEY_GENERATE_REQUEST
+
+
+MOST_LEFT_BYTES = 750
+
+
+async def test_p15_a_malformed_session_leaves_nothing_behind(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What 100 of them leave is far less than what they sent; lines of the log, which the test keeps, apart."""
+    caplog.set_level(logging.CRITICAL, "capf")
+
+    async def held_after(sessions: int) -> int:
+        def lead() -> None:
+            for _index in range(sessions):
+                client = Client(service.port, PHONE)
+                client.send_bytes(b"GET / HTTP/1.1\r\n\r\n")
+                with pytest.raises((EOFError, OSError)):
+                    client.receive()
+                client.close()
+
+        await asyncio.to_thread(lead)
+        await service.until_empty()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = await held_after(20)
+        assert await held_after(100) - before < 100 * MOST_LEFT_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 class Wire:

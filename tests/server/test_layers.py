@@ -30,6 +30,9 @@ OUTER = {
     "neighbours",
     "deadlines",
     "refusals",
+    "door",
+    "readiness",
+    "web",
 }
 STORE_ENGINE = "store.engine"
 FORBIDDEN = {"socket", "asyncio", "http", "urllib", "fastapi", "starlette", "hypercorn", "ssl"}

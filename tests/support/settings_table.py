@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import time
 import tomllib
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -324,6 +325,39 @@ def port_open(host: str, port: str | int) -> Observe:
     return lambda node: reachable(host, port if isinstance(port, int) else getattr(node, port))
 
 
+def held(port: str) -> Observe:
+    """Return an observation: how many of thirty silent connections of one address a port keeps."""
+
+    def observe(node: RunningNode) -> int:
+        address = ("127.0.0.1", getattr(node, port))
+        connections = [socket.create_connection(address, 10, ("127.0.0.9", 0)) for _index in range(30)]
+        time.sleep(0.5)
+        kept = 0
+        for connection in connections:
+            connection.setblocking(False)
+            try:
+                kept += connection.recv(1) != b""
+            except BlockingIOError:
+                kept += 1
+            except ConnectionError:
+                continue
+        for connection in connections:
+            connection.close()
+        return kept
+
+    return observe
+
+
+def metrics_without_login(node: RunningNode) -> int:
+    """Return the status of /metrics for who does not log in."""
+    trust = ssl.create_default_context(cafile=str(node.state / "administration.crt"))
+    try:
+        with urllib.request.urlopen(f"https://127.0.0.1:{node.port}/metrics", timeout=10, context=trust) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 BOTH = ["127.0.0.1", "127.0.0.2"]
 CASES: dict[str, Case] = {
     "state_directory": Case(
@@ -339,6 +373,15 @@ CASES: dict[str, Case] = {
     ),
     "administration_port": Case(
         "administration", "port", PORTS[0], port_open("127.0.0.1", PORTS[0]), False, True, tell="port"
+    ),
+    "administration_maximum_connections": Case(
+        "administration", "maximum_connections", 10, held("port"), 30, 5,
+    ),
+    "administration_maximum_connections_per_address": Case(
+        "administration", "maximum_connections_per_address", 5, held("port"), 30, 5,
+    ),
+    "administration_monitors": Case(
+        "administration", "monitors", ["192.0.2.0/24"], metrics_without_login, 200, 401,
     ),
     "capf_addresses": Case("capf", "addresses", BOTH, port_open("127.0.0.2", "capf_port"), False, True),
     "capf_addresses_ipv6": Case("capf", "addresses_ipv6", [], port_open("::1", "capf_port"), True, False),
@@ -356,6 +399,10 @@ CASES: dict[str, Case] = {
     "files_enabled": Case("files", "enabled", False, port_open("127.0.0.1", "files_port"), True, False),
     "files_addresses": Case("files", "addresses", BOTH, port_open("127.0.0.2", "files_port"), False, True),
     "files_port": Case("files", "port", PORTS[1], port_open("127.0.0.1", PORTS[1]), False, True),
+    "files_maximum_connections": Case("files", "maximum_connections", 10, held("files_port"), 30, 5),
+    "files_maximum_connections_per_address": Case(
+        "files", "maximum_connections_per_address", 7, held("files_port"), 30, 7,
+    ),
     "own_directory": Case(
         "files", "own_directory", "{directory}/mine", lambda node: "ours" in configuration(node), False, True,
         carry=put_own_file,

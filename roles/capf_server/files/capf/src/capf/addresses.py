@@ -5,8 +5,9 @@ A host chooses freely among the addresses of its own IPv6 network, so a limit fo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 _NETWORK_BITS = 64
 
@@ -18,12 +19,25 @@ def counted_as(address: str) -> str:
     An IPv4 address that is written as IPv6 (``::ffff:192.0.2.1``) counts as itself; so does a text that is not an
     address, such as the path of a local socket.
     """
+    parsed = _parsed(address)
+    if parsed is None:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, _NETWORK_BITS), strict=False))
+    return str(parsed)
+
+
+def is_within(address: str, networks: Sequence[str]) -> bool:
+    """Return whether an address is in one of these networks; each is an address or a network, IPv4 or IPv6."""
+    parsed = _parsed(address)
+    return parsed is not None and any(parsed in ip_network(network, strict=False) for network in networks)
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ip_network((parsed, _NETWORK_BITS), strict=False))
+        return None
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        return parsed.ipv4_mapped
+    return parsed

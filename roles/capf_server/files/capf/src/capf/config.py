@@ -13,6 +13,7 @@ from capf.configuration import MAXIMUM_SERVERS
 from capf.model import InvalidRequestError, Problem
 
 _MAXIMUM_PORT = 65535
+_MAXIMUM_PLACES = 100000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,9 @@ class Settings:
     database: str
     administration_addresses: tuple[str, ...]
     administration_port: int
+    administration_maximum_connections: int
+    administration_maximum_connections_per_address: int
+    administration_monitors: tuple[str, ...]
     capf_addresses: tuple[str, ...]
     capf_addresses_ipv6: tuple[str, ...]
     maximum_sessions: int
@@ -36,6 +40,8 @@ class Settings:
     files_enabled: bool
     files_addresses: tuple[str, ...]
     files_port: int
+    files_maximum_connections: int
+    files_maximum_connections_per_address: int
     own_directory: Path
     tftp_directory: Path | None
     capf_servers: tuple[str, ...]
@@ -111,6 +117,22 @@ class _Table:
                 self._wrong(key, value, "IPv4 or IPv6 addresses")
         return values
 
+    def networks(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """Take a list of IP addresses and networks."""
+        values = self.texts(key, default)
+        for value in values:
+            try:
+                ipaddress.ip_network(value, strict=False)
+            except ValueError:
+                self._wrong(key, value, "IPv4 or IPv6 addresses or networks, such as 192.0.2.0/24")
+        return values
+
+    def places(self, name: str, default: int, least: int) -> tuple[int, int]:
+        """Take two numbers: how many there are at once, and how many of one address, by default half of them."""
+        places = self.number(f"maximum_{name}", default, least, _MAXIMUM_PLACES)
+        half = max(1, places // 2)
+        return places, self.number(f"maximum_{name}_per_address", half, 1, _MAXIMUM_PLACES)
+
     def end(self) -> None:
         """Every key that nobody took is a typing error."""
         for key, value in self._left.items():
@@ -140,6 +162,9 @@ def _settings(tables: Mapping[str, _Table]) -> Settings:
     authentication, files, reset = tables["authentication"], tables["files"], tables["reset"]
     directory = Path(server.text("state_directory"))
     tftp_directory = files.text("tftp_directory", "")
+    sessions, sessions_per_address = capf.places("sessions", 10000, 1)
+    connections, connections_per_address = administration.places("connections", 1000, 10)
+    files_connections, files_connections_per_address = files.places("connections", 4000, 10)
     return Settings(
         state_directory=directory,
         first_node=server.flag("first_node", True),
@@ -147,10 +172,13 @@ def _settings(tables: Mapping[str, _Table]) -> Settings:
         database=server.text("database", f"sqlite:///{directory}/capf.db"),
         administration_addresses=administration.addresses("addresses", ("127.0.0.1",)),
         administration_port=administration.number("port", 8443, 1, _MAXIMUM_PORT),
+        administration_maximum_connections=connections,
+        administration_maximum_connections_per_address=connections_per_address,
+        administration_monitors=administration.networks("monitors", ("127.0.0.1", "::1")),
         capf_addresses=capf.addresses("addresses", ("0.0.0.0",)),  # noqa: S104 - phones are everywhere
         capf_addresses_ipv6=capf.addresses("addresses_ipv6", ("::",)),
-        maximum_sessions=capf.number("maximum_sessions", 10000, 1, 100000),
-        maximum_sessions_per_address=capf.number("maximum_sessions_per_address", 10000, 1, 100000),
+        maximum_sessions=sessions,
+        maximum_sessions_per_address=sessions_per_address,
         maximum_sessions_per_device=capf.number("maximum_sessions_per_device", 8, 1, 1000),
         handshake_seconds=capf.number("handshake_seconds", 10, 1, 120),
         authentication_seconds=capf.number("authentication_seconds", 30, 1, 600),
@@ -158,6 +186,8 @@ def _settings(tables: Mapping[str, _Table]) -> Settings:
         files_enabled=files.flag("enabled", True),
         files_addresses=files.addresses("addresses", ("0.0.0.0",)),  # noqa: S104 - phones are everywhere
         files_port=files.number("port", 6970, 1, _MAXIMUM_PORT),
+        files_maximum_connections=files_connections,
+        files_maximum_connections_per_address=files_connections_per_address,
         own_directory=Path(files.text("own_directory", f"{directory}/own")),
         tftp_directory=Path(tftp_directory) if tftp_directory else None,
         capf_servers=files.texts("capf_servers", (), MAXIMUM_SERVERS),

@@ -11,13 +11,13 @@ import contextlib
 import logging
 import secrets
 import select
-import socket
 import ssl
 from collections import deque
 from collections.abc import Sequence
 from math import inf
 from typing import Any, Protocol
 
+from capf.door import Guest
 from capf.effects import (
     Cause,
     Claim,
@@ -62,45 +62,43 @@ class Backend(Protocol):
     def lost(self, hold: Hold) -> asyncio.Future[None]: ...
 
 
-class Door(Protocol):
-    """What a connection needs of the listener that let it in."""
+class Service(Protocol):
+    """What a connection needs of the service that it belongs to."""
 
     backend: Backend
     tls: ssl.SSLContext
     patience: Patience
     handshake_seconds: float
 
-    def queue(self, connection: Connection) -> None:
-        """A connection has its first bytes; the listener lets it ``begin`` when its turn comes."""
-
     def enter(self, connection: Connection, device_name: str) -> bool:
-        """A connection names its device; False when that device has too many sessions."""
+        """A connection names its device and asks to be admitted; False when that device has too many sessions."""
 
     def leave(self, connection: Connection) -> None:
         """A connection is closed."""
 
 
 class Connection:
-    """One phone's connection, from its first byte to its end."""
+    """One phone's connection, from the begin of TLS to its end."""
 
     __slots__ = (
-        "_asked", "_asked_at", "_door", "_ending", "_garbage", "_hold", "_identifier", "_loop", "_lost", "_messages",
-        "_number", "_open", "_outgoing", "_reading", "_socket", "_steps", "_tls", "_waiting", "_writing",
-        "begun", "closed", "deadline", "device_name", "peer", "proved",
+        "_asked", "_asked_at", "_ending", "_garbage", "_hold", "_identifier", "_loop", "_lost", "_messages",
+        "_number", "_open", "_outgoing", "_reading", "_service", "_socket", "_steps", "_tls", "_waiting", "_writing",
+        "closed", "deadline", "device_name", "guest", "peer", "proved",
     )  # fmt: skip
 
-    def __init__(self, door: Door, accepted: socket.socket, peer: str) -> None:
-        self.peer = peer
+    def __init__(self, service: Service, guest: Guest) -> None:
+        self.guest = guest
+        self.peer = guest.peer
         self.device_name: str | None = None
-        self.begun = self.closed = self.proved = False
-        self._door = door
+        self.closed = self.proved = False
+        self._service = service
         self._loop = asyncio.get_running_loop()
-        self.deadline = self._loop.time() + door.handshake_seconds
+        self.deadline = self._loop.time() + service.handshake_seconds
         """The event loop's time at which ``expire`` is due."""
-        self._socket = accepted
-        self._number = accepted.fileno()
+        self._socket = guest.socket
+        self._number = guest.socket.fileno()
         self._identifier = secrets.randbits(32)
-        self._steps = dialogue(self._identifier, peer, door.patience)
+        self._steps = dialogue(self._identifier, guest.peer, service.patience)
         self._messages = Reader()
         self._outgoing: deque[bytes] = deque()
         self._hold: Hold | None = None
@@ -108,16 +106,11 @@ class Connection:
         self._asked: asyncio.Future[Any] | None = None
         self._tls: ssl.SSLSocket
         self._open = self._waiting = self._lost = self._garbage = self._ending = self._reading = self._writing = False
-        self._read_when_possible(True)
 
     def begin(self) -> None:
         """Start TLS."""
-        if self.closed:
-            return
-        self.begun = True
-        self.deadline = self._loop.time() + self._door.handshake_seconds
         try:
-            self._socket = self._tls = self._door.tls.wrap_socket(
+            self._socket = self._tls = self._service.tls.wrap_socket(
                 self._socket, server_side=True, do_handshake_on_connect=False
             )
         except OSError as error:
@@ -169,7 +162,7 @@ class Connection:
                 self._tls.unwrap()
         self._socket.close()
         self._steps.close()
-        self._door.leave(self)
+        self._service.leave(self)
 
     async def break_off(self) -> None:
         """Hang up in the middle; the record hears that the session was lost."""
@@ -180,7 +173,7 @@ class Connection:
             if isinstance(decision, Granted):
                 self._hold = decision.hold
             if self._hold is not None:
-                await self._door.backend.lost(self._hold)
+                await self._service.backend.lost(self._hold)
 
     def _read_when_possible(self, wanted: bool) -> None:
         if wanted and not self._reading:
@@ -204,12 +197,8 @@ class Connection:
     def _readable(self) -> None:
         if self._open:
             self._receive()
-        elif self.begun:
-            self._handshake()
         else:
-            self._read_when_possible(False)
-            self.deadline = inf
-            self._door.queue(self)
+            self._handshake()
 
     def _receive(self) -> None:
         try:
@@ -308,7 +297,7 @@ class Connection:
     def _ask(self, effect: Effect) -> asyncio.Future[Any]:
         """Ask the record for what the dialogue wants of it."""
         self._asked_at = self._loop.time()
-        self._asked = self._start(effect, self._door.backend)
+        self._asked = self._start(effect, self._service.backend)
         return self._asked
 
     def _start(self, effect: Effect, backend: Backend) -> asyncio.Future[Any]:
@@ -329,7 +318,7 @@ class Connection:
         raise TypeError(f"unknown effect: {effect}")
 
     def _claim(self, claim: Claim, backend: Backend) -> asyncio.Future[Granted | Refused]:
-        if self._door.enter(self, claim.device_name):
+        if self._service.enter(self, claim.device_name):
             self.device_name = claim.device_name
             return backend.claim(claim)
         refused: asyncio.Future[Granted | Refused] = self._loop.create_future()

@@ -15,10 +15,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import BinaryIO
 
-from fastapi import FastAPI
-from hypercorn.asyncio import serve as serve_http
-from hypercorn.config import Config as HttpConfig
-
 from capf import ctl, deadlines, files, state
 from capf.accounts import Login
 from capf.api.application import application
@@ -29,24 +25,25 @@ from capf.backend import RegistryBackend
 from capf.backup import making, staging
 from capf.backup.making import Made
 from capf.config import Settings
+from capf.descriptors import Descriptors
 from capf.folder import Folder
 from capf.keystore import Keystore
 from capf.listener import Limits, Listener
 from capf.model import ConflictError, StoreUnavailableError
 from capf.neighbours import Neighbours
 from capf.publisher import Publisher
+from capf.readiness import Readiness
 from capf.registry import guessing, nodes, parameters, service, sessions, tokens, trace_settings
 from capf.registry.context import Context, Policy
 from capf.reset import Resetter
 from capf.session import Patience
 from capf.store.engine import Store
 from capf.trace_files import TraceFiles
+from capf.web import Web, tls_context
 
 LOG = logging.getLogger(__name__)
 _SECONDS_A_MINUTE = 60
 _SECOND_SIGNAL, _NOT_IN_TIME = 1, 1
-_HEADER_SECONDS = 10
-"""How long a client of administration or files may take over its handshake, its headers, or its next request."""
 SECONDS_AFTER_THE_DRAIN = 10
 """How long everything else may take when the process ends; the unit allows more (roles/capf_server)."""
 
@@ -91,7 +88,11 @@ class Server:
         )
         self.trace = TraceFiles(directory.trace)
         self._logins = Logins(self.store)
+        self.readiness = Readiness(self.store, self.context)
         self._backend = RegistryBackend(self.store, self.context)
+        self._descriptors = Descriptors(
+            settings.administration_maximum_connections, settings.files_maximum_connections, settings.reset_parallel
+        )
         self._listener: Listener | None = None
         self._turn: int | None = None
         """Which activation or restart the running service is of."""
@@ -136,7 +137,8 @@ class Server:
             self._settings.handshake_seconds,
         )
         tls = state.capf_tls(self._directory, allow_tls_1_0=self._settings.allow_tls_1_0)
-        listener = Listener(self._backend, tls, limits, Patience(self._settings.authentication_seconds, answer))
+        patience = Patience(self._settings.authentication_seconds, answer)
+        listener = Listener(self._backend, tls, limits, patience, self._descriptors.capf)
         addresses = self._settings.capf_addresses
         if in_force.flag("Enable IPv6"):
             addresses += self._settings.capf_addresses_ipv6
@@ -191,6 +193,7 @@ class Server:
             self._backend.keep_guesses_forever(),
             self._publisher.run(),
             neighbours.run(),
+            self.readiness.run(),
         )
         beside = [asyncio.create_task(item) for item in work]
         for task in beside:
@@ -226,14 +229,28 @@ class Server:
         await put_in_place(self)
 
     async def _administration(self, stopped: Callable[[], Awaitable[object]]) -> None:
-        config = _http(self._settings.administration_addresses, self._settings.administration_port)
-        config.certfile = str(self._directory.administration_certificate)
-        config.keyfile = str(self._directory.administration_key)
-        await _serve(application(self), config, stopped)
+        settings = self._settings
+        web = Web(
+            "administration",
+            application(self, settings.administration_monitors),
+            tls_context(str(self._directory.administration_certificate), str(self._directory.administration_key)),
+            settings.administration_maximum_connections,
+            settings.administration_maximum_connections_per_address,
+            self._descriptors.administration,
+        )
+        await web.serve(settings.administration_addresses, settings.administration_port, stopped)
 
     async def _files(self, stopped: Callable[[], Awaitable[object]]) -> None:
-        app = files.application(self.store, self.context, self._settings.node_name, self.folder)
-        await _serve(app, _http(self._settings.files_addresses, self._settings.files_port), stopped)
+        settings = self._settings
+        web = Web(
+            "files",
+            files.application(self.store, self.context, settings.node_name, self.folder),
+            None,
+            settings.files_maximum_connections,
+            settings.files_maximum_connections_per_address,
+            self._descriptors.files,
+        )
+        await web.serve(settings.files_addresses, settings.files_port, stopped)
 
 
 def _stop_at_error(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
@@ -256,25 +273,6 @@ def _end_at_the_latest(seconds: float) -> None:
     last = threading.Timer(seconds, os._exit, (_NOT_IN_TIME,))
     last.daemon = True
     last.start()
-
-
-def _http(addresses: tuple[str, ...], port: int) -> HttpConfig:
-    config = HttpConfig()
-    config.bind = [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address in addresses]
-    config.include_server_header = False
-    config.alpn_protocols = ["http/1.1"]
-    config.graceful_timeout = 3
-    config.keep_alive_timeout = _HEADER_SECONDS
-    config.ssl_handshake_timeout = _HEADER_SECONDS
-    config.loglevel = "WARNING"
-    return config
-
-
-async def _serve(app: FastAPI, config: HttpConfig, stopped: Callable[[], Awaitable[object]]) -> None:
-    async def trigger() -> None:
-        await stopped()
-
-    await serve_http(app, config, shutdown_trigger=trigger)  # type: ignore[arg-type]
 
 
 def _notify(message: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from fastapi import APIRouter, FastAPI
 
 from capf import __version__
@@ -25,6 +28,7 @@ from capf.api import (
     trace,
 )
 from capf.api.bounds import Bounds
+from capf.api.login import Monitor
 from capf.api.node import Node
 
 _PARTS = (
@@ -46,10 +50,11 @@ _PARTS = (
 )  # fmt: skip
 
 
-def application(node: Node) -> FastAPI:
-    """Return the API of this node."""
-    app = FastAPI(title="CAPF administration", version=__version__, docs_url=None, redoc_url=None)
+def application(node: Node, monitors: Sequence[str]) -> FastAPI:
+    """Return the API of this node; ``monitors`` are the addresses and networks that read numbers without a login."""
+    app = FastAPI(title="CAPF administration", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.node = node
+    app.state.monitors = monitors
     errors.install(app)
     api = APIRouter(prefix="/api/v1", responses=errors.DOCUMENTED)
     for part in _PARTS:
@@ -57,5 +62,10 @@ def application(node: Node) -> FastAPI:
     app.include_router(api)
 
     app.include_router(health.router)
+
+    @app.get("/openapi.json", include_in_schema=False, dependencies=[Monitor])
+    async def openapi() -> dict[str, Any]:
+        return app.openapi()
+
     app.add_middleware(Bounds)
     return app

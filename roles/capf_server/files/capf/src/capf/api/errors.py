@@ -45,6 +45,7 @@ _CODES = {
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": meaning} for status, meaning in _MEANINGS.items()
 }
+OF_MONITORS: dict[int | str, dict[str, Any]] = {status: DOCUMENTED[status] for status in (UNAUTHORIZED, TOO_MANY)}
 
 
 def answer(

@@ -1,4 +1,7 @@
-"""Whether the node is ready, and its numbers for Prometheus; neither needs a login, neither shows a secret."""
+"""Whether the node is ready, which anybody may ask, and its numbers for Prometheus; neither shows a secret.
+
+Nothing here writes: what needs no login must cost the database no commit.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
-from capf.api.login import RunningNode
+from capf.api import errors
+from capf.api.login import Monitor, RunningNode
 from capf.api.node import Node
 from capf.api.shapes import Health, Readiness
-from capf.model import CapfError
-from capf.registry import guessing, health, service
+from capf.registry import guessing, health
 from capf.registry.rollout import watch
 
 router = APIRouter(tags=["node"])
@@ -31,14 +34,9 @@ async def healthz() -> dict[str, Any]:
 
 @router.get("/readyz", response_model=Readiness, responses={_NOT_READY: {"model": Readiness}})
 async def readyz(node: RunningNode) -> Response:
-    """Say whether phones can be served: the database can be written and CAPF runs where it is activated."""
-    problems = []
-    try:
-        await node.store.awrite(lambda connection: health.probe(connection, node.context))
-        if await node.store.aread(service.is_activated) and node.context.running is None:
-            problems.append("CAPF is activated and does not run")
-    except CapfError as error:
-        problems.append(str(error))
+    """Say whether phones can be served, as it was at most five seconds ago: the database can be written and CAPF runs
+    where it is activated."""
+    problems = await node.readiness.problems()
     state = {"ready": not problems, "problems": problems, "warnings": health.warnings(node.context)}
     return JSONResponse(state, _NOT_READY if problems else 200)
 
@@ -117,9 +115,14 @@ def _verdicts(numbers: watch.Numbers) -> Iterator[Metric]:
         yield metric
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}, **errors.OF_MONITORS},
+    dependencies=[Monitor],
+)
 async def metrics(node: RunningNode) -> Response:
-    """Return the node's numbers for Prometheus."""
+    """Return the node's numbers for Prometheus; from a monitor's address without a login."""
 
     def count(connection: Connection) -> tuple[health.Counts, watch.Numbers, guessing.Totals]:
         return health.counts(connection), watch.numbers(connection, node.context), guessing.totals(connection)

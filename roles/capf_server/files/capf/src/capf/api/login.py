@@ -8,10 +8,13 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from capf.accounts import Login
+from capf.addresses import is_within
 from capf.api.node import Node
 
 _SCHEME = HTTPBasic(realm="capf")
+_OPTIONAL_SCHEME = HTTPBasic(realm="capf", auto_error=False)
 Given = Annotated[HTTPBasicCredentials, Depends(_SCHEME)]
+PerhapsGiven = Annotated[HTTPBasicCredentials | None, Depends(_OPTIONAL_SCHEME)]
 
 
 async def administrator(request: Request, given: Given) -> str:
@@ -27,6 +30,19 @@ async def administrator(request: Request, given: Given) -> str:
 
 
 Actor = Annotated[str, Depends(administrator)]
+
+
+async def monitor(request: Request, given: PerhapsGiven) -> None:
+    """Let in a client at one of the monitors' addresses, and the administrator; 401 or 429 otherwise."""
+    if request.client is not None and is_within(request.client.host, request.app.state.monitors):
+        return
+    if given is None:
+        raise HTTPException(401, "not an address of a monitor; administrator name and password are needed")
+    await administrator(request, given)
+
+
+Monitor = Depends(monitor)
+"""For routes that show numbers and no secrets."""
 
 
 def node_of(request: Request) -> Node:

@@ -10,6 +10,7 @@ from capf.backup.making import Made
 from capf.ctl import CtlFile
 from capf.folder import Folder
 from capf.keystore import Keystore
+from capf.readiness import Readiness
 from capf.registry.context import Context
 from capf.reset import Resetter
 from capf.store.engine import Store
@@ -25,6 +26,7 @@ class Node(Protocol):
     keystore: Keystore
     folder: Folder
     trace: TraceFiles
+    readiness: Readiness
 
     @property
     def refusals(self) -> Mapping[str, int]: ...

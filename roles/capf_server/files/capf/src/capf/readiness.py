@@ -1,0 +1,70 @@
+"""Whether the node is ready, found out every few seconds by the server itself, and never because somebody asks.
+
+Anybody may ask, without a login; so an answer costs the database nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from capf.model import CapfError
+from capf.registry import health, service
+from capf.registry.context import Context
+from capf.store.engine import Store
+
+_EVERY_SECONDS = 2.0
+MAXIMUM_AGE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What was wrong, and when that was seen, by the event loop's time."""
+
+    problems: tuple[str, ...]
+    at: float
+
+
+class Readiness:
+    """The node's state as it was seen last."""
+
+    def __init__(self, store: Store, context: Context) -> None:
+        self._store = store
+        self._context = context
+        self._state: State | None = None
+        self._seen = asyncio.Condition()
+
+    async def run(self) -> None:
+        """Look again and again."""
+        while True:
+            problems = await self._look()
+            async with self._seen:
+                self._state = State(tuple(problems), asyncio.get_running_loop().time())
+                self._seen.notify_all()
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    async def problems(self) -> list[str]:
+        """Return what is wrong, as it was seen at most five seconds ago; waits for a look that takes longer."""
+        async with self._seen:
+            while (state := self._state) is None or _age(state) > MAXIMUM_AGE_SECONDS:
+                await self._seen.wait()
+        return list(state.problems)
+
+    async def _look(self) -> list[str]:
+        """Return what keeps phones from being served: a database that takes no writes, a CAPF that does not run."""
+
+        def write_and_read(connection: Connection) -> bool:
+            health.probe(connection, self._context)
+            return service.is_activated(connection)
+
+        try:
+            activated = await self._store.awrite(write_and_read)
+        except CapfError as error:
+            return [str(error)]
+        return ["CAPF is activated and does not run"] if activated and self._context.running is None else []
+
+
+def _age(state: State) -> float:
+    return asyncio.get_running_loop().time() - state.at
