@@ -23,8 +23,8 @@ from support.node import RunningNode
 
 DEFAULTS = (2000, 50, 5, 10000)
 CONNECTIONS, HELD = 2000, 2500
-LONG = "[capf]\nhandshake_seconds = 120\nauthentication_seconds = 600\n"
-"""Deadlines of a crowd: the client is one process, and slower than thousands of phones."""
+LONG = "[capf]\nhandshake_seconds = 120\nauthentication_seconds = 600\nmaximum_sessions_per_address = 10000\n"
+"""Bounds for a crowd: the client is one process at one address, and slower than thousands of phones."""
 Results = dict[str, float]
 
 
