@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from capf.authority import Authority, make_capf_certificate
-from capf.registry.context import Context
+from capf.authority import make_capf_certificate
 from capf.registry.elapsed import Elapsed
-from capf.secretbox import KEY_BYTES, SecretBox
-from capf.store.engine import Store
 from support import postgresql
 from support.canary import no_secret_is_left
 from support.migrated import put_database
-from support.record import NOW, Record
+from support.record import NOW, Record, recording
 from support.rollouts import prepare
 
 __all__ = ["no_secret_is_left"]
@@ -34,24 +30,6 @@ def signer() -> tuple[Any, Any]:
 def cluster() -> Iterator[postgresql.PostgreSQL]:
     """A running PostgreSQL."""
     yield from postgresql.running()
-
-
-@contextmanager
-def recording(url: str, directory: Path, signer: tuple[Any, Any]) -> Iterator[Record]:
-    """Open an empty record."""
-    times, steady = [NOW], [0.0]
-    context = Context(
-        authority=Authority(*signer, os.urandom),
-        secrets=SecretBox(os.urandom(KEY_BYTES)),
-        clock=lambda: times[0],
-        first_node=True,
-        trace_directory=directory / "trace",
-        token_directory=directory / "tokens",
-        elapsed=Elapsed(lambda: steady[0], lambda: "boot"),
-    )
-    store = Store(url)
-    yield Record(store, context, times, steady=steady)
-    store.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

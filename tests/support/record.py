@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection, select
 
+from capf.authority import Authority
 from capf.effects import Claim, Granted, Hold, Refused
 from capf.model import Operation, Outcome
 from capf.refusals import Refusals
 from capf.registry import deadlines, phones, refusals, schedule, sessions
 from capf.registry.context import Context
+from capf.registry.elapsed import Elapsed
+from capf.secretbox import KEY_BYTES, SecretBox
 from capf.store import schema
 from capf.store.engine import Store
 
@@ -145,3 +151,21 @@ def public_key(bits: int = 2048) -> bytes:
     """Return a new RSA public key as a phone sends it."""
     key = rsa.generate_private_key(65537, bits).public_key()
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+@contextmanager
+def recording(url: str, directory: Path, signer: tuple[Any, Any]) -> Iterator[Record]:
+    """Open an empty record whose clocks are the test's own; ``signer`` is a CAPF key and certificate."""
+    times, steady = [NOW], [0.0]
+    context = Context(
+        authority=Authority(*signer, os.urandom),
+        secrets=SecretBox(os.urandom(KEY_BYTES)),
+        clock=lambda: times[0],
+        first_node=True,
+        trace_directory=directory / "trace",
+        token_directory=directory / "tokens",
+        elapsed=Elapsed(lambda: steady[0], lambda: "boot"),
+    )
+    store = Store(url)
+    yield Record(store, context, times, steady=steady)
+    store.close()
