@@ -34,7 +34,10 @@ options:
       - V(activated) and V(deactivated) are lasting states of the first node. V(activated) starts a service too that is
         activated and does not run.
       - V(restarted) restarts the service of an activated CAPF; sessions that are open may end first.
-      - V(current) restarts it only where changed parameters wait for a restart.
+      - V(current) makes sure that it runs with the parameters as they are. It restarts CAPF where changed parameters
+        wait for a restart, and starts one that does not run.
+      - All but V(deactivated) fail with the reason where CAPF could not run, for example because another program has
+        its port. A CAPF that runs goes on then. V(restarted) and V(current) fail where CAPF is not activated.
     type: str
     choices: [activated, deactivated, restarted, current]
     default: activated
@@ -63,7 +66,7 @@ activated:
   returned: success
   type: bool
 restarted:
-  description: Whether the service was restarted, or would be.
+  description: Whether O(state=restarted) or O(state=current) started or restarted the service, or would.
   returned: success
   type: bool
 """
@@ -88,21 +91,17 @@ def _activation(module: AnsibleModule, client: Client, wanted: bool) -> dict[str
     }
 
 
-def _restart(module: AnsibleModule, client: Client, only_if_due: bool) -> dict[str, t.Any]:
-    state = client.get("/service")
-    result = {"changed": False, "activated": state["activated"], "restarted": False}
-    if only_if_due and not state["restart_required"]:
-        return result
-    client.send("POST", "/service/restart", {"dry_run": module.check_mode})
-    before = {"restart_required": state["restart_required"]}
-    return dict(result, changed=True, restarted=True, diff=values_diff(before, {"restart_required": False}))
+def _restart(module: AnsibleModule, client: Client, if_due: bool) -> dict[str, t.Any]:
+    answer = client.send("POST", "/service/restart", {"if_due": if_due, "dry_run": module.check_mode})
+    result = {"changed": answer["changed"], "activated": True, "restarted": answer["changed"]}
+    return dict(result, diff=values_diff(answer["before"], answer["after"]))
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     state = module.params["state"]
     if state in ("activated", "deactivated"):
         return _activation(module, client, state == "activated")
-    return _restart(module, client, only_if_due=state == "current")
+    return _restart(module, client, if_due=state == "current")
 
 
 def main() -> None:

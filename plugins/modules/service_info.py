@@ -11,8 +11,9 @@ module: service_info
 short_description: Show the state of the CAPF service
 version_added: 0.1.0
 description:
-  - Shows whether CAPF is activated and running, whether a restart is due, the CAPF certificate, and all service and
-    enterprise parameters with help, default and range.
+  - Shows whether CAPF is activated and running and why it is not, whether a restart is due, which files and database
+    rows of the server cannot be used, the CAPF certificate, and all service and enterprise parameters with help,
+    default and range.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -54,8 +55,12 @@ service:
     running:
       description: Whether CAPF takes phones now.
       type: bool
+    problem:
+      description: Why a CAPF that is activated does not run; empty otherwise. The server tries again by itself.
+      type: str
     restart_required:
-      description: Whether changed parameters wait for a restart of the service.
+      description: Whether an activated CAPF does not run with the parameters as they are. V(current) of
+        M(ucm.capf.service) restarts or starts it.
       type: bool
     capf_phone_port:
       description: The TCP port that phones use.
@@ -64,11 +69,29 @@ service:
       description: How many phones are connected now.
       type: int
     capf_certificate:
-      description: The CAPF certificate with its names, serial number, dates, fingerprint, PEM and file names.
+      description: The CAPF certificate with its names, serial number, dates, fingerprint, PEM and file names; null
+        where its file cannot be used.
       type: dict
     ctl_file:
       description: Whether the CTL file is V(missing), V(outdated) or V(current), and the reasons.
       type: dict
+    faults:
+      description: The files and database rows that the server cannot use.
+      type: list
+      elements: dict
+      contains:
+        where:
+          description: The file, or the table and row.
+          type: str
+        problem:
+          description: What is wrong with it.
+          type: str
+        todo:
+          description: What to do about it.
+          type: str
+        stops_capf:
+          description: Whether CAPF does not run with it.
+          type: bool
 service_parameters:
   description: The service parameters, active only while CAPF is activated.
   returned: success

@@ -20,6 +20,7 @@ from capf.wire import Command, Tag
 from support.client import Client
 from support.enrolment import PHONE, enrol_by_retries, schedule
 from support.node import RunningNode
+from support.waiting import until
 
 ROLE = Path(__file__).parents[2] / "roles" / "capf_server"
 Make = Callable[[int], RunningNode]
@@ -120,13 +121,13 @@ def test_p23_the_drain_is_bounded() -> None:
         config.parse('[server]\nstate_directory = "/srv"\n[capf]\ndrain_seconds = 601')
 
 
-def test_work_beside_the_sessions_that_ends_by_an_error_ends_the_process(draining: Make, tmp_path: Path) -> None:
-    """Nobody would miss it otherwise; systemd starts the process again."""
+def test_p36_a_damaged_phone_does_not_end_the_process(draining: Make, tmp_path: Path) -> None:
     node = draining(1)
     node.stop()
     node.configure("files", tftp_directory=str(tmp_path)).start()
     with closing(sqlite3.connect(node.state / "capf.db", isolation_level=None)) as connection:
         connection.execute("UPDATE phones SET device_security_mode = 'Strange'")
     node.ok("POST", "/phones", {"phones": [{"device_name": PHONE, "description": "changed"}]})
-    assert node.process is not None and node.process.wait(30) == 1
-    assert "event=ends-by-error" in node.log.read_text() and "'Strange' is not a valid" in node.log.read_text()
+    until(lambda: "event=damaged-row" in node.log.read_text(), 30)
+    assert node.process is not None and node.process.poll() is None
+    assert "'Strange' is not a valid" in node.log.read_text()

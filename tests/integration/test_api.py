@@ -127,8 +127,8 @@ def test_r25_a_change_is_in_force_after_a_restart_of_the_service(make_world: Mak
 
 
 def test_a_port_that_is_taken_is_told_and_nothing_else_breaks(node: RunningNode) -> None:
+    node.ok("PUT", "/enterprise-parameters", {"parameters": {"CAPF Phone Port": node.capf_port}})
     with socket.create_server(("127.0.0.1", node.capf_port)):
-        node.ok("PUT", "/enterprise-parameters", {"parameters": {"CAPF Phone Port": node.capf_port}})
         status, answer = node.api("PUT", "/service", {"activated": True})
         assert status == 409 and "cannot listen" in answer["error"]["message"]
     assert node.ok("PUT", "/service", {"activated": True})

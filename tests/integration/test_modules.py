@@ -15,6 +15,7 @@ from support.lab import write_phones
 from support.node import PASSWORD, RunningNode
 from support.plays import play, rhythm
 from support.rollouts import numbers
+from support.waiting import until
 
 A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
 STRING = "By Authentication String"
@@ -42,14 +43,19 @@ def test_service_activates_and_deactivates(node: RunningNode) -> None:
     assert node.ok("GET", "/service")["running"] is False
 
 
-def test_r24_service_starts_what_is_activated_and_does_not_run(node: RunningNode) -> None:
-    node.ok("PUT", "/enterprise-parameters", {"parameters": {"CAPF Phone Port": node.capf_port}})
+def test_p36_service_says_why_what_is_activated_does_not_run(node: RunningNode) -> None:
+    (current,), _output = play(node, {"ucm.capf.service": {"state": "current"}})
+    assert current["failed"] and "not activated" in current["msg"]
+    node.activate()
+    node.stop()
     with socket.create_server(("127.0.0.1", node.capf_port)):
-        (taken,), _output = play(node, {"ucm.capf.service": {"state": "activated"}})
-    assert taken["failed"] and "cannot listen" in taken["msg"]
-    assert node.ok("GET", "/service")["activated"] and not node.ok("GET", "/service")["running"]
-    rhythm(node, "ucm.capf.service", {"state": "activated"})
-    assert node.ok("GET", "/service")["running"]
+        node.start()
+        for state in ("activated", "current"):
+            (taken,), _output = play(node, {"ucm.capf.service": {"state": state}})
+            assert taken["failed"] and "cannot listen" in taken["msg"]
+        (shown,), _output = play(node, {"ucm.capf.service_info": {}})
+        assert shown["service"]["activated"] and "cannot listen" in shown["service"]["problem"]
+    until(lambda: node.ok("GET", "/service")["running"], 15)
 
 
 def test_service_restarts_where_a_restart_is_due(node: RunningNode) -> None:

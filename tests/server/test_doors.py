@@ -23,6 +23,7 @@ from capf.descriptors import Descriptors
 from capf.door import Bounds, Door, Guest
 from capf.listener import Limits
 from capf.readiness import Readiness, State
+from capf.registry import health
 from capf.server import Server
 from capf.session import Patience
 from capf.web import Web
@@ -382,7 +383,7 @@ NUMBERS = {"/metrics", "/openapi.json"}
 async def test_p32_nothing_without_a_login_costs_a_commit(server: Server, commits: list[int]) -> None:
     """Every route of both doors is asked without a login and with a wrong one; the applications name the routes."""
     look = asyncio.create_task(server.readiness.run())
-    await server.readiness.problems()
+    await server.readiness.seen()
     look.cancel()
     app = application(server, MONITORS)
     hidden = {route.path: {"get": {}} for route in app.routes if isinstance(route, APIRoute)}
@@ -411,9 +412,10 @@ async def test_p32_numbers_are_for_monitors_and_for_the_administrator(server: Se
 
 async def test_p32_readiness_is_at_most_five_seconds_old(server: Server) -> None:
     app, readiness, now = application(server, ()), server.readiness, asyncio.get_running_loop().time()
-    readiness._state = State(("seen",), now - 4.5)
+    seen = health.Readiness(["seen"], [])
+    readiness._state = State(seen, now - 4.5)
     assert (await ask(app, "GET", "/readyz"))[0] == 503
-    readiness._state = State(("seen",), now - 5.5)
+    readiness._state = State(seen, now - 5.5)
     late = asyncio.create_task(ask(app, "GET", "/readyz"))
     _done, waiting = await asyncio.wait([late], timeout=0.2)
     assert waiting == {late}

@@ -33,6 +33,9 @@ OUTER = {
     "door",
     "readiness",
     "web",
+    "ports",
+    "checking",
+    "service",
 }
 STORE_ENGINE = "store.engine"
 FORBIDDEN = {"socket", "asyncio", "http", "urllib", "fastapi", "starlette", "hypercorn", "ssl"}

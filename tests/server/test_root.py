@@ -99,7 +99,7 @@ def test_p31_in_a_directory_of_its_own_root_stays_root(node: Path) -> None:
     assert privileges.step_down(argparse.Namespace(command="keys", state_directory=node / "roots" / "new")) is None
     assert privileges.step_down(argparse.Namespace(command="lab", directory=node / "state")) is None
     assert privileges.step_down(argparse.Namespace(command="version")) is None
-    assert privileges.step_down(argparse.Namespace(command="check", config=node / "capf.toml")) is None
+    assert privileges.step_down(argparse.Namespace(configuration_only=True, config=node / "capf.toml")) is None
 
 
 def test_p31_a_state_directory_that_is_a_link_is_refused(node: Path) -> None:

@@ -40,7 +40,7 @@ def make_node(directory: Path, filling: int = 0) -> Settings:
     state.initialise(state.NewNode(directory, "admin", "correct-horse", ["localhost"]), time.time())
     settings, held = settings_in(directory), state.StateDirectory(directory)
     context = Context(
-        authority=state.load_authority(held),
+        authority=state.load(held).authority,
         secrets=state.load_secrets(held),
         clock=time.time,
         first_node=True,

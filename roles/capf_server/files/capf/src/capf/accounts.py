@@ -40,6 +40,15 @@ def password_is_right(password: str, kept: str) -> bool:
     return hmac.compare_digest(_scrypt(password, base64.b64decode(salt)), base64.b64decode(wanted))
 
 
+def is_kept_password(kept: str) -> bool:
+    """Return whether a text is one that ``hash_password`` could have returned."""
+    scheme, *parts = kept.split("$")
+    try:
+        return scheme == "scrypt" and [bool(base64.b64decode(part, validate=True)) for part in parts] == [True, True]
+    except ValueError:
+        return False
+
+
 class LoginGuard:
     """Slows down whoever tries passwords: an address that was wrong several times has to wait, longer each time.
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Never
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from capf import lsc
 from capf.lint import Lint
 from capf.lsc import usage
-from capf.model import KeySpec, LintError
+from capf.model import DamagedError, Fault, KeySpec, LintError
 from capf.weak import weakness
 
 RandomBytes = Callable[[int], bytes]
@@ -153,6 +154,8 @@ def load_public_key(der: bytes, wanted: Sequence[KeySpec]) -> PublicKey:
 class Authority:
     """Signs LSCs with the CAPF certificate."""
 
+    usable = True
+
     def __init__(
         self,
         key: rsa.RSAPrivateKey,
@@ -162,9 +165,12 @@ class Authority:
         earlier: Sequence[x509.Certificate] = (),
         manufacturing: Sequence[x509.Certificate] = (),
         following: x509.Certificate | None = None,
+        unreadable: Sequence[Fault] = (),
     ) -> None:
         """``earlier``: CAPF certificates whose LSCs are still accepted; ``manufacturing``: trusted MIC issuers;
-        ``following``: the CAPF certificate that will issue once it is activated."""
+        ``following``: the CAPF certificate that will issue once it is activated; ``unreadable``: the faults of files
+        that should hold earlier or following ones."""
+        self._unreadable = tuple(unreadable)
         self._key = key
         self._random = random
         self.certificate = certificate
@@ -177,10 +183,17 @@ class Authority:
         self._lint = Lint(certificate, bytes.fromhex(self.key_id))
         self._issuer_text = certificate.subject.rfc4514_string()
 
+    def expired(self, now: float) -> bool:
+        """True when nothing can be issued any more."""
+        return self._not_after.timestamp() <= now
+
     @property
     def ctl_certificates(self) -> tuple[x509.Certificate, ...]:
         """The CAPF certificates that a CTL file lists: the issuing one, the next one, so that phones know it before it
-        issues, and those whose LSCs are still accepted."""
+        issues, and those whose LSCs are still accepted. DamagedError where one cannot be read: a CTL file without it
+        would take its trust away."""
+        if self._unreadable:
+            raise DamagedError(self._unreadable[0])
         following = () if self.following is None else (self.following,)
         return (self.certificate, *following, *self.lsc_issuers[1:])
 
@@ -212,3 +225,15 @@ class Authority:
             key=spec,
             public_key_sha256=hashlib.sha256(public).hexdigest(),
         )
+
+
+class MissingAuthority(Authority):
+    """Stands for a CAPF key or certificate that cannot be used: whoever needs it gets DamagedError with its fault."""
+
+    usable = False
+
+    def __init__(self, fault: Fault) -> None:
+        self._fault = fault
+
+    def __getattr__(self, name: str) -> Never:
+        raise DamagedError(self._fault)

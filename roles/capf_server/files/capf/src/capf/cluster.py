@@ -54,7 +54,10 @@ class _Line:
     """One connection to a node's administration."""
 
     def __init__(self, node: Node, credentials: Credentials) -> None:
-        trust = ssl.create_default_context(cadata=node.administration_certificate)
+        try:
+            trust = ssl.create_default_context(cadata=node.administration_certificate)
+        except (ssl.SSLError, ValueError):
+            raise UnreachableError("its certificate in the database cannot be read; set it again") from None
         token = base64.b64encode(f"{credentials.administrator}:{credentials.password}".encode()).decode()
         self._headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
         self._connection = http.client.HTTPSConnection(
@@ -109,7 +112,10 @@ async def check(nodes: Sequence[Node], credentials: Credentials) -> dict[str, st
 
 
 def _check(node: Node, credentials: Credentials) -> CapfError | None:
-    line = _Line(node, credentials)
+    try:
+        line = _Line(node, credentials)
+    except UnreachableError as error:
+        return error
     try:
         if line.ask("GET", "/service")["first_node"]:
             return RefusedError("it is a first node itself")

@@ -12,6 +12,7 @@ from capf import (
     __version__,
     backup_cli,
     belonging,
+    checking,
     config,
     secret_input,
     shared_keys,
@@ -52,11 +53,16 @@ def add_parsers(commands: Any) -> None:
     init.set_defaults(run=_init)
     for name, what, run in (
         ("serve", "run the server", _serve),
-        ("check", "check a configuration file", _check),
+        ("account", "set the administrator's name and password", _account),
+        ("check", "check a configuration file, and the keys, the database and the ports of its node", _check),
     ):
         command = commands.add_parser(name, help=what)
         command.add_argument("--config", type=Path, required=True)
         command.set_defaults(run=run)
+        if run is _account:
+            command.add_argument("--administrator", required=True, help="the same on every node")
+            command.add_argument("--password-file", type=Path, required=True, help="mode 0600, the password in line 1")
+    command.add_argument("--configuration-only", action="store_true", help="look at nothing but the file")
     audit = commands.add_parser("audit", help="check the audit table").add_subparsers(dest="audit", required=True)
     verify = audit.add_parser("verify", help="check that no audit row was changed or taken out")
     verify.add_argument("--config", type=Path, required=True)
@@ -97,9 +103,20 @@ def _serve(arguments: argparse.Namespace) -> None:
     asyncio.run(server.run())
 
 
+def _account(arguments: argparse.Namespace) -> None:
+    password = secret_input.first_line(arguments.password_file, "password-file")
+    state.set_account(config.load(arguments.config).database, arguments.administrator, password, time.time())
+    print(f"the administrator is {arguments.administrator}")
+
+
 def _check(arguments: argparse.Namespace) -> None:
-    config.load(arguments.config)
+    settings = config.load(arguments.config)
     print(f"{arguments.config} is right")
+    found = [] if arguments.configuration_only else checking.look(settings)
+    for problem in found:
+        print(problem)
+    if found:
+        raise CapfError("1 problem was found" if len(found) == 1 else f"{len(found)} problems were found")
 
 
 def _audit_verify(arguments: argparse.Namespace) -> None:

@@ -53,16 +53,19 @@ def configurations(
     for name in names:
         if name not in known:
             continue
-        settings = _settings(context, in_force, known[name], operations.get(name), node_name)
         held = certificates[name]["der"] if name in certificates else trace.mic(context.trace_directory, name)
         digest = "" if held is None else hashlib.md5(held, usedforsecurity=False).hexdigest()
         try:
             own = _own_file(context, name)
+            settings = _settings(context, in_force, known[name], operations.get(name), node_name)
             wanted = replace(settings, certificate_hash=digest)
             made[name] = make(wanted) if own is None else edit(own, wanted)
         except ConfigurationError as error:
             LOG.warning("device=%s event=own-file-refused error=%r", name, str(error))
             made[name] = error
+        except ValueError as error:
+            LOG.error("device=%s event=damaged-row error=%r", name, str(error))
+            made[name] = ConfigurationError(f"the phone's row in the database cannot be read: {error}")
     return made
 
 
@@ -97,8 +100,9 @@ def _own_file(context: Context, device_name: str) -> bytes | None:
 
 
 def shared_files(context: Context, folder: Folder) -> dict[str, bytes]:
-    """Return what is the same for all phones: the CTL file, and the CAPF certificate under both its names."""
-    names = (ctl.FILE_NAME, *authority.file_names(context.authority.certificate))
+    """Return what is the same for all phones: the CTL file, and the CAPF certificate under both its names if usable."""
+    certificates = authority.file_names(context.authority.certificate) if context.authority.usable else ()
+    names = (ctl.FILE_NAME, *certificates)
     found = {name: folder.read(name) for name in names}
     return {name: data for name, data in found.items() if data is not None}
 

@@ -11,17 +11,15 @@ from functools import partial
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.exceptions import UnsupportedAlgorithm
 from sqlalchemy import Connection
 
 from capf import keystore
 from capf.keystore import Keystore
 from capf.model import CapfError
-from capf.registry import tokens
+from capf.registry import strings_key, tokens
 from capf.registry.context import Context
-from capf.secretbox import KEY_BYTES, SecretBox
-from capf.state import StateDirectory
+from capf.state import StateDirectory, check_administration, strings_box
 from capf.store import rows
 
 _FAULTS = (CapfError, OSError, ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
@@ -40,8 +38,8 @@ def faults_of_keys(directory: Path) -> list[str]:
         ("capf.key", keys.issuing),
         ("capf.next", keys.next),
         *((path.name, partial(keystore.certificates, path)) for path in _trusted(directory)),
-        ("administration.key", lambda: _check_administration(state)),
-        ("strings.key", lambda: _strings(state)),
+        ("administration.key", lambda: check_administration(state)),
+        ("strings.key", lambda: strings_box(state)),
     ]
     return [line for name, check in checks for line in _faults(directory, name, check)]
 
@@ -58,7 +56,7 @@ def faults_of_secrets(directory: Path, connection: Connection) -> list[str]:
 
 def _context(directory: Path) -> Context:
     state = StateDirectory(directory)
-    return Context(Keystore(directory).authority(), _strings(state), time.time, True, state.trace, state.tokens)
+    return Context(Keystore(directory).authority(), strings_box(state), time.time, True, state.trace, state.tokens)
 
 
 def _trusted(directory: Path) -> list[Path]:
@@ -73,34 +71,18 @@ def _faults(directory: Path, name: str, check: Callable[[], object]) -> Iterator
         yield said if name in said else f"{name}: {said}"
 
 
-def _strings(state: StateDirectory) -> SecretBox:
-    keystore.check_mode(state.strings_key)
-    key = state.strings_key.read_bytes()
-    if len(key) != KEY_BYTES:
-        raise CapfError(f"it has {len(key)} bytes; a key has {KEY_BYTES}")
-    return SecretBox(key)
-
-
-def _check_administration(state: StateDirectory) -> None:
-    keystore.check_mode(state.administration_key)
-    key = serialization.load_pem_private_key(state.administration_key.read_bytes(), None)
-    certificates = keystore.certificates(state.administration_certificate)
-    if certificates[0].public_key() != key.public_key():
-        raise CapfError("administration.key is not the key of administration.crt")
-
-
 def _check_strings(context: Context, connection: Connection) -> None:
     """CapfError where authentication strings in the database were encrypted with another key."""
     wrong, count = "", 0
     for name, sealed in rows.stored_strings(connection):
-        try:
-            context.secrets.decrypt(sealed, name)
-        except (InvalidTag, ValueError):
+        if context.secrets.read(sealed, name) is None:
             wrong, count = wrong or name, count + 1
     if count:
         raise CapfError(
             f"strings.key does not open the authentication strings of {count} operations, that of {wrong} first"
         )
+    if not strings_key.fits(connection, context.secrets):
+        raise CapfError("strings.key is not the key that the database was written with")
 
 
 def _check_token(context: Context, token: tokens.Token) -> None:

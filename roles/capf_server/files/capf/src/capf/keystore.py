@@ -7,18 +7,20 @@ a crash leaves the earlier one or the new one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from capf import authority
-from capf.model import CapfError, InvalidRequestError, Problem
+from capf.model import CapfError, Fault, InvalidRequestError, Problem
 
 UNFINISHED = ".new"
+RESTORE = "restore it from a backup and restart the server"
 SECRET, _PUBLIC = 0o600, 0o644
 
 
@@ -85,12 +87,20 @@ class KeyPair:
     def load(cls, path: Path) -> KeyPair:
         """Read both; CapfError when they are not there, do not fit, or may be read by others."""
         check_mode(path)
-        key = serialization.load_pem_private_key(path.read_bytes(), None)
+        try:
+            data = path.read_bytes()
+            key = serialization.load_pem_private_key(data, None)
+            certificate = x509.load_pem_x509_certificate(data)
+            fits = certificate.public_key() == key.public_key()
+            authority.file_names(certificate)
+        except OSError as error:
+            raise CapfError(f"{path} cannot be read: {error.strerror}") from None
+        except (ValueError, TypeError, IndexError, UnsupportedAlgorithm):
+            raise CapfError(f"{path} does not hold a CAPF key and its certificate in PEM") from None
         if not isinstance(key, rsa.RSAPrivateKey):
             raise CapfError(f"{path}: the CAPF key is not RSA")
-        (certificate,) = certificates(path)[:1]
-        if certificate.public_key() != key.public_key():
-            raise CapfError(f"{path}: the certificate is not of the key")
+        if not fits:
+            raise CapfError(f"{path}: the certificate does not belong to the key")
         return cls(key, certificate)
 
 
@@ -112,8 +122,21 @@ class CertificateFolder:
 
     def all(self) -> list[x509.Certificate]:
         """Return every certificate once, in order of the files' names."""
-        found = [item for path in sorted(self._path.glob("*.pem")) for item in certificates(path)]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(item for held in self._files().values() for item in held or ()))
+
+    def unreadable(self) -> list[Path]:
+        """Return the files that cannot be read; their certificates are not trusted."""
+        return [path for path, held in self._files().items() if held is None]
+
+    def _files(self) -> Mapping[Path, list[x509.Certificate] | None]:
+        """Return each file's certificates, None where it cannot be read."""
+        found: dict[Path, list[x509.Certificate] | None] = {}
+        for path in sorted(self._path.glob("*.pem")):
+            try:
+                found[path] = certificates(path)
+            except InvalidRequestError:
+                found[path] = None
+        return found
 
     def add(self, wanted: Iterable[x509.Certificate]) -> None:
         """Add certificates; one that is there stays."""
@@ -126,8 +149,9 @@ class CertificateFolder:
     def remove(self, unwanted: Iterable[x509.Certificate]) -> None:
         """Remove certificates, whatever file they are in."""
         gone = set(unwanted)
-        for path in sorted(self._path.glob("*.pem")):
-            held = certificates(path)
+        for path, held in self._files().items():
+            if held is None:
+                continue
             kept = [certificate for certificate in held if certificate not in gone]
             if not kept:
                 path.unlink()
@@ -150,8 +174,34 @@ class Keystore:
         return KeyPair.load(self.issuing_file)
 
     def next(self) -> KeyPair | None:
-        """Return the key that will issue once it is activated, None where none is prepared."""
+        """Return the key that will issue once it is activated, None where none is prepared; CapfError as above."""
         return KeyPair.load(self._next_file) if self._next_file.exists() else None
+
+    def faults(self) -> list[Fault]:
+        """Return what of the keys and certificates cannot be used; nothing of it keeps administration from running."""
+        try:
+            self.issuing()
+        except CapfError as error:
+            return [Fault(str(self.issuing_file), str(error), RESTORE, stops_capf=True), *self._other_faults()]
+        return self._other_faults()
+
+    def _other_faults(self) -> list[Fault]:
+        return [*self._trust_faults(), *_unreadable(self.manufacturing)]
+
+    def _trust_faults(self) -> list[Fault]:
+        """Return the faults without whose certificates no CTL file may be made: it would take their trust away."""
+        found = _unreadable(self.earlier)
+        try:
+            self.next()
+        except CapfError as error:
+            todo = f"discard it with ucm.capf.capf_certificate and prepare it again, or {RESTORE}"
+            found.append(Fault(str(self._next_file), str(error), todo))
+        return found
+
+    @property
+    def has_next(self) -> bool:
+        """True when a next key is prepared, readable or not."""
+        return self._next_file.exists()
 
     def prepare(self, now: float) -> None:
         """Make the next key and its certificate."""
@@ -161,6 +211,13 @@ class Keystore:
     def discard(self) -> None:
         """Remove the next key."""
         self._next_file.unlink(missing_ok=True)
+
+    def _readable_next(self) -> x509.Certificate | None:
+        try:
+            following = self.next()
+        except CapfError:
+            return None
+        return None if following is None else following.certificate
 
     def activate(self) -> None:
         """Let the next key issue. The earlier certificate is trusted before that; the rename is the one moment."""
@@ -189,12 +246,18 @@ class Keystore:
 
     def authority(self) -> authority.Authority:
         """Return the signer; CapfError when a key is missing or others may read it."""
-        pair, following = self.issuing(), self.next()
+        pair = self.issuing()
         return authority.Authority(
             pair.key,
             pair.certificate,
             os.urandom,
             earlier=[item for item in self.earlier.all() if item != pair.certificate],
             manufacturing=self.manufacturing.all(),
-            following=None if following is None else following.certificate,
+            following=self._readable_next(),
+            unreadable=self._trust_faults(),
         )
+
+
+def _unreadable(folder: CertificateFolder) -> list[Fault]:
+    problem = "it cannot be read as PEM certificates, and what it holds is not trusted"
+    return [Fault(str(path), problem, f"remove it, or {RESTORE}") for path in folder.unreadable()]

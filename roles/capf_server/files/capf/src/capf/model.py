@@ -147,6 +147,22 @@ class Problem:
         return f"{self.field}: {self.value!r} is refused; allowed: {self.allowed}"
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that the server keeps and cannot use: the file or row, what is wrong with it, and what to do.
+
+    ``stops_capf``: CAPF does not run with it. Administration does with all of them.
+    """
+
+    where: str
+    problem: str
+    todo: str
+    stops_capf: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}; {self.todo}"
+
+
 class CapfError(Exception):
     """Root of every error that this project raises on purpose."""
 
@@ -169,6 +185,14 @@ class ConflictError(CapfError):
         super().__init__(message)
         self.code = code
         self.details = details
+
+
+class DamagedError(ConflictError):
+    """A file or row that is needed here cannot be used; the ``fault`` names it and says what to do."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
 
 
 class StoreUnavailableError(CapfError):

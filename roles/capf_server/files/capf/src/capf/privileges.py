@@ -28,7 +28,7 @@ def step_down(arguments: argparse.Namespace) -> str | None:
     is, because another user than root runs it, all is root's, or the command is about no state directory. CapfError for
     a directory that is a link.
     """
-    if os.geteuid() != _ROOT or arguments.command == "check":
+    if os.geteuid() != _ROOT or getattr(arguments, "configuration_only", False):
         return None
     configuration = getattr(arguments, "config", None)
     if configuration is not None and configuration.exists():

@@ -8,10 +8,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from capf.model import CapfError
-from capf.registry import health, service
+from capf.registry import health
 from capf.registry.context import Context
 from capf.store.engine import Store
 
@@ -23,7 +21,7 @@ MAXIMUM_AGE_SECONDS = 5.0
 class State:
     """What was wrong, and when that was seen, by the event loop's time."""
 
-    problems: tuple[str, ...]
+    found: health.Readiness
     at: float
 
 
@@ -39,31 +37,30 @@ class Readiness:
     async def run(self) -> None:
         """Look again and again."""
         while True:
-            problems = await self._look()
-            async with self._seen:
-                self._state = State(tuple(problems), asyncio.get_running_loop().time())
-                self._seen.notify_all()
+            await self.look()
             await asyncio.sleep(_EVERY_SECONDS)
 
-    async def problems(self) -> list[str]:
+    async def look(self) -> None:
+        """Look now."""
+        found = await self._look()
+        async with self._seen:
+            self._state = State(found, asyncio.get_running_loop().time())
+            self._seen.notify_all()
+
+    async def seen(self) -> health.Readiness:
         """Return what is wrong, as it was seen at most five seconds ago; waits for a look that takes longer."""
         async with self._seen:
             while (state := self._state) is None or _age(state) > MAXIMUM_AGE_SECONDS:
                 await self._seen.wait()
-        return list(state.problems)
+        return state.found
 
-    async def _look(self) -> list[str]:
+    async def _look(self) -> health.Readiness:
         """Return what keeps phones from being served: a database that takes no writes, a CAPF that does not run."""
-
-        def write_and_read(connection: Connection) -> bool:
-            health.probe(connection, self._context)
-            return service.is_activated(connection)
-
         try:
-            activated = await self._store.awrite(write_and_read)
+            await self._store.awrite(lambda connection: health.probe(connection, self._context))
+            return await self._store.aread(lambda connection: health.readiness(connection, self._context))
         except CapfError as error:
-            return [str(error)]
-        return ["CAPF is activated and does not run"] if activated and self._context.running is None else []
+            return health.Readiness([str(error)], health.warnings(self._context))
 
 
 def _age(state: State) -> float:

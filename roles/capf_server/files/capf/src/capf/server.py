@@ -15,7 +15,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import BinaryIO
 
-from capf import ctl, deadlines, files, state
+from sqlalchemy import Connection
+
+from capf import ctl, deadlines, files, ports, state
 from capf.accounts import Login
 from capf.api.application import application
 from capf.api.ctl_file import put_in_place
@@ -28,22 +30,22 @@ from capf.config import Settings
 from capf.descriptors import Descriptors
 from capf.folder import Folder
 from capf.keystore import Keystore
-from capf.listener import Limits, Listener
-from capf.model import ConflictError, StoreUnavailableError
+from capf.model import CapfError, DamagedError, Fault, StoreUnavailableError
 from capf.neighbours import Neighbours
 from capf.publisher import Publisher
 from capf.readiness import Readiness
-from capf.registry import guessing, nodes, parameters, service, sessions, tokens, trace_settings
+from capf.registry import guessing, nodes, sessions, strings_key, tokens, trace_settings
 from capf.registry.context import Context, Policy
 from capf.reset import Resetter
-from capf.session import Patience
+from capf.service import CapfService
 from capf.store.engine import Store
 from capf.trace_files import TraceFiles
 from capf.web import Web, tls_context
 
 LOG = logging.getLogger(__name__)
-_SECONDS_A_MINUTE = 60
 _SECOND_SIGNAL, _NOT_IN_TIME = 1, 1
+_TRY_AGAIN_SECONDS, _SETTLED_SECONDS = 5.0, 10.0
+"""When work that ended by an error is begun again, and for how long it has to go on until it counts as cured."""
 SECONDS_AFTER_THE_DRAIN = 10
 """How long everything else may take when the process ends; the unit allows more (roles/capf_server)."""
 
@@ -58,10 +60,12 @@ class Server:
         self._directory = directory
         self.keystore = Keystore(directory.path)
         self._lock = directory.lock()
+        state.check_administration(directory)
         staging.sweep_at_start(directory.path)
+        loaded = state.load(directory)
         self.context = Context(
-            authority=state.load_authority(directory),
-            secrets=state.load_secrets(directory),
+            authority=loaded.authority,
+            secrets=loaded.secrets,
             clock=time.time,
             first_node=settings.first_node,
             trace_directory=directory.trace,
@@ -77,6 +81,7 @@ class Server:
             ),
             own_files=settings.own_directory,
             capf_servers=settings.capf_servers,
+            faults=loaded.faults,
         )
         self.store = Store(settings.database)
         received = settings.tftp_directory or directory.files
@@ -93,9 +98,9 @@ class Server:
         self._descriptors = Descriptors(
             settings.administration_maximum_connections, settings.files_maximum_connections, settings.reset_parallel
         )
-        self._listener: Listener | None = None
-        self._turn: int | None = None
-        """Which activation or restart the running service is of."""
+        self._service = CapfService(
+            settings, self.store, self.context, self._backend, self._descriptors.capf, notice=self._lock
+        )
 
     @property
     def refusals(self) -> Mapping[str, int]:
@@ -105,16 +110,21 @@ class Server:
     @property
     def sessions_open(self) -> int:
         """How many phones are connected now."""
-        return 0 if self._listener is None else self._listener.sessions
+        return self._service.sessions
 
     def reload_authority(self) -> None:
         """Take the keys and certificates as they are on disk now."""
-        self.context.authority = self.keystore.authority()
+        loaded = state.load(self._directory)
+        self.context.authority, self.context.faults = loaded.authority, loaded.faults
 
     def ctl_file(self) -> ctl.CtlFile | None:
-        """Return the CTL file that phones are given, None where there is none."""
+        """Return the CTL file that phones are given, None where there is none; DamagedError where it cannot be read."""
         path = self._directory.path / ctl.FILE_NAME
-        return ctl.read(path.read_bytes()) if path.exists() else None
+        try:
+            return ctl.read(path.read_bytes()) if path.exists() else None
+        except (ctl.CtlError, OSError) as error:
+            todo = "restart the server, which writes it again as it was made last"
+            raise DamagedError(Fault(str(path), str(error), todo)) from None
 
     def back_up(self, passphrase: str | None) -> tuple[BinaryIO, Made]:
         """Return a backup of this node, in a file that the caller closes; None: a plain one."""
@@ -124,50 +134,32 @@ class Server:
         """Check the administrator's name and password."""
         return await self._logins.check(administrator, password, address)
 
+    def close(self) -> None:
+        """Close the database and the trace files, and let another server have the state directory."""
+        self.store.close()
+        self.trace.close()
+        self._lock.close()
+
+    async def check_service(self) -> None:
+        """ConflictError says why CAPF could not be started with the parameters as they are now."""
+        await self._service.check()
+
+    async def accept_strings_key(self, actor: str) -> None:
+        """Take a new strings.key as the right one where nothing needs the earlier one."""
+        await self._service.accept_key(actor)
+
     async def start_service(self) -> None:
-        """Start the CAPF service with the parameters as they are now; nothing to do when it runs."""
-        if self._listener is not None:
-            return
-        in_force, turn = await self.store.aread(lambda c: (parameters.stored(c), service.turn(c)))
-        answer = in_force.number("Keep-Alive Between CAPF And Phone") * _SECONDS_A_MINUTE
-        limits = Limits(
-            self._settings.maximum_sessions,
-            self._settings.maximum_sessions_per_address,
-            self._settings.maximum_sessions_per_device,
-            self._settings.handshake_seconds,
-        )
-        tls = state.capf_tls(self._directory, allow_tls_1_0=self._settings.allow_tls_1_0)
-        patience = Patience(self._settings.authentication_seconds, answer)
-        listener = Listener(self._backend, tls, limits, patience, self._descriptors.capf)
-        addresses = self._settings.capf_addresses
-        if in_force.flag("Enable IPv6"):
-            addresses += self._settings.capf_addresses_ipv6
-        port = in_force.number("CAPF Phone Port")
-        try:
-            await listener.start(addresses, port)
-        except OSError as error:
-            raise ConflictError(f"CAPF cannot listen on port {port}: {error.strerror}") from error
-        self._listener, self._turn = listener, turn
-        self.context.running = in_force
-        LOG.info("event=capf-started addresses=%s port=%d", ",".join(addresses), port)
+        """Start CAPF with the parameters as they are now, where it does not run; ConflictError where it cannot."""
+        await self._service.start()
 
     async def stop_service(self) -> None:
-        """Stop the CAPF service; open sessions may end first, within the drain time."""
-        if self._listener is None:
-            return
-        await self._listener.stop(self._settings.drain_seconds)
-        self._listener = self._turn = None
-        self.context.running = None
-        LOG.info("event=capf-stopped")
+        """Stop CAPF; open sessions may end first, within the drain time."""
+        await self._service.stop()
 
     async def follow(self) -> None:
         """Do what another server that shares the database was told: start, restart or stop CAPF, or make a CTL file."""
         async with SERVICE_CHANGE:
-            turn = await self.store.aread(service.turn)
-            if turn != self._turn:
-                await self.stop_service()
-            if turn is not None:
-                await self.start_service()
+            await self._service.follow()
         await put_in_place(self)
 
     async def run(self) -> None:
@@ -178,32 +170,18 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stop_or_exit, stop)
-        self.trace.apply(await self.store.aread(trace_settings.stored))
-        await self.store.awrite(lambda connection: sessions.recover(connection, self.context))
-        await self.store.awrite(lambda connection: guessing.keep(connection, self.context))
-        if self.context.first_node:
-            await self._join_cluster()
-        if await self.store.aread(service.is_activated):
-            await self.start_service()
-        neighbours = Neighbours(self.store, self.context, self.follow)
-        work = (
-            self._backend.give_back_forever(),
-            self._backend.count_refusals_forever(),
-            deadlines.run(self.store, self.context),
-            self._backend.keep_guesses_forever(),
-            self._publisher.run(),
-            neighbours.run(),
-            self.readiness.run(),
-        )
-        beside = [asyncio.create_task(item) for item in work]
-        for task in beside:
-            task.add_done_callback(partial(_stop_at_error, stop))
+        settings = self._settings
+        ports.check_free("administration", settings.administration_addresses, settings.administration_port)
+        await self.begin()
+        beside = [asyncio.create_task(self._go_on(name, job, stop)) for name, job in self._work().items()]
         web = [asyncio.create_task(self._administration(stop.wait))]
+        ends = [*web, asyncio.create_task(stop.wait())]
         if self._settings.files_enabled:
-            web.append(asyncio.create_task(self._files(stop.wait)))
+            serving = partial(self._files, stop.wait)
+            web.append(asyncio.create_task(self._go_on("serving files to phones", serving, stop)))
         _notify("READY=1")
         LOG.info("event=ready administration=%d", self._settings.administration_port)
-        await asyncio.wait([*web, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         _notify("STOPPING=1")
         _end_at_the_latest(self._settings.drain_seconds + SECONDS_AFTER_THE_DRAIN)
@@ -213,20 +191,81 @@ class Server:
         results = await asyncio.gather(*web, *beside, return_exceptions=True)
         with contextlib.suppress(StoreUnavailableError):
             await self._backend.count_refusals()
-        self.store.close()
+        self.close()
         LOG.info("event=stopped")
         for result in results:
             if isinstance(result, Exception):
                 raise result
 
-    async def _join_cluster(self) -> None:
-        """Be the first node of the cluster: its entry, its security tokens, and its CTL file in place."""
+    def _work(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return the work beside administration: none of it is missed in silence, and none of it ends the process."""
+        return {
+            "giving operations back to phones": self._backend.give_back_forever,
+            "counting refused phones": self._backend.count_refusals_forever,
+            "keeping wrong strings counted": self._backend.keep_guesses_forever,
+            "ending operations at their deadline": partial(deadlines.run, self.store, self.context),
+            "publishing to the TFTP server": self._publisher.run,
+            "keeping in step with other servers": Neighbours(self.store, self.context, self.follow).run,
+            "looking whether the node is ready": self.readiness.run,
+            "keeping CAPF running": partial(self._service.keep_running, SERVICE_CHANGE),
+        }
+
+    async def _go_on(self, name: str, job: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+        """Do work for as long as it lasts; where it ends by an error, say so and begin it again after a pause."""
+        troubles, loop = self.context.troubles, asyncio.get_running_loop()
+        while not stop.is_set():
+            settled = loop.call_later(_SETTLED_SECONDS, troubles.pop, name, None)
+            try:
+                await job()
+                return
+            except Exception as error:
+                said = str(error) if isinstance(error, CapfError | OSError) else repr(error)
+                if name not in troubles or troubles[name].problem != said:
+                    unexpected = None if isinstance(error, CapfError | OSError) else error
+                    LOG.critical("event=work-failed work=%r error=%r", name, said, exc_info=unexpected)
+                troubles[name] = Fault(name, said, "the server tries again by itself; its log says more")
+            finally:
+                settled.cancel()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _TRY_AGAIN_SECONDS)
+
+    async def begin(self) -> None:
+        """Do what every start does. A step that cannot be done is named, and takes nothing else down."""
+        await self._step("trace files", self._apply_trace)
+        await self._step("operations of lost sessions", lambda: self._write(sessions.recover))
+        await self._step("counted wrong strings", lambda: self._write(guessing.keep))
+        if self.context.first_node:
+            await self._step("strings.key", lambda: self._write(strings_key.keep_first_check))
+            await self._step("the cluster's first node", self._register)
+            await self._step("security tokens", lambda: self._write(tokens.make_missing))
+            await self._step("security tokens", lambda: self.store.aread(lambda c: tokens.sweep(c, self.context)))
+            await self._step("the CTL file", lambda: put_in_place(self))
+        async with SERVICE_CHANGE:
+            await self._service.follow()
+
+    async def _step(self, name: str, step: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await step()
+        except StoreUnavailableError:
+            raise
+        except Exception as error:
+            unexpected = None if isinstance(error, CapfError | OSError) else error
+            LOG.error("event=start-step-failed step=%r error=%r", name, str(error), exc_info=unexpected)
+            if not isinstance(error, DamagedError):
+                said = str(error) or repr(error)
+                self.context.troubles[f"start: {name}"] = Fault(f"start: {name}", said, "see the log, and restart")
+
+    async def _write(self, job: Callable[[Connection, Context], object]) -> None:
+        await self.store.awrite(lambda connection: job(connection, self.context))
+
+    async def _apply_trace(self) -> None:
+        self.trace.apply(await self.store.aread(trace_settings.stored))
+
+    async def _register(self) -> None:
+        """Be the first node of the cluster: its entry is as it is here."""
         certificate = self._directory.administration_certificate.read_text()
         port = self._settings.administration_port
         await self.store.awrite(lambda c: nodes.register_first(c, self.context, port, certificate))
-        await self.store.awrite(lambda c: tokens.make_missing(c, self.context))
-        await self.store.aread(lambda c: tokens.sweep(c, self.context))
-        await put_in_place(self)
 
     async def _administration(self, stopped: Callable[[], Awaitable[object]]) -> None:
         settings = self._settings
@@ -242,6 +281,7 @@ class Server:
 
     async def _files(self, stopped: Callable[[], Awaitable[object]]) -> None:
         settings = self._settings
+        ports.check_free("files", settings.files_addresses, settings.files_port)
         web = Web(
             "files",
             files.application(self.store, self.context, settings.node_name, self.folder),
@@ -251,14 +291,6 @@ class Server:
             self._descriptors.files,
         )
         await web.serve(settings.files_addresses, settings.files_port, stopped)
-
-
-def _stop_at_error(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
-    """End the process, which is started again, where work beside the sessions ends that nobody would miss."""
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        LOG.critical("event=ends-by-error", exc_info=error)
-        stop.set()
 
 
 def _stop_or_exit(stop: asyncio.Event) -> None:

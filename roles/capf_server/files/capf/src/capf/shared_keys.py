@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from capf import keystore, sharing, state
 from capf.backup import staging
@@ -30,7 +30,7 @@ def _checks(work: Path) -> dict[str, Callable[[], object]]:
     held = state.StateDirectory(work)
     paths = [path for folder in ("trusted", "manufacturing") for path in sorted((work / folder).glob("*.pem"))]
     return {
-        "strings.key": partial(state.load_secrets, held),
+        "strings.key": partial(state.strings_box, held),
         "capf.key": Keystore(work).issuing,
         **{f"{path.parent.name}/{path.name}": partial(keystore.certificates, path) for path in paths},
         **{f"tokens/{path.name}": partial(_open, held, path) for path in sorted(held.tokens.glob("*.key"))},
@@ -47,8 +47,8 @@ def _fault(work: Path, look: Callable[[], object]) -> str | None:
 
 def _open(held: state.StateDirectory, path: Path) -> None:
     """CapfError where a token's key does not open with ``strings.key``; its file is named by its certificate."""
-    secrets: SecretBox = state.load_secrets(held)
+    secrets: SecretBox = state.strings_box(held)
     try:
         secrets.decrypt(path.read_bytes(), path.stem)
-    except (InvalidTag, CapfError):
+    except CapfError:
         raise CapfError("strings.key does not open it") from None

@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import IO
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
 
 from capf import accounts, authority, keystore, sharing
-from capf.authority import Authority
+from capf.authority import Authority, MissingAuthority
 from capf.keystore import KeyPair, Keystore, write_whole
-from capf.model import ConflictError, InvalidRequestError, Problem
-from capf.secretbox import KEY_BYTES, SecretBox
+from capf.model import CapfError, ConflictError, Fault, InvalidRequestError, Problem
+from capf.registry import account, strings_key
+from capf.secretbox import KEY_BYTES, MissingSecretBox, SecretBox
 from capf.store import journal
 from capf.store.engine import Store
 
@@ -33,7 +35,6 @@ _MINIMUM_PASSWORD = 8
 # Who logs in sends name, colon and password, in ASCII (RFC 7617).
 _ADMINISTRATOR = re.compile("[ -9;-~]{1,200}")
 _COMMON_NAME, _DNS_NAME = 64, 253  # characters that a certificate has room for
-ADMINISTRATOR, PASSWORD = "administrator", "password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,10 @@ class StateDirectory:
 
     def lock(self) -> IO[str]:
         """Return the lock that only one server can hold; ConflictError when another one runs."""
-        handle = (self.path / "lock").open("w")
+        try:
+            handle = (self.path / "lock").open("w")
+        except OSError as error:
+            raise CapfError(f"the state directory {self.path} cannot be used: {error.strerror}") from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -119,10 +123,12 @@ def initialise(node: NewNode, now: float) -> str:
     for name in ("manufacturing", "trusted"):
         (directory / name).mkdir(exist_ok=True)
     keys = Keystore(directory)
-    _make_account(node.database or f"sqlite:///{directory}/capf.db", node.administrator, password, now)
+    key = secrets.token_bytes(KEY_BYTES) if node.like is None else node.like[state.strings_key.name]
+    database = node.database or f"sqlite:///{directory}/capf.db"
+    _prepare_database(database, node.administrator, password, SecretBox(key), now)
     _make_administration(state, node.names, now)
     if node.like is None:
-        write_whole(state.strings_key, secrets.token_bytes(KEY_BYTES), 0o600)
+        write_whole(state.strings_key, key, 0o600)
         keys.issue_with(KeyPair(*authority.make_capf_certificate(os.urandom, now, "ucm.capf", "CAPF")))
     else:
         sharing.take(directory, node.like)
@@ -138,36 +144,52 @@ def _check(node: NewNode) -> None:
         for name, longest in zip(node.names, (_COMMON_NAME, *[_DNS_NAME] * len(node.names)), strict=False)
         if not (0 < len(name) <= longest and name.isascii() and name.isprintable())
     ]
-    if not _ADMINISTRATOR.fullmatch(node.administrator):
-        allowed = "1 to 200 printable ASCII characters without a colon"
-        problems.append(Problem("administrator", node.administrator, allowed))
-    if len(node.password) < _MINIMUM_PASSWORD or not node.password.isascii() or not node.password.isprintable():
-        allowed = f"at least {_MINIMUM_PASSWORD} characters, printable and ASCII"
-        problems.append(Problem("password", "(hidden)", allowed))
+    problems += _account_problems(node.administrator, node.password)
     if problems:
         raise InvalidRequestError(problems)
     if node.like is not None:
         sharing.check(node.like)
 
 
-def _make_account(database: str, administrator: str, password: str, now: float) -> None:
-    """Make the administrator's account, or find the same one in a database that is shared."""
+def _account_problems(administrator: str, password: str) -> list[Problem]:
+    problems = []
+    if not _ADMINISTRATOR.fullmatch(administrator):
+        allowed = "1 to 200 printable ASCII characters without a colon"
+        problems.append(Problem("administrator", administrator, allowed))
+    if len(password) < _MINIMUM_PASSWORD or not password.isascii() or not password.isprintable():
+        allowed = f"at least {_MINIMUM_PASSWORD} characters, printable and ASCII"
+        problems.append(Problem("password", "(hidden)", allowed))
+    return problems
+
+
+def _prepare_database(database: str, administrator: str, password: str, box: SecretBox, now: float) -> None:
+    """Make the administrator's account, or find the same one in a database that is shared, and keep what the key of
+    the authentication strings is known by."""
+
+    def job(connection: Connection) -> None:
+        if account.PASSWORD in journal.all_settings(connection):
+            name, kept = account.stored(connection)
+            if name != administrator or not accounts.password_is_right(password, kept):
+                raise ConflictError("the database has another administrator's account")
+        else:
+            account.put(connection, administrator, password, now, "capf init")
+        if not strings_key.is_known(connection):
+            strings_key.keep_check(connection, box)
+
     store = Store(database)
     try:
-        known = store.read(journal.all_settings)
-        if PASSWORD in known:
-            same = known[ADMINISTRATOR] == administrator and accounts.password_is_right(password, known[PASSWORD])
-            if not same:
-                raise ConflictError("the database has another administrator's account")
-            return
-        kept = accounts.hash_password(password)
-
-        def job(connection: Connection) -> None:
-            journal.put_setting(connection, ADMINISTRATOR, administrator)
-            journal.put_setting(connection, PASSWORD, kept)
-            journal.record(connection, int(now), "capf init", [journal.Act("make account")])
-
         store.write(job)
+    finally:
+        store.close()
+
+
+def set_account(database: str, administrator: str, password: str, now: float) -> None:
+    """Set the administrator's name and password, whatever they were; InvalidRequestError where they cannot be."""
+    if problems := _account_problems(administrator, password):
+        raise InvalidRequestError(problems)
+    store = Store(database)
+    try:
+        store.write(lambda connection: account.put(connection, administrator, password, now, "capf account"))
     finally:
         store.close()
 
@@ -200,18 +222,67 @@ def _alternative(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def load_authority(state: StateDirectory) -> Authority:
-    """Return the signer; CapfError when a key is missing or others may read it."""
-    for path in (state.strings_key, state.administration_key):
-        keystore.check_mode(path)
-    keys = Keystore(state.path)
-    keys.publish()
-    return keys.authority()
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The keys of a state directory, or what stands for those that cannot be used, and the faults of its files."""
+
+    authority: Authority
+    secrets: SecretBox
+    faults: list[Fault]
+
+
+def load(state: StateDirectory) -> Loaded:
+    """Return what ``load_unchanged`` does, with the CAPF certificate under each of its names beside it."""
+    loaded = load_unchanged(state)
+    if loaded.authority.usable:
+        try:
+            Keystore(state.path).publish()
+        except OSError as error:
+            problem = f"the CAPF certificate cannot be written there: {error.strerror}"
+            loaded.faults.append(Fault(str(state.path), problem, "let the server write there, and restart it"))
+    return loaded
+
+
+def load_unchanged(state: StateDirectory) -> Loaded:
+    """Return the keys; whatever is wrong with them is a fault, since administration runs without them."""
+    keys, secrets = Keystore(state.path), load_secrets(state)
+    faults = keys.faults()
+    if isinstance(secrets, MissingSecretBox):
+        faults.append(secrets.fault)
+    unusable = next((fault for fault in faults if fault.where == str(keys.issuing_file)), None)
+    return Loaded(keys.authority() if unusable is None else MissingAuthority(unusable), secrets, faults)
 
 
 def load_secrets(state: StateDirectory) -> SecretBox:
-    """Return the cipher of the authentication strings."""
-    return SecretBox(state.strings_key.read_bytes())
+    """Return the cipher of the authentication strings, or what stands for it."""
+    try:
+        return strings_box(state)
+    except CapfError as error:
+        return MissingSecretBox(Fault(str(state.strings_key), str(error), keystore.RESTORE, stops_capf=True))
+
+
+def strings_box(state: StateDirectory) -> SecretBox:
+    """Return the cipher of the authentication strings; CapfError when its key cannot be used."""
+    keystore.check_mode(state.strings_key)
+    try:
+        key = state.strings_key.read_bytes()
+    except OSError as error:
+        raise CapfError(f"it cannot be read: {error.strerror}") from None
+    if len(key) != KEY_BYTES:
+        raise CapfError(f"it has {len(key)} bytes; a key has {KEY_BYTES}")
+    return SecretBox(key)
+
+
+def check_administration(state: StateDirectory) -> None:
+    """CapfError where key and certificate of the administration API cannot be used: nothing runs without them."""
+    keystore.check_mode(state.administration_key)
+    certificates = keystore.certificates(state.administration_certificate)
+    try:
+        key = serialization.load_pem_private_key(state.administration_key.read_bytes(), None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
+        raise CapfError(f"{state.administration_key} is not a private key in PEM; {keystore.RESTORE}") from None
+    if not certificates or certificates[0].public_key() != key.public_key():
+        raise CapfError(f"administration.key is not the key of administration.crt in {state.path}; {keystore.RESTORE}")
 
 
 def capf_tls(state: StateDirectory, *, allow_tls_1_0: bool) -> ssl.SSLContext:

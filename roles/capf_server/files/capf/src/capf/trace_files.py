@@ -111,10 +111,7 @@ class TraceFiles:
     def apply(self, settings: TraceSettings) -> None:
         """Write trace files as the settings say; files beyond their number go, and the console keeps its own level."""
         logger = logging.getLogger("capf")
-        if self._writer is not None:
-            logger.removeHandler(self._writer)
-            self._writer.close()
-            self._writer = None
+        self.close()
         self.in_force = settings
         if not settings.trace_on:
             logger.setLevel(logging.NOTSET)
@@ -123,6 +120,13 @@ class TraceFiles:
         self._prepare(settings.maximum_number_of_files)
         logger.setLevel(min(settings.level, logging.INFO))
         logger.addHandler(self._writer)
+
+    def close(self) -> None:
+        """Write no more lines."""
+        if self._writer is not None:
+            logging.getLogger("capf").removeHandler(self._writer)
+            self._writer.close()
+            self._writer = None
 
     def _prepare(self, files: int) -> None:
         try:

@@ -6,6 +6,7 @@ Nothing here writes: what needs no login must cost the database no commit.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -19,7 +20,7 @@ from capf.api import errors
 from capf.api.login import Monitor, RunningNode
 from capf.api.node import Node
 from capf.api.shapes import Health, Readiness
-from capf.registry import guessing, health
+from capf.registry import faults, guessing, health, service
 from capf.registry.rollout import watch
 
 router = APIRouter(tags=["node"])
@@ -36,27 +37,47 @@ async def healthz() -> dict[str, Any]:
 async def readyz(node: RunningNode) -> Response:
     """Say whether phones can be served, as it was at most five seconds ago: the database can be written and CAPF runs
     where it is activated."""
-    problems = await node.readiness.problems()
-    state = {"ready": not problems, "problems": problems, "warnings": health.warnings(node.context)}
-    return JSONResponse(state, _NOT_READY if problems else 200)
+    found = await node.readiness.seen()
+    state = {"ready": not found.problems, "problems": found.problems, "warnings": found.warnings}
+    return JSONResponse(state, _NOT_READY if found.problems else 200)
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Whether CAPF is to run, and how many faults there are."""
+
+    activated: bool
+    faults: int
 
 
 class _Numbers(Collector):
     """The metrics of one scrape."""
 
-    def __init__(self, node: Node, counts: health.Counts, numbers: watch.Numbers, guessed: guessing.Totals) -> None:
+    def __init__(
+        self, node: Node, counts: health.Counts, numbers: watch.Numbers, guessed: guessing.Totals, standing: _Standing
+    ) -> None:
         self._node = node
         self._counts = counts
         self._numbers = numbers
         self._guessed = guessed
+        self._standing = standing
 
     def collect(self) -> Iterator[Metric]:
         """Yield each metric."""
         yield GaugeMetricFamily("capf_sessions_open", "Phones that are connected now", self._node.sessions_open)
         serving = float(self._node.context.running is not None)
         yield GaugeMetricFamily("capf_service_running", "Whether the CAPF service takes phones", serving)
-        expires = self._node.context.authority.certificate.not_valid_after_utc.timestamp()
-        yield GaugeMetricFamily("capf_certificate_expires_timestamp_seconds", "End of the CAPF certificate", expires)
+        activated = float(self._standing.activated)
+        yield GaugeMetricFamily("capf_service_activated", "Whether the CAPF service is to take phones", activated)
+        yield GaugeMetricFamily(
+            "capf_faults", "Files and rows of the server that cannot be used", self._standing.faults
+        )
+        signer = self._node.context.authority
+        if signer.usable:
+            expires = signer.certificate.not_valid_after_utc.timestamp()
+            yield GaugeMetricFamily(
+                "capf_certificate_expires_timestamp_seconds", "End of the CAPF certificate", expires
+            )
         soon = float(health.expires_soon(self._node.context))
         yield GaugeMetricFamily("capf_certificate_expires_soon", "Whether the CAPF certificate is to be renewed", soon)
         yield GaugeMetricFamily("capf_phones", "Phones that are registered with the server", self._counts.phones)
@@ -124,8 +145,10 @@ def _verdicts(numbers: watch.Numbers) -> Iterator[Metric]:
 async def metrics(node: RunningNode) -> Response:
     """Return the node's numbers for Prometheus; from a monitor's address without a login."""
 
-    def count(connection: Connection) -> tuple[health.Counts, watch.Numbers, guessing.Totals]:
-        return health.counts(connection), watch.numbers(connection, node.context), guessing.totals(connection)
+    def count(connection: Connection) -> tuple[health.Counts, watch.Numbers, guessing.Totals, _Standing]:
+        standing = _Standing(service.is_activated(connection), len(faults.find(connection, node.context)))
+        numbers = watch.numbers(connection, node.context)
+        return health.counts(connection), numbers, guessing.totals(connection), standing
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Numbers(node, *await node.store.aread(count)))

@@ -11,10 +11,9 @@ import hmac
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from capf import state
 from capf.accounts import Login, LoginGuard, PasswordMemory
 from capf.addresses import counted_as
-from capf.store import journal
+from capf.registry import account
 from capf.store.engine import Store
 
 _MOST_WAITING = 20
@@ -33,9 +32,8 @@ class Logins:
 
     async def check(self, administrator: str, password: str, address: str) -> Login:
         """Check name and password; who tries passwords has to wait, and so does everybody new when many try."""
-        known = await self._store.aread(journal.all_settings)
-        name_is_right = hmac.compare_digest(administrator.encode(), known[state.ADMINISTRATOR].encode())
-        kept, place = known[state.PASSWORD], counted_as(address)
+        known, kept = await self._store.aread(account.stored)
+        name_is_right, place = hmac.compare_digest(administrator.encode(), known.encode()), counted_as(address)
         if name_is_right and self._passwords.remembers(password, kept):
             self._guard.right(place)
             return Login.RIGHT

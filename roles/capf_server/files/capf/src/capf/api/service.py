@@ -14,14 +14,14 @@ from capf.api.running import SERVICE_CHANGE, carry_out
 from capf.api.shapes import (
     Activated,
     Activation,
-    Change,
-    Changed,
     ParameterChange,
     Parameters,
     ParametersChanged,
+    Restart,
+    Restarted,
     Service,
 )
-from capf.registry import capf_certificate, ctl_file, parameters, service
+from capf.registry import capf_certificate, ctl_file, faults, health, parameters, service
 from capf.store import journal
 
 router = APIRouter(tags=["service"])
@@ -29,13 +29,14 @@ router = APIRouter(tags=["service"])
 
 @router.get("/service", response_model=Service)
 async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
-    """Show the state of the CAPF service."""
-    activated, stored, certificates, now = await node.store.aread(
+    """Show the state of the CAPF service, why it does not run, and what of the server's files and rows is damaged."""
+    activated, stored, certificate, now, found = await node.store.aread(
         lambda c: (
             service.is_activated(c),
             parameters.stored(c),
-            capf_certificate.overview(c, node.context),
+            capf_certificate.overview(c, node.context)["current"] if node.context.authority.usable else None,
             ctl_file.status(c, node.context),
+            faults.find(c, node.context),
         )
     )
     running = node.context.running
@@ -44,18 +45,20 @@ async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
         "first_node": node.context.first_node,
         "activated": activated,
         "running": running is not None,
-        "restart_required": running is not None and running != stored,
-        "capf_phone_port": (running or stored).number("CAPF Phone Port"),
+        "problem": health.why_stopped(node.context) if activated else "",
+        "restart_required": activated and running != stored,
+        "capf_phone_port": (running or stored).number(parameters.PORT),
         "sessions_open": node.sessions_open,
-        "capf_certificate": certificates["current"],
+        "capf_certificate": certificate,
         "ctl_file": {"state": now.state.value, "reasons": now.reasons},
+        "faults": faults.show(found),
     }
 
 
 @router.put("/service", response_model=Activated)
 async def activate(wanted: Activation, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Activate or deactivate the CAPF service; on the first node only. One that is activated and does not run, since it
-    could not listen for example, is started, which is a change too."""
+    """Activate or deactivate the CAPF service; on the first node only. One that is activated and does not run is
+    started, which is a change too. Refused where it could not run."""
 
     def change(connection: Connection) -> tuple[bool, list[str]]:
         changed = service.activate(connection, node.context, wanted.activated, actor)
@@ -63,11 +66,12 @@ async def activate(wanted: Activation, actor: Actor, node: RunningNode) -> dict[
 
     async with SERVICE_CHANGE:
         running = node.context.running is not None
-        changed, warnings = await carry_out(node, change, dry_run=wanted.dry_run)
-        if not wanted.dry_run and wanted.activated:
-            await node.start_service()
-        elif not wanted.dry_run:
-            await node.stop_service()
+        changed, warnings = await carry_out(node, change, dry_run=True)
+        if wanted.activated and not running:
+            await _prepare(node, actor, dry_run=wanted.dry_run)
+        if not wanted.dry_run:
+            changed, warnings = await carry_out(node, change, dry_run=False)
+            await (node.start_service() if wanted.activated else node.stop_service())
     return {
         "changed": changed or (wanted.activated and not running),
         "before": {"activated": wanted.activated != changed, "running": running},
@@ -76,15 +80,30 @@ async def activate(wanted: Activation, actor: Actor, node: RunningNode) -> dict[
     }
 
 
-@router.post("/service/restart", response_model=Changed)
-async def restart(wanted: Change, actor: Actor, node: RunningNode) -> dict[str, bool]:
-    """Restart the CAPF service, which brings changed parameters in force."""
+async def _prepare(node: Node, actor: str, *, dry_run: bool) -> None:
+    """ConflictError where CAPF could not run with the parameters as they are; nothing was changed then."""
+    if not dry_run:
+        await node.accept_strings_key(actor)
+    await node.check_service()
+
+
+@router.post("/service/restart", response_model=Restarted)
+async def restart(wanted: Restart, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Restart the CAPF service, which brings changed parameters in force and starts one that does not run; with
+    ``if_due`` only then. One that could not run with the parameters as they are goes on as it is."""
     async with SERVICE_CHANGE:
-        await carry_out(node, lambda c: service.restart(c, node.context, actor), dry_run=wanted.dry_run)
-        if not wanted.dry_run:
+        running = node.context.running
+        activated, stored = await node.store.aread(lambda c: (service.is_activated(c), parameters.stored(c)))
+        before = {"running": running is not None, "restart_required": activated and running != stored}
+        due = not activated or before["restart_required"] or not wanted.if_due
+        if due:
+            await carry_out(node, lambda c: service.restart(c, node.context, actor), dry_run=True)
+            await _prepare(node, actor, dry_run=wanted.dry_run)
+        if due and not wanted.dry_run:
+            await carry_out(node, lambda c: service.restart(c, node.context, actor), dry_run=False)
             await node.stop_service()
             await node.start_service()
-    return {"changed": True}
+    return {"changed": due, "before": before, "after": {"running": True, "restart_required": False}}
 
 
 @router.get("/service-parameters", response_model=Parameters)
@@ -118,12 +137,12 @@ async def _show(node: Node, kind: parameters.Kind) -> dict[str, Any]:
 
 async def _set(node: Node, kind: parameters.Kind, wanted: ParameterChange, actor: str) -> dict[str, Any]:
     def change(connection: Connection) -> dict[str, Any]:
-        before, after = parameters.change(connection, kind, wanted.parameters)
+        before, after = parameters.change(connection, kind, wanted.parameters, node.context.why_not_listen)
         if after:
             act = [journal.Act(f"change {kind} parameters", detail=after)]
             journal.record(connection, node.context.now, actor, act)
         running = node.context.running
-        due = running is not None and running != parameters.stored(connection)
+        due = service.is_activated(connection) and running != parameters.stored(connection)
         return {"changed": bool(after), "before": before, "after": after, "restart_required": due}
 
     return await carry_out(node, change, dry_run=wanted.dry_run)

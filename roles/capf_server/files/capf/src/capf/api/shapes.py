@@ -101,18 +101,29 @@ class CtlFileState(BaseModel):
     reasons: list[str]
 
 
+class Fault(BaseModel):
+    """A file or row that the server cannot use, and what to do; with some of them CAPF does not run."""
+
+    where: str
+    problem: str
+    todo: str
+    stops_capf: bool
+
+
 class Service(BaseModel):
-    """The state of the CAPF service (R24)."""
+    """The state of the CAPF service (R24); ``problem`` says why one that is activated does not run."""
 
     version: str
     first_node: bool
     activated: bool
     running: bool
+    problem: str
     restart_required: bool
     capf_phone_port: int
     sessions_open: int
-    capf_certificate: CapfCertificate
+    capf_certificate: CapfCertificate | None
     ctl_file: CtlFileState
+    faults: list[Fault]
 
 
 class Activation(Change):
@@ -130,10 +141,18 @@ class Activated(BaseModel):
     warnings: list[str]
 
 
-class Changed(BaseModel):
-    """Whether anything was changed, or would be."""
+class Restart(Change):
+    """A restart; with ``if_due`` only where CAPF does not run with the parameters as they are."""
+
+    if_due: StrictBool = False
+
+
+class Restarted(BaseModel):
+    """Whether the service was restarted, or would be."""
 
     changed: bool
+    before: dict[str, bool]
+    after: dict[str, bool]
 
 
 class ShownParameter(BaseModel):

@@ -14,7 +14,7 @@ from capf.backup import archive
 from capf.backup.archive import DATABASE, Manifest
 from capf.backup.sealing import Pieces
 from capf.model import CapfError
-from capf.state import PASSWORD
+from capf.registry import account
 from capf.store import copying, journal
 from capf.store.engine import Store
 from capf.store.schema import metadata
@@ -55,7 +55,7 @@ def _faults(directory: Path, connection: Connection) -> list[str]:
     broken = journal.broken_audit_row(connection)
     if broken is not None:
         found.append(f"the audit table was changed: row {broken} does not follow from those before it")
-    if journal.setting(connection, PASSWORD) is None:
+    if account.faults(journal.all_settings(connection)):
         found.append("its database has no administrator")
     return found
 

@@ -8,7 +8,7 @@ phone.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,13 +18,14 @@ from sqlalchemy import Connection
 
 from capf import authority, ctl
 from capf.keystore import Keystore, fingerprint, pem
-from capf.model import ConflictError, InvalidRequestError, Problem
+from capf.model import ConflictError, Fault, InvalidRequestError, Problem
 from capf.registry import moment, need
 from capf.registry.context import Context
 from capf.registry.plan import Plan
 from capf.store import issuers, journal
 
 _TOKENS = "tokens when the next CAPF certificate was prepared"
+_UNKNOWN_TOKENS = "the security tokens that phones knew when the next CAPF certificate was prepared cannot be read"
 NEW = "a new certificate"
 
 
@@ -94,7 +95,7 @@ def _prepare(
     left = signer.certificate.not_valid_after_utc.timestamp() - context.now
     late = wanted.renew_before_days is None or left <= wanted.renew_before_days * need.SECONDS_A_DAY
     meant = wanted.replaces in (None, before["current"])
-    if signer.following is not None or not late or not meant:
+    if keys.has_next or not late or not meant:
         return Plan(before, before)
     journal.put_setting(connection, _TOKENS, json.dumps(_tokens(ctl_file)))
     return Plan(before, {**before, "next": NEW}, partial(keys.prepare, context.now))
@@ -131,7 +132,9 @@ def _ctl_fault(connection: Connection, ctl_file: ctl.CtlFile | None, following: 
         return f"this node has no CTL file: phones have to learn of {name} in another way"
     if following not in ctl_file.certificates(ctl.Role.CAPF):
         return f"the CTL file does not list {name}: make and distribute it first, and reset the phones"
-    known = json.loads(journal.setting(connection, _TOKENS) or "[]")
+    known = _known_tokens(journal.setting(connection, _TOKENS))
+    if known is None:
+        return f"{_UNKNOWN_TOKENS}: make sure that the CTL file is signed by one of them"
     if known and fingerprint(ctl_file.signer()) not in known:
         return (
             "the CTL file is signed by a security token that phones do not know yet: CAPF and the tokens are never "
@@ -140,11 +143,28 @@ def _ctl_fault(connection: Connection, ctl_file: ctl.CtlFile | None, following: 
     return None
 
 
+def _known_tokens(text: str | None) -> list[str] | None:
+    """Return the fingerprints that were kept, None where they cannot be read."""
+    try:
+        kept = json.loads(text or "[]")
+    except ValueError:
+        return None
+    return kept if isinstance(kept, list) else None
+
+
+def faults(texts: Mapping[str, str]) -> list[Fault]:
+    """Return what is wrong with what was kept when the next certificate was prepared."""
+    if _known_tokens(texts.get(_TOKENS)) is not None:
+        return []
+    todo = "discard the next CAPF certificate with ucm.capf.capf_certificate and prepare it again"
+    return [Fault(f"table settings, row {_TOKENS!r}", _UNKNOWN_TOKENS, todo)]
+
+
 def _discard(
     _connection: Connection, context: Context, keys: Keystore, _ctl_file: ctl.CtlFile | None, _wanted: Renewal
 ) -> Plan:
     before = _names(context)
-    changed = context.authority.following is not None
+    changed = keys.has_next
     return Plan(before, {**before, "next": "none"}, keys.discard if changed else None)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from capf.authority import Authority, key_id
+from capf.model import Fault
 from capf.registry import parameters
 from capf.registry.elapsed import Elapsed
 from capf.secretbox import SecretBox
@@ -54,6 +55,13 @@ class Context:
     capf_servers: tuple[str, ...] = ()
     elapsed: Elapsed = field(default_factory=Elapsed)
     guesses_added: int = 0
+    why_not_listen: parameters.WhyNotListen = parameters.nothing_hinders
+    faults: list[Fault] = field(default_factory=list)
+    """Of the files of the state directory, as they were read at the start."""
+    troubles: dict[str, Fault] = field(default_factory=dict)
+    """Of the work beside CAPF and of the start, by what does not go on now."""
+    why_stopped: str = ""
+    """Why CAPF, although it is activated, does not run."""
 
     @property
     def now(self) -> int:

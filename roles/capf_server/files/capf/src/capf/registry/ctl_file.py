@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
 from capf import authority, ctl, keystore
-from capf.ctl import CtlFile, Digest, Record, Role
-from capf.model import ConflictError, InvalidRequestError, Problem
+from capf.ctl import CtlError, CtlFile, Digest, Record, Role
+from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem
 from capf.registry import moment, nodes, service, tokens
 from capf.registry.context import Context
 from capf.store import cluster, journal
@@ -22,6 +22,7 @@ from capf.store import cluster, journal
 DIGESTS = {"SHA-1": Digest.SHA1, "SHA-512": Digest.SHA512}
 SIGNER_VERSIONS = {"1.0": (1, 0), "1.1": (1, 1)}
 _DIGEST_NAMES = {digest: name for name, digest in DIGESTS.items()} | {Digest.SHA256: "SHA-256"}
+_MAKE_AGAIN = "make the CTL file again with ucm.capf.ctl_file, or restore it from a backup"
 _NODE_ROLES = (Role.CCM, Role.CCM_TFTP, Role.TFTP)
 
 
@@ -76,24 +77,49 @@ class Status:
 
 
 def last(connection: Connection) -> Last | None:
-    """Return the CTL file that was made last, None before the first."""
+    """Return the CTL file that was made last, None before the first; DamagedError where it cannot be read."""
     row = cluster.last_ctl_file(connection)
-    return None if row is None else Last(row["data"], ctl.read(row["data"]), row["made_at"], row["activations"])
+    if row is None:
+        return None
+    try:
+        return Last(row["data"], ctl.read(row["data"]), row["made_at"], row["activations"])
+    except (CtlError, ValueError, IndexError) as error:
+        raise DamagedError(Fault("table ctl_file", f"the CTL file cannot be read: {error}", _MAKE_AGAIN)) from None
+
+
+def _last_or_none(connection: Connection) -> Last | None:
+    """Return the CTL file that was made last, None where there is none that can be read."""
+    try:
+        return last(connection)
+    except DamagedError:
+        return None
+
+
+def faults(connection: Connection, _unused: Context) -> list[Fault]:
+    """Return what is wrong with the CTL file that was made last."""
+    try:
+        last(connection)
+    except DamagedError as error:
+        return [error.fault]
+    return []
 
 
 def last_sha256(connection: Connection) -> str:
     """Return the digest of the CTL file that nodes should have, empty before the first."""
-    held = last(connection)
+    held = _last_or_none(connection)
     return "" if held is None else held.sha256
 
 
 def status(connection: Connection, context: Context) -> Status:
-    """Return whether the CTL file is current; if not, every reason (R24)."""
-    held = last(connection)
-    if held is None:
-        return Status(State.MISSING, ["no CTL file was made yet"])
-    wanted = _wanted(connection, context, held.file)
-    reasons = _reasons(held.file.records, wanted)
+    """Return whether the CTL file is current; if not, every reason (R24), or what cannot be read to know it."""
+    held = None
+    try:
+        held = last(connection)
+        if held is None:
+            return Status(State.MISSING, ["no CTL file was made yet"])
+        reasons = _reasons(held.file.records, _wanted(connection, context, held.file))
+    except DamagedError as error:
+        return Status(State.OUTDATED, [str(error)], held)
     if service.activations(connection) != held.activations:
         reasons.insert(0, "CAPF was activated after the CTL file was made")
     return Status(State.OUTDATED if reasons else State.CURRENT, reasons, held)
@@ -167,8 +193,10 @@ def make_current(
     """
     if not context.first_node:
         raise ConflictError("the CTL file is made on the first node only; this is a further node")
-    held = last(connection)
+    held = _last_or_none(connection)
     trusted = None if held is None else held.file.certificates(Role.SAST)
+    if faults(connection, context):
+        trusted = [token.certificate for token in tokens.readable(connection)]
     tokens.change(connection, context, wanted_tokens, trusted, actor)
     now = status(connection, context)
     records = _wanted(connection, context, None if held is None else held.file)
@@ -256,7 +284,10 @@ def show_received(data: bytes | None) -> dict[str, Any]:
     """Return the CTL file of a further node, which cannot know whether it is current."""
     if data is None:
         return {**_NOTHING, "state": State.MISSING.value, "reasons": ["no CTL file was received yet"]}
-    file = ctl.read(data)
+    try:
+        file = ctl.read(data)
+    except CtlError as error:
+        raise DamagedError(Fault(ctl.FILE_NAME, str(error), "run ucm.capf.ctl_file on the first node")) from None
     return {**_show_file(Last(data, file, file.timestamp, 0)), "state": "received", "reasons": []}
 
 

@@ -66,8 +66,8 @@ def after(connection: Connection, context: Context, cursor: Cursor, days: int) -
         last = ending[-1]
         cursor = replace(cursor, ends_told=last["key"], serial_number=last["serial_number"])
     found += [_lsc_ends(row, context.now) for row in ending]
-    serial = f"{context.authority.certificate.serial_number:x}"
-    if health.warnings(context) and cursor.capf_serial_number != serial:
+    serial = f"{context.authority.certificate.serial_number:x}" if context.authority.usable else ""
+    if context.authority.usable and health.expires_soon(context) and cursor.capf_serial_number != serial:
         found.append(_capf_ends(context))
         cursor = replace(cursor, capf_serial_number=serial)
     return found, cursor
@@ -78,8 +78,17 @@ def _event(kind: str, at: int, device_name: str, detail: dict[str, Any]) -> dict
 
 
 def _happened(row: Row) -> dict[str, Any]:
-    detail = json.loads(row["detail"]) if row["detail"] else {}
+    detail = _detail(row)
     return _event(KINDS[row["action"]], row["at"], row["device_name"], {"audit_id": row["id"], **detail})
+
+
+def _detail(row: Row) -> dict[str, Any]:
+    """Return the detail of an audit row; one that cannot be read is said to be so."""
+    try:
+        detail = json.loads(row["detail"]) if row["detail"] else {}
+    except ValueError:
+        detail = None
+    return detail if isinstance(detail, dict) else {"unreadable": "table audit: `capf audit verify` says more"}
 
 
 def _lsc_ends(row: Row, now: int) -> dict[str, Any]:

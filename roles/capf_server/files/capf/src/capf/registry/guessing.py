@@ -120,8 +120,11 @@ def _is_exhausted(context: Context, tried: _Try) -> bool:
 
 
 def _last_day(row: Row | None, now: int) -> dict[int, int]:
-    """Return how many wrong strings came in which minute, of those that still count."""
-    minutes = json.loads(row["minutes"]) if row is not None and row["minutes"] else {}
+    """Return how many wrong strings came in which minute, of those that still count; none of a damaged row."""
+    try:
+        minutes = json.loads(row["minutes"]) if row is not None and row["minutes"] else {}
+    except ValueError:
+        minutes = {}
     return {int(minute): count for minute, count in minutes.items() if _end(int(minute)) > now}
 
 

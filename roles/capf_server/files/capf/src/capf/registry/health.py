@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection
 
-from capf.registry import need
+from capf.registry import faults, need, service
 from capf.registry.context import Context
 from capf.store import journal, rows
 
@@ -34,17 +35,50 @@ def probe(connection: Connection, context: Context) -> None:
     journal.put_setting(connection, "probe", str(context.clock()))
 
 
+def why_stopped(context: Context) -> str:
+    """Return why CAPF, which is activated, does not run; empty while it runs."""
+    return "" if context.running is not None else context.why_stopped or "it is being started"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What keeps phones from being served, and what will be a problem one day or is one for something else."""
+
+    problems: list[str]
+    warnings: list[str]
+
+
+def readiness(connection: Connection, context: Context) -> Readiness:
+    """Return how the node stands, as far as the database and the files that were read at the start say."""
+    problems, found, signer = list[str](), warnings(context), context.authority
+    if service.is_activated(connection) and context.running is None:
+        problems.append(f"CAPF is activated and does not run: {why_stopped(context)}")
+    if signer.usable and signer.expired(context.now):
+        problems.append(
+            f"the CAPF certificate expired on {_end(context):%Y-%m-%d}; ucm.capf.capf_certificate renews it"
+        )
+    for fault in faults.find(connection, context):
+        serious = fault.stops_capf or fault.where in context.troubles
+        (problems if serious else found).append(str(fault))
+    return Readiness(problems, found)
+
+
 def days_left(context: Context) -> int:
     """Return in how many days the CAPF certificate expires."""
-    left = context.authority.certificate.not_valid_after_utc.timestamp() - context.now
-    return int(left // need.SECONDS_A_DAY)
+    return int((_end(context).timestamp() - context.now) // need.SECONDS_A_DAY)
+
+
+def _end(context: Context) -> datetime:
+    return context.authority.certificate.not_valid_after_utc
 
 
 def expires_soon(context: Context) -> bool:
-    """True when the CAPF certificate is due to be renewed."""
-    return days_left(context) < _WARN_DAYS
+    """True when the CAPF certificate is due to be renewed, or cannot be used at all."""
+    return not context.authority.usable or days_left(context) < _WARN_DAYS
 
 
 def warnings(context: Context) -> list[str]:
     """Return what will be a problem one day."""
-    return [f"the CAPF certificate expires in {days_left(context)} days"] if expires_soon(context) else []
+    if not context.authority.usable or not expires_soon(context) or context.authority.expired(context.now):
+        return []
+    return [f"the CAPF certificate expires in {days_left(context)} days"]

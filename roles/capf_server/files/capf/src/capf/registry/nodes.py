@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection
 
 from capf.ctl import Role
-from capf.model import ConflictError, InvalidRequestError, Problem
+from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem
 from capf.registry import moment
 from capf.registry.context import Context
 from capf.store import cluster, journal
@@ -51,8 +51,12 @@ class Node:
 
     @property
     def identity(self) -> x509.Certificate:
-        """The certificate that the CTL file lists: the node's own, or that of its administration."""
-        return x509.load_pem_x509_certificate((self.certificate or self.administration_certificate).encode())
+        """The certificate that the CTL file lists: the node's own, or that of its administration; DamagedError where
+        it cannot be read."""
+        try:
+            return x509.load_pem_x509_certificate((self.certificate or self.administration_certificate).encode())
+        except ValueError:
+            raise DamagedError(_damaged(self)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,17 @@ class Changes:
 def all_nodes(connection: Connection) -> list[Node]:
     """Return the cluster's nodes, the first one first."""
     return [Node(**row) for row in cluster.all_nodes(connection)]
+
+
+def faults(connection: Connection, _unused: Context) -> list[Fault]:
+    """Return the faults of the nodes' certificates."""
+    kept = ((node, getattr(node, name)) for node in all_nodes(connection) for name in _PEMS)
+    return [_damaged(node) for node, pem in kept if pem is not None and not _is_certificate(pem)]
+
+
+def _damaged(node: Node) -> Fault:
+    todo = "restart the server" if node.first_node else "set it again with ucm.capf.nodes, or remove the node"
+    return Fault(f"table nodes, the row of node {node.name!r}", "its certificate cannot be read", todo)
 
 
 def further(connection: Connection) -> list[Node]:
@@ -93,7 +108,9 @@ def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fingerprint(pem: str | None) -> str:
-    return "" if pem is None else x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex()
+    """Return the fingerprint, empty where there is no certificate that can be read."""
+    readable = pem is not None and _is_certificate(pem)
+    return x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex() if pem and readable else ""
 
 
 def register_first(connection: Connection, context: Context, port: int, certificate: str) -> None:

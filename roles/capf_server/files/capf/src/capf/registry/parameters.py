@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from capf.model import RSA_KEY_SIZES, InvalidRequestError, Problem
+from capf.model import RSA_KEY_SIZES, Fault, InvalidRequestError, Problem
 from capf.store import journal
 
 Value = str | int | bool
@@ -67,7 +67,16 @@ class Parameter:
             "help": self.help,
         }
 
+    def fault(self, texts: Mapping[str, str], key: str, module: str, *, stops_capf: bool) -> Fault | None:
+        """Return what is wrong with the text that the settings table has under ``key``, None where it can be read."""
+        text = texts.get(key)
+        if text is None or self.parse(text) is not None:
+            return None
+        problem = f"{_shown(text)!r} is not one of its values; allowed: {self.allowed}"
+        return Fault(f"table settings, row {key!r}", problem, f"set it again with {module}", stops_capf)
 
+
+PORT, IPV6 = "CAPF Phone Port", "Enable IPv6"
 CAPF_ISSUER = "Cisco Certificate Authority Proxy Function"
 
 SERVICE: tuple[Parameter, ...] = (
@@ -118,7 +127,7 @@ SERVICE: tuple[Parameter, ...] = (
 )
 
 ENTERPRISE: tuple[Parameter, ...] = (
-    Parameter("CAPF Phone Port", 3804, "TCP port of the CAPF service.", minimum=1024, maximum=65535),
+    Parameter(PORT, 3804, "TCP port of the CAPF service.", minimum=1024, maximum=65535),
     Parameter(
         "CAPF Operation Expires in (days)",
         10,
@@ -127,7 +136,7 @@ ENTERPRISE: tuple[Parameter, ...] = (
         minimum=1,
         maximum=365,
     ),
-    Parameter("Enable IPv6", False, "False: CAPF rejects the connections of IPv6 phones."),
+    Parameter(IPV6, False, "False: CAPF rejects the connections of IPv6 phones."),
     Parameter("Cluster Security Mode", 0, "0 non-secure, 1 mixed.", choices=(0, 1)),
     Parameter("TFTP Encrypted Config", False, "True: phone configuration files are served encrypted."),
 )
@@ -150,8 +159,39 @@ class InForce:
         return bool(self.values[name])
 
 
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """Why CAPF cannot listen: the parameters that decide it, the one to blame first, and the values that would do."""
+
+    names: tuple[str, ...]
+    reason: str
+    allowed: str
+
+
+WhyNotListen = Callable[[InForce], Sequence[Hindrance]]
+"""Says what would keep CAPF on this node from listening with these parameters, as far as that can be known now."""
+
+
+def nothing_hinders(_unused: InForce) -> Sequence[Hindrance]:
+    """Know of no hindrance: on a node where CAPF never runs."""
+    return ()
+
+
+def faults(texts: Mapping[str, str]) -> list[Fault]:
+    """Return the faults of the parameters that are stored as no value of theirs; CAPF does not run on guesses."""
+    return [
+        fault
+        for kind, parameters in _BY_KIND.items()
+        for parameter in parameters
+        if (fault := parameter.fault(texts, _key(parameter), f"ucm.capf.{kind}_parameters", stops_capf=True))
+    ]
+
+
 def stored(connection: Connection) -> InForce:
-    """Return the parameters as they are set, which is what the next start of the service brings in force."""
+    """Return the parameters as they are set, which is what the next start of the service brings in force.
+
+    One that cannot be read is shown with its default; ``faults`` names it.
+    """
     texts = journal.all_settings(connection)
     values: dict[str, Value] = {}
     for parameter in (*SERVICE, *ENTERPRISE):
@@ -199,18 +239,44 @@ def _check(allowed: Sequence[Parameter], wanted: Mapping[str, object]) -> dict[s
     return values
 
 
+def check_listening(now: InForce, wanted: Mapping[str, Value], why_not_listen: WhyNotListen) -> None:
+    """InvalidRequestError where CAPF could not listen with the wanted parameters, by fault of one of them."""
+    if wanted.keys().isdisjoint((PORT, IPV6)):
+        return
+    problems: dict[str, Problem] = {}
+    for hindrance in why_not_listen(InForce({**now.values, **wanted})):
+        name = next((name for name in hindrance.names if name in wanted), None)
+        if name is not None:
+            problems.setdefault(name, Problem(f"parameters.{name}", str(wanted[name]), hindrance.allowed))
+    if problems:
+        raise InvalidRequestError(list(problems.values()))
+
+
 def _shown(value: object) -> str:
     """Return the beginning of a value, which is the whole of any that makes sense."""
     return str(value)[:_SHOWN_CHARACTERS]
 
 
 def change(
-    connection: Connection, kind: Kind, wanted: Mapping[str, object]
+    connection: Connection,
+    kind: Kind,
+    wanted: Mapping[str, object],
+    why_not_listen: WhyNotListen = nothing_hinders,
 ) -> tuple[dict[str, Value], dict[str, Value]]:
-    """Set parameters; returns (before, after) of those that change."""
-    values = check(kind, wanted)
-    now = stored(connection).values
-    after = {name: value for name, value in values.items() if now[name] != value}
-    for name, value in after.items():
-        journal.put_setting(connection, f"parameter:{name}", str(value))
-    return {name: now[name] for name in after}, after
+    """Set parameters; returns (before, after) of those that change.
+
+    InvalidRequestError names every one that is not allowed, or with which CAPF could not listen on this node.
+    """
+    values, now = check(kind, wanted), stored(connection)
+    check_listening(now, values, why_not_listen)
+    texts = journal.all_settings(connection)
+    before: dict[str, Value] = {}
+    for parameter in _BY_KIND[kind]:
+        if parameter.name not in values:
+            continue
+        text = texts.get(_key(parameter))
+        held = now.values[parameter.name] if text is None or parameter.parse(text) is not None else text
+        if held != values[parameter.name]:
+            before[parameter.name] = held
+            journal.put_setting(connection, _key(parameter), str(values[parameter.name]))
+    return before, {name: values[name] for name in before}

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import AuthenticationMode, SecurityMode
-from capf.registry import ctl_file, guessing, health, moment, parameters, service
+from capf.registry import ctl_file, faults, guessing, health, moment, parameters, service
 from capf.registry.context import Context
 from capf.store import preflight as statements
 from capf.store.preflight import Phone
@@ -129,13 +129,26 @@ def _service(state: _State) -> Item:
         todo = "ucm.capf.service with state activated; the CTL file has to be made again after it"
         return Item(name, "2", Result.FAILED, "CAPF is not activated", todo)
     if state.context.running is None:
-        todo = "ucm.capf.service with state restarted; the server's log says why it does not run"
-        return Item(name, "2", Result.FAILED, "CAPF is activated and does not run", todo)
+        todo = "ucm.capf.service with state current starts it once the cause is gone; the server itself does so too"
+        message = f"CAPF is activated and does not run: {health.why_stopped(state.context)}"
+        return Item(name, "2", Result.FAILED, message, todo)
     return Item(name, "2", Result.OK, "CAPF is activated and running on the first node")
 
 
+def _damage(state: _State) -> Item:
+    name, found = "Keys and database", faults.find(state.connection, state.context)
+    if not found:
+        return Item(name, "2", Result.OK, "all that the server keeps can be read")
+    result = Result.FAILED if any(fault.stops_capf for fault in found) else Result.WARNING
+    message = "; ".join(f"{fault.where}: {fault.problem}" for fault in found[:_NAMED])
+    return Item(name, "2", result, message, "; ".join(dict.fromkeys(fault.todo for fault in found[:_NAMED])))
+
+
 def _capf_certificate(state: _State) -> Item:
-    name, expires = "CAPF certificate", state.context.authority.certificate.not_valid_after_utc
+    name, authority = "CAPF certificate", state.context.authority
+    if not authority.usable:
+        return Item(name, "3", Result.FAILED, "its file cannot be used", "see Keys and database")
+    expires = authority.certificate.not_valid_after_utc
     todo = "ucm.capf.capf_certificate renews it; no LSC outlives it"
     if expires.timestamp() <= state.context.now:
         return Item(name, "3", Result.FAILED, f"the CAPF certificate expired on {expires:%Y-%m-%d}", todo)
@@ -171,6 +184,7 @@ def _nodes(state: _State) -> Item:
 def _parameters(state: _State) -> Item:
     name, stored = "Parameters", parameters.stored(state.connection)
     wanted = parameters.check_any(state.question.parameters)
+    parameters.check_listening(stored, wanted, state.context.why_not_listen)
     different = [
         f"{key} is {stored.values[key]}, wanted is {value}"
         for key, value in wanted.items()
@@ -232,6 +246,7 @@ ITEMS: tuple[Callable[[_State], Item], ...] = (
     _lsc,
     _data,
     _service,
+    _damage,
     _capf_certificate,
     _ctl_file,
     _nodes,
@@ -241,7 +256,7 @@ ITEMS: tuple[Callable[[_State], Item], ...] = (
 )
 
 
-_BEFORE_PHONES_COME = (_service, _capf_certificate, _ctl_file)
+_BEFORE_PHONES_COME = (_service, _damage, _capf_certificate, _ctl_file)
 
 
 def hindrances(connection: Connection, context: Context) -> list[Item]:

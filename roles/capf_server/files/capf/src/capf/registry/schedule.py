@@ -261,7 +261,14 @@ def _goes_on(context: Context, request: Request, phone: _Phone, pending: rows.Ro
     """True when the phone's open operation is the wanted one; when it has to be begun matters only before it is."""
     same = pending["operation"] == request.operation and all(pending[key] == phone.settings[key] for key in SETTINGS)
     in_time = phone.in_session or (pending["completes_by"] > now and given in (None, pending["completes_by"]))
-    return same and in_time and (phone.string is None or phone.string == strings.of(context, pending))
+    return same and in_time and _keeps_string(context, phone, pending)
+
+
+def _keeps_string(context: Context, phone: _Phone, pending: rows.Row) -> bool:
+    """True when the open operation has the wanted string, or any that can be read where none is wanted."""
+    string = strings.of(context, pending)
+    readable = string is not None or pending["authentication_string"] is None
+    return readable and phone.string in (None, string)
 
 
 def _add(context: Context, request: Request, phone: _Phone, plan: Plan, reason: str, now: int) -> None:

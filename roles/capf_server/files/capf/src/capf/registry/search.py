@@ -49,6 +49,7 @@ DATE_FIELDS: Mapping[str, ColumnElement[Any]] = {
     "lsc_issuer_expires_by": certificates.c.issuer_not_after,
 }
 STRING_FIELD = "authentication_string"
+UNREADABLE_STRING = "(cannot be read: schedule the operation again)"
 FIELDS = (*TEXT_FIELDS, STRING_FIELD, *DATE_FIELDS)
 TEXT_PATTERNS = ("begins with", "contains", "ends with", "is exactly", "is empty", "is not empty")
 _SECRET = operations.c.authentication_string
@@ -243,8 +244,10 @@ def _find(
 
 
 def _string(context: Context, values: _Values) -> str:
+    """Return a phone's string, empty where it has none; one that cannot be read is said to be so."""
     secret: bytes | None = values[_SECRET_AT]
-    return "" if secret is None else context.secrets.decrypt(secret, values[0])
+    string = "" if secret is None else context.secrets.read(secret, values[0])
+    return UNREADABLE_STRING if string is None else string
 
 
 @lru_cache

@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection
 
-from capf.model import ConflictError
+from capf.model import ConflictError, Fault
 from capf.registry.context import Context
 from capf.store import journal
 
 _ACTIVATED = "activated"
 _ACTIVATIONS = "activations"
 _RESTARTS = "restarts"
+_SHOWN_CHARACTERS = 100
+_DIGITS = 15
 
 
 def is_activated(connection: Connection) -> bool:
     """Return whether the CAPF service is activated; after the installation it is not."""
-    return journal.setting(connection, _ACTIVATED) == "True"
+    return journal.setting(connection, _ACTIVATED) == str(True)
+
+
+def faults(texts: Mapping[str, str]) -> list[Fault]:
+    """Return the faults of what the settings table says of the service."""
+    activated = texts.get(_ACTIVATED, str(False))
+    found = []
+    if activated not in (str(True), str(False)):
+        problem = f"{activated[:_SHOWN_CHARACTERS]!r} is neither True nor False, and CAPF counts as not activated"
+        todo = "activate or deactivate CAPF with ucm.capf.service"
+        found.append(Fault(f"table settings, row {_ACTIVATED!r}", problem, todo, stops_capf=True))
+    for name, todo in ((_ACTIVATIONS, "deactivate and activate CAPF"), (_RESTARTS, "restart CAPF")):
+        text = texts.get(name, "0")
+        if not _is_number(text):
+            problem = f"{text[:_SHOWN_CHARACTERS]!r} is not a number, and counts as 0"
+            found.append(Fault(f"table settings, row {name!r}", problem, f"{todo} with ucm.capf.service"))
+    return found
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS
+
+
+def _count(connection: Connection, name: str) -> int:
+    text = journal.setting(connection, name) or ""
+    return int(text) if _is_number(text) else 0
 
 
 def activations(connection: Connection) -> int:
     """Return how often CAPF was activated; the CTL file has to be made again after each time (R24)."""
-    return int(journal.setting(connection, _ACTIVATIONS) or 0)
+    return _count(connection, _ACTIVATIONS)
 
 
 def turn(connection: Connection) -> int | None:
     """Return a number that every activation and restart of CAPF changes, None while it is not activated."""
     if not is_activated(connection):
         return None
-    return activations(connection) + int(journal.setting(connection, _RESTARTS) or 0)
+    return activations(connection) + _count(connection, _RESTARTS)
 
 
 def restart(connection: Connection, context: Context, actor: str) -> None:
     """Let CAPF restart wherever it runs; ConflictError while it is not activated."""
     if not is_activated(connection):
         raise ConflictError("the CAPF service is not activated")
-    journal.put_setting(connection, _RESTARTS, str(int(journal.setting(connection, _RESTARTS) or 0) + 1))
+    journal.put_setting(connection, _RESTARTS, str(_count(connection, _RESTARTS) + 1))
     journal.record(connection, context.now, actor, [journal.Act("restart service")])
 
 
@@ -42,7 +71,7 @@ def activate(connection: Connection, context: Context, wanted: bool, actor: str)
     """Activate or deactivate; returns whether that is a change. ConflictError on any node but the first."""
     if wanted and not context.first_node:
         raise ConflictError("CAPF is activated on the first node only; this is a further node")
-    if is_activated(connection) == wanted:
+    if (journal.setting(connection, _ACTIVATED) or str(False)) == str(wanted):
         return False
     journal.put_setting(connection, _ACTIVATED, str(wanted))
     if wanted:

@@ -81,8 +81,8 @@ def _string_is_right(context: Context, claim: Claim, comer: rows.Row | None) -> 
     """Compare the phone's string with its operation's, or with a decoy where there is none, at the same cost: nobody
     learns from the time of an answer whether a device is known or has an operation."""
     kept = None if comer is None else comer["authentication_string"]
-    wanted = context.secrets.decoy() if kept is None else context.secrets.decrypt(kept, claim.device_name)
-    return same_string(claim.password, wanted) and kept is not None
+    wanted = None if kept is None else context.secrets.read(kept, claim.device_name)
+    return same_string(claim.password, wanted or context.secrets.decoy()) and wanted is not None
 
 
 def _identity(

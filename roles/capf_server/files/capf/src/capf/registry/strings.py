@@ -48,9 +48,9 @@ def _has_shrunk(given: str, expected: str) -> bool:
 
 
 def of(context: Context, operation: Mapping[str, Any]) -> str | None:
-    """Return the string of an operation, None where it has none any more."""
+    """Return the string of an operation, None where it has none any more or one that cannot be read."""
     secret = operation[FIELD]
-    return None if secret is None else context.secrets.decrypt(secret, operation["device_name"])
+    return None if secret is None else context.secrets.read(secret, operation["device_name"])
 
 
 def pending(context: Context, last: rows.Row | None) -> str | None:

@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
@@ -23,8 +22,9 @@ from sqlalchemy import Connection
 from capf.authority import new_serial
 from capf.ctl import MODULUS_BITS
 from capf.keystore import SECRET, fingerprint, key_pem, write_whole
-from capf.model import ConflictError, InvalidRequestError, Problem
+from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem
 from capf.registry.context import Context
+from capf.secretbox import UnreadableError
 from capf.store import cluster, journal
 
 SLOTS = (1, 2)
@@ -56,16 +56,48 @@ class Supplied:
 
 
 def current(connection: Connection) -> list[Token]:
-    """Return the tokens by slot."""
-    return [
-        Token(row["slot"], x509.load_der_x509_certificate(row["certificate"]), row["made_here"])
-        for row in cluster.tokens(connection)
-    ]
+    """Return the tokens by slot; DamagedError where one cannot be read."""
+    found, damaged = _read(connection)
+    if damaged:
+        raise DamagedError(damaged[0])
+    return found
+
+
+def readable(connection: Connection) -> list[Token]:
+    """Return the tokens that can be read."""
+    return _read(connection)[0]
+
+
+def _read(connection: Connection) -> tuple[list[Token], list[Fault]]:
+    """Return the tokens, and the faults of those that cannot be read."""
+    found, damaged = [], []
+    for row in cluster.tokens(connection):
+        try:
+            certificate = x509.load_der_x509_certificate(row["certificate"])
+        except ValueError:
+            where = f"table security_tokens, slot {row['slot']}"
+            todo = "make the token again with the tokens of ucm.capf.ctl_file, or restore a backup"
+            damaged.append(Fault(where, "its certificate cannot be read", todo))
+            continue
+        found.append(Token(row["slot"], certificate, row["made_here"]))
+    return found, damaged
+
+
+def faults(connection: Connection, context: Context) -> list[Fault]:
+    """Return the faults of the tokens' certificates and of their keys on this server."""
+    found, damaged = _read(connection)
+    for token in found if context.first_node else ():
+        try:
+            _key_text(context, token)
+        except ConflictError as error:
+            todo = "restore the file and strings.key from a backup, or change the token with ucm.capf.ctl_file"
+            damaged.append(Fault(str(_key_file(context, token.certificate)), str(error), todo))
+    return damaged
 
 
 def make_missing(connection: Connection, context: Context) -> None:
     """Make the tokens of the slots that have none; done at the first start."""
-    held = {token.slot for token in current(connection)}
+    held = {row["slot"] for row in cluster.tokens(connection)}
     for slot in SLOTS:
         if slot not in held:
             _put(connection, context, slot, *_make(context), made_here=True)
@@ -116,17 +148,27 @@ def _key_file(context: Context, certificate: x509.Certificate) -> Path:
 
 def load_key(context: Context, token: Token) -> rsa.RSAPrivateKey:
     """Return a token's key; ConflictError when this server does not have it."""
-    path = _key_file(context, token.certificate)
     try:
-        pem = context.secrets.decrypt(path.read_bytes(), fingerprint(token.certificate))
-    except FileNotFoundError:
-        raise ConflictError(f"the key of security token {token.slot} is not on this server ({path})") from None
-    except InvalidTag:
-        raise ConflictError(f"the key of security token {token.slot} cannot be read: {path} was changed") from None
-    key = serialization.load_pem_private_key(pem.encode(), None)
+        key = serialization.load_pem_private_key(_key_text(context, token).encode(), None)
+    except (ValueError, TypeError):
+        raise ConflictError(f"the key of security token {token.slot} cannot be read: it is not in PEM") from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise ConflictError(f"the key of security token {token.slot} is not RSA")
     return key
+
+
+def _key_text(context: Context, token: Token) -> str:
+    path = _key_file(context, token.certificate)
+    try:
+        return context.secrets.decrypt(path.read_bytes(), fingerprint(token.certificate))
+    except FileNotFoundError:
+        raise ConflictError(f"the key of security token {token.slot} is not on this server ({path})") from None
+    except OSError as error:
+        raise ConflictError(f"the key of security token {token.slot} cannot be read: {error}") from None
+    except UnreadableError:
+        raise ConflictError(
+            f"the key of security token {token.slot} cannot be read: {path} was changed, or strings.key was"
+        ) from None
 
 
 def change(
@@ -141,7 +183,7 @@ def change(
     ``listed``: the tokens of the last CTL file, None before the first. InvalidRequestError names every wrong field;
     ConflictError where no token would remain that the last CTL file lists.
     """
-    held = {token.slot: token for token in current(connection)}
+    held = {token.slot: token for token in readable(connection)}
     new = _checked(wanted, held)
     after = {slot: token.certificate for slot, token in held.items()} | {
         slot: None if pair is None else pair[0] for slot, pair in new.items()
@@ -208,7 +250,7 @@ def _pair(where: str, item: Supplied, problems: list[Problem]) -> Pair | None:
 
 
 def sweep(connection: Connection, context: Context) -> None:
-    """Remove the key files of tokens that are no more."""
+    """Remove the key files of tokens that are no more; none while it cannot be read which tokens there are."""
     kept = {_key_file(context, token.certificate) for token in current(connection)}
     for path in context.token_directory.glob("*.key"):
         if path not in kept:

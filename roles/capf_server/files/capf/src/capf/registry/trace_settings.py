@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.model import InvalidRequestError, Problem
+from capf.model import Fault, InvalidRequestError, Problem
 from capf.registry.context import Context
 from capf.registry.parameters import Parameter, Value
 from capf.store import journal
@@ -76,6 +76,12 @@ def stored(connection: Connection) -> TraceSettings:
     return TraceSettings(**values)
 
 
+def faults(texts: Mapping[str, str]) -> list[Fault]:
+    """Return the faults of the settings that are stored as no value of theirs; their defaults are in force."""
+    found = (setting.fault(texts, _key(setting.name), "ucm.capf.trace", stops_capf=False) for setting in SETTINGS)
+    return [fault for fault in found if fault is not None]
+
+
 def _key(name: str) -> str:
     return f"trace:{name}"
 
@@ -101,7 +107,9 @@ def change(
     ]
     if problems:
         raise InvalidRequestError(problems)
-    now = asdict(stored(connection))
+    now, texts = asdict(stored(connection)), journal.all_settings(connection)
+    damaged = {fault.where for fault in faults(texts)}
+    now |= {item.name: texts[_key(item.name)] for item in parsed if any(_key(item.name) in where for where in damaged)}
     after = {item.name: value for item, value in parsed.items() if value is not None and value != now[item.name]}
     for name, value in after.items():
         journal.put_setting(connection, _key(name), str(value))

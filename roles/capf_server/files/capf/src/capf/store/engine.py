@@ -96,10 +96,13 @@ class Stream(Generic[T]):
 class Store:
     """The open database."""
 
-    def __init__(self, url: str) -> None:
-        """Open (or make) the database at an SQLAlchemy URL and bring its schema up to date."""
+    def __init__(self, url: str, *, migrate: bool = True) -> None:
+        """Open (or make) the database at an SQLAlchemy URL and bring its schema up to date.
+
+        Without ``migrate`` StoreUnavailableError where the schema is not this server's.
+        """
         self._engine = _engine(url)
-        self._migrate()
+        self._migrate(migrate)
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._readers = ThreadPoolExecutor(_READERS, "capf-reader")
@@ -107,10 +110,13 @@ class Store:
         self._writer = threading.Thread(target=self._write_forever, name="capf-writer", daemon=True)
         self._writer.start()
 
-    def _migrate(self) -> None:
+    def _migrate(self, allowed: bool) -> None:
         try:
             with self._engine.connect() as connection:
-                if _schema(connection) != _newest_schema():
+                schema = _schema(connection)
+                if schema != _newest_schema() and not allowed:
+                    raise StoreUnavailableError(f"the database has the schema {schema}, which the next start changes")
+                if schema != _newest_schema():
                     from capf.store.migrate import upgrade  # noqa: PLC0415 - most starts find the schema up to date
 
                     upgrade(connection)

@@ -10,13 +10,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, RowMapping, func, select
 
-from capf.model import StoreUnavailableError
+from capf.model import DamagedError, Fault
 from capf.store.schema import audit, audit_head, settings
 from capf.store.statements import Statement
 
 _HEAD = Statement(select(audit_head.c.digest).with_for_update())
 _NEW_HEAD = Statement(audit_head.update())
 _INSERT = Statement(audit.insert())
+NO_HEAD = Fault("table audit_head", "its row is missing, so that nothing can be recorded", "restore a backup")
 _UNWRITTEN = "capf_unwritten_audit_rows"
 
 
@@ -58,7 +59,7 @@ def end(connection: Connection) -> None:
         return
     held = _HEAD.first(connection, {})
     if held is None:
-        raise StoreUnavailableError("the audit table has lost its head")
+        raise DamagedError(NO_HEAD)
     digest = held["digest"]
     for row in rows:
         digest = row["digest"] = _digest(digest, row)
@@ -98,8 +99,14 @@ def broken_audit_row(connection: Connection) -> int | None:
 
 
 def head(connection: Connection) -> str:
-    """Return the digest of the last audit row, by which a record is told from every other one."""
-    return str(connection.execute(select(audit_head.c.digest)).scalar_one())
+    """Return the digest of the last audit row, by which a record is told from every other one.
+
+    DamagedError where it is missing.
+    """
+    digest = connection.execute(select(audit_head.c.digest)).scalar()
+    if digest is None:
+        raise DamagedError(NO_HEAD)
+    return str(digest)
 
 
 def last_at(connection: Connection) -> int | None:

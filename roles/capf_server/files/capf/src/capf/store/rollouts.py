@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, select
 
+from capf.model import DamagedError, Fault
 from capf.store.rows import Row, batches
 from capf.store.schema import operations, phones, rollout_phones, rollout_waves, rollouts
 
@@ -232,6 +233,29 @@ def count_alike(connection: Connection, identifiers: Sequence[int]) -> Sequence[
 
 
 def settings_of(rollout: Row) -> dict[str, Any]:
-    """Return the settings that a rollout was begun with."""
-    kept: dict[str, Any] = json.loads(rollout["settings"])
+    """Return the settings that a rollout was begun with; DamagedError where they cannot be read."""
+    kept = _kept(rollout, "settings")
+    if "spread_by" not in kept:
+        raise _damaged(rollout, "settings")
     return kept
+
+
+def skipped_of(rollout: Row) -> dict[str, int]:
+    """Return how many phones were skipped when a rollout was begun, by reason; DamagedError as ``settings_of``."""
+    return _kept(rollout, "skipped")
+
+
+def _kept(rollout: Row, column: str) -> dict[str, Any]:
+    try:
+        kept = json.loads(rollout[column])
+    except ValueError:
+        kept = None
+    if not isinstance(kept, dict):
+        raise _damaged(rollout, column)
+    return kept
+
+
+def _damaged(rollout: Row, column: str) -> DamagedError:
+    where = f"table rollouts, the row of rollout {rollout['name']!r}"
+    todo = "abort the rollout if it runs and begin it under another name, or restore a backup"
+    return DamagedError(Fault(where, f"its {column} cannot be read", todo))

@@ -307,10 +307,12 @@ def count_statuses(connection: Connection) -> dict[str, int]:
     return {row.status: row.number for row in connection.execute(query)}
 
 
-def stored_strings(connection: Connection) -> Iterator[tuple[str, bytes]]:
-    """Yield device name and encrypted authentication string of each operation that has one."""
+def stored_strings(connection: Connection, latest: int | None = None) -> Iterator[tuple[str, bytes]]:
+    """Yield device name and encrypted authentication string of each operation that has one, or of the ``latest``."""
     wanted = select(operations.c.device_name, operations.c.authentication_string)
-    wanted = wanted.where(operations.c.authentication_string.is_not(None)).order_by(operations.c.id)
+    wanted = wanted.where(operations.c.authentication_string.is_not(None))
+    order = operations.c.id if latest is None else operations.c.id.desc()
+    wanted = wanted.order_by(order).limit(latest)
     for row in connection.execution_options(yield_per=_BATCH).execute(wanted):
         yield row.device_name, row.authentication_string
 

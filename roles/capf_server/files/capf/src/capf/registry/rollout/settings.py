@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from capf.model import AuthenticationMode, InvalidRequestError, Problem
+from capf.model import AuthenticationMode, DamagedError, Fault, InvalidRequestError, Problem
 from capf.registry import moment, parameters
 from capf.registry.rollout import amounts
 from capf.registry.rollout.amounts import Amount
@@ -101,5 +101,9 @@ def _moment(text: str, field: str, problems: list[Problem]) -> int | None:
 
 
 def from_record(kept: Mapping[str, Any]) -> Settings:
-    """Return settings as the record keeps them."""
-    return Settings(**kept)
+    """Return settings as the record keeps them; DamagedError where they are not those of a rollout."""
+    try:
+        return Settings(**kept)
+    except TypeError:
+        todo = "abort the rollout and begin it under another name, or restore a backup"
+        raise DamagedError(Fault("table rollouts", "the settings of a rollout cannot be read", todo)) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict
 from typing import Any
@@ -52,7 +51,7 @@ def state(connection: Connection, name: str, rollout_id: int | None = None) -> d
     return {
         **_head(rollout),
         "settings": rollouts.settings_of(rollout),
-        "skipped": json.loads(rollout["skipped"]),
+        "skipped": rollouts.skipped_of(rollout),
         "counts": counts,
         "words": parts.words(counts),
         "scheduled": counted.scheduled,

@@ -1,0 +1,39 @@
+"""The administrator's account in the settings table (R17: one name and password for the cluster)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection
+
+from capf import accounts
+from capf.model import DamagedError, Fault
+from capf.store import journal
+
+ADMINISTRATOR, PASSWORD = "administrator", "password"
+_TODO = "set name and password with `capf account`"
+
+
+def faults(texts: Mapping[str, str]) -> list[Fault]:
+    """Return what is wrong with the account: nobody can log in with it then."""
+    where = "table settings, row {!r}"
+    missing = [name for name in (ADMINISTRATOR, PASSWORD) if not texts.get(name)]
+    found = [Fault(where.format(name), "the administrator's account is missing", _TODO) for name in missing]
+    if PASSWORD not in missing and not accounts.is_kept_password(texts[PASSWORD]):
+        found.append(Fault(where.format(PASSWORD), "it is not a kept password", _TODO))
+    return found
+
+
+def stored(connection: Connection) -> tuple[str, str]:
+    """Return the administrator's name and what is kept of the password; DamagedError where nobody can log in."""
+    texts = journal.all_settings(connection)
+    if found := faults(texts):
+        raise DamagedError(found[0])
+    return texts[ADMINISTRATOR], texts[PASSWORD]
+
+
+def put(connection: Connection, administrator: str, password: str, now: float, actor: str) -> None:
+    """Set the administrator's name and password."""
+    journal.put_setting(connection, ADMINISTRATOR, administrator)
+    journal.put_setting(connection, PASSWORD, accounts.hash_password(password))
+    journal.record(connection, int(now), actor, [journal.Act("make account")])

@@ -1,0 +1,89 @@
+"""What of the state directory and the database cannot be used, by file or row, and what to do about it (P34, P36).
+
+None of it keeps administration from running: it needs its own key and certificate, and a database that opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection
+
+from capf.model import DamagedError, Fault
+from capf.registry import (
+    account,
+    capf_certificate,
+    ctl_file,
+    nodes,
+    parameters,
+    service,
+    strings_key,
+    tokens,
+    trace_settings,
+)
+from capf.registry.context import Context
+from capf.registry.rollout.settings import from_record
+from capf.store import journal, rollouts
+
+_OF_SETTINGS: tuple[Callable[[Mapping[str, str]], list[Fault]], ...] = (
+    account.faults,
+    service.faults,
+    parameters.faults,
+    trace_settings.faults,
+    capf_certificate.faults,
+)
+_OF_RECORD: tuple[Callable[[Connection, Context], list[Fault]], ...] = (
+    strings_key.faults,
+    tokens.faults,
+    nodes.faults,
+    ctl_file.faults,
+)
+
+
+def find(connection: Connection, context: Context) -> list[Fault]:
+    """Return every fault, those first with which CAPF does not run."""
+    found = [*context.faults, *context.troubles.values(), *of_settings(connection), *_of_rollouts(connection)]
+    for faults in _OF_RECORD:
+        found += faults(connection, context)
+    try:
+        journal.head(connection)
+    except DamagedError as error:
+        found.append(error.fault)
+    return sorted(dict.fromkeys(found), key=lambda fault: not fault.stops_capf)
+
+
+def of_settings(connection: Connection) -> list[Fault]:
+    """Return the faults of the settings table."""
+    texts = journal.all_settings(connection)
+    return [fault for faults in _OF_SETTINGS for fault in faults(texts)]
+
+
+def _of_rollouts(connection: Connection) -> list[Fault]:
+    found = []
+    for rollout in rollouts.every(connection):
+        try:
+            from_record(rollouts.settings_of(rollout))
+            rollouts.skipped_of(rollout)
+        except DamagedError as error:
+            found.append(error.fault)
+    return found
+
+
+def check_start(connection: Connection, context: Context) -> parameters.InForce:
+    """Return the parameters with which CAPF starts; DamagedError where a fault stops it.
+
+    Whether it is activated is another question, and setting that again is the cure of its own row.
+    """
+    others = service.faults(journal.all_settings(connection))
+    stopping = next((fault for fault in find(connection, context) if fault.stops_capf and fault not in others), None)
+    if stopping is not None:
+        raise DamagedError(stopping)
+    return parameters.stored(connection)
+
+
+def show(found: list[Fault]) -> list[dict[str, object]]:
+    """Return faults as the API shows them."""
+    return [
+        {"where": item.where, "problem": item.problem, "todo": item.todo, "stops_capf": item.stops_capf}
+        for item in found
+    ]

@@ -1,0 +1,89 @@
+"""Whether ``strings.key`` fits the database: a key that does not would refuse every phone its right string (P34)."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from capf.model import Fault
+from capf.registry.context import Context
+from capf.secretbox import MissingSecretBox, SecretBox
+from capf.store import journal, rows
+
+_CHECK = "strings key"
+"""The setting by which a key is known: a word that was encrypted with it."""
+_MOST_LOOKED_AT = 1000
+
+
+def keep_check(connection: Connection, secrets: SecretBox) -> None:
+    """Keep what the key is known by, in place of what there was."""
+    journal.put_setting(connection, _CHECK, secrets.encrypt(_CHECK, _CHECK).hex())
+
+
+def keep_first_check(connection: Connection, context: Context) -> None:
+    """Keep what the key is known by where nothing is kept yet and the key fits; done at every start."""
+    usable = not isinstance(context.secrets, MissingSecretBox)
+    if usable and not is_known(connection) and fits(connection, context.secrets):
+        keep_check(connection, context.secrets)
+
+
+def fits(connection: Connection, secrets: SecretBox) -> bool:
+    """Return whether the database was written with this key; without a check, whether it reads any string."""
+    check = journal.setting(connection, _CHECK)
+    if check is not None:
+        return secrets.read(_bytes(check), _CHECK) is not None
+    kept = list(rows.stored_strings(connection))
+    return not kept or any(secrets.read(secret, name) is not None for name, secret in kept)
+
+
+def is_known(connection: Connection) -> bool:
+    """Return whether the database says by what the key is known."""
+    return journal.setting(connection, _CHECK) is not None
+
+
+def is_due(connection: Connection, context: Context) -> bool:
+    """Return whether the key is not the database's, and no string needs another one."""
+    return not fits(connection, context.secrets) and not unreadable(connection, context)
+
+
+def accept(connection: Connection, context: Context, actor: str) -> None:
+    """Take the key as the right one where no string needs another one: each was scheduled again, or cancelled.
+
+    Done where the administrator has CAPF started, never by the server itself.
+    """
+    if not is_due(connection, context):
+        return
+    keep_check(connection, context.secrets)
+    journal.record(connection, context.now, actor, [journal.Act("accept strings.key")])
+
+
+def unreadable(connection: Connection, context: Context, most: int | None = None) -> list[str]:
+    """Return the phones whose string cannot be read, among all or the ``most`` latest of them."""
+    return [
+        name for name, secret in rows.stored_strings(connection, most) if context.secrets.read(secret, name) is None
+    ]
+
+
+def faults(connection: Connection, context: Context) -> list[Fault]:
+    """Return what is wrong with the key or with single strings; of these the latest thousand are looked at."""
+    if any(fault.where.endswith("strings.key") for fault in context.faults):
+        return []
+    where = f"{context.token_directory.parent}/strings.key"
+    if not fits(connection, context.secrets):
+        problem = "it is not the key with which the strings of the database were encrypted"
+        todo = (
+            "restore the right key from a backup and restart the server; or, where it is lost, schedule all operations"
+            " by authentication string again and restart CAPF with ucm.capf.service"
+        )
+        return [Fault(where, problem, todo, stops_capf=True)]
+    names = unreadable(connection, context, _MOST_LOOKED_AT)
+    if not names:
+        return []
+    problem = f"the authentication strings of {len(names)} phones, the first of them {names[0]}, cannot be read"
+    return [Fault("table operations", problem, "schedule their operations again")]
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""

@@ -1,0 +1,155 @@
+"""Ways to damage what a server keeps, one at a time, and a node that has something of everything (P36)."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from capf.model import Operation
+from capf.registry import parameters, phones, schedule, trace_settings
+from capf.state import NewNode, initialise
+from capf.store import journal
+from support.inprocess import InProcess
+from support.migrated import put_database
+from support.node import ADMINISTRATOR, PASSWORD
+
+A, B = "SEP00000000000A", "SEP00000000000B"
+STRING, ROLLOUT = "24681357", "night"
+GARBAGE = "\u20ac{[ not a value"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One damage of a state directory; ``named`` is in what the server says of it, None where the start repairs it."""
+
+    what: str
+    do: Callable[[Path], None]
+    named: str | None
+    stops_capf: bool = False
+
+    def __str__(self) -> str:
+        return self.what
+
+
+def make(directory: Path) -> Path:
+    """Make a node with something of everything, stopped; returns its state directory."""
+    state = directory / "whole"
+    state.mkdir(parents=True)
+    node = NewNode(state, ADMINISTRATOR, PASSWORD, ["127.0.0.1"], database=put_database(state))
+    initialise(node, time.time())
+    asyncio.run(_fill(state))
+    return state
+
+
+async def _fill(state: Path) -> None:
+    node = await InProcess(state).begin()
+    server, certificate = node.server, (state / "capf.crt").read_text()
+    (state / "manufacturing" / "maker.pem").write_text(certificate)
+    (state / "trusted" / "earlier.pem").write_text((state / "administration.crt").read_text())
+    server.reload_authority()
+    await node.ok("PUT", "/service", {"activated": True})
+    await node.ok("PUT", "/ctl-file", {})
+    await node.ok("PUT", "/capf-certificate", {"state": "prepared"})
+    further = {"name": "further.example", "administration_certificate": (state / "administration.crt").read_text()}
+    await node.ok("PUT", "/nodes", {"nodes": [{**further, "administration_address": "192.0.2.9"}]})
+    server.store.write(_fill_settings)
+    names = [{"device_name": name, "authentication_mode": "By Authentication String"} for name in (A, B)]
+    server.store.write(lambda c: phones.ensure(c, server.context, names, "present", "admin"))
+    wanted = schedule.Request(Operation.INSTALL, [{"device_name": A, "authentication_string": STRING}])
+    server.store.write(lambda c: schedule.schedule(c, server.context, wanted, "admin"))
+    await node.ok("PUT", f"/rollouts/{ROLLOUT}", {"runner": "run-1", "phones": [{"device_name": B}]})
+    await node.close()
+
+
+def _fill_settings(connection: Any) -> None:
+    """Have a row for every parameter and trace setting."""
+    for parameter in (*parameters.SERVICE, *parameters.ENTERPRISE):
+        journal.put_setting(connection, f"parameter:{parameter.name}", str(parameter.default))
+    for setting in trace_settings.SETTINGS:
+        journal.put_setting(connection, f"trace:{setting.name}", str(setting.default))
+    journal.put_setting(connection, "restarts", "1")
+
+
+def copy(whole: Path, directory: Path) -> Path:
+    """Return a copy of a state directory that may be damaged."""
+    return shutil.copytree(whole, directory / "state")
+
+
+def sql(statement: str, *values: object) -> Callable[[Path], None]:
+    """Return what runs a statement on the database."""
+
+    def do(state: Path) -> None:
+        with closing(sqlite3.connect(state / "capf.db", isolation_level=None)) as connection:
+            assert connection.execute(statement, values).rowcount, statement
+
+    return do
+
+
+def write(name: str, data: bytes) -> Callable[[Path], None]:
+    """Return what replaces the content of the only file that a pattern names."""
+
+    def do(state: Path) -> None:
+        (path,) = sorted(state.glob(name))[:1]
+        path.write_bytes(data)
+
+    return do
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    """Return what removes a file."""
+    return lambda state: (state / name).unlink()
+
+
+def of_settings(whole: Path) -> Iterator[Damage]:
+    """Yield the damage of each row of the settings table."""
+    with closing(sqlite3.connect(whole / "capf.db")) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM settings ORDER BY name")]
+    for name in names:
+        stops = name.startswith("parameter:") or name in ("activated", "strings key")
+        named = None if name in _FREE else "strings.key" if name == "strings key" else name
+        yield Damage(
+            f"settings-{name}", sql("UPDATE settings SET value = ? WHERE name = ?", GARBAGE, name), named, stops
+        )
+
+
+_FREE = ("probe", "administrator")
+"""Settings that may be any text."""
+SETTINGS_SEEN = {
+    "activated", "activations", "administrator", "password", "restarts", "strings key",
+    "tokens when the next CAPF certificate was prepared",
+}  # fmt: skip
+OTHERS = (
+    Damage("no-administrator", sql("DELETE FROM settings WHERE name = 'administrator'"), "administrator"),
+    Damage("no-password", sql("DELETE FROM settings WHERE name = 'password'"), "password"),
+    Damage("ctl-row", sql("UPDATE ctl_file SET data = x'0102030405'"), "ctl_file"),
+    Damage("token-row", sql("UPDATE security_tokens SET certificate = x'3000' WHERE slot = 1"), "security_tokens"),
+    Damage("node-row", sql("UPDATE nodes SET administration_certificate = 'x' WHERE name LIKE 'fur%'"), "further.exa"),
+    Damage("first-node-row", sql("UPDATE nodes SET administration_certificate = 'x' WHERE first_node"), None),
+    Damage("rollout-settings", sql("UPDATE rollouts SET settings = ?", GARBAGE), ROLLOUT),
+    Damage("rollout-settings-empty", sql("UPDATE rollouts SET settings = '{}'"), ROLLOUT),
+    Damage("rollout-settings-strange", sql("UPDATE rollouts SET settings = ?", '{"spread_by": "none", "x": 1}'), "rol"),
+    Damage("rollout-skipped", sql("UPDATE rollouts SET skipped = ?", GARBAGE), ROLLOUT),
+    Damage("audit-head", sql("DELETE FROM audit_head"), "audit_head"),
+    Damage("string", sql("UPDATE operations SET authentication_string = x'00' WHERE device_name = ?", A), A),
+    Damage("capf.key-empty", write("capf.key", b""), "capf.key", True),
+    Damage("capf.key-garbage", write("capf.key", GARBAGE.encode()), "capf.key", True),
+    Damage("capf.key-missing", remove("capf.key"), "capf.key", True),
+    Damage("capf.key-open", lambda state: (state / "capf.key").chmod(0o644), "capf.key", True),
+    Damage("strings.key-empty", write("strings.key", b""), "strings.key", True),
+    Damage("strings.key-other", write("strings.key", b"k" * 32), "strings.key", True),
+    Damage("strings.key-missing", remove("strings.key"), "strings.key", True),
+    Damage("capf.next", write("capf.next", GARBAGE.encode()), "capf.next"),
+    Damage("trusted", write("trusted/*.pem", GARBAGE.encode()), "earlier.pem"),
+    Damage("manufacturing", write("manufacturing/*.pem", b"-----BEGIN CERTIFICATE-----\nAA==\n"), "maker.pem"),
+    Damage("token-key", write("tokens/*.key", b"short"), "tokens/"),
+    Damage("ctl-file", write("CTLFile.tlv", GARBAGE.encode()), None),
+    Damage("capf.crt", write("capf.crt", GARBAGE.encode()), None),
+    Damage("CAPF.cer", write("CAPF.cer", GARBAGE.encode()), None),
+)

@@ -1,0 +1,108 @@
+"""A whole node in this process: its server is asked without sockets, as if each request came from loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from capf import config
+from capf.api.application import application
+from capf.server import Server
+from support.node import ADMINISTRATOR, PASSWORD
+
+_TOKEN = base64.b64encode(f"{ADMINISTRATOR}:{PASSWORD}".encode())
+
+
+class Answer:
+    """An answer; ``whole`` when it did not break off."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.body = b""
+        self.whole = False
+
+    @property
+    def json(self) -> Any:
+        """The decoded body."""
+        return json.loads(self.body)
+
+
+class InProcess:
+    """A server on a state directory; ``begin`` does what a start does before the ports are open."""
+
+    def __init__(self, directory: Path, capf: str = "addresses = []\n") -> None:
+        """``capf``: the settings of the CAPF port, without which it listens nowhere."""
+        self.state = directory
+        text = f"[server]\nstate_directory = {json.dumps(str(directory))}\n[capf]\n{capf}"
+        self.settings = config.parse(text)
+        self._load()
+
+    def _load(self) -> None:
+        self.server = Server(self.settings)
+        self._app = application(self.server, self.settings.administration_monitors)
+
+    async def begin(self) -> InProcess:
+        """Start, without a port of administration or files."""
+        await self.server.begin()
+        return self
+
+    async def open(self, *, begin: bool = True) -> None:
+        """Load the state again after ``close``, and start."""
+        self._load()
+        if begin:
+            await self.begin()
+
+    async def close(self) -> None:
+        """Stop CAPF, and give lock and database back."""
+        await self.server.stop_service()
+        self.server.close()
+
+    async def ask(self, method: str, path: str, body: object = None, *, base: str = "/api/v1") -> Answer:
+        """Return the answer to a request."""
+        if path == "/readyz":
+            await self.server.readiness.look()
+        path, _mark, query = f"{base}{path}".partition("?")
+        data = b"" if body is None else json.dumps(body).encode()
+        headers = [(b"authorization", b"Basic " + _TOKEN), (b"content-type", b"application/json")]
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "https",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [*headers, (b"content-length", str(len(data)).encode())],
+            "client": ("127.0.0.1", 50000),
+            "server": ("127.0.0.1", 8443),
+        }
+        answer, asked = Answer(), False
+
+        async def receive() -> dict[str, Any]:
+            nonlocal asked
+            if asked:
+                await asyncio.sleep(3600)
+            asked = True
+            return {"type": "http.request", "body": data, "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                answer.status = message["status"]
+            else:
+                answer.body += message.get("body", b"")
+                answer.whole = not message.get("more_body", False)
+
+        with contextlib.suppress(Exception):  # what the server raises besides its answer stands in its log
+            await self._app(scope, receive, send)
+        return answer
+
+    async def ok(self, method: str, path: str, body: object = None) -> Any:
+        """Return the body of a request that has to succeed."""
+        answer = await self.ask(method, path, body)
+        assert answer.status == 200, answer.body
+        return answer.json
