@@ -1,0 +1,30 @@
+"""Every promise is written down, has a test that carries its number, and a mutant that the test notices."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HEADING = re.compile(r"^- \*\*P(\d+)\*\*", re.MULTILINE)
+TEST = re.compile(r"^(?:async )?def test_((?:p\d+_)+)", re.MULTILINE)
+
+
+def _promised() -> list[int]:
+    return list(map(int, HEADING.findall((ROOT / "docs" / "promises.md").read_text())))
+
+
+def _tested() -> set[int]:
+    sources = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    return {int(number) for names in TEST.findall(sources) for number in re.findall(r"\d+", names)}
+
+
+def test_every_promise_has_a_sentence_and_a_test() -> None:
+    promised = _promised()
+    assert promised == sorted(set(promised))
+    assert _tested() == set(promised)
+
+
+def test_every_promise_has_a_mutant() -> None:
+    mutants = {int(path.stem.removeprefix("p")) for path in (ROOT / "tests" / "mutants").glob("p*.toml")}
+    assert mutants == set(_promised())
