@@ -28,7 +28,7 @@ TABLE_10_1 = [
 
 
 @pytest.mark.parametrize(("mode", "phone", "capf", "tried"), TABLE_10_1)
-def test_r12_a_phone_connects_as_table_10_1_says(mode: IpMode, phone: str, capf: str, tried: list[str]) -> None:
+def test_p19_r12_a_phone_connects_as_table_10_1_says(mode: IpMode, phone: str, capf: str, tried: list[str]) -> None:
     addresses = PhoneAddresses(mode, ipv4="4" in phone, ipv6="6" in phone)
     assert list(to_try(addresses, V4 if "4" in capf else None, V6 if "6" in capf else None)) == tried
 
