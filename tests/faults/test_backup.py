@@ -29,10 +29,10 @@ def capf(*arguments: str | Path, status: int = 0) -> str:
     return done.stdout + done.stderr
 
 
-def enrol(node: RunningNode, name: str) -> bytes:
+def enrol(node: RunningNode, name: str, string: str = "") -> bytes:
     """Lead a whole session; returns the LSC."""
     client = Client(node.capf_port, name)
-    client.authenticate()
+    client.authenticate(string)
     der = client.send_key()
     client.confirm()
     client.close()
@@ -86,9 +86,10 @@ def test_p26_an_operation_in_a_session_is_given_back_by_the_restore(tmp_path: Pa
     node = RunningNode(tmp_path / "node").start()
     node.activate()
     node.ok("POST", "/phones", {"phones": [{"device_name": NAMES[0], "key_order": "EC Only", "ec_key_size": 256}]})
-    node.schedule(NAMES[0])
+    node.schedule(NAMES[0], authentication_mode="By Authentication String")
+    string = node.phone(NAMES[0])["authentication_string"]
     client = Client(node.capf_port, NAMES[0])
-    client.authenticate()
+    client.authenticate(string)
     archive = tmp_path / "backup.tar.gz"
     capf("backup", "--plain", "--config", node.config, "--to", archive)
     client.close()
@@ -97,7 +98,7 @@ def test_p26_an_operation_in_a_session_is_given_back_by_the_restore(tmp_path: Pa
     node.config.write_text(node.config.read_text().replace('node_name = "127.0.0.1"', 'node_name = "another"'))
     capf("restore", "--plain", "--config", node.config, "--from", archive)
     node.start()
-    assert enrol(node, NAMES[0])
+    assert enrol(node, NAMES[0], string)
     assert node.phone(NAMES[0])["operation_status"] == "Upgrade Success"
     node.stop()
 

@@ -20,7 +20,7 @@ from capf.lab.flash import Flash
 from capf.model import CertificateState, Operation, Outcome, State
 from capf.registry import parameters, phones, sessions
 from capf.registry.context import Policy
-from capf.store import journal
+from capf.store import journal, rows
 from capf.wire import Reason, Tag, unpack_certificates, unpack_sha2
 from support import canary
 from support.identity import Manufacturer, hold, new_ec_key, public_der
@@ -30,7 +30,7 @@ LSC_FIRST = "By Existing Certificate (precedence to LSC)"
 MIC_FIRST = "By Existing Certificate (precedence to MIC)"
 
 
-def test_r14_the_string_is_for_one_use(record: Record) -> None:
+def test_p3_r14_the_string_is_for_one_use(record: Record) -> None:
     record.add(authentication_mode=BY_STRING)
     record.plan(items=[{"device_name": PHONE, "authentication_string": "12345678"}])
     record.install(password="12345678")
@@ -125,6 +125,7 @@ def test_p2_an_lsc_whose_successor_was_lost_on_the_way_still_authenticates(recor
     record.lose(held)
     granted = record.grant(**proof(flash))
     record.issue(granted.hold, public_der(new_ec_key()))
+    assert sorted(record.certificates().values()) == ["abandoned", "active", "issued"]
     record.lose(granted.hold)
     _enrol(record, flash, proof(flash))
     assert record.operation()["status"] == "Upgrade Success"
@@ -343,7 +344,24 @@ def test_one_operation_is_for_one_session_at_a_time(record: Record) -> None:
     assert record.claim(password=CODE) == Refused(Reason.REJECTED)
 
 
-def test_a_certificate_is_on_record_before_the_phone_can_get_it(record: Record) -> None:
+@pytest.mark.parametrize("state", [State.PENDING, State.ISSUED])
+def test_p3_of_two_servers_that_saw_the_same_operation_one_takes_it(record: Record, state: State) -> None:
+    record.plan_by_string()
+    if state is State.ISSUED:
+        record.issue(record.grant(password=CODE).hold, public_key())
+        record.run(lambda c: sessions.recover(c, record.context))
+    seen = record.operation()
+    assert (seen["state"], seen["holder"]) == (state, "")
+
+    def take(holder: str) -> bool:
+        return record.run(lambda c: rows.hold(c, seen["id"], holder, seen["claims"], alone=True))
+
+    assert [take("one"), take("two")] == [True, False]
+    record.run(lambda c: rows.release(c, "one"))
+    assert not take("two"), "it was claimed in the meantime"
+
+
+def test_p1_a_certificate_is_on_record_before_the_phone_can_get_it(record: Record) -> None:
     record.add()
     record.plan()
     der = record.issue(record.grant().hold, public_key())
@@ -354,7 +372,7 @@ def test_a_certificate_is_on_record_before_the_phone_can_get_it(record: Record) 
     assert record.acts()[-1] == "issue certificate"
 
 
-def test_nothing_is_done_before_the_phone_says_so(record: Record) -> None:
+def test_p5_nothing_is_done_before_the_phone_says_so(record: Record) -> None:
     record.add()
     record.plan()
     granted = record.grant()
