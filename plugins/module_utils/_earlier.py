@@ -30,6 +30,10 @@ REPORT_COLUMNS = {
 REPORT_ONLY = (
     "Operation Status",
     "Last Problem",
+    "Refusals",
+    "Last Refusal",
+    "Last Refusal At",
+    "Last Refusal From",
     "LSC Status",
     "LSC",
     "LSC Expires",
