@@ -22,6 +22,7 @@ import pytest
 
 from capf.wire import Command, Reader, Tag
 from integration.conftest import MakeWorld
+from support.client import Client
 from support.node import ADMINISTRATOR, CAPF, PASSWORD, RunningNode
 
 A = "SEP00000000000A"
@@ -504,9 +505,8 @@ def test_p23_a_second_signal_ends_at_once(node: RunningNode) -> None:
     node.config.write_text(node.config.read_text().replace("drain_seconds = 1", "drain_seconds = 300"))
     node.stop()
     node.start().activate()
-    with socket.create_connection(("127.0.0.1", node.capf_port)):
+    with closing(Client(node.capf_port, A)):
         assert node.process is not None
-        time.sleep(0.3)
         node.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         assert node.process.poll() is None
