@@ -118,7 +118,7 @@ def test_p35_paths_on_the_node_are_declared_and_checked() -> None:
 
 def test_p35_a_rollout_tries_all_that_it_writes_before_it_begins() -> None:
     tasks = ROOT / "roles/lsc_rollout/tasks"
-    order = [included for included in included_tasks(tasks / "main.yml", tasks)]
+    order = list(included_tasks(tasks / "main.yml", tasks))
     assert order.index("writable.yml") < order.index("plan.yml") < order.index("take.yml")
     (find,) = re.findall(r"patterns: (\[.*\])", (tasks / "writable.yml").read_text())
     written = re.findall(

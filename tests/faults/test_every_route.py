@@ -23,6 +23,11 @@ Prepare = Callable[[RunningNode], Body]
 RUN = {"runner": "the test"}
 
 
+def seen(node: RunningNode) -> Body:
+    """Return what a run says of itself and of the rollout that it saw."""
+    return {"rollout_id": node.ok("GET", "/rollouts/night")["id"], **RUN}
+
+
 def stranger() -> str:
     """Return a CA certificate that the node does not know (PEM)."""
     return pem(make_capf_certificate(os.urandom, time.time(), "Stranger", "CA")[1]).decode()
@@ -48,11 +53,11 @@ CHANGES: dict[str, Prepare] = {
     "PUT /capf-certificate/trusted": lambda _n: {"state": "present", "certificates": [stranger()]},
     "PUT /capf-certificate": lambda _n: {"state": "prepared"},
     "PUT /ctl-file": lambda _n: {},
-    "POST /backup": lambda _n: {},
+    "POST /backup": lambda _n: {"plain": True},
     "PUT /rollouts/{name}": begin,
-    "POST /rollouts/{name}/waves": lambda _n: RUN,
-    "POST /rollouts/{name}/waves/{number}/judge": lambda _n: {"not_registered": [], **RUN},
-    "POST /rollouts/{name}/abort": lambda _n: RUN,
+    "POST /rollouts/{name}/waves": seen,
+    "POST /rollouts/{name}/waves/{number}/judge": lambda n: {"not_registered": [], **seen(n)},
+    "POST /rollouts/{name}/abort": seen,
     "PUT /nodes": lambda _n: {"nodes": [{"name": "192.0.2.2", "administration_address": "127.0.0.1",
                                          "administration_port": 9, "administration_certificate": stranger()}]},
     "POST /nodes/publish": lambda _n: {"phones": [A]},

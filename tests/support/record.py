@@ -167,5 +167,7 @@ def recording(url: str, directory: Path, signer: tuple[Any, Any]) -> Iterator[Re
         elapsed=Elapsed(lambda: steady[0], lambda: "boot"),
     )
     store = Store(url)
-    yield Record(store, context, times, steady=steady)
-    store.close()
+    try:
+        yield Record(store, context, times, steady=steady)
+    finally:
+        store.close()
