@@ -349,10 +349,19 @@ def test_only_one_server_runs_on_a_state_directory(node: RunningNode) -> None:
     assert second.stderr.splitlines()[-1] == f"capf: another capf server runs on {node.state}"
 
 
-def test_a_key_that_others_can_read_stops_the_start(node: RunningNode) -> None:
+def test_p36_a_capf_key_that_others_can_read_stops_capf_alone(node: RunningNode) -> None:
+    node.activate()
     node.stop()
     (node.state / "capf.key").chmod(0o644)
-    failed = subprocess.run([CAPF, "serve", "--config", node.config], capture_output=True, text=True, check=False)
+    shown = node.start().ok("GET", "/service")
+    assert not shown["running"] and "its mode must be 0600" in shown["problem"]
+
+
+def test_an_administration_key_that_others_can_read_stops_the_start(node: RunningNode) -> None:
+    node.stop()
+    (node.state / "administration.key").chmod(0o644)
+    argv = [CAPF, "serve", "--config", node.config]
+    failed = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     assert failed.returncode == 1 and "its mode must be 0600" in failed.stderr
 
 
