@@ -10,6 +10,7 @@ import pytest
 from capf.wire import Command, Tag
 from support.client import Client, new_public_key
 from support.crash import A, check_after_the_crash, enrol, record, schedule
+from support.enrolment import STRING
 from support.node import RunningNode
 from support.waiting import until
 
@@ -22,7 +23,7 @@ def talk_until(node: RunningNode, boundary: str) -> bytes | None:
     client = Client(node.capf_port, A)
     if boundary == "connected":
         return None
-    client.authenticate()
+    client.authenticate(STRING)
     if boundary == "authenticated":
         return None
     if boundary == "key sent":

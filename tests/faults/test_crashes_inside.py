@@ -14,6 +14,7 @@ from capf import config
 from capf.wire import Command, Tag
 from support.client import Client, new_public_key
 from support.crash import A, check_after_the_crash, record, schedule
+from support.enrolment import STRING
 from support.node import RunningNode
 from support.trouble import sqlite_locked
 from support.waiting import until
@@ -29,14 +30,14 @@ def lead_to(node: RunningNode, call: str) -> tuple[Client, bytes | None]:
     client = Client(node.capf_port, A)
     if call == "claim":
         return client, None
-    client.authenticate()
+    client.authenticate(STRING)
     return client, client.send_key() if call == "confirm" else None
 
 
 def ask_for(client: Client, call: str) -> None:
     """Send the message that has the server make a store call; wait for nothing."""
     if call == "claim":
-        client.say_hello()
+        client.say_hello(STRING)
     elif call == "issue":
         client.send(Command.KEY_GENERATE_RESPONSE, {Tag.PUBLIC_KEY: new_public_key()})
     else:

@@ -12,7 +12,7 @@ import pytest
 from capf.wire import Command
 from support import trouble
 from support.client import Client
-from support.enrolment import PHONE, enrol_by_retries, schedule, until_ready
+from support.enrolment import PHONE, STRING, enrol_by_retries, schedule_by_string, until_ready
 from support.node import CAPF, RunningNode
 from support.postgresql import PostgreSQL
 
@@ -37,7 +37,7 @@ def case(
         node = RunningNode(tmp_path / "node", database=database).start()
         stack.callback(node.stop)
         node.activate()
-        schedule(node)
+        schedule_by_string(node)
         yield node, TROUBLES[request.param]
 
 
@@ -56,11 +56,11 @@ def test_p21_nothing_is_granted_in_trouble_and_the_phone_gets_its_lsc_after_it(
         until_ready(node, False)
         client = Client(node.capf_port, PHONE)
         with pytest.raises((EOFError, OSError)):
-            client.authenticate()
+            client.authenticate(STRING)
         client.close()
     until_ready(node)
     assert node.phone(PHONE)["lsc"] == "Not Installed"
-    enrol_by_retries(node)
+    enrol_by_retries(node, string=STRING)
     assert process is node.process and node.phone(PHONE)["lsc"] == "Installed"
     verify_audit(node)
 
@@ -70,14 +70,14 @@ def test_p21_a_session_under_way_ends_in_trouble_and_its_operation_is_given_back
 ) -> None:
     node, trouble_with = case
     client = Client(node.capf_port, PHONE)
-    assert client.authenticate().command is Command.KEY_GENERATE_REQUEST
+    assert client.authenticate(STRING).command is Command.KEY_GENERATE_REQUEST
     with trouble_with(node, cluster):
         with pytest.raises((EOFError, OSError)):
             client.send_key()
         client.close()
     until_ready(node)
     assert node.phone(PHONE)["lsc"] == "Not Installed"
-    enrol_by_retries(node)
+    enrol_by_retries(node, string=STRING)
     assert node.phone(PHONE)["lsc"] == "Installed"
     assert "Traceback" not in node.log.read_text()
     verify_audit(node)
@@ -88,7 +88,7 @@ def test_p21_a_phone_that_could_not_be_heard_is_not_done(
 ) -> None:
     node, trouble_with = case
     client = Client(node.capf_port, PHONE)
-    client.authenticate()
+    client.authenticate(STRING)
     client.send_key()
     with trouble_with(node, cluster):
         with pytest.raises((EOFError, OSError)):
@@ -96,5 +96,5 @@ def test_p21_a_phone_that_could_not_be_heard_is_not_done(
         client.close()
     until_ready(node)
     assert node.phone(PHONE)["operation_status"] == "Operation Pending"
-    enrol_by_retries(node)
+    enrol_by_retries(node, string=STRING)
     assert node.phone(PHONE)["operation_status"] == "Upgrade Success"

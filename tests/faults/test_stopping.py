@@ -18,7 +18,7 @@ from capf import config, server
 from capf.model import InvalidRequestError
 from capf.wire import Command, Tag
 from support.client import Client
-from support.enrolment import PHONE, enrol_by_retries, schedule
+from support.enrolment import PHONE, STRING, enrol_by_retries, schedule_by_string
 from support.node import RunningNode
 from support.waiting import until
 
@@ -36,7 +36,7 @@ def draining(tmp_path: Path) -> Iterator[Make]:
         node.config.write_text(node.config.read_text().replace("drain_seconds = 1\n", f"drain_seconds = {seconds}\n"))
         made.append(node.start())
         node.activate()
-        schedule(node)
+        schedule_by_string(node)
         return node
 
     yield make
@@ -50,7 +50,7 @@ def draining(tmp_path: Path) -> Iterator[Make]:
 def under_way(node: RunningNode) -> Client:
     """Return a session in key generation."""
     client = Client(node.capf_port, PHONE)
-    assert client.authenticate().command is Command.KEY_GENERATE_REQUEST
+    assert client.authenticate(STRING).command is Command.KEY_GENERATE_REQUEST
     return client
 
 
@@ -81,7 +81,7 @@ def test_p23_a_session_that_does_not_finish_is_given_back(draining: Make) -> Non
     assert node.process is not None and node.process.wait(30) == 0
     client.close()
     node.start()
-    enrol_by_retries(node)
+    enrol_by_retries(node, string=STRING)
     assert node.phone(PHONE)["lsc"] == "Installed"
 
 
@@ -102,7 +102,7 @@ def test_p23_a_database_that_hangs_does_not_keep_the_process(draining: Make) -> 
         assert node.stop() in (0, 1)
     client.close()
     node.start()
-    enrol_by_retries(node)
+    enrol_by_retries(node, string=STRING)
 
 
 @pytest.mark.parametrize("seconds", [0, 10, 600])

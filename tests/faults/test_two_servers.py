@@ -11,7 +11,7 @@ import pytest
 
 from capf.wire import Command
 from support.client import Client
-from support.enrolment import PHONE, enrol, enrol_by_retries, schedule
+from support.enrolment import PHONE, STRING, enrol, enrol_by_retries, schedule_by_string
 from support.node import RunningNode
 from support.postgresql import PostgreSQL
 from support.waiting import until
@@ -53,15 +53,15 @@ def test_r13_servers_of_one_database_have_one_activation(pair: tuple[RunningNode
 def test_r18_what_a_dead_server_held_is_done_by_the_other_one(pair: tuple[RunningNode, RunningNode]) -> None:
     first, second = pair
     first.activate()
-    schedule(first)
+    schedule_by_string(first)
     until(lambda: runs(second), 60)
     held = Client(first.capf_port, PHONE, SECOND)
-    assert held.authenticate().command is Command.KEY_GENERATE_REQUEST
+    assert held.authenticate(STRING).command is Command.KEY_GENERATE_REQUEST
     second.stop(signal.SIGKILL)
     held.close()
     with pytest.raises(AssertionError):
-        enrol(first)
-    enrol_by_retries(first, seconds=60)
+        enrol(first, string=STRING)
+    enrol_by_retries(first, seconds=60, string=STRING)
     assert first.phone(PHONE)["lsc"] == "Installed"
     assert "event=taken-over operations=1 from=node2" in first.log.read_text()
 
@@ -69,10 +69,10 @@ def test_r18_what_a_dead_server_held_is_done_by_the_other_one(pair: tuple[Runnin
 def test_r18_a_server_that_lives_keeps_what_it_holds(pair: tuple[RunningNode, RunningNode]) -> None:
     first, second = pair
     first.activate()
-    schedule(first)
+    schedule_by_string(first)
     until(lambda: runs(second), 60)
     held = Client(first.capf_port, PHONE, SECOND)
-    assert held.authenticate().command is Command.KEY_GENERATE_REQUEST
+    assert held.authenticate(STRING).command is Command.KEY_GENERATE_REQUEST
     time.sleep(30)
     held.send_key()
     held.confirm()

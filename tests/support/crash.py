@@ -7,6 +7,7 @@ from sqlalchemy import create_engine, select
 from capf import config
 from capf.store.schema import certificates, operations
 from support.client import Client
+from support.enrolment import STRING, schedule_by_string
 from support.node import RunningNode
 
 A = "SEP00000000000A"
@@ -23,16 +24,14 @@ def record(node: RunningNode) -> tuple[str, dict[bytes, str]]:
 
 
 def schedule(node: RunningNode) -> None:
-    """Schedule an installation for the phone."""
-    phone = {"device_name": A, "authentication_mode": "By Null String", "key_order": "EC Only", "ec_key_size": 256}
-    node.ok("POST", "/phones", {"phones": [phone]})
-    node.schedule(A)
+    """Schedule an installation for the phone, which no other session can have beside the one that is killed."""
+    schedule_by_string(node, A)
 
 
 def enrol(node: RunningNode) -> bytes:
     """Do what the phone's own retry does; returns the LSC."""
     client = Client(node.capf_port, A)
-    client.authenticate()
+    client.authenticate(STRING)
     der = client.send_key()
     client.confirm()
     client.close()

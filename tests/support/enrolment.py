@@ -1,15 +1,17 @@
-"""One phone that gets its LSC by null string, in the steps of a test."""
+"""One phone that gets its LSC by null string or by authentication string, in the steps of a test."""
 
 from __future__ import annotations
 
 import time
 
 from capf.wire import Command, Tag
+from support import canary
 from support.client import Client
 from support.node import RunningNode
 from support.waiting import until
 
 PHONE = "SEP00000000000A"
+STRING = canary.STRING
 SETTINGS = {"authentication_mode": "By Null String", "key_order": "EC Only", "ec_key_size": 256}
 
 
@@ -20,21 +22,29 @@ def schedule(node: RunningNode, *names: str, operation: str = "Install/Upgrade",
     node.schedule(*wanted, operation=operation)
 
 
-def enrol(node: RunningNode, name: str = PHONE) -> None:
+def schedule_by_string(node: RunningNode, name: str = PHONE) -> None:
+    """Schedule an installation by ``STRING``: a session that proves itself has the operation alone."""
+    mode = {"authentication_mode": "By Authentication String"}
+    node.ok("POST", "/phones", {"phones": [{"device_name": name, **SETTINGS, **mode}]})
+    item = {"device_name": name, "authentication_string": STRING}
+    node.ok("POST", "/operations", {"operation": "Install/Upgrade", "items": [item]})
+
+
+def enrol(node: RunningNode, name: str = PHONE, string: str = "") -> None:
     """Lead a whole session."""
     client = Client(node.capf_port, name)
-    assert client.authenticate().command is Command.KEY_GENERATE_REQUEST
+    assert client.authenticate(string).command is Command.KEY_GENERATE_REQUEST
     client.send_key()
     assert client.confirm().elements[Tag.REASON] == b"\x01"
     client.close()
 
 
-def enrol_by_retries(node: RunningNode, name: str = PHONE, seconds: float = 20) -> None:
+def enrol_by_retries(node: RunningNode, name: str = PHONE, seconds: float = 20, string: str = "") -> None:
     """Come again, as a phone does that was sent away, until the session succeeds."""
     limit = time.monotonic() + seconds
     while True:
         try:
-            return enrol(node, name)
+            return enrol(node, name, string)
         except (AssertionError, EOFError, OSError):
             assert time.monotonic() < limit, "the operation stays with a session that is over"
             time.sleep(0.5)
