@@ -113,9 +113,10 @@ class Conversation:
             return None
         finally:
             work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
 
     async def _unless_stopped(self, work: Coroutine[object, object, T]) -> T:
-        """Wait for the work, or raise StoppedError as soon as the user chooses Stop."""
+        """Wait for the work, or end it and raise StoppedError as soon as the user chooses Stop."""
         task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self.stop.wait())
         try:
             await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -125,6 +126,7 @@ class Conversation:
         finally:
             stop.cancel()
             task.cancel()
+            await asyncio.wait({task, stop})  # nobody may still be reading from the connection
 
     async def _abort(self, identifier: int, messages: Reader) -> None:
         """Tell CAPF that the user stopped, and give it a moment to answer (R7)."""
