@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Connection
 
 from capf.model import ConflictError, Outcome
 from capf.registry import ctl_file, parameters, service, tokens
 from capf.registry.parts import NOT_REGISTERED
 from capf.registry.rollout import lease, show
+from capf.store import rollouts
 from support.record import NOW, Record
 from support.rollouts import (
     NAMES,
@@ -148,3 +150,17 @@ def test_a_phone_that_got_its_lsc_otherwise_gets_no_endless_second_tries(ready: 
     verdict(ready, 2)
     assert start(ready)["why"] == "all waves are done"
     assert ready.run(lambda c: show.state(c, NIGHT))["counts"]["done"] == 12
+
+
+def test_phones_are_added_in_the_transaction_that_read_all_phones_of_a_rollout(ready: Record) -> None:
+    """A server-side cursor is for the one statement that needs it: PostgreSQL adds no list of rows over one."""
+    begin(ready)
+
+    def read_and_change(connection: Connection) -> int:
+        rollout = show.find(connection, NIGHT)
+        found = len(list(rollouts.each_member(connection, rollout["id"])))
+        more = [{"device_name": f"SEPFFFF0000{number:04X}", "wave": 1} for number in range(2)]
+        rollouts.add_phones(connection, rollout["id"], more)
+        return found
+
+    assert ready.run(read_and_change) == len(NAMES)

@@ -7,6 +7,7 @@ anything; so the door accepts, and each connection is handed to Hypercorn's ``TC
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -87,12 +88,12 @@ class Web:
         transport, _unused = await loop.connect_accepted_socket(
             lambda: protocol, guest.socket, ssl=self._tls, ssl_handshake_timeout=HEADER_SECONDS if self._tls else None
         )
-        guest.hang_up = transport.abort
+        guest.hang_up = partial(_hang_up, transport)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         try:
             await TCPServer(self._watched(guest), loop, self._config, self._context, {}, reader, writer)
         finally:
-            transport.abort()
+            _hang_up(transport)
 
     def _watched(self, guest: Guest) -> AppWrapper:
         """Return the application for one guest, who is busy from the end of each request to the end of its answer."""
@@ -105,6 +106,12 @@ class Web:
                 request.end()
 
         return wrap_app(app, 0, "asgi")  # type: ignore[arg-type]
+
+
+def _hang_up(transport: asyncio.Transport) -> None:
+    """Close a connection at once; a TLS transport of Debian 12's Python fails when it is closed twice."""
+    with contextlib.suppress(AttributeError):
+        transport.abort()
 
 
 class _Request:

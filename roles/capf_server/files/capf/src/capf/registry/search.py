@@ -194,7 +194,7 @@ def found(
     """
     check(criteria, page.sort)
     tests, locks = _tests(criteria), guessing.locks(connection, context)
-    for values in connection.execution_options(yield_per=1000).execute(_ordered(criteria, page, wave)):
+    for values in connection.execute(_ordered(criteria, page, wave).execution_options(yield_per=1000)):
         string = _string(context, values) if strings or tests else ""
         if all(_TESTS[test.pattern](string, test.value) for test in tests):
             yield _show(values, locks.get(values[0]), string if strings else None)

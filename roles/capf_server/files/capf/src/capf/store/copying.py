@@ -126,7 +126,7 @@ def _copy_tables(given: Connection, target: Connection) -> None:
     for table in reversed(metadata.sorted_tables):
         target.execute(delete(table))
     for table in metadata.sorted_tables:
-        found = given.execution_options(yield_per=_BATCH).execute(select(table)).mappings()
+        found = given.execute(select(table).execution_options(yield_per=_BATCH)).mappings()
         for batch in found.partitions(_BATCH):
             target.execute(table.insert(), [dict(row) for row in batch])
 

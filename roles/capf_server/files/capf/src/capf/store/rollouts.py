@@ -125,7 +125,7 @@ def of_wave(wave: Row) -> ColumnElement[bool]:
 
 def each_member(connection: Connection, rollout_id: int) -> Iterator[Row]:
     """Yield what ``members`` returns, however many phones the rollout has."""
-    yield from connection.execution_options(yield_per=1000).execute(_members(rollout_id)).mappings()
+    yield from connection.execute(_members(rollout_id).execution_options(yield_per=1000)).mappings()
 
 
 def _members(rollout_id: int) -> Select[Any]:

@@ -313,7 +313,7 @@ def stored_strings(connection: Connection, latest: int | None = None) -> Iterato
     wanted = wanted.where(operations.c.authentication_string.is_not(None))
     order = operations.c.id if latest is None else operations.c.id.desc()
     wanted = wanted.order_by(order).limit(latest)
-    for row in connection.execution_options(yield_per=_BATCH).execute(wanted):
+    for row in connection.execute(wanted.execution_options(yield_per=_BATCH)):
         yield row.device_name, row.authentication_string
 
 
