@@ -13,6 +13,7 @@ class Session:
 
     peer: str
     proved: bool = False
+    deciding: bool = False
 
 
 PHONE, OTHER = "SEP00000000000A", "SEP00000000000B"
@@ -42,6 +43,14 @@ def test_p33_a_session_that_proved_itself_makes_room_for_nobody() -> None:
     places = filled(Session("192.0.2.1", proved=True))
     assert places.make_room(PHONE) is None
     assert not places.enter(Session("192.0.2.1"), PHONE)
+
+
+def test_p33_a_session_whose_claim_is_being_decided_makes_room_for_nobody() -> None:
+    """It may be the phone's: four sessions that are lost with the right string would end its operation."""
+    places = filled(Session("192.0.2.1", deciding=True), refused := Session("192.0.2.1"))
+    assert places.make_room(PHONE) is refused
+    assert places.enter(Session("192.0.2.1", deciding=True), PHONE)
+    assert places.make_room(PHONE) is None
 
 
 def test_p33_places_are_of_one_device_and_come_back() -> None:

@@ -164,6 +164,11 @@ class Connection:
         self._steps.close()
         self._service.leave(self)
 
+    @property
+    def deciding(self) -> bool:
+        """True while the record is deciding on the phone's claim, or writes down what the phone has done."""
+        return self._asked is not None
+
     async def break_off(self) -> None:
         """Hang up in the middle; the record hears that the session was lost."""
         asked = self._asked

@@ -1,7 +1,8 @@
 """The places of each device's sessions: nobody who proved nothing keeps the phone itself from one (P33).
 
 Anybody can say the name of a device, and could fill its places. Where they are full, a session makes room that did not
-prove who it is: the oldest one of the address that has most of them.
+prove who it is: the oldest one of the address that has most of them. One whose claim is being decided stays, for it may
+be the phone's.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from capf.addresses import counted_as
 
 
 class Session(Protocol):
-    """A session, as far as its place is concerned; ``proved``: its phone has proved who it is."""
+    """A session, as far as its place is concerned; ``proved``: its phone has proved who it is; ``deciding``: the record
+    is deciding on its claim."""
 
     peer: str
     proved: bool
+
+    @property
+    def deciding(self) -> bool: ...
 
 
 S = TypeVar("S", bound=Session)
@@ -33,7 +38,7 @@ class Places(Generic[S]):
         """Return the session that has to end before another one of this device may begin, if there is one; it has lost
         its place."""
         there = self._sessions.get(device_name, ())
-        unproved = [session for session in there if not session.proved]
+        unproved = [session for session in there if not session.proved and not session.deciding]
         if len(there) < self._limit or not unproved:
             return None
         by_address = Counter(counted_as(session.peer) for session in unproved)
