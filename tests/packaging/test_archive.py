@@ -35,4 +35,4 @@ def test_the_archive_installs_offline_and_the_rollout_runs_from_it(
         lsc_rollout_csv_file=str(installed.place / "phones.csv"),
     )  # fmt: skip
     assert status == 0, output
-    assert "1 phones need an LSC" in output
+    assert "1 phone needs an LSC" in output
