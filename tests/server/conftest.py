@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from capf.authority import make_capf_certificate
 from capf.registry.elapsed import Elapsed
@@ -67,3 +68,16 @@ def ready(record: Record) -> Record:
     """A record with twelve phones of three sites, CAPF running."""
     prepare(record)
     return record
+
+
+@pytest.fixture
+def commits() -> Iterator[list[int]]:
+    """Transactions that any database of this process has committed, as they come."""
+    seen: list[int] = []
+
+    def count(_connection: object) -> None:
+        seen.append(1)
+
+    event.listen(Engine, "commit", count)
+    yield seen
+    event.remove(Engine, "commit", count)

@@ -11,12 +11,11 @@ import ssl
 import subprocess
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
 from capf import connection, door
 from capf.effects import Cause
@@ -277,19 +276,6 @@ class Wire:
             messages.append(data[:2] + data[6:])
         self._socket.close()
         return self.received - before, messages
-
-
-@pytest.fixture
-def commits() -> Iterator[list[int]]:
-    """Transactions that any database of this process has committed, as they come."""
-    seen: list[int] = []
-
-    def count(_connection: object) -> None:
-        seen.append(1)
-
-    event.listen(Engine, "commit", count)
-    yield seen
-    event.remove(Engine, "commit", count)
 
 
 async def test_p12_every_refusal_looks_and_costs_the_same(service: Service, record: Record, commits: list[int]) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
-from sqlalchemy import Engine, event
 
 from capf import config, door, files, web
 from capf.api.application import application
@@ -361,19 +360,6 @@ async def test_p32_tls_begins_with_the_first_byte_and_for_few_at_a_time(server: 
         assert len(running._tasks) == 4
         for connection in (*silent, *half):
             connection.close()
-
-
-@pytest.fixture
-def commits() -> Iterator[list[int]]:
-    """Transactions that any database of this process has committed, as they come."""
-    seen: list[int] = []
-
-    def count(_connection: object) -> None:
-        seen.append(1)
-
-    event.listen(Engine, "commit", count)
-    yield seen
-    event.remove(Engine, "commit", count)
 
 
 OPEN = {"/healthz", "/readyz"}
