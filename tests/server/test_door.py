@@ -349,6 +349,22 @@ async def test_p32_a_long_poll_stays_and_what_is_unfinished_makes_room(
         await asyncio.to_thread(story, port, tls)
 
 
+@pytest.mark.parametrize("sends", [*UNFINISHED.values(), LONG_POLL], ids=[*UNFINISHED, "a long poll"])
+async def test_p32_a_client_that_is_gone_holds_no_place(server: Server, sends: bytes) -> None:
+    """Hypercorn by itself waits ten more seconds for a next request."""
+
+    def visit(port: int, tls: ssl.SSLContext) -> None:
+        with tls.wrap_socket(connect(port)) as connection:
+            connection.sendall(sends)
+            if sends == UNFINISHED["an answered request"]:
+                assert b" 200 " in connection.recv(4096)
+
+    async with administration(server, 10) as (port, tls, running):
+        for _visit in range(3):
+            await asyncio.to_thread(visit, port, tls)
+        await until(lambda: running._door.guests == 0, 1)
+
+
 async def test_p32_tls_begins_with_the_first_byte_and_for_few_at_a_time(server: Server) -> None:
     async with administration(server, 128) as (port, _tls, running):
         silent = [connect(port, FLOOD) for _index in range(20)]

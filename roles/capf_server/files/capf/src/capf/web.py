@@ -91,7 +91,7 @@ class Web:
         guest.hang_up = partial(_hang_up, transport)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         try:
-            await TCPServer(self._watched(guest), loop, self._config, self._context, {}, reader, writer)
+            await _Connection(self._watched(guest), loop, self._config, self._context, {}, reader, writer)
         finally:
             _hang_up(transport)
 
@@ -106,6 +106,18 @@ class Web:
                 request.end()
 
         return wrap_app(app, 0, "asgi")  # type: ignore[arg-type]
+
+
+class _Connection(TCPServer):
+    """Hypercorn's connection, which ends with its client.
+
+    Hypercorn waits for the next request until its time is up, even when the client has closed the connection: for
+    that long, clients that are gone would hold places of the door, and somebody who is there would make room.
+    """
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
 
 
 def _hang_up(transport: asyncio.Transport) -> None:
