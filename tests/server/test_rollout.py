@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capf.model import ConflictError, Operation, Outcome, State, operation_status
+from capf.model import ConflictError, Operation, Outcome, State, operation_status, status_of
 from capf.registry import phones as registered
 from capf.registry.parts import NOT_REGISTERED
-from capf.registry.rollout import advice, lease, order, show, waves
+from capf.registry.rollout import lease, order, show, waves
 from support.client import new_public_key
 from support.record import NOW, Record
 from support.rollouts import (
@@ -343,7 +343,10 @@ def test_progress_shows_rate_time_left_and_who_has_not_entered_a_string(ready: R
     assert ready.run(lambda c: waves.progress(c, ready.context, run, 1))["ended"]
 
 
-def test_every_status_of_a_failed_installation_says_what_to_do() -> None:
-    for outcome in Outcome:
-        if not outcome.success:
-            assert advice.advice(operation_status(Operation.INSTALL, outcome)) != advice.advice("never heard of")
+def test_every_status_of_a_failed_operation_says_what_to_do() -> None:
+    for outcome in set(Outcome) - {Outcome.SUCCESS}:
+        status = operation_status(Operation.INSTALL, outcome)
+        assert status.startswith("Upgrade Failed")
+        assert status_of(status) is outcome.value
+        assert outcome.value.advice
+    assert status_of("never heard of").advice == "look at the phone"

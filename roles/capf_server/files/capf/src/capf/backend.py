@@ -115,7 +115,7 @@ class RegistryBackend:
     def fail(self, hold: Hold, outcome: Outcome, problem: str) -> Future[None]:
         """Record a failure."""
         return self._run(
-            f"fail outcome={outcome.value[1]!r}",
+            f"fail outcome={str(outcome.value)!r}",
             lambda connection: sessions.fail(connection, self._context, hold, outcome, problem),
             [hold],
         )

@@ -73,25 +73,75 @@ class State(StrEnum):
         return self in (State.DONE, State.FAILED, State.CANCELLED)
 
 
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What an Operation Status means.
+
+    ``words``: what follows the operation's family, such as ``Failed``; ``cause``: why it failed; ``advice``: what the
+    administrator can do, empty where there is nothing to do; ``retry_may_help``: whether a rollout retries the phone in
+    the same window.
+    """
+
+    words: str
+    cause: str = ""
+    advice: str = ""
+    retry_may_help: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.words}: {self.cause}" if self.cause else self.words
+
+
 class Outcome(Enum):
-    """How an operation ended: CAPF code and the words that follow the operation's family."""
+    """How an operation ended. This is the one table of what a status says and what to do about it."""
 
-    SUCCESS = (0, "Success")
-    NO_CERTIFICATE = (1, "Success")
-    FAILED = (2, "Failed")
-    INVALID_STRING = (3, "Failed: Invalid Authentication String")
-    INVALID_LSC = (4, "Failed: Invalid LSC")
-    INVALID_MIC = (5, "Failed: Invalid MIC")
-    INVALID_CREDENTIALS = (6, "Failed: Invalid Credentials")
-    COMMUNICATION_FAILURE = (7, "Failed: Phone Communication Failure")
-    KEY_GENERATION_FAILED = (8, "Failed: Key Generation Failed/Timeout")
-    LATE = (11, "Failed: User Initiated Request Late/Timedout")
-    NO_EC_SUPPORT = (2, "Failed: No Support for EC only in CAPF version 3", "no EC")
-
-    @property
-    def success(self) -> bool:
-        """True when the phone did what was asked."""
-        return self in (Outcome.SUCCESS, Outcome.NO_CERTIFICATE)
+    SUCCESS = Status("Success")
+    FAILED = Status(
+        "Failed",
+        advice="see the problem; start the phone again, and have its traces looked at if it fails again",
+        retry_may_help=True,
+    )
+    INVALID_STRING = Status(
+        "Failed",
+        "Invalid Authentication String",
+        "hand out the authentication string again and have it entered with care",
+    )
+    INVALID_LSC = Status(
+        "Failed",
+        "Invalid LSC",
+        "the phone's LSC is not accepted: use By Null String or By Authentication String",
+    )
+    INVALID_MIC = Status(
+        "Failed",
+        "Invalid MIC",
+        "trust the issuer of the phone's MIC, or use another Authentication Mode",
+    )
+    INVALID_CREDENTIALS = Status(
+        "Failed",
+        "Invalid Credentials",
+        "the certificate is another device's: look at the phone before anything else",
+    )
+    COMMUNICATION_FAILURE = Status(
+        "Failed",
+        "Phone Communication Failure",
+        "check the phone's network, then try again",
+        retry_may_help=True,
+    )
+    KEY_GENERATION_FAILED = Status(
+        "Failed",
+        "Key Generation Failed/Timeout",
+        "try again; allow more time, or a smaller key, for an old phone",
+        retry_may_help=True,
+    )
+    LATE = Status(
+        "Failed",
+        "User Initiated Request Late/Timedout",
+        "the time was over: take the phone into the next window",
+    )
+    NO_EC_SUPPORT = Status(
+        "Failed",
+        "No Support for EC only in CAPF version 3",
+        "ask this phone for an RSA key",
+    )
 
 
 STATUS_NONE = "None"
@@ -105,7 +155,23 @@ _FAMILY = {
 
 def operation_status(operation: Operation, outcome: Outcome) -> str:
     """Return the Operation Status that shows ``outcome`` (for example ``Upgrade Success``)."""
-    return f"{_FAMILY[operation]} {outcome.value[1]}"
+    return f"{_FAMILY[operation]} {outcome.value}"
+
+
+_STATUSES = {
+    STATUS_PENDING: Status(
+        STATUS_PENDING,
+        advice="the phone did not come: see whether it has power and network, and visit it",
+        retry_may_help=True,
+    ),
+    STATUS_NONE: Status(STATUS_NONE, advice="its operation was cancelled: take the phone into the next rollout"),
+    **{operation_status(operation, outcome): outcome.value for operation in _FAMILY for outcome in Outcome},
+}
+
+
+def status_of(text: str) -> Status:
+    """Return what an Operation Status means; a text that this server does not write says nothing but itself."""
+    return _STATUSES.get(text) or Status(text, advice="look at the phone")
 
 
 class CertificateState(StrEnum):

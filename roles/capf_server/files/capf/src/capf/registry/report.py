@@ -13,7 +13,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any
 
-from capf.model import State
+from capf.model import State, status_of
 
 COLUMNS: Mapping[str, str] = {
     "Device Name": "device_name",
@@ -125,7 +125,7 @@ def figures(phones: Phones) -> Figures:
             tally.installed += 1
             tally.months[phone["lsc_expires"][:7]] += 1
         if phone["operation_state"] == State.FAILED:
-            tally.failures[status.partition(": ")[2] or "No cause given"] += 1
+            tally.failures[status_of(status).cause or "No cause given"] += 1
         if len(tally.shown) < SHOWN:
             tally.shown.append(phone)
     return tally

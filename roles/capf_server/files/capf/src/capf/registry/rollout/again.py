@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from capf.model import State
+from capf.model import State, status_of
 from capf.registry.parts import NOT_REGISTERED
-from capf.registry.rollout.advice import another_try_may_help
 from capf.registry.rollout.settings import Settings
 from capf.store import rows
 
@@ -23,7 +22,7 @@ def _may_help(row: rows.Row) -> bool:
         return not row["holder"]
     if row["state"] == State.DONE:
         return owes_mode(row) and row["note"] != NOT_REGISTERED
-    return row["state"] == State.FAILED and another_try_may_help(row["status"])
+    return row["state"] == State.FAILED and status_of(row["status"]).retry_may_help
 
 
 def owes_mode(row: rows.Row) -> bool:
