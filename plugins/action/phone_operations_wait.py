@@ -45,8 +45,8 @@ class ActionModule(ActionBase):
                 return result
             counts = numbers(result["counts"])
             refused = len(result["refused_phones"])
-            counts += " ({0} of them refused)".format(refused) if refused else ""
-            line.show("{0}, time left {1} s".format(counts, left))
+            counts += f" ({refused} of them refused)" if refused else ""
+            line.show(f"{counts}, time left {left} s")
             if result["ended"] or not left or self._task.check_mode:
                 line.end()
                 return dict(result, waited_seconds=int(time.monotonic() - begin))

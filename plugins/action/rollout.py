@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
                 line.end()
                 return result
             given = dict(given, rollout_id=result["details"]["rollout_id"])
-            line.show("another run leads the rollout; waits {0:.0f} s more".format(left))
+            line.show(f"another run leads the rollout; waits {left:.0f} s more")
             time.sleep(min(_PAUSE_SECONDS, left))
 
 

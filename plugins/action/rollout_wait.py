@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
                 away = time.monotonic() - answered
                 if not result.get("unavailable") or away > self._outage(given):
                     return result
-                line.show("the server is out of reach for {0:.0f} s".format(away))
+                line.show(f"the server is out of reach for {away:.0f} s")
                 time.sleep(_PAUSE_SECONDS)
                 continue
             answered = time.monotonic()
@@ -50,7 +50,7 @@ class ActionModule(ActionBase):
                 return dict(result, waited_seconds=int(time.monotonic() - begin))
 
     def _list(self, given: str | None, names: list[str]) -> None:
-        """Keep the list of phones whose string nobody has entered; it holds no strings, and no wave ends for its sake."""
+        """Keep the list of phones whose string nobody has entered; it holds no strings, and no wave waits for it."""
         if not given or self._task.check_mode:
             return
         path = absolute(given)
@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
                 handle.write("".join(name + "\n" for name in names))
             os.replace(unfinished, path)
         except OSError as error:
-            display.warning("not_entered_file: {0!r} cannot be written: {1}".format(path, error.strerror))
+            display.warning(f"not_entered_file: {path!r} cannot be written: {error.strerror}")
 
     @staticmethod
     def _outage(given: dict[str, t.Any]) -> float:
@@ -70,9 +70,9 @@ class ActionModule(ActionBase):
 def _progress(result: dict[str, t.Any]) -> str:
     """Return the line of progress: numbers, rate, time left, and who has not entered a string."""
     counts = numbers(result["counts"])
-    line = "{0}, {1} a minute, time left {2} s".format(counts, result["phones_a_minute"], result["seconds_left"])
+    line = "{}, {} a minute, time left {} s".format(counts, result["phones_a_minute"], result["seconds_left"])
     missing = result["waiting_for_string"]
     if not missing:
         return line
-    more = " and {0} more".format(len(missing) - _SHOWN) if len(missing) > _SHOWN else ""
-    return "{0}, string not entered: {1}{2}".format(line, ", ".join(missing[:_SHOWN]), more)
+    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    return "{}, string not entered: {}{}".format(line, ", ".join(missing[:_SHOWN]), more)

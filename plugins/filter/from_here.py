@@ -67,7 +67,7 @@ def from_here(value: t.Any, keys: t.Sequence[str] = ()) -> t.Any:
         return {key: from_here(item) if key in keys else item for key, item in value.items()}
     if isinstance(value, t.Sequence):
         return [from_here(item, keys) for item in value]
-    raise AnsibleFilterError("from_here: {0!r} is refused; allowed: a path, or a list of them".format(value))
+    raise AnsibleFilterError(f"from_here: {value!r} is refused; allowed: a path, or a list of them")
 
 
 class FilterModule:

@@ -62,7 +62,7 @@ cache_timeout: 600
 """
 
 import typing as t
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
@@ -82,13 +82,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def verify_file(self, path: str) -> bool:
         """Say whether the file is one of this plugin, by its name."""
-        return super().verify_file(path) and "/{0}".format(path).endswith(_ENDINGS)
+        return super().verify_file(path) and f"/{path}".endswith(_ENDINGS)
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         """Fill the inventory from the cache where that is wanted and fresh, from the server otherwise."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         for phone in self._cached(self.get_cache_key(path), cache):
             self._add(phone, now)
 
@@ -121,7 +121,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _add(self, phone: dict[str, t.Any], now: datetime) -> None:
         name = self.inventory.add_host(phone["device_name"])
-        variables = {"capf_{0}".format(key): value for key, value in phone.items() if key != _SECRET}
+        variables = {f"capf_{key}": value for key, value in phone.items() if key != _SECRET}
         for key, value in variables.items():
             self.inventory.set_variable(name, key, value)
         for group in self._groups(phone, now):
@@ -132,13 +132,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, name, strict=strict)
 
     def _groups(self, phone: dict[str, t.Any], now: datetime) -> list[str]:
-        found = ["{0}_{1}".format(prefix, phone[field]) for field, prefix in _KEYED.items() if phone[field]]
+        found = [f"{prefix}_{phone[field]}" for field, prefix in _KEYED.items() if phone[field]]
         if not phone["lsc_expires"]:
-            return found + ["no_lsc"]
+            return [*found, "no_lsc"]
         found.append("lsc_installed")
         expires, days = datetime.fromisoformat(phone["lsc_expires"]), self.get_option("expires_within_days")
         if expires <= now:
             found.append("expired")
         elif expires <= now + timedelta(days=days):
-            found.append("expires_within_{0}_days".format(days))
+            found.append(f"expires_within_{days}_days")
         return found

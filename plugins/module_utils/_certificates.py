@@ -37,4 +37,4 @@ def _place(field: str, texts: int, files: list[str]) -> str:
     index = field.partition("[")[2].rstrip("]")
     if not index.isdecimal() or int(index) < texts:
         return field
-    return "files {0}".format(absolute(files[int(index) - texts]))
+    return f"files {absolute(files[int(index) - texts])}"

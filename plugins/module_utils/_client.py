@@ -70,7 +70,7 @@ class Client:
             raise CapfError(describe("The server was not asked", problems), problems)
         self._params = params
         host = params["host"]
-        self._base = "https://{0}:{1}/api/v1".format("[{0}]".format(host) if ":" in host else host, params["port"])
+        self._base = "https://{}:{}/api/v1".format(f"[{host}]" if ":" in host else host, params["port"])
 
     def get(self, path: str) -> dict[str, t.Any]:
         """Return the answer to a GET request."""
@@ -102,20 +102,20 @@ class Client:
             try:
                 handle.write(piece)
             except OSError as error:
-                raise CapfError("the answer cannot be kept: {0}".format(error.strerror)) from None
+                raise CapfError(f"the answer cannot be kept: {error.strerror}") from None
 
     def _read(self, answer: t.Any, most: int | None = None) -> bytes:
         try:
             return t.cast("bytes", answer.read(most))
         except (HTTPException, OSError) as error:
-            message = "the answer of {0} ended early: {1}".format(self._base, error)
+            message = f"the answer of {self._base} ended early: {error}"
             raise CapfError(message, unavailable=True) from None
 
     def _json(self, data: bytes) -> dict[str, t.Any]:
         try:
             answer = json.loads(data)
         except ValueError:
-            raise CapfError("{0} does not answer as a CAPF server does".format(self._base)) from None
+            raise CapfError(f"{self._base} does not answer as a CAPF server does") from None
         return t.cast("dict[str, t.Any]", answer)
 
     def _open(self, method: str, path: str, body: dict[str, t.Any] | None, extra_seconds: int) -> t.Any:
@@ -138,14 +138,14 @@ class Client:
             raise _refusal(error.code, error.read()) from None
         except Exception as error:  # open_url raises errors of many kinds when it cannot connect
             reason = error.reason if isinstance(error, URLError) else error
-            message = "the CAPF server {0} cannot be reached: {1}".format(self._base, reason)
+            message = f"the CAPF server {self._base} cannot be reached: {reason}"
             raise CapfError(message, unavailable=_may_pass(reason)) from None
 
 
 def _checked(headers: t.Mapping[str, str], size: int, digest: t.Any) -> Downloaded:
     """Return what was downloaded; CapfError where it is not the length or the digest of the headers (RFC 9530)."""
     said = headers.get("Repr-Digest")
-    own = "sha-256=:{0}:".format(base64.b64encode(digest.digest()).decode())
+    own = f"sha-256=:{base64.b64encode(digest.digest()).decode()}:"
     if headers.get("Content-Length", str(size)) != str(size) or said not in (None, own):
         raise CapfError("the answer was damaged on its way", unavailable=True)
     return Downloaded(size, digest.hexdigest(), headers)
@@ -157,14 +157,16 @@ def _wrong_options(params: dict[str, t.Any]) -> list[dict[str, str]]:
     shown = dict(params, ca_path=ca_path)
     rules = [
         ("host", _is_host(params["host"]), "a name or an address, no URL"),
-        ("port", params["port"] in _PORTS, "a whole number from 1 to {0}".format(_PORTS[-1])),
-        ("timeout", params["timeout"] in _SECONDS, "a whole number of seconds from 1 to {0}".format(_SECONDS[-1])),
+        ("port", params["port"] in _PORTS, f"a whole number from 1 to {_PORTS[-1]}"),
+        ("timeout", params["timeout"] in _SECONDS, f"a whole number of seconds from 1 to {_SECONDS[-1]}"),
     ]
     if ca_path and params["validate_certs"]:
         fault = _fault_of_certificates(ca_path)
-        rules.append(("ca_path", not fault, "a PEM file of certificates that can be read ({0})".format(fault)))
+        rules.append(("ca_path", not fault, f"a PEM file of certificates that can be read ({fault})"))
     return [
-        {"field": name, "value": str(shown[name]), "allowed": allowed} for name, is_right, allowed in rules if not is_right
+        {"field": name, "value": str(shown[name]), "allowed": allowed}
+        for name, is_right, allowed in rules
+        if not is_right
     ]
 
 
@@ -200,7 +202,7 @@ def _refusal(status: int, data: bytes) -> CapfError:
     try:
         error = json.loads(data)["error"]
     except (ValueError, KeyError, TypeError):
-        return CapfError("the server answered with HTTP status {0}".format(status))
+        return CapfError(f"the server answered with HTTP status {status}")
     problems = error.get("problems", [])
     message = describe(error["message"], problems)
     return CapfError(message, problems, status == _UNAVAILABLE, error.get("code", ""), error.get("details"))
@@ -209,8 +211,7 @@ def _refusal(status: int, data: bytes) -> CapfError:
 def describe(message: str, problems: list[dict[str, str]]) -> str:
     """Return a message that names field, value and what is allowed of the first problems."""
     shown = [
-        "{field}: {value!r} is refused; allowed: {allowed}".format(**problem)
-        for problem in problems[:_SHOWN_PROBLEMS]
+        "{field}: {value!r} is refused; allowed: {allowed}".format(**problem) for problem in problems[:_SHOWN_PROBLEMS]
     ]
     more = len(problems) - len(shown)
-    return ". ".join([message] + shown + (["and {0} more".format(more)] if more else []))
+    return ". ".join([message] + shown + ([f"and {more} more"] if more else []))

@@ -41,9 +41,7 @@ _SHOWN_CHARACTERS = 100
 class Rows:
     """The phones of a file, one mapping each, and the line (or C(unit)) at which each of them stands."""
 
-    def __init__(
-        self, path: str, phones: list[dict[str, t.Any]], lines: list[t.Any], unit: str = "line"
-    ) -> None:
+    def __init__(self, path: str, phones: list[dict[str, t.Any]], lines: list[t.Any], unit: str = "line") -> None:
         self.path = path
         self.phones = phones
         self.lines = lines
@@ -60,7 +58,7 @@ class Rows:
             return self
         wanted = set(names)
         for name in sorted(wanted.difference(self.names)):
-            raise CapfError("only: {0!r} is refused; allowed: device names in {1}".format(name, self.path))
+            raise CapfError(f"only: {name!r} is refused; allowed: device names in {self.path}")
         kept = [index for index, name in enumerate(self.names) if name in wanted]
         return Rows(self.path, [self.phones[index] for index in kept], [self.lines[index] for index in kept])
 
@@ -76,7 +74,7 @@ class Rows:
         number, bracket, rest = field.partition("[")[2].partition("]")
         if not bracket or not number.isdecimal():
             return field
-        return "{0} {1} {2}{3}".format(self.path, self._unit, self.lines[int(number)], rest.replace(".", " ", 1))
+        return "{} {} {}{}".format(self.path, self._unit, self.lines[int(number)], rest.replace(".", " ", 1))
 
 
 def read_table(path: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -92,7 +90,7 @@ def read_table(path: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
             last = reader.line_num
             rows.append((last, _cells(path, last, row)))
     except csv.Error as error:  # where the row begins: an open quote takes in all lines after it
-        raise CapfError("{0} line {1}: the row is no CSV: {2}".format(path, last + 1, error)) from None
+        raise CapfError(f"{path} line {last + 1}: the row is no CSV: {error}") from None
     return columns, rows
 
 
@@ -101,13 +99,13 @@ def _text(path: str) -> str:
         return read_file("csv_file", path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = len((error.object[: int(error.start)] + b"x").splitlines())
-        raise CapfError("{0} line {1}: this is no text in UTF-8: {2}".format(path, line, error.reason)) from None
+        raise CapfError(f"{path} line {line}: this is no text in UTF-8: {error.reason}") from None
 
 
 def _check_once(path: str, columns: list[str]) -> None:
     for column in sorted(set(columns)):
         if columns.count(column) > 1:
-            raise CapfError("{0} line 1: duplicate column {1!r}".format(path, named(column)))
+            raise CapfError(f"{path} line 1: duplicate column {named(column)!r}")
 
 
 def named(column: str) -> str:
@@ -117,7 +115,7 @@ def named(column: str) -> str:
 
 def _cells(path: str, line: int, row: dict[t.Any, t.Any]) -> dict[str, str]:
     if None in row or None in row.values():
-        raise CapfError("{0} line {1}: the row has not as many cells as the header".format(path, line))
+        raise CapfError(f"{path} line {line}: the row has not as many cells as the header")
     return {name: text.strip() for name, text in row.items()}
 
 
@@ -130,28 +128,28 @@ def read(path: str) -> Rows:
 
 
 def _check_header(path: str, columns: list[str]) -> None:
-    allowed = PHONE_COLUMNS + (SECRET_COLUMN, ROLLOUT_COLUMN)
+    allowed = (*PHONE_COLUMNS, SECRET_COLUMN, ROLLOUT_COLUMN)
     for column in columns:
         if column not in allowed and not column.startswith(_LAB):
             unknown = "{0} line 1: column {1!r} is unknown; allowed: {2}"
             raise CapfError(unknown.format(path, named(column), ", ".join(allowed)))
     if "device_name" not in columns:
-        raise CapfError("{0} line 1: the column device_name is missing".format(path))
+        raise CapfError(f"{path} line 1: the column device_name is missing")
 
 
 def _row(path: str, line: int, row: dict[str, str]) -> dict[str, t.Any]:
     cells = {name: text for name, text in row.items() if text and not name.startswith(_LAB)}
     if "device_name" not in cells:
-        raise CapfError("{0} line {1} device_name: '' is refused; allowed: a device name".format(path, line))
+        raise CapfError(f"{path} line {line} device_name: '' is refused; allowed: a device name")
     return {name: _value(path, line, name, text) for name, text in cells.items()}
 
 
 def _value(path: str, line: int, name: str, text: str) -> t.Any:
     if name in _NUMBERS:
-        return whole(text, "{0} line {1} {2}".format(path, line, name))
+        return whole(text, f"{path} line {line} {name}")
     if name == "mic":
         if text.lower() not in FLAGS:
-            raise CapfError("{0} line {1} mic: {2!r} is refused; allowed: true or false".format(path, line, text))
+            raise CapfError(f"{path} line {line} mic: {text!r} is refused; allowed: true or false")
         return FLAGS[text.lower()]
     return text
 
@@ -161,7 +159,7 @@ def whole(value: t.Any, place: str) -> int:
     text = str(value)
     if not text.isdecimal() or len(text) > _DIGITS:
         shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
-        raise CapfError("{0}: {1!r} is refused; allowed: a number of at most {2} digits".format(place, shown, _DIGITS))
+        raise CapfError(f"{place}: {shown!r} is refused; allowed: a number of at most {_DIGITS} digits")
     return int(text)
 
 

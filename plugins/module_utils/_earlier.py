@@ -42,7 +42,7 @@ REPORT_ONLY = (
     "Locked Addresses",
     "Locked Until",
 )
-CSV_COLUMNS = PHONE_COLUMNS + ("operation", SECRET_COLUMN, "completes_by", "certificate", "serial_number")
+CSV_COLUMNS = (*PHONE_COLUMNS, "operation", SECRET_COLUMN, "completes_by", "certificate", "serial_number")
 _FORMULA = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 _NULL_STRING = "By Null String"
 _BY_LSC = "By Existing Certificate (precedence to LSC)"
@@ -76,7 +76,7 @@ def read_csv(path: str) -> Rows:
             unknown = "{0} line 1: column {1!r} is unknown; allowed: {2}"
             raise CapfError(unknown.format(path, named(column), ", ".join(allowed)))
     if not report and "device_name" not in columns:
-        raise CapfError("{0} line 1: the column device_name is missing".format(path))
+        raise CapfError(f"{path} line 1: the column device_name is missing")
     phones = [_report_row(cells) if report else _row(path, line, cells) for line, cells in lines]
     return Rows(path, phones, [line for line, cells in lines])
 
@@ -96,9 +96,9 @@ def _row(path: str, line: int, cells: dict[str, str]) -> dict[str, t.Any]:
     found.setdefault("device_name", "")
     for name in ("key_size", "ec_key_size"):
         if name in found:
-            found[name] = whole(found[name], "{0} line {1} {2}".format(path, line, name))
+            found[name] = whole(found[name], f"{path} line {line} {name}")
     if "mic" in found:
-        found["mic"] = _word(found["mic"], FLAGS, "{0} line {1} mic".format(path, line))
+        found["mic"] = _word(found["mic"], FLAGS, f"{path} line {line} mic")
     if "operation" in found:
         found["operation"] = OPERATIONS.get(found["operation"].lower(), found["operation"])
     return found
@@ -108,7 +108,7 @@ def _word(value: t.Any, words: dict[str, t.Any], place: str) -> t.Any:
     """Return what a word means, in whichever case it is written."""
     found = words.get(str(value).strip().lower())
     if found is None:
-        raise CapfError("{0}: {1!r} is refused; allowed: {2}".format(place, value, ", ".join(words)))
+        raise CapfError("{}: {!r} is refused; allowed: {}".format(place, value, ", ".join(words)))
     return found
 
 
@@ -116,22 +116,22 @@ def read_capfd(path: str) -> Rows:
     """Return the phones of C(capfd)'s table C(devices); CapfError names the device with the bad value."""
     path = absolute(path)
     try:
-        with closing(sqlite3.connect("file:{0}?mode=ro".format(quote(path)), uri=True)) as database:
+        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)) as database:
             (said,) = database.execute("PRAGMA integrity_check(1)").fetchone()
             if said != "ok":
-                raise CapfError("capfd_database: {0!r} is damaged: {1}".format(path, said))
+                raise CapfError(f"capfd_database: {path!r} is damaged: {said}")
             database.row_factory = sqlite3.Row
             devices = [dict(row) for row in database.execute("SELECT * FROM devices ORDER BY device_name")]
     except sqlite3.Error as error:
-        raise CapfError("capfd_database: {0!r} is no database of capfd: {1}".format(path, error)) from None
+        raise CapfError(f"capfd_database: {path!r} is no database of capfd: {error}") from None
     phones = [_device(path, device) for device in devices]
     return Rows(path, phones, [str(phone["device_name"]) for phone in phones], "device")
 
 
 def _device(path: str, device: dict[str, t.Any]) -> dict[str, t.Any]:
     if "device_name" not in device or "operation" not in device:
-        raise CapfError("{0}: the table devices has not the columns device_name and operation".format(path))
-    place = "{0} device {1} ".format(path, device["device_name"])
+        raise CapfError(f"{path}: the table devices has not the columns device_name and operation")
+    place = "{} device {} ".format(path, device["device_name"])
     found = {
         "device_name": str(device["device_name"]),
         "operation": _word(device["operation"] or "none", OPERATIONS, place + "operation"),

@@ -20,12 +20,12 @@ OWNER_ALONE = 0o600
 
 
 def read(option: str, path: str) -> bytes:
-    """Return what is in a file; CapfError names the option, the absolute path and the reason where it cannot be read."""
+    """Return the content of a file; CapfError names the option, the absolute path and why it cannot be read."""
     try:
         with open(absolute(path), "rb") as handle:
             return handle.read()
     except OSError as error:
-        raise CapfError("{0}: {1!r} cannot be read: {2}".format(option, absolute(path), error.strerror)) from None
+        raise CapfError(f"{option}: {absolute(path)!r} cannot be read: {error.strerror}") from None
 
 
 def read_pem(option: str, path: str) -> str:
@@ -33,7 +33,7 @@ def read_pem(option: str, path: str) -> str:
     try:
         return read(option, path).decode("utf-8")
     except UnicodeDecodeError:
-        raise CapfError("{0}: {1!r} is no PEM file".format(option, absolute(path))) from None
+        raise CapfError(f"{option}: {absolute(path)!r} is no PEM file") from None
 
 
 @contextmanager
@@ -54,11 +54,11 @@ def new_file(dest: str) -> t.Iterator[t.BinaryIO]:
 
     Where anything fails nothing is left, and a file that is there by then is never replaced. CapfError says so.
     """
-    unfinished = os.path.join(os.path.dirname(dest), ".{0}-{1}.new".format(os.path.basename(dest), os.getpid()))
+    unfinished = os.path.join(os.path.dirname(dest), f".{os.path.basename(dest)}-{os.getpid()}.new")
     try:
         descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_ALONE)
     except OSError as error:
-        raise CapfError("dest: {0!r} cannot be written: {1}".format(dest, error.strerror)) from None
+        raise CapfError(f"dest: {dest!r} cannot be written: {error.strerror}") from None
     try:
         with os.fdopen(descriptor, "w+b") as handle:
             yield handle
@@ -74,7 +74,7 @@ def _name(unfinished: str, dest: str) -> None:
     try:
         os.link(unfinished, dest)
     except FileExistsError:
-        raise CapfError("dest: {0!r} is there already; allowed: a new file, or a directory".format(dest)) from None
+        raise CapfError(f"dest: {dest!r} is there already; allowed: a new file, or a directory") from None
     except OSError:  # a file system without links
         os.rename(unfinished, dest)
 
@@ -86,4 +86,4 @@ def place(module: AnsibleModule, source: str, dest: str) -> None:
         module.atomic_move(source, dest)
         os.chmod(dest, OWNER_ALONE)
     except OSError as error:
-        module.fail_json(msg="dest: {0!r} cannot be written: {1}".format(dest, error.strerror))
+        module.fail_json(msg=f"dest: {dest!r} cannot be written: {error.strerror}")

@@ -20,7 +20,7 @@ def set_parameters(kind: str) -> None:
 
     def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         wanted = {"parameters": module.params["parameters"], "dry_run": module.check_mode}
-        answer = client.send("PUT", "/{0}-parameters".format(kind), wanted)
+        answer = client.send("PUT", f"/{kind}-parameters", wanted)
         return dict(answer, diff=values_diff(answer["before"], answer["after"]))
 
     options = dict(connection_options(), parameters={"type": "dict", "required": True})

@@ -47,12 +47,12 @@ def write(module: AnsibleModule, fetch: Callable[[t.BinaryIO], object]) -> dict[
 def _writable(path: str) -> str:
     """Return the path of a file that can be written; CapfError in check mode too for one that cannot."""
     if os.path.isdir(path):
-        raise CapfError("dest: {0!r} is refused; allowed: a file, and this is a directory".format(path))
+        raise CapfError(f"dest: {path!r} is refused; allowed: a file, and this is a directory")
     directory = os.path.dirname(path)
     if not os.path.isdir(directory):
-        raise CapfError("dest: {0!r} is refused; allowed: a file in a directory that exists".format(path))
+        raise CapfError(f"dest: {path!r} is refused; allowed: a file in a directory that exists")
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise CapfError("dest: {0!r} is refused; allowed: a file in a directory that is writable".format(path))
+        raise CapfError(f"dest: {path!r} is refused; allowed: a file in a directory that is writable")
     return path
 
 

@@ -24,24 +24,23 @@ def capped(items: list[t.Any]) -> list[t.Any]:
 def diff_of(results: list[dict[str, t.Any]], key: str = "device_name") -> dict[str, str]:
     """Return before and after of the first changed phones (or what C(key) names), sorted by it, one line each."""
     ordered = sorted(results, key=lambda item: item[key])
-    more = "... and {0} more phones\n".format(len(ordered) - SHOWN) if len(ordered) > SHOWN else ""
+    more = f"... and {len(ordered) - SHOWN} more phones\n" if len(ordered) > SHOWN else ""
     return {
-        side: "".join(_line(item[key], item[side]) for item in ordered[:SHOWN]) + more
-        for side in ("before", "after")
+        side: "".join(_line(item[key], item[side]) for item in ordered[:SHOWN]) + more for side in ("before", "after")
     }
 
 
 def _line(name: str, values: dict[str, t.Any] | None) -> str:
     if values is None:
         return ""
-    shown = ", ".join("{0}={1}".format(key, values[key]) for key in sorted(values) if key != "device_name")
-    return "{0}: {1}\n".format(name, shown)
+    shown = ", ".join(f"{key}={values[key]}" for key in sorted(values) if key != "device_name")
+    return f"{name}: {shown}\n"
 
 
 def values_diff(before: dict[str, t.Any], after: dict[str, t.Any]) -> dict[str, str]:
     """Return before and after of named values, one line each."""
     return {
-        side: "".join("{0}: {1}\n".format(name, values[name]) for name in sorted(values))
+        side: "".join(f"{name}: {values[name]}\n" for name in sorted(values))
         for side, values in (("before", before), ("after", after))
     }
 

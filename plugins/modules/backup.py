@@ -13,8 +13,8 @@ version_added: 0.1.0
 description:
   - Writes an archive with the keys, certificates, trace files and database of a running server to a file, on the host
     that runs the module. The database is copied as it is at one moment, whether it is SQLite or PostgreSQL.
-  - The server checks what it has written as a restore does, and refuses a backup that could not be restored. The file has
-    mode 0600 from its first byte, and its name once all of it has arrived as the server has sent it.
+  - The server checks what it has written as a restore does, and refuses a backup that could not be restored. The file
+    has mode 0600 from its first byte, and its name once all of it has arrived as the server has sent it.
   - M(ucm.capf.restore) brings it back on an empty host, and tests it in check mode.
 author:
   - The ucm.capf founders (@ucm-capf)
@@ -91,14 +91,14 @@ def _target(params: dict[str, t.Any]) -> str:
     if os.path.isdir(path):
         host = re.sub(r"[^A-Za-z0-9.-]", "-", params["host"])
         ending = "tar.gz" if params["plain"] else "backup"
-        path = os.path.join(path, "capf-{0}-{1}.{2}".format(host, time.strftime("%Y%m%dT%H%M%S"), ending))
+        path = os.path.join(path, "capf-{}-{}.{}".format(host, time.strftime("%Y%m%dT%H%M%S"), ending))
     if os.path.lexists(path):
-        raise CapfError("dest: {0!r} is there already; allowed: a new file, or a directory".format(path))
+        raise CapfError(f"dest: {path!r} is there already; allowed: a new file, or a directory")
     directory = os.path.dirname(path)
     if not os.path.isdir(directory):
-        raise CapfError("dest: {0!r} cannot be written: there is no such directory".format(path))
+        raise CapfError(f"dest: {path!r} cannot be written: there is no such directory")
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise CapfError("dest: {0!r} cannot be written: directory {1!r} is not writable".format(path, directory))
+        raise CapfError(f"dest: {path!r} cannot be written: directory {directory!r} is not writable")
     return path
 
 

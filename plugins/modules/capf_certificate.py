@@ -11,9 +11,9 @@ module: capf_certificate
 short_description: Renew the CAPF certificate in the safe order, and say whose LSCs are trusted
 version_added: 0.1.0
 description:
-  - Renews the CAPF key and certificate in two steps. The next certificate is prepared first, so that a CTL file can list
-    it. When phones have that CTL file, the next certificate is made active, which restarts the CAPF service; from then
-    on it issues.
+  - Renews the CAPF key and certificate in two steps. The next certificate is prepared first, so that a CTL file can
+    list it. When phones have that CTL file, the next certificate is made active, which restarts the CAPF service; from
+    then on it issues.
   - The earlier certificate stays trusted, so that phones can authenticate by the LSCs that it issued, until it is
     distrusted.
   - The server refuses to activate a certificate that its CTL file does not list, and to activate one when the CTL
@@ -42,8 +42,8 @@ options:
       - V(prepared) makes the next key and certificate, unless there is one.
       - V(active) makes the next certificate the one that issues. Nothing changes where none is prepared.
       - V(discarded) removes the next certificate.
-      - V(trusted) trusts LSCs that were issued by O(certificates) and O(files), for phones that come from another cluster
-        or from an earlier CAPF.
+      - V(trusted) trusts LSCs that were issued by O(certificates) and O(files), for phones that come from another
+        cluster or from an earlier CAPF.
       - V(distrusted) trusts LSCs of the earlier certificates O(names) no longer. It is refused while phones have active
         LSCs of theirs, with the number.
     type: str

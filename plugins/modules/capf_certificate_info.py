@@ -11,8 +11,8 @@ module: capf_certificate_info
 short_description: Show the CAPF certificates
 version_added: 0.1.0
 description:
-  - Shows the CAPF certificate that issues, the next one where one is prepared, and the earlier ones whose LSCs are still
-    trusted, each with its expiry and with how many active LSCs it has issued.
+  - Shows the CAPF certificate that issues, the next one where one is prepared, and the earlier ones whose LSCs are
+    still trusted, each with its expiry and with how many active LSCs it has issued.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:

@@ -38,15 +38,16 @@ options:
   signer_version:
     description:
       - Version of the signer. Not given, it is V(1.1) where a certificate has an EC key, and V(1.0) otherwise.
-      - V(1.0) is refused where a certificate has an EC key; a node's RSA certificate can be given with M(ucm.capf.nodes).
+      - V(1.0) is refused where a certificate has an EC key; a node's RSA certificate can be given with
+        M(ucm.capf.nodes).
     type: str
     choices: ['1.0', '1.1']
   tokens:
     description:
       - Security tokens that shall be in the two slots. A slot that is not given is left alone. At first, the server has
         made both.
-      - Changing both at once is refused, because phones would take no CTL file any more. Change one, have all phones take
-        the CTL file, then change the other.
+      - Changing both at once is refused, because phones would take no CTL file any more. Change one, have all phones
+        take the CTL file, then change the other.
     type: list
     elements: dict
     default: []
@@ -125,7 +126,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._result import run
 
 def _text(given: dict[str, t.Any], name: str) -> str | None:
     """Return what is in a file that a token names."""
-    return None if given[name] is None else read_pem("tokens slot {0} {1}".format(given["slot"], name), given[name])
+    return None if given[name] is None else read_pem("tokens slot {} {}".format(given["slot"], name), given[name])
 
 
 def _token(given: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -142,8 +143,8 @@ def _lines(side: dict[str, t.Any], outdated: list[str]) -> str:
     """Return a CTL file as lines: how it stands, how it is signed, and its records."""
     if not side:
         return ""
-    lines = ["outdated: {0}".format(reason) for reason in outdated]
-    lines += ["{0}: {1}".format(name, side[name]) for name in ("digest", "signer_version")]
+    lines = [f"outdated: {reason}" for reason in outdated]
+    lines += [f"{name}: {side[name]}" for name in ("digest", "signer_version")]
     lines += ["{role} {node} {subject} (serial number {serial_number})".format(**record) for record in side["records"]]
     return "".join(" ".join(line.split()) + "\n" for line in lines)
 
@@ -153,7 +154,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     tokens = [_token(given) for given in module.params["tokens"]]
     answer = client.send("PUT", "/ctl-file", dict(wanted, tokens=tokens, dry_run=module.check_mode))
     for problem in answer["unreachable"]:
-        module.warn("node {0}; hand the CTL file to it later".format(problem))
+        module.warn(f"node {problem}; hand the CTL file to it later")
     before, after = (answer[side].get("records", []) for side in ("before", "after"))
     return {
         "changed": answer["changed"],

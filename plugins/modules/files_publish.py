@@ -69,8 +69,8 @@ from ansible_collections.ucm.capf.plugins.module_utils._result import run
 
 def _lines(nodes: list[dict[str, t.Any]]) -> str:
     """Return one line for each file that a node is sent."""
-    lines = ["{0}: {1}\n".format(node["node"], name) for node in nodes for name in node["sent_files"]]
-    more = ["{0}: ... {1} files in all\n".format(n["node"], n["sent"]) for n in nodes if n["sent"] > len(n["sent_files"])]
+    lines = ["{}: {}\n".format(node["node"], name) for node in nodes for name in node["sent_files"]]
+    more = ["{}: ... {} files in all\n".format(n["node"], n["sent"]) for n in nodes if n["sent"] > len(n["sent_files"])]
     return "".join(lines + more)
 
 
@@ -83,7 +83,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     if not answer["complete"]:
         problems = ["{node}: {problem}".format(**node) for node in nodes if node["problem"]]
         done = len(nodes) - len(problems)
-        message = "{0} of {1} nodes are up to date. {2}".format(done, len(nodes), ". ".join(problems))
+        message = "{} of {} nodes are up to date. {}".format(done, len(nodes), ". ".join(problems))
         module.fail_json(msg=message, **result)
     return result
 

@@ -14,8 +14,8 @@ description:
   - Manages the list of CAs whose manufacturing installed certificates (MICs) authenticate phones, in bulk and in one
     request.
   - What changes is in force at once for phones that connect from then on.
-  - Certificates that are no CA certificates are refused. A certificate that is signed with SHA-1 or has expired is warned
-    of.
+  - Certificates that are no CA certificates are refused. A certificate that is signed with SHA-1 or has expired is
+    warned of.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:

@@ -52,8 +52,8 @@ options:
         type: str
       certificate:
         description:
-          - Certificate that the CTL file lists for the node, in PEM. Where none is given, it lists the certificate of the
-            administration API.
+          - Certificate that the CTL file lists for the node, in PEM. Where none is given, it lists the certificate of
+            the administration API.
         type: str
   state:
     description:

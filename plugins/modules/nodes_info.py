@@ -22,7 +22,8 @@ extends_documentation_fragment:
   - ucm.capf.attributes.reads
 options:
   check:
-    description: Whether every further node is asked. The task fails and names the nodes that have another administrator.
+    description: Whether every further node is asked. The task fails and names the nodes that have another
+      administrator.
     type: bool
     default: false
 seealso:

@@ -11,13 +11,14 @@ module: phone_import
 short_description: Import the data of an earlier CAPF
 version_added: 0.1.0
 description:
-  - Registers the phones of an earlier CAPF with their settings, keeps their LSCs on record, and schedules the operations
-    that are pending there, thousands in one request. It is all or nothing; a bad item is named by its line or device.
+  - Registers the phones of an earlier CAPF with their settings, keeps their LSCs on record, and schedules the
+    operations that are pending there, thousands in one request. It is all or nothing; a bad item is named by its line
+    or device.
   - An LSC keeps its real issuer, so that M(ucm.capf.phone_operations) schedules the phone for an LSC of this server.
-    Until then the phone can authenticate by it only while M(ucm.capf.capf_certificate) trusts the earlier CAPF. Trust it
-    before the import, so that LSCs that do not name the key of their issuer are counted as its own.
-  - A phone that is registered already keeps what this server knows of it; what differs is returned as a conflict. It only
-    gets the LSC of the import where no certificate of it is on record.
+    Until then the phone can authenticate by it only while M(ucm.capf.capf_certificate) trusts the earlier CAPF. Trust
+    it before the import, so that LSCs that do not name the key of their issuer are counted as its own.
+  - A phone that is registered already keeps what this server knows of it; what differs is returned as a conflict. It
+    only gets the LSC of the import where no certificate of it is on record.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -39,8 +40,8 @@ options:
   capfd_database:
     description:
       - SQLite database of the public C(capfd), on the host that runs the module; it is only read.
-      - Of C(operation), C(install) becomes V(Install/Upgrade), C(delete) V(Delete) and C(fetch) V(Troubleshoot), which is
-        for phones with a certificate on record; C(none) is no operation.
+      - Of C(operation), C(install) becomes V(Install/Upgrade), C(delete) V(Delete) and C(fetch) V(Troubleshoot), which
+        is for phones with a certificate on record; C(none) is no operation.
       - Of C(authentication), C(password) becomes V(By Authentication String), C(no password), C(none) or C(null)
         V(By Null String), C(certificate) or C(lsc) V(By Existing Certificate (precedence to LSC)) and C(mic)
         V(By Existing Certificate (precedence to MIC)). Without it, a C(password) makes the difference. Upper and lower
@@ -76,7 +77,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 counts:
-  description: How many phones, certificates and operations are new, how many phones stay as they are, and how much differs.
+  description: How many phones, certificates and operations are new, how many phones stay as they are, and how much
+    differs.
   returned: success
   type: dict
   sample: {created: 200, certificates: 180, operations: 12, unchanged: 0, conflicts: 0}

@@ -176,7 +176,7 @@ _OPERATIONS = ["Install/Upgrade", "Delete", "Troubleshoot", "No Pending Operatio
 
 
 def _item(phone: dict[str, t.Any]) -> dict[str, t.Any]:
-    columns = ("device_name", SECRET_COLUMN) + tuple(key_options())
+    columns = ("device_name", SECRET_COLUMN, *tuple(key_options()))
     return {name: phone[name] for name in columns if name in phone}
 
 

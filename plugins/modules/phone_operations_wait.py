@@ -13,8 +13,8 @@ version_added: 0.1.0
 description:
   - Waits until the operations of all given phones have ended, or until O(wait_timeout) seconds are over, and shows the
     progress while it waits.
-  - An operation whose phone was refused is still in flight, because anybody can claim to be the phone. It is waited for, and
-    RV(refused_phones) shows it.
+  - An operation whose phone was refused is still in flight, because anybody can claim to be the phone. It is waited
+    for, and RV(refused_phones) shows it.
   - Operations that failed, and operations that are in flight when the time is up, do not fail the task. The result
     says what became of each, so that the play can judge.
 author:
@@ -66,8 +66,8 @@ ended:
   type: bool
 counts:
   description:
-    - How many phones there are, how many are done, failed (also where the operation was cancelled), in flight, or skipped
-      because no operation was ever asked of them, and how many have an LSC.
+    - How many phones there are, how many are done, failed (also where the operation was cancelled), in flight, or
+      skipped because no operation was ever asked of them, and how many have an LSC.
   returned: success
   type: dict
   sample: {phones: 200, waiting: 0, in_flight: 5, done: 190, failed: 4, unreached: 0, skipped: 1, lsc_installed: 190}
@@ -77,7 +77,8 @@ by_status:
   type: dict
   sample: {Upgrade Success: 190}
 failed_phones:
-  description: The phones whose operation failed or was cancelled, with Operation Status and, where it is known, the problem.
+  description: The phones whose operation failed or was cancelled, with Operation Status and, where it is known, the
+    problem.
   returned: success
   type: list
   elements: dict
@@ -88,8 +89,8 @@ in_flight_phones:
   elements: str
 refused_phones:
   description:
-    - The phones in flight that were refused, each with its Operation Status, how often it was refused, and why, when and from
-      which address it was refused last.
+    - The phones in flight that were refused, each with its Operation Status, how often it was refused, and why, when
+      and from which address it was refused last.
     - A refused phone may still succeed, so that it is waited for.
   returned: success
   type: list

@@ -13,8 +13,8 @@ version_added: 0.1.0
 description:
   - Asks the server to reset phones by the command that it is configured with, which is the call processor's or the
     lab's.
-  - Further nodes from which phones fetch their files are handed those of these phones first. Where one of them cannot be
-    reached, it is named and no phone is reset.
+  - Further nodes from which phones fetch their files are handed those of these phones first. Where one of them cannot
+    be reached, it is named and no phone is reset.
   - Phones that could not be reset fail the task, which still says how many were.
 author:
   - The ucm.capf founders (@ucm-capf)
@@ -79,7 +79,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     result = dict(answer, failed_phones=capped(failed))
     if failed:
         first = "{device_name}: {problem}".format(**failed[0])
-        module.fail_json(msg="{0} phones could not be reset; {1}".format(len(failed), first), **result)
+        module.fail_json(msg=f"{len(failed)} phones could not be reset; {first}", **result)
     return result
 
 

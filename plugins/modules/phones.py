@@ -45,8 +45,8 @@ options:
       device_security_mode:
         description:
           - Device Security Mode. New phones are V(Non Secure).
-          - While an operation V(By Authentication String) is pending, a phone without LSC is not made secure, because it
-            could never register to take its string.
+          - While an operation V(By Authentication String) is pending, a phone without LSC is not made secure, because
+            it could never register to take its string.
         type: str
         choices: [Non Secure, Authenticated, Encrypted]
       mic:
@@ -76,8 +76,8 @@ options:
     description:
       - CSV file with one phone a row, its columns named as the suboptions of O(phones), on the host that runs the
         module. Empty cells are settings that are not given.
-      - The column C(authentication_string) is for M(ucm.capf.phone_operations) and only checked here. Columns that begin
-        with C(lab_) are for simulated phones and passed over. Any other column is an error.
+      - The column C(authentication_string) is for M(ucm.capf.phone_operations) and only checked here. Columns that
+        begin with C(lab_) are for simulated phones and passed over. Any other column is an error.
       - Exactly one of O(phones) and O(csv_file) is needed.
     type: path
   state:
@@ -146,8 +146,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError,
 from ansible_collections.ucm.capf.plugins.module_utils._csv import PHONE_COLUMNS, SECRET_COLUMN, read
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
 
-
-_SENT = PHONE_COLUMNS + (SECRET_COLUMN,)
+_SENT = (*PHONE_COLUMNS, SECRET_COLUMN)
 
 
 def _given(phone: dict[str, t.Any]) -> dict[str, t.Any]:

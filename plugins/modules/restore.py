@@ -13,12 +13,13 @@ version_added: 0.1.0
 description:
   - Brings state and database back from an archive that M(ucm.capf.backup) has written, on a host whose server is
     installed and configured but has no state yet. It runs there, without the administration API.
-  - The whole archive is checked before anything is written. It has to be as it was made, database and audit table have to be
-    sound, and keys, certificates and database have to belong together. In check mode the same is done and nothing is
-    left behind, which is how to test a backup.
-  - A host that has a server's state is left alone, and a database that holds anything is refused. So is a state directory
-    with links in it, which are named.
-  - The role P(ucm.capf.capf_server#role) does it with the rest of the installation; this is for a host of your own making.
+  - The whole archive is checked before anything is written. It has to be as it was made, database and audit table have
+    to be sound, and keys, certificates and database have to belong together. In check mode the same is done and nothing
+    is left behind, which is how to test a backup.
+  - A host that has a server's state is left alone, and a database that holds anything is refused. So is a state
+    directory with links in it, which are named.
+  - The role P(ucm.capf.capf_server#role) does it with the rest of the installation; this is for a host of your own
+    making.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -36,7 +37,8 @@ options:
   archive:
     description:
       - The backup, a file of the host.
-      - Where the module runs as root and another user owns the state directory, that user has to be able to read the file.
+      - Where the module runs as root and another user owns the state directory, that user has to be able to read the
+        file.
     type: path
     required: true
   configuration:
@@ -100,7 +102,7 @@ def main() -> None:
     argv = _argv(module.params, module.check_mode)
     status, output, error = module.run_command(argv, data=passphrase)
     if status != 0:
-        module.fail_json(msg=error.strip() or "{0} ended with status {1}".format(argv[0], status))
+        module.fail_json(msg=error.strip() or f"{argv[0]} ended with status {status}")
     changed = not output.startswith(_UNCHANGED)
     if module.params["plain"] and changed:
         module.warn(PLAIN.format(module.params["archive"]))

@@ -13,9 +13,9 @@ version_added: 0.1.0
 description:
   - Registers the phones of a list, finds those that need an LSC, divides them into waves and puts the rollout on the
     server's record. In check mode it shows exactly that plan and changes nothing.
-  - A rollout of the same name that was interrupted is taken up, with the settings and the phones that it was begun with;
-    a warning names what has come too late for it. In check mode it shows what is left of it, also while another run
-    leads it.
+  - A rollout of the same name that was interrupted is taken up, with the settings and the phones that it was begun
+    with; a warning names what has come too late for it. In check mode it shows what is left of it, also while another
+    run leads it.
   - Two rollouts never have the same phone at once. The second one is refused, and so is a second run of the same one,
     after it has waited for O(wait_timeout) in vain.
   - A run that waits takes up the rollout that it waits for, or nothing. Where that is aborted or stopped meanwhile, the
@@ -43,8 +43,8 @@ options:
       - V(begun) begins a rollout or takes it up.
       - V(aborted) ends the running rollout of the name, or the one with O(rollout_id), and cancels its operations,
         whatever they were tried with before; phones that are in a session end it.
-      - V(released) says that O(runner) does not go on, so that the next run can take the rollout up at once and need not
-        wait for two minutes without a sign of life. Nothing changes unless that run leads it.
+      - V(released) says that O(runner) does not go on, so that the next run can take the rollout up at once and need
+        not wait for two minutes without a sign of life. Nothing changes unless that run leads it.
     type: str
     choices: [begun, aborted, released]
     default: begun
@@ -262,7 +262,12 @@ _SETTINGS: dict[str, t.Any] = {
 def _body(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     body = {name: params[name] for name in _SETTINGS}
-    body.update(runner=params["runner"], rollout_id=params["rollout_id"], renew_before_days=params["renew_before"], dry_run=module.check_mode)
+    body.update(
+        runner=params["runner"],
+        rollout_id=params["rollout_id"],
+        renew_before_days=params["renew_before"],
+        dry_run=module.check_mode,
+    )
     return body
 
 

@@ -41,8 +41,8 @@ options:
     required: true
   format:
     description:
-      - V(csv) has one phone a row, with its site, wave, part of the rollout, Operation Status, seconds, what to do, and whether somebody has
-        to visit it.
+      - V(csv) has one phone a row, with its site, wave, part of the rollout, Operation Status, seconds, what to do, and
+        whether somebody has to visit it.
       - V(html) is a page that needs nothing else to be shown or printed, with the waves and how they were judged, the
         failures by status, the slowest phones, and the phones to visit by site, the first 1000 of them.
     type: str
@@ -85,7 +85,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of, 
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    path = "{0}/report{1}".format(path_of(module.params), query_of(module.params, format=module.params["format"]))
+    path = "{}/report{}".format(path_of(module.params), query_of(module.params, format=module.params["format"]))
     return write(module, lambda handle: client.download(path, None, handle))
 
 

@@ -115,7 +115,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Wait for one interval; the action plugin of this name asks again until the wave has ended."""
     seconds = 0 if module.check_mode else module.params["progress_interval"]
-    path = "{0}/waves/{1}/wait".format(path_of(module.params), module.params["number"])
+    path = "{}/waves/{}/wait".format(path_of(module.params), module.params["number"])
     params = module.params
     wanted = {"runner": params["runner"], "rollout_id": params["rollout_id"], "timeout": seconds}
     answer = client.send("POST", path, wanted, extra_seconds=seconds)

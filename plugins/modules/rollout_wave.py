@@ -11,7 +11,8 @@ module: rollout_wave
 short_description: Start the next wave of an LSC rollout, or judge one
 version_added: 0.1.0
 description:
-  - Starts the next wave of a rollout, which schedules Install/Upgrade for its phones; a wave that was interrupted goes on.
+  - Starts the next wave of a rollout, which schedules Install/Upgrade for its phones; a wave that was interrupted goes
+    on.
   - Judges a wave, which stops the rollout where too many of its phones failed, and changes the Device Security Mode
     of phones that have their LSC and are to get another one.
   - No wave is started while CAPF is not activated or does not run, its certificate has expired, or phones would get an
@@ -158,7 +159,7 @@ def _start(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 
 def _judge(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     body = dict(request_of(module), not_registered=module.params["not_registered"])
-    path = "{0}/waves/{1}/judge".format(path_of(module.params), module.params["number"])
+    path = "{}/waves/{}/judge".format(path_of(module.params), module.params["number"])
     answer = client.send("POST", path, body)
     return dict(answer, changed=True, diff=values_diff({}, dict(answer["counts"], stopped=answer["stopped"])))
 

@@ -24,7 +24,8 @@ extends_documentation_fragment:
   - ucm.capf.attributes.changes
 options:
   trace_on:
-    description: Whether the server writes trace files (Trace On). The files that there are stay. Servers begin with V(true).
+    description: Whether the server writes trace files (Trace On). The files that there are stay. Servers begin with
+      V(true).
     type: bool
   debug_trace_level:
     description:

@@ -11,8 +11,8 @@ module: trace_info
 short_description: Show the trace of the CAPF server
 version_added: 0.1.0
 description:
-  - Shows the trace settings, lists the trace files of the server and those that Troubleshoot has written for phones, and
-    returns the content of one of them where it is named.
+  - Shows the trace settings, lists the trace files of the server and those that Troubleshoot has written for phones,
+    and returns the content of one of them where it is named.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -122,7 +122,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     result = dict(client.get("/trace"), **client.get("/trace/files"))
     name = module.params["name"]
     if name is not None:
-        result["content"] = client.text("/trace/files/{0}?last={1}".format(quote(name, safe=""), module.params["last"]))
+        result["content"] = client.text("/trace/files/{}?last={}".format(quote(name, safe=""), module.params["last"]))
     return dict(result, changed=False)
 
 

@@ -26,7 +26,7 @@ _ELSE = ("waiting", "unreached", "skipped")
 def numbers(counts: dict[str, int]) -> str:
     """Return numbers of phones by part as a line of progress has them."""
     shown = _ALWAYS + tuple(key for key in _ELSE if counts[key])
-    return ", ".join("{0} {1}".format(key.replace("_", " "), counts[key]) for key in shown)
+    return ", ".join("{} {}".format(key.replace("_", " "), counts[key]) for key in shown)
 
 
 class LiveLine:
@@ -41,9 +41,9 @@ class LiveLine:
         """Show how far it is now."""
         self._shown = True
         if self._rewrites:
-            self._display.display("\r    {0}".format(text[:_WIDTH].ljust(_WIDTH)), newline=False)
+            self._display.display(f"\r    {text[:_WIDTH].ljust(_WIDTH)}", newline=False)
         else:
-            self._display.display("    {0}".format(text))
+            self._display.display(f"    {text}")
 
     def end(self) -> None:
         """Leave the last text where it is."""

@@ -55,14 +55,13 @@ def rows(chained: bool) -> dict[str, list[dict[str, Any]]]:
          "state": "active", "changed_at": _START + 60}
     ]  # fmt: skip
     settings = {"administrator": ADMINISTRATOR, "password": hash_password(PASSWORD), "parameter:Key Size": "3072"}
-    found = {
+    return {
         "phones": phones,
         "operations": operations,
         "certificates": certificates,
         "settings": [{"name": name, "value": value} for name, value in settings.items()],
         "audit": _audit(chained),
     }
-    return found
 
 
 def _audit(chained: bool) -> list[dict[str, Any]]:

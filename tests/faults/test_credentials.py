@@ -93,8 +93,8 @@ def test_p11_sudi_data_binds_to_the_session_and_a_setting_requires_it(
 
 def _sudi_of_another_session(node: RunningNode, flash: Flash) -> bytes:
     """Return SUDI data that was heard in another session of the same phone."""
-    from capf.lab.credentials import auth_response  # noqa: PLC0415
-    from capf.wire import Tag  # noqa: PLC0415
+    from capf.lab.credentials import auth_response
+    from capf.wire import Tag
 
     client = Client(node.capf_port, A)
     message = auth_response(A, client.session_id, flash, MODE_MIC_FIRST, "", 3)

@@ -72,6 +72,6 @@ def test_p28_every_audit_row_names_its_actor(only: RunningNode) -> None:
         acts = [(row.actor, row.action) for row in connection.execute(text("SELECT actor, action FROM audit"))]
     engine.dispose()
     assert {actor for actor, _action in acts} == {"capf init", ADMINISTRATOR, "127.0.0.1", "capf"}
-    by_whom = dict((action, actor) for actor, action in acts)
+    by_whom = {action: actor for actor, action in acts}
     assert by_whom["claim operation"] == "127.0.0.1" and by_whom["issue certificate"] == "capf"
     assert {by_whom[action] for action in ("activate service", "restart service")} == {ADMINISTRATOR}

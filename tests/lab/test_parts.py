@@ -81,7 +81,7 @@ def test_a_share_is_read(text: str, value: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "101%", "-1%", "2"])
 def test_a_share_that_is_none_is_named(text: str) -> None:
-    with pytest.raises(CapfError, match="share: .* is refused; allowed: 0% to 100%"):
+    with pytest.raises(CapfError, match=r"share: .* is refused; allowed: 0% to 100%"):
         share(text)
 
 
@@ -137,6 +137,6 @@ def test_p39_people_enter_a_string_as_the_list_has_it(tmp_path: Path, text: str,
 def test_p39_nobody_enters_what_a_spreadsheet_has_made_of_a_string(tmp_path: Path, string: str) -> None:
     path = tmp_path / "strings.csv"
     path.write_text(f"device_name,authentication_string\nSEP00000000000A,4711\nSEP00000000000B,{string}\n")
-    with pytest.raises(CsvError, match="strings.csv line 3 authentication_string: .hidden. is refused; 4 to") as error:
+    with pytest.raises(CsvError, match=r"strings.csv line 3 authentication_string: .hidden. is refused; 4 to") as error:
         csvfile.strings(path)
     assert string not in str(error.value)

@@ -286,7 +286,7 @@ def test_p34_a_dry_run_checks_everything_and_leaves_nothing(made: Made, place: P
     state.mkdir()
     (state / "capf.db").touch()
     for dry_run in (True, False):
-        with pytest.raises(ConflictError, match="capf.db is there already"):
+        with pytest.raises(ConflictError, match=r"capf.db is there already"):
             place.restore(made.plain, dry_run=dry_run)
         assert [path.name for path in state.iterdir()] == ["capf.db"]
     (state / "capf.db").unlink()
@@ -309,7 +309,7 @@ def test_p34_parts_of_another_state_are_no_place_for_a_restore(made: Made, place
     trusted.mkdir(parents=True)
     (trusted / "stranger.pem").write_bytes(b"whoever signed this would be trusted")
     for dry_run in (True, False):
-        with pytest.raises(ConflictError, match="is not empty: it holds trusted/stranger.pem"):
+        with pytest.raises(ConflictError, match=r"is not empty: it holds trusted/stranger.pem"):
             place.restore(made.plain, dry_run=dry_run)
     assert [path.name for path in place.settings.state_directory.rglob("*")] == ["trusted", "stranger.pem"]
 

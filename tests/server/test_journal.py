@@ -41,7 +41,7 @@ def test_p22_a_row_that_is_taken_out_is_found(busy: Record, row: int) -> None:
 def test_p22_no_audit_row_no_act(record: Record) -> None:
     record.add()
     record.run(lambda c: c.exec_driver_sql("DELETE FROM audit_head"))
-    with pytest.raises(DamagedError, match="audit_head.*restore a backup"):
+    with pytest.raises(DamagedError, match=r"audit_head.*restore a backup"):
         record.plan()
     operations = select(schema.operations).where(schema.operations.c.device_name == PHONE)
     assert record.store.read(lambda c: c.execute(operations).first()) is None

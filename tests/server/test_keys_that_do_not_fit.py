@@ -136,5 +136,5 @@ def test_p34_what_cannot_be_decrypted_says_so_and_nothing_else() -> None:
     assert box.read(sealed, PHONE) == STRING
     for data, context in ((sealed, "SEP00000000000B"), (sealed[:-1], PHONE), (b"", PHONE), (b"short", PHONE)):
         assert box.read(data, context) is None
-        with pytest.raises(UnreadableError, match="was not encrypted with this server's strings.key"):
+        with pytest.raises(UnreadableError, match=r"was not encrypted with this server's strings.key"):
             box.decrypt(data, context)

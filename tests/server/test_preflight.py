@@ -50,7 +50,7 @@ def test_r22_parameters_are_as_wanted_and_in_force(record: Record) -> None:
     record.store.write(lambda c: parameters.change(c, "service", {"Key Size": 3072}))
     waiting = item(record, "Parameters", Question(parameters={"Key Size": 3072}))
     assert (waiting.result, waiting.message) == (Result.FAILED, "changed parameters wait for a restart of CAPF")
-    with pytest.raises(InvalidRequestError, match="Key Size.*1024"):
+    with pytest.raises(InvalidRequestError, match=r"Key Size.*1024"):
         item(record, "Parameters", Question(parameters={"Key Size": 17}))
 
 

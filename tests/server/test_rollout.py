@@ -168,7 +168,7 @@ def test_r16_too_many_failures_stop_it_and_each_status_says_what_to_do(ready: Re
     state = ready.run(lambda c: show.state(c, NIGHT))
     assert state["state"] == "stopped" and state["ended_by"] == "admin"
     assert state["problem"] == "wave 1 stopped the rollout: 2 of 6 phones not done, 1 allowed"
-    with pytest.raises(ConflictError, match="the rollout 'night' was stopped at 2027-.*: wave 1 stopped the rollout"):
+    with pytest.raises(ConflictError, match=r"the rollout 'night' was stopped at 2027-.*: wave 1 stopped the rollout"):
         start(ready)
 
 

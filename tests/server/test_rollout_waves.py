@@ -30,13 +30,13 @@ def test_r22_no_wave_is_started_while_capf_does_not_run(ready: Record) -> None:
     begin(ready, wave_size="6")
     first = start(ready)["wave"]["phones"]
     ready.context.running = None
-    with pytest.raises(ConflictError, match="CAPF is activated and does not run: .* To do: ucm.capf.service"):
+    with pytest.raises(ConflictError, match=r"CAPF is activated and does not run: .* To do: ucm.capf.service"):
         start(ready)
     ready.context.running = ready.run(parameters.stored)
     enrol(ready, *first)
     verdict(ready, 1)
     ready.run(lambda c: service.activate(c, ready.context, False, "admin"))
-    with pytest.raises(ConflictError, match="no wave is started: CAPF service: CAPF is not activated. To do"):
+    with pytest.raises(ConflictError, match=r"no wave is started: CAPF service: CAPF is not activated. To do"):
         start(ready)
     assert ready.run(lambda c: show.state(c, NIGHT))["counts"]["waiting"] == 6
     ready.run(lambda c: service.activate(c, ready.context, True, "admin"))
@@ -57,7 +57,7 @@ def test_r24_no_wave_is_started_while_the_ctl_file_is_outdated(ready: Record) ->
     verdict(ready, 1)
     ready.run(lambda c: service.activate(c, ready.context, False, "admin"))
     ready.run(lambda c: service.activate(c, ready.context, True, "admin"))
-    with pytest.raises(ConflictError, match="CTL file: it is outdated: CAPF was activated after .* To do: ucm"):
+    with pytest.raises(ConflictError, match=r"CTL file: it is outdated: CAPF was activated after .* To do: ucm"):
         start(ready)
     make_ctl_file(ready)
     assert start(ready)["wave"]["number"] == 2
@@ -72,7 +72,7 @@ def test_r16_a_dry_run_shows_what_the_run_goes_on_with_while_another_leads_it(re
     ready.times[0] = NOW + lease.SECONDS - 1
     live = dry_run(ready, **settings)
     assert live.warnings[0].startswith("another run of the rollout 'night' was active 119 s ago")
-    assert [wave.phones for wave in live.waves][0] == first[3:] and len(live.waves) == 2
+    assert next(wave.phones for wave in live.waves) == first[3:] and len(live.waves) == 2
     assert live.skipped == {"Upgrade Success": first[:2], "Upgrade Failed: Invalid MIC": [first[2]]}
     assert live.latest_end == NOW + 1200
     ready.times[0] += 1
@@ -94,7 +94,7 @@ def test_r16_a_dry_run_shows_the_second_try_that_is_left(ready: Record) -> None:
 
 def test_r16_a_run_before_the_window_is_refused_where_that_is_wanted(ready: Record) -> None:
     window = {"window_start": at(300), "window_end": at(9000)}
-    with pytest.raises(ConflictError, match="the window opens at .*; nothing is begun before it"):
+    with pytest.raises(ConflictError, match=r"the window opens at .*; nothing is begun before it"):
         begin(ready, early=False, **window)
     assert ready.run(show.every) == []
     ready.times[0] = NOW + 300

@@ -88,7 +88,7 @@ def in_a_child(work: Callable[[], int]) -> int:
         status = 70
         try:
             status = work()
-        except BaseException:  # noqa: BLE001 - the child must never run on as another pytest
+        except BaseException:  # the child must never run on as another pytest
             traceback.print_exc(file=sys.stderr)
         finally:
             sys.stdout.flush()

@@ -36,14 +36,14 @@ def _id(name: str, table: Callable[[str], Sequence[Any]]) -> int:
 def not_roots(path: str, found: os.stat_result, group: int) -> str | None:
     """Return why others than root can put something into a directory, None where they cannot."""
     if found.st_uid != 0:
-        return "{0} belongs to the user {1}, not to root".format(path, _name(found.st_uid))
+        return f"{path} belongs to the user {_name(found.st_uid)}, not to root"
     if stat.S_ISLNK(found.st_mode):
         return None
     sticky = found.st_mode & stat.S_ISVTX
     if found.st_mode & stat.S_IWOTH and not sticky:
-        return "{0} can be written to by everybody".format(path)
+        return f"{path} can be written to by everybody"
     if found.st_mode & stat.S_IWGRP and found.st_gid == group and not sticky:
-        return "{0} can be written to by the service user's group".format(path)
+        return f"{path} can be written to by the service user's group"
     return None
 
 
@@ -90,11 +90,11 @@ def problems_of_service(path: str, user: int, group: int) -> Iterator[str]:
         return
     found = os.lstat(path)
     if stat.S_ISLNK(found.st_mode):
-        yield "{0} is a link; name the directory itself".format(path)
+        yield f"{path} is a link; name the directory itself"
     elif not stat.S_ISDIR(found.st_mode):
-        yield "{0} is not a directory".format(path)
+        yield f"{path} is not a directory"
     elif found.st_uid not in (0, user):
-        yield "{0} belongs to the user {1}, not to the service user".format(path, _name(found.st_uid))
+        yield f"{path} belongs to the user {_name(found.st_uid)}, not to the service user"
 
 
 def main() -> int:

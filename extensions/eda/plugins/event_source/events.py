@@ -21,12 +21,12 @@ short_description: Failed operations, stopped rollouts and certificates that exp
 description:
   - Puts an event into the queue for every certificate operation that failed (C(operation_failed)), operation
     whose phone was refused (C(claim_refused), for the first refusal, the tenth, the hundredth and so on), address that
-    guesses authentication strings (C(guessing)), rollout that was stopped or aborted (C(rollout_stopped), C(rollout_aborted)),
-    LSC that expires soon or has expired (C(lsc_expires), C(lsc_expired)), and CAPF certificate that expires within a
-    year (C(capf_certificate_expires)).
-  - There is an event C(guessing) each time that a phone is locked for an address, and once a day for an address that has
-    used up its wrong strings, then with an empty C(device_name). Its C(detail) has the C(address), how many C(tries) it
-    has made, and for how many C(seconds) it is refused.
+    guesses authentication strings (C(guessing)), rollout that was stopped or aborted (C(rollout_stopped),
+    C(rollout_aborted)), LSC that expires soon or has expired (C(lsc_expires), C(lsc_expired)), and CAPF certificate
+    that expires within a year (C(capf_certificate_expires)).
+  - There is an event C(guessing) each time that a phone is locked for an address, and once a day for an address that
+    has used up its wrong strings, then with an empty C(device_name). Its C(detail) has the C(address), how many
+    C(tries) it has made, and for how many C(seconds) it is refused.
   - The event is under C(event.capf) with the keys C(kind), C(at), C(device_name) and C(detail).
   - A server that cannot be reached is tried again, at most a minute apart; wrong credentials end the source.
 options:
@@ -128,7 +128,7 @@ async def main(queue: asyncio.Queue, args: dict[str, Any]) -> None:
         while True:
             try:
                 answer = await server.after(session, cursor)
-            except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+            except (TimeoutError, aiohttp.ClientError) as error:
                 LOG.warning("ucm.capf.events: %s; next try in %d s", str(error) or "no answer in time", pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)

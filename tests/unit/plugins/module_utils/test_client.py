@@ -46,7 +46,7 @@ def test_every_option_with_which_no_server_is_reached_is_named(tmp_path):
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_out_of_range_is_refused(port):
-    with pytest.raises(CapfError, match="port: '{0}' is refused".format(port)):
+    with pytest.raises(CapfError, match=f"port: '{port}' is refused"):
         Client(dict(RIGHT, port=port))
 
 
@@ -54,7 +54,7 @@ def test_a_file_of_certificates_that_is_not_there_is_refused_where_it_is_used(tm
     missing = str(tmp_path / "administration.crt")
     with pytest.raises(CapfError, match="No such file or directory"):
         Client(dict(RIGHT, ca_path=missing))
-    with pytest.raises(CapfError, match="ca_path: .* is refused"):
+    with pytest.raises(CapfError, match=r"ca_path: .* is refused"):
         Client(dict(RIGHT, ca_path=str(tmp_path)))
     Client(dict(RIGHT, ca_path=missing, validate_certs=False))
 

@@ -17,23 +17,23 @@ def fixture_path(tmp_path):
 
 
 def test_cells_become_values_and_empty_cells_are_not_given(path):
-    path.write_text("device_name,key_size,mic,description,lab_behaviour\n{0},2048,Yes,,slow\n".format(A))
+    path.write_text(f"device_name,key_size,mic,description,lab_behaviour\n{A},2048,Yes,,slow\n")
     assert read(str(path)).phones == [{"device_name": A, "key_size": 2048, "mic": True}]
 
 
 def test_a_byte_order_mark_of_a_spreadsheet_is_passed_over(path):
-    path.write_text("\ufeffdevice_name\n{0}\n".format(A), encoding="utf-8")
+    path.write_text(f"\ufeffdevice_name\n{A}\n", encoding="utf-8")
     assert read(str(path)).names == [A]
 
 
 def test_names_come_from_the_list_or_from_the_file(path):
-    path.write_text("device_name\n{0}\n".format(A))
+    path.write_text(f"device_name\n{A}\n")
     assert names_of({"csv_file": str(path), "phones": None}) == [A]
     assert names_of({"csv_file": None, "phones": [B]}) == [B]
 
 
 def test_an_index_of_the_server_becomes_a_line_of_the_file(path):
-    path.write_text('device_name,description\n{0},"two\nlines"\n{1},\n'.format(A, B))
+    path.write_text(f'device_name,description\n{A},"two\nlines"\n{B},\n')
     error = CapfError(
         "2 problem(s); nothing was changed. x",
         [
@@ -42,14 +42,12 @@ def test_an_index_of_the_server_becomes_a_line_of_the_file(path):
         ],
     )
     located = read(str(path)).located(error)
-    assert [problem["field"] for problem in located.problems] == ["{0} line 4 key_size".format(path), "completes_by"]
-    assert str(located).startswith(
-        "2 problem(s); nothing was changed. {0} line 4 key_size: '5' is refused".format(path)
-    )
+    assert [problem["field"] for problem in located.problems] == [f"{path} line 4 key_size", "completes_by"]
+    assert str(located).startswith(f"2 problem(s); nothing was changed. {path} line 4 key_size: '5' is refused")
 
 
 def test_only_takes_some_rows_and_keeps_their_lines(path):
-    path.write_text("device_name\n{0}\n{1}\n".format(A, B))
+    path.write_text(f"device_name\n{A}\n{B}\n")
     rows = read(str(path))
     assert rows.only(None) is rows
     assert (rows.only([B]).names, rows.only([B]).lines) == ([B], [3])
@@ -62,20 +60,20 @@ def test_only_takes_some_rows_and_keeps_their_lines(path):
     [
         ("name\n", "line 1: column 'name' is unknown"),
         ("description\n", "line 1: the column device_name is missing"),
-        ("device_name,mic\n{0},perhaps\n".format(A), "line 2 mic: 'perhaps' is refused; allowed: true or false"),
-        ("device_name,key_size\n{0},-1\n".format(A), "line 2 key_size: '-1' is refused; allowed: a number"),
-        ("device_name\n{0}\n{0},x\n".format(A), "line 3: the row has not as many cells as the header"),
+        (f"device_name,mic\n{A},perhaps\n", "line 2 mic: 'perhaps' is refused; allowed: true or false"),
+        (f"device_name,key_size\n{A},-1\n", "line 2 key_size: '-1' is refused; allowed: a number"),
+        (f"device_name\n{A}\n{A},x\n", "line 3: the row has not as many cells as the header"),
         (
-            "device_name,key_size\n{0},{1}\n".format(A, "9" * 5000),
+            "device_name,key_size\n{},{}\n".format(A, "9" * 5000),
             "line 2 key_size: '9{100}...' is refused; allowed: a",
         ),
-        ("device_name,mic,mic\n{0},yes,no\n".format(A), "line 1: duplicate column 'mic'"),
-        ("{0},12345678\n".format(A), "line 1: column '{0}' is unknown".format(A)),
+        (f"device_name,mic,mic\n{A},yes,no\n", "line 1: duplicate column 'mic'"),
+        (f"{A},12345678\n", f"line 1: column '{A}' is unknown"),
         ("device_name,12345678\n", r"line 1: column '\(hidden\)' is unknown"),
         ("device_name,12345678,12345678\n", r"line 1: duplicate column '\(hidden\)'"),
-        ('device_name\n{0}\n"{1}\n{0}\n{0}\n'.format(A, B), "line 3: the row is no CSV: "),
-        ('device_name,description\n{0},"a"b\n'.format(A), "line 2: the row is no CSV: "),
-        ('"device_name\n{0}\n'.format(A), "line 1: the row is no CSV: "),
+        (f'device_name\n{A}\n"{B}\n{A}\n{A}\n', "line 3: the row is no CSV: "),
+        (f'device_name,description\n{A},"a"b\n', "line 2: the row is no CSV: "),
+        (f'"device_name\n{A}\n', "line 1: the row is no CSV: "),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(path, text, message):
@@ -88,18 +86,18 @@ def test_a_bad_row_is_named_by_its_line(path, text, message):
 @pytest.mark.parametrize("start, line", [(b"", 2), (b"\xef\xbb\xbf", 2), (b"a,", 2), (b"device_name\r\n", 3)])
 def test_a_row_that_is_no_utf_8_is_named_by_its_line(path, start, line, end):
     path.write_bytes(start + b"device_name" + end + b"M\xfcnchen" + end)
-    with pytest.raises(CapfError, match="line {0}: this is no text in UTF-8: ".format(line)):
+    with pytest.raises(CapfError, match=f"line {line}: this is no text in UTF-8: "):
         read(str(path))
 
 
 def test_a_server_out_of_reach_stays_so_when_its_lines_are_named(path):
-    path.write_text("device_name\n{0}\n".format(A))
+    path.write_text(f"device_name\n{A}\n")
     rows = read(str(path))
     assert rows.located(CapfError("the database is away", unavailable=True)).unavailable
     assert not rows.located(CapfError("1 problem(s)")).unavailable
 
 
 def test_a_refusal_that_names_no_row_is_told_whole(path):
-    path.write_text("device_name\n{0}\n".format(A))
+    path.write_text(f"device_name\n{A}\n")
     refused = CapfError("nothing was reset. Reset the phones again when the nodes answer")
     assert str(read(str(path)).located(refused)) == str(refused)

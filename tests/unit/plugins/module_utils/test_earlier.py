@@ -18,11 +18,11 @@ def test_p34_a_damaged_database_of_capfd_is_refused(tmp_path):
     path = tmp_path / "capf.sqlite3"
     with closing(sqlite3.connect(str(path))) as database:
         database.execute("CREATE TABLE devices (device_name TEXT PRIMARY KEY, operation TEXT)")
-        rows = [("SEP{0:012X}".format(number), "none") for number in range(PHONES)]
+        rows = [(f"SEP{number:012X}", "none") for number in range(PHONES)]
         database.executemany("INSERT INTO devices VALUES (?, ?)", rows)
         database.commit()
     assert len(read_capfd(str(path)).phones) == PHONES
     pages = path.read_bytes()
     path.write_bytes(pages[: 4 * PAGE] + pages[5 * PAGE : 6 * PAGE] + pages[4 * PAGE : 5 * PAGE] + pages[6 * PAGE :])
-    with pytest.raises(CapfError, match="is damaged|is no database of capfd"):
+    with pytest.raises(CapfError, match=r"is damaged|is no database of capfd"):
         read_capfd(str(path))

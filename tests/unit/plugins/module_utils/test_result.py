@@ -17,7 +17,7 @@ def test_a_diff_is_sorted_one_line_a_phone():
 
 
 def test_a_long_diff_is_cut_and_says_so():
-    results = [{"device_name": "P{0:05}".format(i), "before": {"a": 1}, "after": {"a": 2}} for i in range(SHOWN + 7)]
+    results = [{"device_name": f"P{i:05}", "before": {"a": 1}, "after": {"a": 2}} for i in range(SHOWN + 7)]
     diff = diff_of(results)
     assert diff["after"].count("\n") == SHOWN + 1
     assert diff["after"].endswith("... and 7 more phones\n")
@@ -29,7 +29,7 @@ def test_values_are_shown_by_name():
 
 
 def test_a_refusal_names_field_value_and_what_is_allowed():
-    problems = [{"field": "f{0}".format(i), "value": "v", "allowed": "w"} for i in range(7)]
+    problems = [{"field": f"f{i}", "value": "v", "allowed": "w"} for i in range(7)]
     text = describe("Wrong", problems)
     assert text.startswith("Wrong. f0: 'v' is refused; allowed: w. f1: ")
     assert text.endswith(". and 2 more")
