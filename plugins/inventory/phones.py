@@ -20,7 +20,7 @@ author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
   - ucm.capf.connection
-  - ucm.capf.selection.criteria
+  - ucm.capf.phone_fields.criteria
   - ansible.builtin.constructed
   - ansible.builtin.inventory_cache
 options:

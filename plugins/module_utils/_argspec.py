@@ -10,48 +10,7 @@ import typing as t
 
 from ansible.module_utils.basic import env_fallback
 
-FIELDS = [
-    "device_name",
-    "description",
-    "device_pool",
-    "device_type",
-    "security_profile",
-    "device_security_mode",
-    "authentication_mode",
-    "key_order",
-    "certificate_operation",
-    "operation_completes_by",
-    "lsc_status",
-    "last_problem",
-    "last_refusal",
-    "refused_from",
-    "refused_at",
-    "lsc",
-    "authentication_string",
-    "lsc_expires",
-    "lsc_issued_by",
-    "lsc_issuer_expires_by",
-]
-PATTERNS = [
-    "begins with",
-    "contains",
-    "ends with",
-    "is exactly",
-    "is empty",
-    "is not empty",
-    "is before",
-    "is after",
-]
-AUTHENTICATION_MODES = [
-    "By Authentication String",
-    "By Null String",
-    "By Existing Certificate (precedence to LSC)",
-    "By Existing Certificate (precedence to MIC)",
-]
-SECURITY_MODES = ["Non Secure", "Authenticated", "Encrypted"]
-KEY_ORDERS = ["RSA Only", "EC Only", "EC Preferred, RSA Backup"]
-RSA_KEY_SIZES = [512, 1024, 2048, 3072, 4096]
-EC_KEY_SIZES = [256, 384, 521]
+from ._phone_fields import FIELDS, OPERATION_SETTINGS, PATTERNS, PHONE_SETTINGS
 
 
 def connection_options() -> dict[str, t.Any]:
@@ -79,16 +38,11 @@ def selection_options() -> dict[str, t.Any]:
 
 def key_options() -> dict[str, t.Any]:
     """Return the options that say how a phone authenticates and which key it makes."""
-    return {
-        "authentication_mode": {"type": "str", "choices": AUTHENTICATION_MODES},
-        "key_order": {"type": "str", "choices": KEY_ORDERS, "no_log": False},
-        "key_size": {"type": "int", "choices": RSA_KEY_SIZES, "no_log": False},
-        "ec_key_size": {"type": "int", "choices": EC_KEY_SIZES, "no_log": False},
-    }
+    return {name: PHONE_SETTINGS[name] for name in OPERATION_SETTINGS}
 
 
 def criteria_options() -> dict[str, t.Any]:
-    """Return the options of the fragment C(selection.criteria)."""
+    """Return the options of the fragment C(phone_fields.criteria)."""
     criterion = {
         "field": {"type": "str", "required": True, "choices": FIELDS},
         "pattern": {"type": "str", "default": "is exactly", "choices": PATTERNS},

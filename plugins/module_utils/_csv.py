@@ -14,22 +14,12 @@ import typing as t
 from ._client import CapfError, describe
 from ._files import read as read_file
 from ._paths import absolute
+from ._phone_fields import PHONE_SETTINGS
 
-_NUMBERS = ("key_size", "ec_key_size")
+_NUMBERS = tuple(name for name, option in PHONE_SETTINGS.items() if option["type"] == "int")
+_FLAGS = tuple(name for name, option in PHONE_SETTINGS.items() if option["type"] == "bool")
 FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-PHONE_COLUMNS = (
-    "device_name",
-    "description",
-    "device_pool",
-    "device_type",
-    "security_profile",
-    "device_security_mode",
-    "mic",
-    "authentication_mode",
-    "key_order",
-    "key_size",
-    "ec_key_size",
-)
+PHONE_COLUMNS = ("device_name", *PHONE_SETTINGS)
 SECRET_COLUMN = "authentication_string"
 ROLLOUT_COLUMN = "security_mode_after"
 _LAB = "lab_"
@@ -147,9 +137,9 @@ def _row(path: str, line: int, row: dict[str, str]) -> dict[str, t.Any]:
 def _value(path: str, line: int, name: str, text: str) -> t.Any:
     if name in _NUMBERS:
         return whole(text, f"{path} line {line} {name}")
-    if name == "mic":
+    if name in _FLAGS:
         if text.lower() not in FLAGS:
-            raise CapfError(f"{path} line {line} mic: {text!r} is refused; allowed: true or false")
+            raise CapfError(f"{path} line {line} {name}: {text!r} is refused; allowed: true or false")
         return FLAGS[text.lower()]
     return text
 

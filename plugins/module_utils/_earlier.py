@@ -14,34 +14,15 @@ from urllib.parse import quote
 from ._client import CapfError
 from ._csv import FLAGS, PHONE_COLUMNS, SECRET_COLUMN, Rows, named, read_table, whole
 from ._paths import absolute
+from ._phone_fields import PHONE_SETTINGS, REPORT_COLUMNS
 
-REPORT_COLUMNS = {
-    "Device Name": "device_name",
-    "Description": "description",
-    "Device Pool": "device_pool",
-    "Device Type": "device_type",
-    "Security Profile": "security_profile",
-    "Device Security Mode": "device_security_mode",
-    "Certificate Operation": "operation",
-    "Authentication Mode": "authentication_mode",
-    "Authentication String": SECRET_COLUMN,
-    "Operation Completes By": "completes_by",
-}
-REPORT_ONLY = (
-    "Operation Status",
-    "Last Problem",
-    "Refusals",
-    "Last Refusal",
-    "Last Refusal At",
-    "Last Refusal From",
-    "LSC Status",
-    "LSC",
-    "LSC Expires",
-    "LSC Issued By",
-    "LSC Issuer Expires By",
-    "Locked Addresses",
-    "Locked Until",
+_TAKEN_FROM_REPORT = dict(
+    {name: name for name in PHONE_COLUMNS},
+    certificate_operation="operation",
+    authentication_string=SECRET_COLUMN,
+    operation_completes_by="completes_by",
 )
+REPORT_TAKEN = {title: _TAKEN_FROM_REPORT[name] for title, name in REPORT_COLUMNS.items() if name in _TAKEN_FROM_REPORT}
 CSV_COLUMNS = (*PHONE_COLUMNS, "operation", SECRET_COLUMN, "completes_by", "certificate", "serial_number")
 _FORMULA = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 _NULL_STRING = "By Null String"
@@ -70,7 +51,7 @@ def read_csv(path: str) -> Rows:
     path = absolute(path)
     columns, lines = read_table(path)
     report = "Device Name" in columns
-    allowed = tuple(REPORT_COLUMNS) + REPORT_ONLY if report else CSV_COLUMNS
+    allowed = tuple(REPORT_COLUMNS) if report else CSV_COLUMNS
     for column in columns:
         if column not in allowed:
             unknown = "{0} line 1: column {1!r} is unknown; allowed: {2}"
@@ -85,7 +66,7 @@ def _report_row(cells: dict[str, str]) -> dict[str, t.Any]:
     """Return a row of the report; what kept a spreadsheet from taking a cell for a formula goes."""
     plain = {name: cell[1:] if cell.startswith(_FORMULA) else cell for name, cell in cells.items()}
     found: dict[str, t.Any] = {
-        REPORT_COLUMNS[name]: cell for name, cell in plain.items() if name in REPORT_COLUMNS and cell
+        REPORT_TAKEN[name]: cell for name, cell in plain.items() if name in REPORT_TAKEN and cell
     }
     found.setdefault("device_name", "")
     return found
@@ -94,11 +75,12 @@ def _report_row(cells: dict[str, str]) -> dict[str, t.Any]:
 def _row(path: str, line: int, cells: dict[str, str]) -> dict[str, t.Any]:
     found: dict[str, t.Any] = {name: cell for name, cell in cells.items() if cell}
     found.setdefault("device_name", "")
-    for name in ("key_size", "ec_key_size"):
-        if name in found:
-            found[name] = whole(found[name], f"{path} line {line} {name}")
-    if "mic" in found:
-        found["mic"] = _word(found["mic"], FLAGS, f"{path} line {line} mic")
+    for name in found.keys() & PHONE_SETTINGS.keys():
+        place = f"{path} line {line} {name}"
+        if PHONE_SETTINGS[name]["type"] == "int":
+            found[name] = whole(found[name], place)
+        elif PHONE_SETTINGS[name]["type"] == "bool":
+            found[name] = _word(found[name], FLAGS, place)
     if "operation" in found:
         found["operation"] = OPERATIONS.get(found["operation"].lower(), found["operation"])
     return found

@@ -16,37 +16,12 @@ author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
   - ucm.capf.connection
-  - ucm.capf.selection.criteria
+  - ucm.capf.phone_fields.criteria
+  - ucm.capf.phone_fields.order
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
   - ucm.capf.attributes.reads
 options:
-  sort:
-    description:
-      - The field by which the phones are sorted.
-      - Authentication strings are only kept encrypted, so that phones cannot be sorted by them.
-    type: str
-    default: device_name
-    choices:
-      - device_name
-      - description
-      - device_pool
-      - device_type
-      - security_profile
-      - device_security_mode
-      - authentication_mode
-      - key_order
-      - certificate_operation
-      - operation_completes_by
-      - lsc_status
-      - last_problem
-      - last_refusal
-      - refused_from
-      - refused_at
-      - lsc
-      - lsc_expires
-      - lsc_issued_by
-      - lsc_issuer_expires_by
   descending:
     description: Whether the order is reversed.
     type: bool
@@ -59,30 +34,6 @@ options:
     description: How many phones a page has, from 1 to 100000.
     type: int
     default: 50
-  fields:
-    description: Only these fields of each phone are returned, which keeps long lists small; without it, all are.
-    type: list
-    elements: str
-    choices:
-      - device_name
-      - description
-      - device_pool
-      - device_type
-      - security_profile
-      - device_security_mode
-      - authentication_mode
-      - key_order
-      - certificate_operation
-      - operation_completes_by
-      - lsc_status
-      - last_problem
-      - last_refusal
-      - refused_from
-      - refused_at
-      - lsc
-      - lsc_expires
-      - lsc_issued_by
-      - lsc_issuer_expires_by
   authentication_strings:
     description: Whether the authentication strings are returned. They are secrets; use C(no_log) with it.
     type: bool
@@ -159,8 +110,9 @@ rows_per_page:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ucm.capf.plugins.module_utils._argspec import FIELDS, connection_options, criteria_options
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, criteria_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._phone_fields import SORTABLE_FIELDS
 from ansible_collections.ucm.capf.plugins.module_utils._result import run
 
 _SEARCH = ("criteria", "sort", "descending", "page", "rows_per_page", "fields", "authentication_strings")
@@ -172,14 +124,13 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    sortable = [field for field in FIELDS if field != "authentication_string"]
     options = dict(
         criteria_options(),
-        sort={"type": "str", "default": "device_name", "choices": sortable},
+        sort={"type": "str", "default": "device_name", "choices": SORTABLE_FIELDS},
         descending={"type": "bool", "default": False},
         page={"type": "int", "default": 1},
         rows_per_page={"type": "int", "default": 50},
-        fields={"type": "list", "elements": "str", "choices": sortable},
+        fields={"type": "list", "elements": "str", "choices": SORTABLE_FIELDS},
         authentication_strings={"type": "bool", "default": False, "no_log": False},
     )
     run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True), work)

@@ -27,6 +27,7 @@ author:
 extends_documentation_fragment:
   - ucm.capf.connection
   - ucm.capf.selection
+  - ucm.capf.phone_fields.operation
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
 attributes:
@@ -57,26 +58,6 @@ options:
     type: str
     choices: [Install/Upgrade, Delete, Troubleshoot, No Pending Operation]
     default: Install/Upgrade
-  authentication_mode:
-    description: Authentication Mode, where the CSV file does not say. Without it the phone's own is taken.
-    type: str
-    choices:
-      - By Authentication String
-      - By Null String
-      - By Existing Certificate (precedence to LSC)
-      - By Existing Certificate (precedence to MIC)
-  key_order:
-    description: Key Order, where the CSV file does not say. Without it the phone's own is taken.
-    type: str
-    choices: [RSA Only, EC Only, 'EC Preferred, RSA Backup']
-  key_size:
-    description: RSA key size in bits, where the CSV file does not say. Without it the phone's own is taken.
-    type: int
-    choices: [512, 1024, 2048, 3072, 4096]
-  ec_key_size:
-    description: EC key size in bits, where the CSV file does not say. Without it the phone's own is taken.
-    type: int
-    choices: [256, 384, 521]
   completes_by:
     description:
       - Operation Completes By, as in V(2030-01-31T06:00), in the first node's time unless it has an offset.

@@ -17,61 +17,13 @@ author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
   - ucm.capf.connection
+  - ucm.capf.phone_fields
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
   - ucm.capf.attributes.changes
 options:
   phones:
     description: The phones. A setting that is not given is left alone, or takes its default for a new phone.
-    type: list
-    elements: dict
-    suboptions:
-      device_name:
-        description: Device name, such as V(SEP001122334455).
-        type: str
-        required: true
-      description:
-        description: Description.
-        type: str
-      device_pool:
-        description: Device pool.
-        type: str
-      device_type:
-        description: Device type, such as V(Cisco 8845).
-        type: str
-      security_profile:
-        description: Name of the phone's security profile.
-        type: str
-      device_security_mode:
-        description:
-          - Device Security Mode. New phones are V(Non Secure).
-          - While an operation V(By Authentication String) is pending, a phone without LSC is not made secure, because
-            it could never register to take its string.
-        type: str
-        choices: [Non Secure, Authenticated, Encrypted]
-      mic:
-        description: Whether the phone is known to have a manufacturing installed certificate.
-        type: bool
-      authentication_mode:
-        description: Authentication Mode of operations that do not say. New phones have V(By Null String).
-        type: str
-        choices:
-          - By Authentication String
-          - By Null String
-          - By Existing Certificate (precedence to LSC)
-          - By Existing Certificate (precedence to MIC)
-      key_order:
-        description: Key Order of operations that do not say. New phones have V(RSA Only).
-        type: str
-        choices: [RSA Only, EC Only, 'EC Preferred, RSA Backup']
-      key_size:
-        description: RSA key size in bits. Phones without one take the service parameter Key Size.
-        type: int
-        choices: [512, 1024, 2048, 3072, 4096]
-      ec_key_size:
-        description: EC key size in bits. New phones have V(384).
-        type: int
-        choices: [256, 384, 521]
   csv_file:
     description:
       - CSV file with one phone a row, its columns named as the suboptions of O(phones), on the host that runs the
@@ -138,12 +90,11 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
     ONE_SELECTION,
-    SECURITY_MODES,
     connection_options,
-    key_options,
 )
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
 from ansible_collections.ucm.capf.plugins.module_utils._csv import PHONE_COLUMNS, SECRET_COLUMN, read
+from ansible_collections.ucm.capf.plugins.module_utils._phone_fields import PHONE_SETTINGS
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
 
 _SENT = (*PHONE_COLUMNS, SECRET_COLUMN)
@@ -171,18 +122,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    phone = dict(
-        {
-            "device_name": {"type": "str", "required": True},
-            "description": {"type": "str"},
-            "device_pool": {"type": "str"},
-            "device_type": {"type": "str"},
-            "security_profile": {"type": "str"},
-            "device_security_mode": {"type": "str", "choices": SECURITY_MODES},
-            "mic": {"type": "bool"},
-        },
-        **key_options(),
-    )
+    phone = dict({"device_name": {"type": "str", "required": True}}, **PHONE_SETTINGS)
     options = {
         "phones": {"type": "list", "elements": "dict", "options": phone},
         "csv_file": {"type": "path"},

@@ -19,7 +19,7 @@ author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
   - ucm.capf.connection
-  - ucm.capf.selection.criteria
+  - ucm.capf.phone_fields.criteria
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
 attributes:

@@ -26,7 +26,7 @@ author:
 extends_documentation_fragment:
   - ucm.capf.connection
   - ucm.capf.rollout
-  - ucm.capf.selection.criteria
+  - ucm.capf.phone_fields.criteria
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
 attributes:

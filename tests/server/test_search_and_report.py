@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,8 +189,3 @@ def test_a_lock_is_visible(record: Record) -> None:
     record.wait(3600)
     _total, found = record.store.read(lambda c: search.find(c, record.context, [], Page(), strings=False))
     assert found[0]["locked_until"] is None
-
-
-def test_every_column_of_the_report_can_be_imported() -> None:
-    source = Path(__file__).parents[2] / "plugins" / "module_utils" / "_earlier.py"
-    assert [name for name in report.COLUMNS if f'    "{name}"' not in source.read_text()] == []

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    WithJsonSchema,
+    create_model,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from capf.model import Operation
+from capf.registry.phone_fields import Kind, settings
 
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _TEXT_ALLOWED = "text in Unicode without control characters but tabs and line breaks"
@@ -191,22 +202,24 @@ class ParametersChanged(BaseModel):
     restart_required: bool
 
 
-class Phone(Strict):
-    """A phone and its CAPF defaults; what is not given is left alone. An authentication string is only checked here:
+class NamedPhone(Strict):
+    """A phone and the authentication string that a list has for it, which is only checked where phones are registered:
     it belongs to an operation."""
 
     device_name: Name
-    description: str | None = None
-    device_pool: str | None = None
-    device_type: str | None = None
-    security_profile: str | None = None
-    device_security_mode: str | None = None
-    mic: StrictBool | None = None
-    authentication_mode: str | None = None
-    key_order: str | None = None
-    key_size: int | None = None
-    ec_key_size: int | None = None
     authentication_string: str | None = Field(default=None, repr=False)
+
+
+_TYPES: Mapping[Kind, Any] = {Kind.TEXT: str, Kind.NUMBER: int, Kind.FLAG: StrictBool}
+if TYPE_CHECKING:
+    Phone = NamedPhone
+else:
+    Phone = create_model(
+        "Phone",
+        __base__=NamedPhone,
+        __doc__="A phone and its CAPF defaults; what is not given is left alone.",
+        **{field.name: (_TYPES[field.kind] | None, None) for field in settings()},
+    )
 
 
 class PhonesChange(Change):

@@ -11,17 +11,14 @@ from sqlalchemy import Connection
 from capf.model import (
     DEVICE_NAME,
     DEVICE_NAME_ALLOWED,
-    EC_KEY_SIZES,
-    RSA_KEY_SIZES,
     AuthenticationMode,
     ConflictError,
     InvalidRequestError,
-    KeyOrder,
     Problem,
     SecurityMode,
     State,
 )
-from capf.registry import guessing, lifecycle
+from capf.registry import guessing, lifecycle, phone_fields
 from capf.registry.context import Context
 from capf.store import guesses, journal, rows
 
@@ -32,25 +29,8 @@ _WAITING_ALLOWED = (
 )
 REMOVED = "remove phone"
 """What the audit table says of a phone that was removed."""
-DEFAULTS: Mapping[str, Any] = {
-    "description": "",
-    "device_pool": "",
-    "device_type": "",
-    "security_profile": "",
-    "device_security_mode": SecurityMode.NON_SECURE.value,
-    "mic": False,
-    "authentication_mode": AuthenticationMode.NULL_STRING.value,
-    "key_order": KeyOrder.RSA.value,
-    "key_size": None,
-    "ec_key_size": 384,
-}
-CHOICES: Mapping[str, Sequence[Any]] = {
-    "device_security_mode": [mode.value for mode in SecurityMode],
-    "authentication_mode": [mode.value for mode in AuthenticationMode],
-    "key_order": [order.value for order in KeyOrder],
-    "key_size": RSA_KEY_SIZES,
-    "ec_key_size": EC_KEY_SIZES,
-}
+DEFAULTS: Mapping[str, Any] = phone_fields.defaults()
+CHOICES: Mapping[str, Sequence[str | int]] = phone_fields.choices()
 
 
 @dataclass(frozen=True, slots=True)

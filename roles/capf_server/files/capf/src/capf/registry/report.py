@@ -14,42 +14,11 @@ from operator import itemgetter
 from typing import Any
 
 from capf.model import State, status_of
+from capf.registry import phone_fields
 
-COLUMNS: Mapping[str, str] = {
-    "Device Name": "device_name",
-    "Description": "description",
-    "Device Pool": "device_pool",
-    "Device Type": "device_type",
-    "Security Profile": "security_profile",
-    "Device Security Mode": "device_security_mode",
-    "Certificate Operation": "certificate_operation",
-    "Authentication Mode": "authentication_mode",
-    "Authentication String": "authentication_string",
-    "Operation Completes By": "operation_completes_by",
-    "Operation Status": "operation_status",
-    "Last Problem": "last_problem",
-    "Refusals": "refusals",
-    "Last Refusal": "last_refusal",
-    "Last Refusal At": "refused_at",
-    "Last Refusal From": "refused_from",
-    "LSC Status": "lsc_status",
-    "LSC": "lsc",
-    "LSC Expires": "lsc_expires",
-    "LSC Issued By": "lsc_issued_by",
-    "LSC Issuer Expires By": "lsc_issuer_expires_by",
-    "Locked Addresses": "locked_addresses",
-    "Locked Until": "locked_until",
-}
+COLUMNS: Mapping[str, str] = phone_fields.columns()
 _FORMULA = frozenset("=+-@\t\r")
-_FREE_TEXT = (
-    "description",
-    "device_pool",
-    "device_type",
-    "security_profile",
-    "last_problem",
-    "last_refusal",
-    "lsc_issued_by",
-)
+_FREE_TEXT = phone_fields.names(field for field in phone_fields.FIELDS if field.free_text)
 """Columns that hold what people and phones said; all others are the server's own words."""
 _PIECE = 500
 SHOWN = 1000

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, sele
 from capf.model import STATUS_NONE, CertificateState, InvalidRequestError, KeySpec, Operation, Problem
 from capf.registry import guessing, moment, refusals
 from capf.registry.context import Context
+from capf.registry.phone_fields import DATE_PATTERNS, NAME, TEXT_PATTERNS, Kind, names, searchable, settings
 from capf.store import rollouts, rows
 from capf.store.rows import OPEN
 from capf.store.schema import certificates, operations, phones
@@ -25,35 +26,33 @@ _WHY = operations.c.refused_because
 _LAST_REFUSAL = func.coalesce(
     operations.c.refused_as + case((_WHY == "", ""), else_=refusals.SEPARATOR + _WHY), ""
 )  # fmt: skip
-TEXT_FIELDS: Mapping[str, ColumnElement[Any]] = {
-    "device_name": phones.c.device_name,
-    "description": phones.c.description,
-    "device_pool": phones.c.device_pool,
-    "device_type": phones.c.device_type,
-    "security_profile": phones.c.security_profile,
-    "device_security_mode": phones.c.device_security_mode,
-    "authentication_mode": phones.c.authentication_mode,
-    "key_order": phones.c.key_order,
+_COMPUTED: Mapping[str, ColumnElement[Any]] = {
     "certificate_operation": case((operations.c.state.in_(OPEN), operations.c.operation), else_=_NO_OPERATION),
+    "operation_completes_by": case((operations.c.state.in_(OPEN), operations.c.completes_by)),
     "lsc_status": _STATUS,
     "last_problem": func.coalesce(operations.c.problem, ""),
     "last_refusal": _LAST_REFUSAL,
     "refused_from": func.coalesce(operations.c.refused_from, ""),
-    "lsc": case((certificates.c.serial_number.is_(None), NOT_INSTALLED), else_=INSTALLED),
-    "lsc_issued_by": func.coalesce(certificates.c.issuer, ""),
-}
-DATE_FIELDS: Mapping[str, ColumnElement[Any]] = {
-    "operation_completes_by": case((operations.c.state.in_(OPEN), operations.c.completes_by)),
     "refused_at": operations.c.refused_at,
+    "lsc": case((certificates.c.serial_number.is_(None), NOT_INSTALLED), else_=INSTALLED),
     "lsc_expires": certificates.c.not_after,
+    "lsc_issued_by": func.coalesce(certificates.c.issuer, ""),
     "lsc_issuer_expires_by": certificates.c.issuer_not_after,
 }
+"""The fields that are not kept with the phone, as the database computes them."""
+
+
+def _columns(kind: Kind) -> dict[str, ColumnElement[Any]]:
+    """Return what the database compares for the searchable fields of a kind."""
+    return {name: _COMPUTED[name] if name in _COMPUTED else phones.c[name] for name in searchable(kind)}
+
+
+TEXT_FIELDS: Mapping[str, ColumnElement[Any]] = _columns(Kind.TEXT)
+DATE_FIELDS: Mapping[str, ColumnElement[Any]] = _columns(Kind.MOMENT)
 STRING_FIELD = "authentication_string"
 UNREADABLE_STRING = "(cannot be read: schedule the operation again)"
 FIELDS = (*TEXT_FIELDS, STRING_FIELD, *DATE_FIELDS)
-TEXT_PATTERNS = ("begins with", "contains", "ends with", "is exactly", "is empty", "is not empty")
 _SECRET = operations.c.authentication_string
-DATE_PATTERNS = ("is before", "is exactly", "is after", "is empty", "is not empty")
 _TESTS: Mapping[str, Callable[[str, str], bool]] = {
     "begins with": lambda text, part: text.startswith(part),
     "contains": lambda text, part: part in text,
@@ -139,8 +138,7 @@ def _date_condition(column: ColumnElement[Any], criterion: Criterion) -> ColumnE
     return and_(column >= start, column < end)
 
 
-_PHONE = ("device_name", "description", "device_pool", "device_type", "security_profile", "device_security_mode", "mic",
-          "authentication_mode", "key_order", "key_size", "ec_key_size")  # fmt: skip
+_PHONE = (NAME, *names(settings()))
 _SHOWN = (
     *(phones.c[name] for name in _PHONE),
     *(

@@ -1,8 +1,4 @@
-#!/usr/bin/env python
-"""Makes docs/modules.md from the modules' documentation, the requirements and the tests.
-
-Usage: scripts/modules-table [--check]; with --check it writes nothing and fails when the file is not as it should be.
-"""
+"""The table of modules, from their documentation, the requirements and the tests."""
 
 from __future__ import annotations
 
@@ -16,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-TABLE = ROOT / "docs" / "modules.md"
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = "docs/modules.md"
 COLLECTIONS = ROOT / ".cache" / "documented"
 ANSIBLE_DOC = Path(sys.executable).with_name("ansible-doc")
 ATTRIBUTES = ("check_mode", "diff_mode", "idempotent")
@@ -25,7 +21,7 @@ FOLDERS = ("integration", "faults")
 ANY = re.escape("ucm.capf.") + r"\w+"
 HEAD = """# Modules
 
-Made by `scripts/modules-table` from the modules' documentation, [requirements.md](requirements.md) and the tests:
+Made by `scripts/generate` from the modules' documentation, [requirements.md](requirements.md) and the tests:
 change those. Each of these modules takes the whole list in one request where a list makes sense, and `ansible-doc`
 shows its options, examples and return values. The examples are run by `test_the_examples_of_a_module_run`.
 
@@ -100,27 +96,11 @@ def shown_by(module: str, found: list[tuple[str, ast.FunctionDef, set[str]]]) ->
     return f"`{using[0][1].name}` ({using[0][0]})" if using else ""
 
 
-def made() -> str:
-    """Return the whole file."""
+def made() -> dict[str, str]:
+    """Return the file, by its path."""
     found, lines = tests(), []
     for module, doc in documentation().items():
         support = [doc.get("attributes", {}).get(name, {}).get("support", "") for name in ATTRIBUTES]
         cells = [f"`{module}`", doc["short_description"], requirements(module), *support, shown_by(module, found)]
         lines.append(f"| {' | '.join(cells)} |\n")
-    return HEAD + "".join(lines)
-
-
-def main() -> int:
-    """Write the file, or check it; returns the exit status."""
-    text = made()
-    if sys.argv[1:] != ["--check"]:
-        TABLE.write_text(text)
-        return 0
-    if TABLE.exists() and TABLE.read_text() == text:
-        return 0
-    print("docs/modules.md is not as the modules say; run scripts/modules-table", file=sys.stderr)
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return {TABLE: HEAD + "".join(lines)}

@@ -1,0 +1,202 @@
+"""The fields of a phone: the one table from which search, the report, defaults, the API's shapes and the collection's
+options are made (R26, R29, R30).
+
+To add a setting of a phone, add its column to ``store.schema`` with a migration, add a row here, and run
+``scripts/generate``. A field that is computed has its SQL in ``registry.search``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from capf.model import EC_KEY_SIZES, RSA_KEY_SIZES, AuthenticationMode, KeyOrder, SecurityMode
+
+
+class Kind(Enum):
+    """What the values of a field are, and how they are searched."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    FLAG = "flag"
+    MOMENT = "moment"
+    HIDDEN = "hidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a phone.
+
+    ``title``: its header in the report; ``help``: what the collection's documentation says of it, a sentence each;
+    ``setting``: the administrator sets it for the phone, and ``default`` is what a new phone has; ``of_operation``: a
+    certificate operation may have another value; ``searchable``: phones are found by it (texts, moments and what is
+    hidden), and sorted unless it is hidden; ``reported``: it is a column of the report; ``free_text``: people or phones
+    write it, so that a spreadsheet may take it for a formula.
+    """
+
+    name: str
+    title: str
+    kind: Kind = Kind.TEXT
+    help: Sequence[str] = ()
+    choices: Sequence[str | int] = ()
+    default: str | int | bool | None = ""
+    setting: bool = False
+    of_operation: bool = False
+    searchable: bool = False
+    reported: bool = False
+    free_text: bool = False
+
+
+NAME = "device_name"
+FIELDS: list[Field] = [
+    Field(NAME, "Device Name", help=("Device name, such as V(SEP001122334455).",), searchable=True, reported=True),
+    Field(
+        "description",
+        "Description",
+        help=("Description.",),
+        setting=True,
+        searchable=True,
+        reported=True,
+        free_text=True,
+    ),
+    Field(
+        "device_pool",
+        "Device Pool",
+        help=("Device pool.",),
+        setting=True,
+        searchable=True,
+        reported=True,
+        free_text=True,
+    ),
+    Field(
+        "device_type",
+        "Device Type",
+        help=("Device type, such as V(Cisco 8845).",),
+        setting=True,
+        searchable=True,
+        reported=True,
+        free_text=True,
+    ),
+    Field(
+        "security_profile",
+        "Security Profile",
+        help=("Name of the phone's security profile.",),
+        setting=True,
+        searchable=True,
+        reported=True,
+        free_text=True,
+    ),
+    Field(
+        "device_security_mode",
+        "Device Security Mode",
+        help=(
+            "Device Security Mode.",
+            "While an operation V(By Authentication String) is pending, a phone without LSC is not made secure, because"
+            " it could never register to take its string.",
+        ),
+        choices=tuple(mode.value for mode in SecurityMode),
+        default=SecurityMode.NON_SECURE.value,
+        setting=True,
+        searchable=True,
+        reported=True,
+    ),
+    Field(
+        "mic",
+        "MIC",
+        Kind.FLAG,
+        help=("Whether the phone is known to have a manufacturing installed certificate.",),
+        default=False,
+        setting=True,
+    ),
+    Field("certificate_operation", "Certificate Operation", searchable=True, reported=True),
+    Field(
+        "authentication_mode",
+        "Authentication Mode",
+        help=("Authentication Mode of operations that do not say.",),
+        choices=tuple(mode.value for mode in AuthenticationMode),
+        default=AuthenticationMode.NULL_STRING.value,
+        setting=True,
+        of_operation=True,
+        searchable=True,
+        reported=True,
+    ),
+    Field(
+        "key_order",
+        "Key Order",
+        help=("Key Order of operations that do not say.",),
+        choices=tuple(order.value for order in KeyOrder),
+        default=KeyOrder.RSA.value,
+        setting=True,
+        of_operation=True,
+        searchable=True,
+    ),
+    Field(
+        "key_size",
+        "RSA key size in bits",
+        Kind.NUMBER,
+        help=("RSA key size in bits. Phones without one take the service parameter Key Size.",),
+        choices=RSA_KEY_SIZES,
+        default=None,
+        setting=True,
+        of_operation=True,
+    ),
+    Field(
+        "ec_key_size",
+        "EC key size in bits",
+        Kind.NUMBER,
+        help=("EC key size in bits.",),
+        choices=EC_KEY_SIZES,
+        default=384,
+        setting=True,
+        of_operation=True,
+    ),
+    Field("authentication_string", "Authentication String", Kind.HIDDEN, searchable=True, reported=True),
+    Field("operation_completes_by", "Operation Completes By", Kind.MOMENT, searchable=True, reported=True),
+    Field("operation_status", "Operation Status", reported=True),
+    Field("last_problem", "Last Problem", searchable=True, reported=True, free_text=True),
+    Field("refusals", "Refusals", Kind.NUMBER, reported=True),
+    Field("last_refusal", "Last Refusal", searchable=True, reported=True, free_text=True),
+    Field("refused_at", "Last Refusal At", Kind.MOMENT, searchable=True, reported=True),
+    Field("refused_from", "Last Refusal From", searchable=True, reported=True),
+    Field("lsc_status", "LSC Status", searchable=True, reported=True),
+    Field("lsc", "LSC", searchable=True, reported=True),
+    Field("lsc_expires", "LSC Expires", Kind.MOMENT, searchable=True, reported=True),
+    Field("lsc_issued_by", "LSC Issued By", searchable=True, reported=True, free_text=True),
+    Field("lsc_issuer_expires_by", "LSC Issuer Expires By", Kind.MOMENT, searchable=True, reported=True),
+    Field("locked_addresses", "Locked Addresses", Kind.NUMBER, reported=True),
+    Field("locked_until", "Locked Until", Kind.MOMENT, reported=True),
+]
+TEXT_PATTERNS = ("begins with", "contains", "ends with", "is exactly", "is empty", "is not empty")
+DATE_PATTERNS = ("is before", "is exactly", "is after", "is empty", "is not empty")
+
+
+def settings() -> list[Field]:
+    """Return what the administrator sets of a phone."""
+    return [field for field in FIELDS if field.setting]
+
+
+def defaults() -> dict[str, Any]:
+    """Return the settings of a new phone, by name."""
+    return {field.name: field.default for field in settings()}
+
+
+def columns() -> dict[str, str]:
+    """Return the columns of the report in order: the name of the field by its title."""
+    return {field.title: field.name for field in FIELDS if field.reported}
+
+
+def searchable(*kinds: Kind) -> list[str]:
+    """Return the names of the fields of these kinds by which phones are found."""
+    return [field.name for field in FIELDS if field.searchable and field.kind in kinds]
+
+
+def names(found: Iterable[Field]) -> tuple[str, ...]:
+    """Return the names of fields."""
+    return tuple(field.name for field in found)
+
+
+def choices() -> Mapping[str, Sequence[str | int]]:
+    """Return the values that each setting may have, for the settings that have a list of them."""
+    return {field.name: field.choices for field in settings() if field.choices}

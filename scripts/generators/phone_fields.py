@@ -1,0 +1,138 @@
+"""The fields of a phone as the collection has them: lists, options and documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from capf.registry import phone_fields
+from capf.registry.phone_fields import FIELDS, Field, Kind
+
+from . import texts
+
+TABLE = "the server's registry/phone_fields.py"
+OPTIONS = "plugins/module_utils/_phone_fields.py"
+DOCUMENTATION = "plugins/doc_fragments/phone_fields.py"
+TYPES: Mapping[Kind, str] = {Kind.TEXT: "str", Kind.NUMBER: "int", Kind.FLAG: "bool"}
+PATTERNS = tuple(dict.fromkeys((*phone_fields.TEXT_PATTERNS, *phone_fields.DATE_PATTERNS)))
+
+
+def made() -> dict[str, str]:
+    """Return the files, by their paths."""
+    return {OPTIONS: _options(), DOCUMENTATION: _documentation()}
+
+
+def _options() -> str:
+    """Return the module of lists and options."""
+    settings = phone_fields.settings()
+    lists = {
+        "PHONE_SETTINGS: dict[str, dict[str, t.Any]]": {field.name: _spec(field) for field in settings},
+        "OPERATION_SETTINGS": [field.name for field in settings if field.of_operation],
+        "FIELDS": phone_fields.searchable(*Kind),
+        "SORTABLE_FIELDS": phone_fields.searchable(Kind.TEXT, Kind.MOMENT),
+        "PATTERNS": list(PATTERNS),
+        "REPORT_COLUMNS": phone_fields.columns(),
+    }
+    body = "".join(f"{name} = {value!r}\n" for name, value in lists.items())
+    docstring = '"""The fields of a phone, the options that set them, and how phones are searched by them."""'
+    imports = "from __future__ import annotations\n\nimport typing as t\n\n"
+    return texts.as_python(f"{texts.HEAD.format(table=TABLE)}\n{docstring}\n{imports}{body}", OPTIONS)
+
+
+def _spec(field: Field) -> dict[str, Any]:
+    """Return a setting as an option of a module."""
+    spec: dict[str, Any] = {"type": TYPES[field.kind]}
+    if field.choices:
+        spec["choices"] = list(field.choices)
+    if "key" in field.name:  # Ansible takes it for a secret
+        spec["no_log"] = False
+    return spec
+
+
+def _documentation() -> str:
+    """Return the documentation fragments."""
+    name = next(field for field in FIELDS if field.name == phone_fields.NAME)
+    settings = phone_fields.settings()
+    suboptions = {name.name: {"description": list(name.help), "type": "str", "required": True}}
+    suboptions |= {field.name: _documented(field, _told(field)) for field in settings}
+    of_operation = {
+        field.name: _documented(field, [_OF_OPERATION.format(field.title)]) for field in settings if field.of_operation
+    }
+    return texts.fragments(
+        TABLE,
+        {
+            "DOCUMENTATION": {"phones": {"type": "list", "elements": "dict", "suboptions": suboptions}},
+            "OPERATION": of_operation,
+            "CRITERIA": _criteria(),
+            "ORDER": _order(),
+        },
+    )
+
+
+_OF_OPERATION = "{}, where the CSV file does not say. Without it the phone's own is taken."
+
+
+def _told(field: Field) -> list[str]:
+    """Return what a setting is, and what it is for a new phone."""
+    default = field.default if field.kind is not Kind.FLAG else None
+    return [*field.help, *([f"New phones have V({default})."] if default else [])]
+
+
+def _documented(field: Field, description: list[str]) -> dict[str, Any]:
+    shown: dict[str, Any] = {"description": description, "type": TYPES[field.kind]}
+    return shown | ({"choices": list(field.choices)} if field.choices else {})
+
+
+def _criteria() -> dict[str, Any]:
+    return {
+        "criteria": {
+            "description": "Search criteria, which must all match; none finds all phones.",
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "suboptions": {
+                "field": {
+                    "description": "The field that is compared.",
+                    "type": "str",
+                    "required": True,
+                    "choices": phone_fields.searchable(*Kind),
+                },
+                "pattern": {
+                    "description": [
+                        "How it is compared.",
+                        "V(is before) and V(is after) are for dates, as are V(is exactly), V(is empty) and"
+                        " V(is not empty).",
+                    ],
+                    "type": "str",
+                    "default": "is exactly",
+                    "choices": list(PATTERNS),
+                },
+                "value": {
+                    "description": "What it is compared with; a date is written as V(2030-01-31).",
+                    "type": "str",
+                    "default": "",
+                },
+            },
+        }
+    }
+
+
+def _order() -> dict[str, Any]:
+    return {
+        "sort": {
+            "description": [
+                "The field by which the phones are sorted.",
+                "Authentication strings are only kept encrypted, so that phones cannot be sorted by them.",
+            ],
+            "type": "str",
+            "default": phone_fields.NAME,
+            "choices": phone_fields.searchable(Kind.TEXT, Kind.MOMENT),
+        },
+        "fields": {
+            "description": "Only these fields of each phone are returned, which keeps long lists small; without it, all"
+            " are.",
+            "type": "list",
+            "elements": "str",
+            "choices": phone_fields.searchable(Kind.TEXT, Kind.MOMENT),
+        },
+    }

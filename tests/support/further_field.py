@@ -1,0 +1,77 @@
+"""A server whose phones have one field more: its column and its row in the table, and nothing else.
+
+Usage: python -m support.further_field DIRECTORY; prints what became of the field, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Column, Text, create_engine, text
+
+from capf.registry import phone_fields
+from capf.registry.phone_fields import Field
+from capf.store import schema
+
+schema.phones.append_column(Column("building", Text, nullable=False, server_default=""))
+phone_fields.FIELDS.append(
+    Field("building", "Building", help=("The building.",), choices=("A", "B"), default="A", setting=True,
+          searchable=True, reported=True)
+)  # fmt: skip
+sys.path.append(str(Path(__file__).parents[2] / "scripts"))
+
+from capf.api.shapes import PhonesChange  # noqa: E402
+from capf.authority import make_capf_certificate  # noqa: E402
+from capf.model import InvalidRequestError  # noqa: E402
+from capf.registry import phones, report, search  # noqa: E402
+from generators import phone_fields as generator  # noqa: E402
+from support.migrated import put_database  # noqa: E402
+from support.record import NOW, Record, recording  # noqa: E402
+
+NAMES = ("SEP00000000000A", "SEP00000000000B")
+
+
+def register(record: Record, building: str) -> None:
+    """Register the second phone with this building, as the API takes it."""
+    body = PhonesChange.model_validate({"phones": [{"device_name": NAMES[1], "building": building}]})
+    given = [phone.model_dump(exclude_none=True) for phone in body.phones]
+    record.run(lambda c: phones.ensure(c, record.context, given, "present", "test"))
+
+
+def seen(record: Record) -> dict[str, object]:
+    """Return what search and report show."""
+    criteria = [search.Criterion("building", "begins with", "B")]
+    page = search.Page(sort="building", descending=True)
+
+    def find(*given: search.Criterion) -> list[dict[str, Any]]:
+        return record.store.read(lambda c: list(search.found(c, record.context, given, page, strings=False)))
+
+    return {
+        "found": [phone["device_name"] for phone in find(*criteria)],
+        "sorted": [phone["building"] for phone in find()],
+        "report": "".join(report.csv_pieces(find())),
+    }
+
+
+def main(directory: Path) -> None:
+    """Print what became of the field."""
+    url = put_database(directory)
+    with create_engine(url).begin() as connection:
+        connection.execute(text("ALTER TABLE phones ADD COLUMN building TEXT NOT NULL DEFAULT ''"))
+    with recording(url, directory, make_capf_certificate(os.urandom, NOW, "ucm.capf", "CAPF")) as record:
+        record.add(NAMES[0])
+        register(record, "B")
+        refused = ""
+        try:
+            register(record, "C")
+        except InvalidRequestError as error:
+            refused = str(error)
+        print(json.dumps({**seen(record), "refused": refused, "generated": generator.made()}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
