@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Waits by asking the module again and again, and shows a line of progress after each interval."""
+"""Waits by calling the module repeatedly, and shows a line of progress after each interval."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Return the last answer, with the seconds that passed."""
+        """Return the last answer and the seconds that the task waited."""
         super().run(tmp, task_vars)
         begin = time.monotonic()
         line = LiveLine(display)
@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
         try:
             total = int(given.get("wait_timeout", _DEFAULT_TIMEOUT))
             interval = max(_MINIMUM_INTERVAL, int(given.get("progress_interval", _DEFAULT_INTERVAL)))
-        except (TypeError, ValueError):  # the module names the option that is no whole number
+        except (TypeError, ValueError):  # the module reports the option that is not a whole number
             return t.cast("dict[str, t.Any]", self._execute_module(_MODULE, given, task_vars=task_vars))
         while True:
             left = max(0, int(begin + total - time.monotonic()))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Begins a rollout; while another run leads it, waits for that very one, by its id, and never begins another one."""
+"""Begins a rollout. While another run leads it, waits for that rollout by its id and never begins a different one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Return the module's result, once it is another one than that another run leads the rollout."""
+        """Return the module's result once no other run leads the rollout, or the time is up."""
         super().run(tmp, task_vars)
         given = given_options(self._task.args)
         until = time.monotonic() + _seconds(given)
@@ -37,12 +37,12 @@ class ActionModule(ActionBase):
                 line.end()
                 return result
             given = dict(given, rollout_id=result["details"]["rollout_id"])
-            line.show(f"another run leads the rollout; waits {left:.0f} s more")
+            line.show(f"another run leads the rollout; waiting {left:.0f} s more")
             time.sleep(min(_PAUSE_SECONDS, left))
 
 
 def _seconds(given: dict[str, t.Any]) -> int:
-    """Return how long to wait; the module names an option that is no whole number."""
+    """Return how many seconds to wait; the module reports an option that is not a whole number."""
     try:
         return int(given.get("wait_timeout", 0))
     except (TypeError, ValueError):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Waits for a wave by asking the module again and again, through outages of the server and its database too."""
+"""Waits for a wave by calling the module repeatedly, even through outages of the server and its database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Return the last answer, with the seconds that passed."""
+        """Return the last answer and the seconds that the task waited."""
         super().run(tmp, task_vars)
         given = given_options(self._task.args)
         begin = answered = time.monotonic()
@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
                 away = time.monotonic() - answered
                 if not result.get("unavailable") or away > self._outage(given):
                     return result
-                line.show(f"the server is out of reach for {away:.0f} s")
+                line.show(f"the server has been unreachable for {away:.0f} s")
                 time.sleep(_PAUSE_SECONDS)
                 continue
             answered = time.monotonic()
@@ -50,7 +50,7 @@ class ActionModule(ActionBase):
                 return dict(result, waited_seconds=int(time.monotonic() - begin))
 
     def _list(self, given: str | None, names: list[str]) -> None:
-        """Keep the list of phones whose string nobody has entered; it holds no strings, and no wave waits for it."""
+        """Update the list of phones that still wait for their string; it holds no strings, and no wave waits for it."""
         if not given or self._task.check_mode:
             return
         path = absolute(given)
@@ -68,7 +68,7 @@ class ActionModule(ActionBase):
 
 
 def _progress(result: dict[str, t.Any]) -> str:
-    """Return the line of progress: numbers, rate, time left, and who has not entered a string."""
+    """Return the line of progress: numbers, rate, time left, and the phones whose string was not entered."""
     counts = numbers(result["counts"])
     line = "{}, {} a minute, time left {} s".format(counts, result["phones_a_minute"], result["seconds_left"])
     missing = result["waiting_for_string"]

@@ -10,14 +10,14 @@ class ModuleDocFragment:
 options:
   passphrase:
     description:
-      - What the archive is encrypted with, at least 12 characters. It is stored nowhere, and without it the archive
-        cannot be read by anybody, so keep it where the server is not.
+      - Passphrase that encrypts the archive, at least 12 characters. It is not stored anywhere, and nobody can read
+        the archive without it, so keep it in a different place than the server.
       - Required unless O(plain=true).
     type: str
   plain:
     description:
-      - Choose an archive that is not encrypted. Whoever reads it has the server's keys, and whoever can write to it can
-        forge it; only damage is noticed. The module warns of it.
+      - Do not encrypt the archive. Anyone who can read it has the server's keys, and anyone who can write to it can
+        forge it; only accidental damage is detected. The module warns about this.
     type: bool
     default: false
 """

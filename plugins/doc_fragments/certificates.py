@@ -9,7 +9,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   certificates:
-    description: CA certificates as PEM texts, each with one or more of them.
+    description: CA certificates in PEM format; each element can hold several.
     type: list
     elements: str
     default: []

@@ -10,8 +10,8 @@ class ModuleDocFragment:
 options:
   host:
     description:
-      - Name or address of the first node's CAPF server, no URL.
-      - Can be set once for all modules by C(module_defaults) with the group V(ucm.capf.capf).
+      - Host name or IP address of the first node's CAPF server, not a URL.
+      - Set the connection options once for all modules with C(module_defaults) and the group V(ucm.capf.capf).
     type: str
     default: 127.0.0.1
   port:
@@ -23,24 +23,24 @@ options:
     type: str
     required: true
   password:
-    description: The administrator's password. It may come from the environment variable E(CAPF_PASSWORD).
+    description: The administrator's password. If it is not set, the environment variable E(CAPF_PASSWORD) is used.
     type: str
     required: true
   ca_path:
     description:
-      - PEM file with the certificate that the administration API's certificate is checked against.
-      - Where the server made its own, it is the file C(administration.crt) that the role C(capf_server) fetches to the
-        control node. On the node itself it is C(/etc/capf/capf-administration.crt).
+      - PEM file with the certificate used to verify the administration API.
+      - If the server generated its own certificate, use the file C(administration.crt) that the role C(capf_server)
+        fetches to the control node. On the node itself it is C(/etc/capf/capf-administration.crt).
     type: path
   validate_certs:
-    description: Whether the administration API's certificate is checked.
+    description: Verify the administration API's certificate.
     type: bool
     default: true
   timeout:
-    description: Seconds that one request may take, from V(1) to V(86400).
+    description: Maximum time for one request in seconds, from V(1) to V(86400).
     type: int
     default: 60
 notes:
-  - The server decides what is right and what changes; the module sends the whole request and shows the answer.
-  - In check mode the same request is made as a dry run, which the server rolls back.
+  - The server validates the request and decides what changes; the module sends the request and returns the answer.
+  - In check mode the module sends the same request as a dry run, which the server rolls back.
 """

@@ -9,20 +9,20 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   name:
-    description: The name of the rollout, of letters, digits, spaces, dots, dashes and underscores.
+    description: Name of the rollout. It consists of letters, digits, spaces, dots, dashes and underscores.
     type: str
     required: true
   runner:
     description:
-      - A name that this run of the playbook has to itself, so that two runs never lead one rollout.
-      - A run that gave no sign of life for two minutes was interrupted, and the next one goes on.
+      - A name that is unique to this run of the playbook, so that two runs never lead the same rollout.
+      - A run without a heartbeat for two minutes counts as interrupted, and another run can resume the rollout.
     type: str
     required: true
   rollout_id:
     description:
-      - The id of the rollout that the run saw when it began or took it up, as M(ucm.capf.rollout) returned it in
-        RV(ucm.capf.rollout#module:rollout).
-      - Another rollout of the same name is none of the run's business.
+      - The rollout's id, as M(ucm.capf.rollout) returned it in RV(ucm.capf.rollout#module:rollout) when this run began
+        or resumed the rollout.
+      - It keeps the run from acting on a different rollout with the same name.
     type: int
 """
 

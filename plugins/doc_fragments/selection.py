@@ -9,13 +9,13 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   phones:
-    description: Device names of the phones, in any number; they travel in one request.
+    description: Device names of the phones. All of them are sent in one request, however many there are.
     type: list
     elements: str
   csv_file:
     description:
-      - CSV file with one phone a row and the device names in the column C(device_name), on the host that runs
-        the module.
-      - Exactly one of O(phones) and O(csv_file) is needed.
+      - CSV file on the host that runs the module, with one phone per row and the device names in the column
+        C(device_name).
+      - Exactly one of O(phones) and O(csv_file) is required.
     type: path
 """

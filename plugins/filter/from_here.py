@@ -6,25 +6,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: from_here
-short_description: Make a path absolute, relative to where the command was typed
+short_description: Make a path absolute, relative to the directory where the command was typed
 version_added: 0.1.0
 description:
-  - Returns a path as an absolute one. A relative path is relative to the directory in which C(ansible-playbook) was
-    started, wherever the playbook is, also when it is called by its full name from an installed collection. In AWX that
-    is the directory of the project.
-  - A C(~) and environment variables at the control node are expanded. An absolute path stays as it is, and so does an
-    empty one.
-  - The playbooks and roles of this collection use it for every path on the control node that they are given.
+  - Returns the absolute form of a path. A relative path is relative to the directory in which C(ansible-playbook) was
+    started, wherever the playbook is, even if it is run by its full name from an installed collection. In AWX that is
+    the directory of the project.
+  - Expands C(~) and the control node's environment variables. Absolute and empty paths are returned unchanged.
+  - The playbooks and roles of this collection apply it to every path on the control node.
 author:
   - The ucm.capf founders (@ucm-capf)
 positional: keys
 options:
   _input:
-    description: A path, a list of paths, or a list of dictionaries with paths in O(keys).
+    description: A path, a list of paths, or a list of dictionaries with paths under O(keys).
     type: raw
     required: true
   keys:
-    description: The keys of dictionaries that have paths.
+    description: The dictionary keys that hold paths.
     type: list
     elements: str
     default: []
@@ -37,7 +36,7 @@ EXAMPLES = r"""
     password: "{{ capf_password }}"
     csv_file: "{{ phones_file | ucm.capf.from_here }}"
 
-- name: Use a security token of our own
+- name: Use your own security token
   ucm.capf.ctl_file:
     administrator: admin
     password: "{{ capf_password }}"
@@ -46,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The same with absolute paths.
+  description: The input with absolute paths.
   type: raw
 """
 
@@ -58,7 +57,7 @@ from jinja2 import Undefined
 
 
 def from_here(value: t.Any, keys: t.Sequence[str] = ()) -> t.Any:
-    """Return a path, a list of paths, or dictionaries with paths in C(keys), with absolute paths."""
+    """Return the input with absolute paths: a path, a list of paths, or dictionaries with paths under C(keys)."""
     if value is None or isinstance(value, Undefined):
         return value
     if isinstance(value, str):

@@ -9,13 +9,16 @@ name: phones
 short_description: Phones as hosts, grouped by LSC status, device pool, security mode and expiry
 version_added: 0.1.0
 description:
-  - Makes each phone that is registered with a CAPF server a host. What the server shows of it becomes host variables
-    with the prefix C(capf_), such as C(capf_device_pool) and C(capf_lsc_expires); authentication strings do not.
-  - The file has to be named C(phones.yml), C(phones.yaml), or to end with C(.capf.yml) or C(.capf.yaml).
-  - It is meant for small sites and ad-hoc use. Tasks for thousands of phones take lists instead of hosts.
-  - A phone with an LSC is in C(lsc_installed), or else in C(no_lsc). C(expired) and C(expires_within_30_days) have the
-    phones whose LSC has expired or will. C(lsc_status_STATUS), C(device_pool_POOL) and C(security_mode_MODE) are made
-    from the fields, with underscores in place of what a group name cannot have.
+  - Adds each phone that is registered with a CAPF server as a host. The phone's fields become host variables with the
+    prefix C(capf_), such as C(capf_device_pool) and C(capf_lsc_expires). Authentication strings are not included.
+  - The file has to be named C(phones.yml) or C(phones.yaml), or its name has to end with C(.capf.yml) or
+    C(.capf.yaml).
+  - The plugin is meant for small sites and ad-hoc use. For thousands of phones, use modules with lists instead of
+    hosts.
+  - A phone with an LSC is in the group C(lsc_installed), and any other phone in C(no_lsc). The groups C(expired) and
+    C(expires_within_30_days) contain the phones whose LSC has expired or will expire. The groups C(lsc_status_STATUS),
+    C(device_pool_POOL) and C(security_mode_MODE) are named after the fields, with underscores in place of characters
+    that a group name cannot contain.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -25,7 +28,7 @@ extends_documentation_fragment:
   - ansible.builtin.inventory_cache
 options:
   plugin:
-    description: Marks a file of this plugin.
+    description: Identifies a file for this plugin.
     type: str
     required: true
     choices: [ucm.capf.phones]
@@ -33,7 +36,8 @@ options:
     env:
       - name: CAPF_PASSWORD
   expires_within_days:
-    description: How many days before its end an LSC is in the group C(expires_within_30_days), which is named after it.
+    description: Number of days before its expiry at which an LSC joins the group C(expires_within_30_days), which is
+      named after this number.
     type: int
     default: 30
 """
@@ -76,16 +80,16 @@ _SECRET = "authentication_string"
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
-    """Asks the server for phones, and makes hosts and groups of them."""
+    """Fetches the phones from the server and makes hosts and groups of them."""
 
     NAME = "ucm.capf.phones"
 
     def verify_file(self, path: str) -> bool:
-        """Say whether the file is one of this plugin, by its name."""
+        """Return whether the file belongs to this plugin, judging by its name."""
         return super().verify_file(path) and f"/{path}".endswith(_ENDINGS)
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
-        """Fill the inventory from the cache where that is wanted and fresh, from the server otherwise."""
+        """Fill the inventory from the cache if that is enabled and fresh, otherwise from the server."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
         now = datetime.now(UTC)

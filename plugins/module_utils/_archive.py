@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What modules that make or read a backup have in common: its passphrase, or the choice of a plain one."""
+"""The options shared by the modules that make or read a backup: its passphrase, or the choice of a plain archive."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import typing as t
 from ._client import CapfError
 
 PLAIN = (
-    "{0} is not encrypted: whoever reads it has the server's keys, and whoever can write to it can forge it. "
-    "Give a passphrase instead of plain."
+    "{0} is not encrypted: anyone who can read it has the server's keys, and anyone who can write to it can forge it. "
+    "Set a passphrase instead of plain."
 )
 
 
@@ -22,7 +22,7 @@ def archive_options() -> dict[str, t.Any]:
 
 
 def form(params: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return passphrase and plain as the server takes them; CapfError unless just one of them is chosen."""
+    """Return the passphrase or plain as the server expects them; CapfError unless exactly one of them is set."""
     passphrase, plain = params["passphrase"], params["plain"]
     if (passphrase is None) != plain:
         raise CapfError("passphrase: (hidden) is refused; allowed: a passphrase, or plain: true, and not both")

@@ -37,7 +37,7 @@ def selection_options() -> dict[str, t.Any]:
 
 
 def key_options() -> dict[str, t.Any]:
-    """Return the options that say how a phone authenticates and which key it makes."""
+    """Return the options for a phone's authentication and its key."""
     return {name: PHONE_SETTINGS[name] for name in OPERATION_SETTINGS}
 
 
@@ -61,7 +61,7 @@ def rollout_options() -> dict[str, t.Any]:
 
 
 def run_options() -> dict[str, t.Any]:
-    """Return the options of the fragments C(rollout) and C(rollout.run): a run that has begun names its rollout."""
+    """Return the options of the fragments C(rollout) and C(rollout.run), which require the rollout's id."""
     return dict(rollout_options(), rollout_id={"type": "int", "required": True})
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists of certificates that come as texts or files."""
+"""Lists of certificates given as PEM text or as files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def certificate_options() -> dict[str, t.Any]:
 def send_certificates(
     client: Client, path: str, params: dict[str, t.Any], wanted: dict[str, t.Any]
 ) -> dict[str, t.Any]:
-    """Send the certificates of both options with a request; CapfError names a bad one by its text or file."""
+    """Send the certificates of both options with a request; CapfError names the bad text or file."""
     texts, files = params["certificates"], params["files"]
     try:
         return client.send("PUT", path, dict(wanted, certificates=texts + [read_pem("files", name) for name in files]))

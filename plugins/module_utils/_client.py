@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one way to the server's administration API, and the one error that comes back from it."""
+"""The client for the server's administration API, and the one error that it raises."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _TLS_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 class CapfError(Exception):
-    """Something went wrong; C(problems) lists field, value and what is allowed where the server says so.
+    """A request that failed; C(problems) lists the field, the value and what is allowed, if the server reports them.
 
-    C(unavailable) when the server or its database is out of reach, so that the same request may do later. C(code) is
-    the server's word for the kind of error, and C(details) what goes with it.
+    C(unavailable) is true if the server or its database cannot be reached, so that the same request may succeed later.
+    C(code) is the server's code for the kind of error, and C(details) has the data that belongs to it.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class CapfError(Exception):
 
 
 class Downloaded(t.NamedTuple):
-    """A file that was downloaded: its bytes, its SHA-256 in hex, and the headers that came with it."""
+    """A downloaded file: its size in bytes, its SHA-256 in hex, and the headers of the answer."""
 
     size: int
     sha256: str
@@ -62,7 +62,7 @@ class Downloaded(t.NamedTuple):
 
 
 class Client:
-    """Speaks with one server; made from a module's parameters, CapfError where one of them can never do."""
+    """A client for one server, made from a module's parameters; CapfError if one of them is invalid."""
 
     def __init__(self, params: dict[str, t.Any]) -> None:
         problems = _wrong_options(params)
@@ -81,15 +81,15 @@ class Client:
         return self._json(self._read(self._open(method, path, body, extra_seconds)))
 
     def text(self, path: str) -> str:
-        """Return the answer to a GET request that is no JSON."""
+        """Return the answer to a GET request as text."""
         return to_text(self._read(self._open("GET", path, None, 0)))
 
     def download(
         self, path: str, body: dict[str, t.Any] | None, handle: t.BinaryIO, extra_seconds: int = 0
     ) -> Downloaded:
-        """Write the answer to a file in pieces, whatever its size; returns what it was.
+        """Write the answer to a file in chunks, whatever its size, and return its size and digest.
 
-        Without a body it is a GET request. CapfError when it is not what the server says that it sends.
+        Without a body it is a GET request. CapfError if the data does not match the headers.
         """
         digest, size = hashlib.sha256(), 0
         answer = self._open("GET" if body is None else "POST", path, body, extra_seconds)
@@ -102,13 +102,13 @@ class Client:
             try:
                 handle.write(piece)
             except OSError as error:
-                raise CapfError(f"the answer cannot be kept: {error.strerror}") from None
+                raise CapfError(f"the answer cannot be written: {error.strerror}") from None
 
     def _read(self, answer: t.Any, most: int | None = None) -> bytes:
         try:
             return t.cast("bytes", answer.read(most))
         except (HTTPException, OSError) as error:
-            message = f"the answer of {self._base} ended early: {error}"
+            message = f"the answer from {self._base} ended early: {error}"
             raise CapfError(message, unavailable=True) from None
 
     def _json(self, data: bytes) -> dict[str, t.Any]:
@@ -143,26 +143,26 @@ class Client:
 
 
 def _checked(headers: t.Mapping[str, str], size: int, digest: t.Any) -> Downloaded:
-    """Return what was downloaded; CapfError where it is not the length or the digest of the headers (RFC 9530)."""
+    """Return what was downloaded; CapfError if its length or digest differs from the headers (RFC 9530)."""
     said = headers.get("Repr-Digest")
     own = f"sha-256=:{base64.b64encode(digest.digest()).decode()}:"
     if headers.get("Content-Length", str(size)) != str(size) or said not in (None, own):
-        raise CapfError("the answer was damaged on its way", unavailable=True)
+        raise CapfError("the answer was damaged in transit", unavailable=True)
     return Downloaded(size, digest.hexdigest(), headers)
 
 
 def _wrong_options(params: dict[str, t.Any]) -> list[dict[str, str]]:
-    """Return field, value and what is allowed of each connection option with which no server can be reached."""
+    """Return the field, the value and what is allowed for each invalid connection option."""
     ca_path = absolute(params["ca_path"]) if params["ca_path"] else None
     shown = dict(params, ca_path=ca_path)
     rules = [
-        ("host", _is_host(params["host"]), "a name or an address, no URL"),
+        ("host", _is_host(params["host"]), "a host name or an IP address, not a URL"),
         ("port", params["port"] in _PORTS, f"a whole number from 1 to {_PORTS[-1]}"),
         ("timeout", params["timeout"] in _SECONDS, f"a whole number of seconds from 1 to {_SECONDS[-1]}"),
     ]
     if ca_path and params["validate_certs"]:
         fault = _fault_of_certificates(ca_path)
-        rules.append(("ca_path", not fault, f"a PEM file of certificates that can be read ({fault})"))
+        rules.append(("ca_path", not fault, f"a readable PEM file of certificates ({fault})"))
     return [
         {"field": name, "value": str(shown[name]), "allowed": allowed}
         for name, is_right, allowed in rules
@@ -181,18 +181,18 @@ def _is_host(text: str) -> bool:
 
 
 def _fault_of_certificates(path: str) -> str:
-    """Return why a file cannot be checked against, empty where it can."""
+    """Return why a file of CA certificates cannot be used, empty if it can."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:
-        return "there is no certificate in it"
+        return "it contains no certificate"
     except OSError as error:
         return str(error.strerror)
     return ""
 
 
 def _may_pass(reason: object) -> bool:
-    """Return whether the same request may do later: where the way to the server failed, not the trust or a file."""
+    """Return whether the same request may succeed later: after a network failure, not one of trust or files."""
     if isinstance(reason, ssl.SSLError):
         return isinstance(reason, _TLS_CUT)
     return isinstance(reason, (OSError, HTTPException)) and not isinstance(reason, _LOCAL)
@@ -209,7 +209,7 @@ def _refusal(status: int, data: bytes) -> CapfError:
 
 
 def describe(message: str, problems: list[dict[str, str]]) -> str:
-    """Return a message that names field, value and what is allowed of the first problems."""
+    """Return a message with the field, the value and what is allowed for each of the first problems."""
     shown = [
         "{field}: {value!r} is refused; allowed: {allowed}".format(**problem) for problem in problems[:_SHOWN_PROBLEMS]
     ]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""CSV files of phones: read whole, refused whole, the bad line named."""
+"""CSV files of phones, which are read completely or refused with the line that is wrong."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHOWN_CHARACTERS = 100
 
 
 class Rows:
-    """The phones of a file, one mapping each, and the line (or C(unit)) at which each of them stands."""
+    """The phones of a file, one mapping each, and the line (or C(unit)) that each of them comes from."""
 
     def __init__(self, path: str, phones: list[dict[str, t.Any]], lines: list[t.Any], unit: str = "line") -> None:
         self.path = path
@@ -43,7 +43,7 @@ class Rows:
         return [phone["device_name"] for phone in self.phones]
 
     def only(self, names: list[str] | None) -> Rows:
-        """Return the rows of these device names, all rows for None; CapfError for a name that is not in the file."""
+        """Return the rows with these device names, or all rows for None; CapfError if a name is not in the file."""
         if names is None:
             return self
         wanted = set(names)
@@ -53,7 +53,7 @@ class Rows:
         return Rows(self.path, [self.phones[index] for index in kept], [self.lines[index] for index in kept])
 
     def located(self, error: CapfError) -> CapfError:
-        """Return the server's refusal with the file's lines in place of the request's indexes."""
+        """Return the server's error with the file's lines in place of the request's indexes."""
         if not error.problems:
             return error
         problems = [dict(problem, field=self._place(problem["field"])) for problem in error.problems]
@@ -79,8 +79,8 @@ def read_table(path: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         for row in reader:
             last = reader.line_num
             rows.append((last, _cells(path, last, row)))
-    except csv.Error as error:  # where the row begins: an open quote takes in all lines after it
-        raise CapfError(f"{path} line {last + 1}: the row is no CSV: {error}") from None
+    except csv.Error as error:  # the line where the row begins: an open quote swallows all lines after it
+        raise CapfError(f"{path} line {last + 1}: the row is not valid CSV: {error}") from None
     return columns, rows
 
 
@@ -89,7 +89,7 @@ def _text(path: str) -> str:
         return read_file("csv_file", path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = len((error.object[: int(error.start)] + b"x").splitlines())
-        raise CapfError(f"{path} line {line}: this is no text in UTF-8: {error.reason}") from None
+        raise CapfError(f"{path} line {line}: not valid UTF-8; save the file as CSV UTF-8: {error.reason}") from None
 
 
 def _check_once(path: str, columns: list[str]) -> None:
@@ -99,18 +99,18 @@ def _check_once(path: str, columns: list[str]) -> None:
 
 
 def named(column: str) -> str:
-    """Return the name of a column for an error: in a file without a header, a string may be in its place."""
+    """Return a column's name for an error message, hidden if it looks like an authentication string."""
     return "(hidden)" if _STRING_LIKE.fullmatch(column.strip()) else column
 
 
 def _cells(path: str, line: int, row: dict[t.Any, t.Any]) -> dict[str, str]:
     if None in row or None in row.values():
-        raise CapfError(f"{path} line {line}: the row has not as many cells as the header")
+        raise CapfError(f"{path} line {line}: the row and the header have different numbers of cells")
     return {name: text.strip() for name, text in row.items()}
 
 
 def read(path: str) -> Rows:
-    """Return the phones, empty cells left out and C(lab_) columns ignored; CapfError names the bad line."""
+    """Return the phones without empty cells and without C(lab_) columns; CapfError names the line that is wrong."""
     path = absolute(path)
     columns, rows = read_table(path)
     _check_header(path, columns)
@@ -145,7 +145,7 @@ def _value(path: str, line: int, name: str, text: str) -> t.Any:
 
 
 def whole(value: t.Any, place: str) -> int:
-    """Return a number that is written in digits; CapfError when it is none, or longer than any that is used."""
+    """Return a number written in digits; CapfError if the text is not a number or has too many digits."""
     text = str(value)
     if not text.isdecimal() or len(text) > _DIGITS:
         shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
@@ -154,7 +154,7 @@ def whole(value: t.Any, place: str) -> int:
 
 
 def names_of(params: dict[str, t.Any]) -> t.Any:
-    """Return the device names of the options O(phones) or O(csv_file), None where neither is given."""
+    """Return the device names of the option O(phones) or O(csv_file), None if neither is set."""
     if params["csv_file"] is None:
         return params["phones"]
     return read(params["csv_file"]).names

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an earlier CAPF has written: its CAPF report or another CSV file, and the database of the public C(capfd)."""
+"""The data of an earlier CAPF: its CAPF report or another CSV file, or the database of the public C(capfd)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _BY_STRING = MODES["password"]
 
 
 def read_csv(path: str) -> Rows:
-    """Return the phones of a CAPF report, or of a CSV file of field names; CapfError names the bad line."""
+    """Return the phones of a CAPF report or of a CSV file with field names; CapfError names the line that is wrong."""
     path = absolute(path)
     columns, lines = read_table(path)
     report = "Device Name" in columns
@@ -63,7 +63,7 @@ def read_csv(path: str) -> Rows:
 
 
 def _report_row(cells: dict[str, str]) -> dict[str, t.Any]:
-    """Return a row of the report; what kept a spreadsheet from taking a cell for a formula goes."""
+    """Return a row of the report without the quotes that keep a spreadsheet from reading a cell as a formula."""
     plain = {name: cell[1:] if cell.startswith(_FORMULA) else cell for name, cell in cells.items()}
     found: dict[str, t.Any] = {
         REPORT_TAKEN[name]: cell for name, cell in plain.items() if name in REPORT_TAKEN and cell
@@ -87,7 +87,7 @@ def _row(path: str, line: int, cells: dict[str, str]) -> dict[str, t.Any]:
 
 
 def _word(value: t.Any, words: dict[str, t.Any], place: str) -> t.Any:
-    """Return what a word means, in whichever case it is written."""
+    """Return what a word means, whether it is in upper or lower case."""
     found = words.get(str(value).strip().lower())
     if found is None:
         raise CapfError("{}: {!r} is refused; allowed: {}".format(place, value, ", ".join(words)))
@@ -95,7 +95,7 @@ def _word(value: t.Any, words: dict[str, t.Any], place: str) -> t.Any:
 
 
 def read_capfd(path: str) -> Rows:
-    """Return the phones of C(capfd)'s table C(devices); CapfError names the device with the bad value."""
+    """Return the phones in C(capfd)'s table C(devices); CapfError names the device with the wrong value."""
     path = absolute(path)
     try:
         with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)) as database:
@@ -105,14 +105,14 @@ def read_capfd(path: str) -> Rows:
             database.row_factory = sqlite3.Row
             devices = [dict(row) for row in database.execute("SELECT * FROM devices ORDER BY device_name")]
     except sqlite3.Error as error:
-        raise CapfError(f"capfd_database: {path!r} is no database of capfd: {error}") from None
+        raise CapfError(f"capfd_database: {path!r} is not a capfd database: {error}") from None
     phones = [_device(path, device) for device in devices]
     return Rows(path, phones, [str(phone["device_name"]) for phone in phones], "device")
 
 
 def _device(path: str, device: dict[str, t.Any]) -> dict[str, t.Any]:
     if "device_name" not in device or "operation" not in device:
-        raise CapfError(f"{path}: the table devices has not the columns device_name and operation")
+        raise CapfError(f"{path}: the table devices needs the columns device_name and operation")
     place = "{} device {} ".format(path, device["device_name"])
     found = {
         "device_name": str(device["device_name"]),
@@ -132,7 +132,7 @@ def _device(path: str, device: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _mode(device: dict[str, t.Any], place: str) -> str:
-    """Return the authentication mode; databases of the first versions only have a password, or none."""
+    """Return the authentication mode; early databases only have a password or no password."""
     given = device.get("authentication")
     if not given:
         return _BY_STRING if device.get("password") else _NULL_STRING

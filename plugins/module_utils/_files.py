@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files: read whole, with errors that show absolute paths; made for their owner alone, and moved into place whole."""
+"""Files: read with errors that show absolute paths, created with mode 0600, and moved into place when complete."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def read(option: str, path: str) -> bytes:
 
 
 def read_pem(option: str, path: str) -> str:
-    """Return the text of a PEM file, or another text in UTF-8; CapfError as for C(read), and where it is none."""
+    """Return the text of a PEM file or another text file; CapfError as for C(read), and if it is not UTF-8."""
     try:
         return read(option, path).decode("utf-8")
     except UnicodeDecodeError:
-        raise CapfError(f"{option}: {absolute(path)!r} is no PEM file") from None
+        raise CapfError(f"{option}: {absolute(path)!r} is not a PEM file") from None
 
 
 @contextmanager
 def temporary_file(module: AnsibleModule) -> t.Iterator[tuple[t.BinaryIO, str]]:
-    """Yield a new file for its owner alone with its path; it is removed at the end where it was not moved."""
+    """Yield a new file that only its owner can read, and its path; it is removed at the end unless it was moved."""
     descriptor, path = tempfile.mkstemp(dir=module.tmpdir)
     try:
         with os.fdopen(descriptor, "wb") as handle:
@@ -50,9 +50,9 @@ def temporary_file(module: AnsibleModule) -> t.Iterator[tuple[t.BinaryIO, str]]:
 
 @contextmanager
 def new_file(dest: str) -> t.Iterator[t.BinaryIO]:
-    """Yield a file for its owner alone, beside C(dest) and from its first byte on; at the end it has that name.
+    """Yield a file that only its owner can read, from its first byte on; it gets the name C(dest) at the end.
 
-    Where anything fails nothing is left, and a file that is there by then is never replaced. CapfError says so.
+    Nothing is left behind after an error, and a file that exists by then is never replaced but raises CapfError.
     """
     unfinished = os.path.join(os.path.dirname(dest), f".{os.path.basename(dest)}-{os.getpid()}.new")
     try:
@@ -74,13 +74,13 @@ def _name(unfinished: str, dest: str) -> None:
     try:
         os.link(unfinished, dest)
     except FileExistsError:
-        raise CapfError(f"dest: {dest!r} is there already; allowed: a new file, or a directory") from None
+        raise CapfError(f"dest: {dest!r} already exists; allowed: a new file, or a directory") from None
     except OSError:  # a file system without links
         os.rename(unfinished, dest)
 
 
 def place(module: AnsibleModule, source: str, dest: str) -> None:
-    """Move a file to where it is wanted, or fail with the reason."""
+    """Move a file to its destination, or fail with the reason."""
     try:
         os.chmod(source, OWNER_ALONE)
         module.atomic_move(source, dest)

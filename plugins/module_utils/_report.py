@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reports as files: fetched whole, counted, and moved into place only where they differ."""
+"""Reports as files: fetched, counted, and moved into place only if they differ."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PAGE_COUNT = re.compile(r'<meta name="phones" content="([0-9]+)">')
 
 
 def write(module: AnsibleModule, fetch: Callable[[t.BinaryIO], object]) -> dict[str, t.Any]:
-    """Write the report that C(fetch) fetches to C(dest), or in check mode only say what that would change."""
+    """Write the report that C(fetch) fetches to C(dest), or in check mode only return what would change."""
     path = _writable(absolute(module.params["dest"]))
     with temporary_file(module) as (handle, temporary):
         fetch(handle)
@@ -45,19 +45,19 @@ def write(module: AnsibleModule, fetch: Callable[[t.BinaryIO], object]) -> dict[
 
 
 def _writable(path: str) -> str:
-    """Return the path of a file that can be written; CapfError in check mode too for one that cannot."""
+    """Return the path if the file can be written; CapfError otherwise, also in check mode."""
     if os.path.isdir(path):
-        raise CapfError(f"dest: {path!r} is refused; allowed: a file, and this is a directory")
+        raise CapfError(f"dest: {path!r} is refused; allowed: a file, not a directory")
     directory = os.path.dirname(path)
     if not os.path.isdir(directory):
         raise CapfError(f"dest: {path!r} is refused; allowed: a file in a directory that exists")
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise CapfError(f"dest: {path!r} is refused; allowed: a file in a directory that is writable")
+        raise CapfError(f"dest: {path!r} is refused; allowed: a file in a writable directory")
     return path
 
 
 def _phones(path: str) -> int:
-    """Return how many phones a report has, of whatever format it is; 0 for a file that is none."""
+    """Return the number of phones in a report of any format; 0 for a file that is not a report."""
     with open(path, newline="", encoding="utf-8", errors="replace") as handle:
         head = handle.read(_HEAD_CHARACTERS)
         handle.seek(0)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How modules end: results that stay small, short sorted diffs, and one place where errors become failures."""
+"""Module results: they stay small, their diffs are short and sorted, and errors become failures in one place."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SHOWN = 100
 
 
 def capped(items: list[t.Any]) -> list[t.Any]:
-    """Return the first items of a long list; the counts tell how many there are in all."""
+    """Return the first items of a long list; the counts say how many there are in total."""
     return items[:SHOWN]
 
 
 def diff_of(results: list[dict[str, t.Any]], key: str = "device_name") -> dict[str, str]:
-    """Return before and after of the first changed phones (or what C(key) names), sorted by it, one line each."""
+    """Return the first changed phones (or other items, by C(key)) before and after, sorted, one line each."""
     ordered = sorted(results, key=lambda item: item[key])
     more = f"... and {len(ordered) - SHOWN} more phones\n" if len(ordered) > SHOWN else ""
     return {
@@ -38,7 +38,7 @@ def _line(name: str, values: dict[str, t.Any] | None) -> str:
 
 
 def values_diff(before: dict[str, t.Any], after: dict[str, t.Any]) -> dict[str, str]:
-    """Return before and after of named values, one line each."""
+    """Return named values before and after, one line each."""
     return {
         side: "".join(f"{name}: {values[name]}\n" for name in sorted(values))
         for side, values in (("before", before), ("after", after))
@@ -46,7 +46,7 @@ def values_diff(before: dict[str, t.Any], after: dict[str, t.Any]) -> dict[str, 
 
 
 def run(module: AnsibleModule, work: Callable[[AnsibleModule, Client], dict[str, t.Any]]) -> None:
-    """Do the module's work and exit with its result, or fail with what the server refused."""
+    """Do the module's work and exit with its result, or fail with the server's error."""
     try:
         result = work(module, Client(module.params))
     except CapfError as error:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the modules for rollouts do alike."""
+"""Code shared by the modules for rollouts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def path_of(params: dict[str, t.Any]) -> str:
 
 
 def request_of(module: AnsibleModule) -> dict[str, t.Any]:
-    """Return what every request of a run says of itself, and of the rollout that it saw."""
+    """Return the fields of every request of a run: the runner, the rollout's id, and whether it is a dry run."""
     params = module.params
     return {"runner": params["runner"], "rollout_id": params["rollout_id"], "dry_run": module.check_mode}
 
 
 def query_of(params: dict[str, t.Any], **more: str) -> str:
-    """Return the query that names one rollout by its id, where it is given."""
+    """Return the query string that selects a rollout by its id, if the id is given."""
     given = dict(more, **({} if params["rollout_id"] is None else {"rollout_id": params["rollout_id"]}))
     return "?" + urlencode(given) if given else ""

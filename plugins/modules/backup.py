@@ -11,11 +11,11 @@ module: backup
 short_description: Back up a CAPF server
 version_added: 0.1.0
 description:
-  - Writes an archive with the keys, certificates, trace files and database of a running server to a file, on the host
-    that runs the module. The database is copied as it is at one moment, whether it is SQLite or PostgreSQL.
-  - The server checks what it has written as a restore does, and refuses a backup that could not be restored. The file
-    has mode 0600 from its first byte, and its name once all of it has arrived as the server has sent it.
-  - M(ucm.capf.restore) brings it back on an empty host, and tests it in check mode.
+  - Writes an archive with the keys, certificates, trace files and database of a running server to a file on the host
+    that runs the module. The database copy is a consistent snapshot, of SQLite and PostgreSQL alike.
+  - The server checks the archive in the same way as a restore does, and refuses a backup that could not be restored.
+    The file has mode 0600 from its first byte, and gets its name only after it has arrived complete and undamaged.
+  - M(ucm.capf.restore) restores it on an empty host, and tests it in check mode.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -26,7 +26,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: No archive is made, so that its size is not known.
+    details: No archive is made, so its size is not known.
   diff_mode:
     support: N/A
   idempotent:
@@ -35,8 +35,8 @@ attributes:
 options:
   dest:
     description:
-      - The file to write, which must not exist; or a directory, in which a new file is made each time, named after
-        O(host) and the time. It ends with C(.backup), a plain one with C(.tar.gz).
+      - The file to write, which must not exist, or a directory. In a directory, each run creates a new file named
+        after O(host) and the time; its name ends with C(.backup), or C(.tar.gz) for a plain archive.
     type: path
     required: true
 """
@@ -56,7 +56,7 @@ dest:
   returned: success
   type: str
 files:
-  description: How many files the archive holds.
+  description: Number of files in the archive.
   returned: when not in check mode
   type: int
 size:
@@ -86,17 +86,17 @@ _LONGEST_SECONDS = 3600
 
 
 def _target(params: dict[str, t.Any]) -> str:
-    """Return the file to write; CapfError when it cannot be a new file."""
+    """Return the path of the file to write; CapfError if no new file can be created there."""
     path = absolute(params["dest"])
     if os.path.isdir(path):
         host = re.sub(r"[^A-Za-z0-9.-]", "-", params["host"])
         ending = "tar.gz" if params["plain"] else "backup"
         path = os.path.join(path, "capf-{}-{}.{}".format(host, time.strftime("%Y%m%dT%H%M%S"), ending))
     if os.path.lexists(path):
-        raise CapfError(f"dest: {path!r} is there already; allowed: a new file, or a directory")
+        raise CapfError(f"dest: {path!r} already exists; allowed: a new file, or a directory")
     directory = os.path.dirname(path)
     if not os.path.isdir(directory):
-        raise CapfError(f"dest: {path!r} cannot be written: there is no such directory")
+        raise CapfError(f"dest: {path!r} cannot be written: its directory does not exist")
     if not os.access(directory, os.W_OK | os.X_OK):
         raise CapfError(f"dest: {path!r} cannot be written: directory {directory!r} is not writable")
     return path

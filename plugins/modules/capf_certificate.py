@@ -8,17 +8,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: capf_certificate
-short_description: Renew the CAPF certificate in the safe order, and say whose LSCs are trusted
+short_description: Renew the CAPF certificate in the safe order, and manage trust in the LSCs of other certificates
 version_added: 0.1.0
 description:
-  - Renews the CAPF key and certificate in two steps. The next certificate is prepared first, so that a CTL file can
-    list it. When phones have that CTL file, the next certificate is made active, which restarts the CAPF service; from
-    then on it issues.
-  - The earlier certificate stays trusted, so that phones can authenticate by the LSCs that it issued, until it is
-    distrusted.
-  - The server refuses to activate a certificate that its CTL file does not list, and to activate one when the CTL
-    file was signed by a security token that phones did not know when the certificate was prepared. A CAPF that is
-    renewed together with the security tokens loses every phone.
+  - Renews the CAPF key and certificate in two steps. First prepare the next certificate, so that a CTL file can list
+    it. Once the phones have that CTL file, activate the next certificate, which restarts the CAPF service and issues
+    LSCs from then on.
+  - The previous certificate stays trusted until you distrust it, so that phones can authenticate with the LSCs that it
+    issued.
+  - The server refuses to activate a certificate that its CTL file does not list. It also refuses if the CTL file was
+    signed by a security token that phones did not know when the certificate was prepared, because renewing CAPF and
+    the security tokens at the same time locks out every phone.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -34,28 +34,27 @@ attributes:
   idempotent:
     support: partial
     details:
-      - V(prepared) makes another certificate when the one before was activated, unless O(replaces) or O(renew_before)
-        says when that is wanted.
+      - After an activation, V(prepared) makes another certificate unless O(replaces) or O(renew_before) limits it.
 options:
   state:
     description:
-      - V(prepared) makes the next key and certificate, unless there is one.
-      - V(active) makes the next certificate the one that issues. Nothing changes where none is prepared.
+      - V(prepared) makes the next key and certificate unless they already exist.
+      - V(active) starts to issue LSCs with the next certificate. Nothing changes if no certificate is prepared.
       - V(discarded) removes the next certificate.
-      - V(trusted) trusts LSCs that were issued by O(certificates) and O(files), for phones that come from another
-        cluster or from an earlier CAPF.
-      - V(distrusted) trusts LSCs of the earlier certificates O(names) no longer. It is refused while phones have active
-        LSCs of theirs, with the number.
+      - V(trusted) trusts the LSCs issued by O(certificates) and O(files), for phones from another cluster or an
+        earlier CAPF.
+      - V(distrusted) stops trusting the LSCs of the earlier certificates in O(names). The server refuses this, and
+        reports the number, while phones have active LSCs from them.
     type: str
     choices: [prepared, active, discarded, trusted, distrusted]
     default: prepared
   renew_before:
-    description: With O(state=prepared), a certificate is made only where the current one expires within so many days.
+    description: With O(state=prepared), make a certificate only if the current one expires within this number of days.
     type: int
   replaces:
     description:
-      - With O(state=prepared), a certificate is made only while the current one has this common name, such as
-        V(CAPF-1a2b3c4d). The task can so be run again after the renewal.
+      - With O(state=prepared), make a certificate only if the current one has this common name, such as
+        V(CAPF-1a2b3c4d). The task can then safely be run again after the renewal.
     type: str
   names:
     description: Common names of earlier CAPF certificates, for O(state=distrusted).
@@ -63,7 +62,7 @@ options:
     elements: str
     default: []
   force:
-    description: Whether to activate or distrust although the server refuses it. Phones may be lost.
+    description: Activate or distrust even if the server would refuse it. This may lock out phones.
     type: bool
     default: false
 seealso:
@@ -78,20 +77,20 @@ EXAMPLES = r"""
     state: prepared
     renew_before: 365
 
-- name: Let it issue, after phones have a CTL file that lists it
+- name: Activate it once phones have a CTL file that lists it
   ucm.capf.capf_certificate:
     administrator: admin
     password: "{{ capf_password }}"
     state: active
 
-- name: Trust the LSCs of the CAPF from which phones come
+- name: Trust the LSCs of the phones' previous CAPF
   ucm.capf.capf_certificate:
     administrator: admin
     password: "{{ capf_password }}"
     state: trusted
     files: [other-capf.pem]
 
-- name: Trust the LSCs of an earlier certificate no longer
+- name: Stop trusting the LSCs of an earlier certificate
   ucm.capf.capf_certificate:
     administrator: admin
     password: "{{ capf_password }}"
@@ -101,12 +100,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 before:
-  description: The certificates by their common names, before.
+  description: The common names of the certificates before the change.
   returned: success
   type: dict
   sample: {current: CAPF-1a2b3c4d, next: none, trusted: []}
 after:
-  description: The same afterwards.
+  description: The common names of the certificates after the change.
   returned: success
   type: dict
   sample: {current: CAPF-1a2b3c4d, next: a new certificate, trusted: []}

@@ -11,8 +11,8 @@ module: capf_certificate_info
 short_description: Show the CAPF certificates
 version_added: 0.1.0
 description:
-  - Shows the CAPF certificate that issues, the next one where one is prepared, and the earlier ones whose LSCs are
-    still trusted, each with its expiry and with how many active LSCs it has issued.
+  - Shows the current CAPF certificate, the next one if it is prepared, and the earlier ones whose LSCs are still
+    trusted, each with its expiry and the number of active LSCs that it has issued.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -33,7 +33,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 current:
-  description: The certificate that issues.
+  description: The certificate that issues LSCs.
   returned: success
   type: dict
   sample:
@@ -41,7 +41,7 @@ current:
     not_after: "2046-01-31T06:00:00+00:00"
     active_lscs: 180
 next:
-  description: The certificate that will issue once it is activated, none where none is prepared.
+  description: The certificate that will issue LSCs once it is activated; null if none is prepared.
   returned: success
   type: dict
 trusted:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ctl_file
-short_description: Make the cluster's CTL file, when it is outdated
+short_description: Make the cluster's CTL file if it is missing or outdated
 version_added: 0.1.0
 description:
-  - The CTL file tells phones which security tokens, nodes and CAPF certificates they trust. The server makes it, signed
-    by a security token that the last file listed, so that phones accept it.
-  - It is outdated when CAPF was activated or its certificate renewed after it was made, when a node was added, removed
-    or got another certificate or role, and when a security token was changed.
-  - Phones take it when they are reset. M(ucm.capf.files_publish) hands it to the further nodes first.
-  - Where a further node has another administrator name or password, it is named and nothing is changed. Nodes that
-    cannot be reached are warned of.
+  - The CTL file tells phones which security tokens, nodes and CAPF certificates to trust. The server signs a new file
+    with a security token that the previous file listed, so that phones accept it.
+  - The file becomes outdated when CAPF is activated or its certificate is renewed, when a node is added or removed or
+    its certificate or role changes, and when a security token changes.
+  - Phones fetch the file when they are reset. Publish it to the subscribers first with M(ucm.capf.files_publish).
+  - If a subscriber has a different administrator name or password, the module names it and changes nothing. It only
+    warns about nodes that cannot be reached.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -27,27 +27,26 @@ extends_documentation_fragment:
   - ucm.capf.attributes.changes
 options:
   state:
-    description: V(current) makes the file where it is missing or outdated, or signed in another way than wanted here.
+    description: V(current) makes the file if it is missing, outdated, or not signed as requested.
     type: str
     choices: [current]
     default: current
   digest:
-    description: Digest of the signature. Not given, it stays as it is; the first file has V(SHA-512).
+    description: Digest of the signature. By default it does not change; the first file uses V(SHA-512).
     type: str
     choices: [SHA-1, SHA-512]
   signer_version:
     description:
-      - Version of the signer. Not given, it is V(1.1) where a certificate has an EC key, and V(1.0) otherwise.
-      - V(1.0) is refused where a certificate has an EC key; a node's RSA certificate can be given with
-        M(ucm.capf.nodes).
+      - Version of the signer. By default it is V(1.1) if a certificate has an EC key, and V(1.0) otherwise.
+      - V(1.0) is refused if a certificate has an EC key; set an RSA certificate for the node with M(ucm.capf.nodes).
     type: str
     choices: ['1.0', '1.1']
   tokens:
     description:
-      - Security tokens that shall be in the two slots. A slot that is not given is left alone. At first, the server has
-        made both.
-      - Changing both at once is refused, because phones would take no CTL file any more. Change one, have all phones
-        take the CTL file, then change the other.
+      - Security tokens for the two slots. A slot that is not listed is left alone. Initially the server makes both
+        tokens.
+      - Changing both at once is refused, because phones would no longer accept any CTL file. Change one, wait until
+        all phones have the new CTL file, then change the other.
     type: list
     elements: dict
     default: []
@@ -60,13 +59,13 @@ options:
       certificate_file:
         description:
           - PEM file of the token's certificate, on the host that runs the module.
-          - With neither certificate nor key, the slot gets a token that the server makes, unless it has one.
+          - Without a certificate and a key, the server makes a token for the slot unless it already made one.
         type: path
       key_file:
-        description: PEM file of the token's RSA key. The server keeps it encrypted with a key of its own.
+        description: PEM file of the token's RSA key. The server stores it encrypted with its own key.
         type: path
       passphrase_file:
-        description: File with the passphrase of the key in its first line. The passphrase is kept nowhere.
+        description: File with the passphrase of the key in its first line. The passphrase is not stored.
         type: path
 seealso:
   - module: ucm.capf.ctl_file_info
@@ -75,12 +74,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make the CTL file where it is outdated
+- name: Make the CTL file if it is outdated
   ucm.capf.ctl_file:
     administrator: admin
     password: "{{ capf_password }}"
 
-- name: Use a security token of our own in the second slot
+- name: Use your own security token in the second slot
   ucm.capf.ctl_file:
     administrator: admin
     password: "{{ capf_password }}"
@@ -93,23 +92,23 @@ EXAMPLES = r"""
 
 RETURN = r"""
 reasons:
-  description: Why the file is made again.
+  description: Why the file is made.
   returned: success
   type: list
   elements: str
   sample: [CAPF was activated after the CTL file was made]
 records_added:
-  description: The records that come.
+  description: The records that are new in the file.
   returned: success
   type: list
   elements: dict
 records_removed:
-  description: The records that go.
+  description: The records that are no longer in the file.
   returned: success
   type: list
   elements: dict
 unreachable_nodes:
-  description: The further nodes that cannot be reached now, and why.
+  description: The subscribers that cannot be reached, and why.
   returned: success
   type: list
   elements: str
@@ -125,7 +124,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._result import run
 
 
 def _text(given: dict[str, t.Any], name: str) -> str | None:
-    """Return what is in a file that a token names."""
+    """Return the content of a file that a token names."""
     return None if given[name] is None else read_pem("tokens slot {} {}".format(given["slot"], name), given[name])
 
 
@@ -140,7 +139,7 @@ def _token(given: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _lines(side: dict[str, t.Any], outdated: list[str]) -> str:
-    """Return a CTL file as lines: how it stands, how it is signed, and its records."""
+    """Return a CTL file as lines: why it is outdated, how it is signed, and its records."""
     if not side:
         return ""
     lines = [f"outdated: {reason}" for reason in outdated]
@@ -154,7 +153,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     tokens = [_token(given) for given in module.params["tokens"]]
     answer = client.send("PUT", "/ctl-file", dict(wanted, tokens=tokens, dry_run=module.check_mode))
     for problem in answer["unreachable"]:
-        module.warn(f"node {problem}; hand the CTL file to it later")
+        module.warn(f"node {problem}; publish the CTL file to it later")
     before, after = (answer[side].get("records", []) for side in ("before", "after"))
     return {
         "changed": answer["changed"],

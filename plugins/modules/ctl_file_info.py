@@ -8,11 +8,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ctl_file_info
-short_description: Show the CTL file, and whether it is outdated
+short_description: Show the CTL file and whether it is outdated
 version_added: 0.1.0
 description:
-  - Shows the state of the cluster's CTL file with every reason why it is outdated, its records, and how it is signed.
-  - Asked of a further node, it shows the CTL file that this node was given.
+  - Shows the state of the cluster's CTL file, every reason why it is outdated, its records, and how it is signed.
+  - On a subscriber it shows the CTL file that the first node published to it.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -25,13 +25,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask for the CTL file
+- name: Get the CTL file
   ucm.capf.ctl_file_info:
     administrator: admin
     password: "{{ capf_password }}"
   register: capf_ctl
 
-- name: Say why it is outdated
+- name: Show why it is outdated
   ansible.builtin.debug:
     var: capf_ctl.ctl_file.reasons
 """
@@ -43,14 +43,14 @@ ctl_file:
   type: dict
   contains:
     state:
-      description: V(missing), V(outdated) or V(current); V(received) on a further node.
+      description: V(missing), V(outdated) or V(current); V(received) on a subscriber.
       type: str
     reasons:
       description: Why it is missing or outdated.
       type: list
       elements: str
     made_at:
-      description: When it was made.
+      description: Time at which it was made.
       type: str
     digest:
       description: Digest of its signature.

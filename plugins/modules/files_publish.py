@@ -8,13 +8,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: files_publish
-short_description: Hand CTL file, CAPF certificate and configuration files to all nodes
+short_description: Publish the CTL file, the CAPF certificate and configuration files to all nodes
 version_added: 0.1.0
 description:
-  - The first node hands each further node what it does not have yet. These are the CTL file, the CAPF certificate under
-    both its names, and the phones' configuration files.
-  - Where a further node has another administrator name or password, it is named before anything changes.
-  - A node that cannot be reached is named and the task fails, but the others are done. The next run finishes the rest.
+  - The first node sends each subscriber the files that it does not have yet. These are the CTL file, the CAPF
+    certificate under both of its names, and the phones' configuration files.
+  - If a subscriber has a different administrator name or password, the module names it before anything changes.
+  - If a node cannot be reached, the task names it and fails, but still updates the other nodes. The next run does the
+    rest.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -24,7 +25,8 @@ extends_documentation_fragment:
   - ucm.capf.attributes.changes
 options:
   phones:
-    description: Device names of the phones whose configuration files are handed out. Not given, all phones'.
+    description: Device names of the phones whose configuration files to publish. By default, the files of all phones
+      are published.
     type: list
     elements: str
 seealso:
@@ -38,7 +40,7 @@ EXAMPLES = r"""
     administrator: admin
     password: "{{ capf_password }}"
 
-- name: Hand out the configuration files of two phones
+- name: Publish the configuration files of two phones
   ucm.capf.files_publish:
     administrator: admin
     password: "{{ capf_password }}"
@@ -48,13 +50,13 @@ EXAMPLES = r"""
 RETURN = r"""
 nodes:
   description:
-    - How many files each further node was sent, the first 100 of their names, how many it had, and its problem where it
-      has one.
+    - For each subscriber, the number of files that it was sent, the first 100 of their names, the number of files that
+      it already had, and its problem if there is one.
   returned: always
   type: list
   elements: dict
 files:
-  description: How many files there are for every node.
+  description: Number of files that every node should have.
   returned: always
   type: int
 """
@@ -68,7 +70,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._result import run
 
 
 def _lines(nodes: list[dict[str, t.Any]]) -> str:
-    """Return one line for each file that a node is sent."""
+    """Return one line for each file that is sent to a node."""
     lines = ["{}: {}\n".format(node["node"], name) for node in nodes for name in node["sent_files"]]
     more = ["{}: ... {} files in all\n".format(n["node"], n["sent"]) for n in nodes if n["sent"] > len(n["sent_files"])]
     return "".join(lines + more)

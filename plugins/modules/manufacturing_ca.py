@@ -8,14 +8,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: manufacturing_ca
-short_description: Say whose manufacturing installed certificates are trusted
+short_description: Manage the CAs whose manufacturing installed certificates are trusted
 version_added: 0.1.0
 description:
-  - Manages the list of CAs whose manufacturing installed certificates (MICs) authenticate phones, in bulk and in one
-    request.
-  - What changes is in force at once for phones that connect from then on.
-  - Certificates that are no CA certificates are refused. A certificate that is signed with SHA-1 or has expired is
-    warned of.
+  - Manages the list of CAs whose manufacturing installed certificates (MICs) authenticate phones, in a single request.
+  - A change takes effect immediately, for phones that connect afterwards.
+  - Certificates that are not CA certificates are refused. The module warns about a certificate that is signed with
+    SHA-1 or has expired.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -27,8 +26,8 @@ extends_documentation_fragment:
 options:
   state:
     description:
-      - V(present) trusts the certificates too, V(absent) no longer.
-      - V(exact) trusts them and no others.
+      - V(present) adds the certificates to the list; V(absent) removes them.
+      - V(exact) makes the list consist of these certificates only.
     type: str
     choices: [present, absent, exact]
     default: present
@@ -47,11 +46,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 before:
-  description: The trusted CAs before, subjects by SHA-256 fingerprint.
+  description: The trusted CAs before the change, subjects by SHA-256 fingerprint.
   returned: success
   type: dict
 after:
-  description: The trusted CAs afterwards.
+  description: The trusted CAs after the change.
   returned: success
   type: dict
   sample: {4f1c…: 'CN=Manufacturing CA,O=Example'}

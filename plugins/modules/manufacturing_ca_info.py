@@ -8,11 +8,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: manufacturing_ca_info
-short_description: Show whose manufacturing installed certificates are trusted
+short_description: Show the CAs whose manufacturing installed certificates are trusted
 version_added: 0.1.0
 description:
   - Shows the CAs whose manufacturing installed certificates (MICs) authenticate phones, with subject, expiry and
-    digest. Those that are signed with SHA-1 or have expired are warned of.
+    digest. The module warns about CAs that are signed with SHA-1 or have expired.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:

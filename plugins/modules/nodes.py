@@ -11,10 +11,11 @@ module: nodes
 short_description: Manage the list of the cluster's nodes
 version_added: 0.1.0
 description:
-  - Adds, changes or removes nodes in the list that the first node keeps. It is all or nothing.
-  - Every node that runs call processing or TFTP has a record in the CTL file, which is outdated when they change;
-    M(ucm.capf.ctl_file) makes it again. The further nodes are handed the phones' files by M(ucm.capf.files_publish).
-  - The first node is in the list from its first start; its roles and certificate can be changed here.
+  - Adds, changes or removes nodes in the list that the first node keeps. A request is applied completely or not at
+    all.
+  - Every node that runs call processing or TFTP has a record in the CTL file, which becomes outdated when they change;
+    M(ucm.capf.ctl_file) makes a new one. M(ucm.capf.files_publish) sends the phones' files to the subscribers.
+  - The first node adds itself to the list when it first starts; you can change its roles and certificate here.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -24,36 +25,37 @@ extends_documentation_fragment:
   - ucm.capf.attributes.changes
 options:
   nodes:
-    description: The nodes. A setting that is not given is left alone, or takes its default for a new node.
+    description: The nodes. A setting that is omitted is left alone, or takes its default for a new node.
     type: list
     elements: dict
     required: true
     suboptions:
       name:
-        description: Name or address by which phones reach the node.
+        description: Host name or IP address that phones use to reach the node.
         type: str
         required: true
       call_processing:
-        description: Whether the node runs call processing. New nodes do.
+        description: Whether the node runs call processing. The default for new nodes is V(true).
         type: bool
       tftp:
-        description: Whether the node hands files to phones. New nodes do.
+        description: Whether the node serves files to phones. The default for new nodes is V(true).
         type: bool
       administration_address:
-        description: Name or address of the administration API of a further node. New nodes have their name.
+        description: Host name or IP address of a subscriber's administration API. The default for new nodes is their
+          O(nodes[].name).
         type: str
       administration_port:
-        description: TCP port of the administration API of a further node. New nodes have 8443.
+        description: TCP port of a subscriber's administration API. The default for new nodes is V(8443).
         type: int
       administration_certificate:
         description:
-          - Certificate by which the administration API of a further node is trusted, in PEM. It is the file
-            C(administration.crt) that the role C(capf_server) fetches. New nodes need it.
+          - PEM certificate used to verify a subscriber's administration API. It is the file C(administration.crt) that
+            the role C(capf_server) fetches. New nodes require it.
         type: str
       certificate:
         description:
-          - Certificate that the CTL file lists for the node, in PEM. Where none is given, it lists the certificate of
-            the administration API.
+          - PEM certificate that the CTL file lists for the node. By default, it lists the certificate of the
+            administration API.
         type: str
   state:
     description:
@@ -89,12 +91,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 counts:
-  description: How many nodes were created, updated, removed and left unchanged.
+  description: Numbers of nodes that were created, updated, removed and left unchanged.
   returned: success
   type: dict
   sample: {created: 1, updated: 0, removed: 0, unchanged: 0}
 results:
-  description: The nodes that change, before and after, their certificates as fingerprints.
+  description: The nodes that change, before and after, with their certificates as fingerprints.
   returned: success
   type: list
   elements: dict

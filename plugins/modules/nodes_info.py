@@ -8,11 +8,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nodes_info
-short_description: Show the cluster's nodes, and whether all have the same administrator
+short_description: Show the cluster's nodes and whether they all have the same administrator
 version_added: 0.1.0
 description:
-  - Shows the nodes that the first node knows, and whether each has the present CTL file.
-  - It can ask every further node whether it takes the administrator's name and password.
+  - Shows the nodes that the first node knows, and whether each of them has the current CTL file.
+  - It can check that every subscriber accepts the administrator's name and password.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -22,8 +22,8 @@ extends_documentation_fragment:
   - ucm.capf.attributes.reads
 options:
   check:
-    description: Whether every further node is asked. The task fails and names the nodes that have another
-      administrator.
+    description: Check every subscriber. The task reports the nodes that have a different administrator or cannot be
+      reached.
     type: bool
     default: false
 seealso:
@@ -42,12 +42,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 nodes:
-  description: Name, roles, administration, certificates as fingerprints, and whether the node has the present CTL file.
+  description: Name, roles, administration API, certificates as fingerprints, and whether the node has the current CTL
+    file.
   returned: success
   type: list
   elements: dict
 problems:
-  description: The problem of each further node that could not be reached, by its name; empty where none was asked.
+  description: The problem of each subscriber that could not be reached, by its name; empty if O(check=false).
   returned: success
   type: dict
 """

@@ -11,14 +11,14 @@ module: phone_import
 short_description: Import the data of an earlier CAPF
 version_added: 0.1.0
 description:
-  - Registers the phones of an earlier CAPF with their settings, keeps their LSCs on record, and schedules the
-    operations that are pending there, thousands in one request. It is all or nothing; a bad item is named by its line
-    or device.
-  - An LSC keeps its real issuer, so that M(ucm.capf.phone_operations) schedules the phone for an LSC of this server.
-    Until then the phone can authenticate by it only while M(ucm.capf.capf_certificate) trusts the earlier CAPF. Trust
-    it before the import, so that LSCs that do not name the key of their issuer are counted as its own.
-  - A phone that is registered already keeps what this server knows of it; what differs is returned as a conflict. It
-    only gets the LSC of the import where no certificate of it is on record.
+  - Registers the phones of an earlier CAPF with their settings, records their LSCs, and schedules the operations that
+    are pending there, thousands in one request. An import is applied completely or not at all; an invalid item is
+    named by its line or device.
+  - An LSC keeps its real issuer, so that M(ucm.capf.phone_operations) schedules the phone for an LSC from this server.
+    Until then the phone can authenticate with the old LSC only while M(ucm.capf.capf_certificate) trusts the earlier
+    CAPF. Trust it before the import, so that LSCs without their issuer's key identifier are attributed to it.
+  - A phone that is already registered keeps its settings on this server; differences are returned as conflicts. Its
+    LSC is imported only if this server has no certificate on record for it.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -29,26 +29,28 @@ extends_documentation_fragment:
 options:
   csv_file:
     description:
-      - A CAPF report, as M(ucm.capf.report) and the administration pages write it, or a CSV file with the columns of
-        M(ucm.capf.phones) and C(operation), C(authentication_string), C(completes_by), C(certificate) (PEM) and
-        C(serial_number), on the host that runs the module. Empty cells are settings that are not given. The words of
-        C(operation) are those of M(ucm.capf.phone_operations) or of O(capfd_database).
-      - A report holds no certificates. What it says of LSCs and of operations that have ended is passed over.
-      - The time of an operation that is past gives way to the time that new operations get, and the server makes the
-        strings that are missing.
+      - File on the host that runs the module. It is a CAPF report, as written by M(ucm.capf.report) and the
+        administration pages, or a CSV file with the columns of M(ucm.capf.phones) and C(operation),
+        C(authentication_string), C(completes_by), C(certificate) (PEM) and C(serial_number). An empty cell means that
+        the setting is not specified. The values of C(operation) are those of M(ucm.capf.phone_operations) or
+        O(capfd_database).
+      - A report contains no certificates. Its columns about LSCs and about finished operations are ignored.
+      - If the time of an operation is in the past, the operation gets the default time of new operations. The server
+        generates missing authentication strings.
     type: path
   capfd_database:
     description:
-      - SQLite database of the public C(capfd), on the host that runs the module; it is only read.
-      - Of C(operation), C(install) becomes V(Install/Upgrade), C(delete) V(Delete) and C(fetch) V(Troubleshoot), which
-        is for phones with a certificate on record; C(none) is no operation.
-      - Of C(authentication), C(password) becomes V(By Authentication String), C(no password), C(none) or C(null)
-        V(By Null String), C(certificate) or C(lsc) V(By Existing Certificate (precedence to LSC)) and C(mic)
-        V(By Existing Certificate (precedence to MIC)). Without it, a C(password) makes the difference. Upper and lower
-        case are the same.
-      - A password of 4 to 10 digits is kept, encrypted, for a pending operation; without one it is of no use.
-      - Phones with a C(curve_name) make EC keys, others RSA keys of C(key_size).
-      - A C(certificate) of which the name says that it is a MIC is not recorded; it makes the phone one with a MIC.
+      - SQLite database of the public C(capfd) on the host that runs the module. It is opened read-only.
+      - In C(operation), C(install) becomes V(Install/Upgrade), C(delete) becomes V(Delete), C(fetch) becomes
+        V(Troubleshoot), which requires a certificate on record, and C(none) means no operation.
+      - In C(authentication), C(password) becomes V(By Authentication String), C(no password), C(none) and C(null)
+        become V(By Null String), C(certificate) and C(lsc) become V(By Existing Certificate (precedence to LSC)), and
+        C(mic) becomes V(By Existing Certificate (precedence to MIC)). Without the column, a phone with a C(password)
+        gets V(By Authentication String) and a phone without one gets V(By Null String). Case does not matter.
+      - A password of 4 to 10 digits is stored, encrypted, for a pending operation; it is ignored if no operation is
+        pending.
+      - Phones with a C(curve_name) generate EC keys; other phones generate RSA keys of C(key_size) bits.
+      - A C(certificate) whose name identifies it as a MIC is not recorded; the phone is marked as having a MIC.
     type: path
 seealso:
   - module: ucm.capf.phones
@@ -70,25 +72,24 @@ EXAMPLES = r"""
     capfd_database: capf.sqlite3
   register: earlier
 
-- name: Show what this server knows otherwise
+- name: Show the values that differ on this server
   ansible.builtin.debug:
     var: earlier.conflicts
 """
 
 RETURN = r"""
 counts:
-  description: How many phones, certificates and operations are new, how many phones stay as they are, and how much
-    differs.
+  description: Numbers of new phones, certificates and operations, of unchanged phones, and of conflicts.
   returned: success
   type: dict
   sample: {created: 200, certificates: 180, operations: 12, unchanged: 0, conflicts: 0}
 results:
-  description: The first 100 phones of which something is new. Strings are never shown.
+  description: The first 100 phones for which something was imported. Strings are never shown.
   returned: success
   type: list
   elements: dict
 conflicts:
-  description: The first 100 values that differ from what this server knows; they stay as they are here.
+  description: The first 100 values that differ from those on this server, which are kept.
   returned: success
   type: list
   elements: dict
@@ -97,7 +98,7 @@ conflicts:
       description: The phone.
       type: str
     field:
-      description: What differs.
+      description: The field that differs.
       type: str
     here:
       description: Its value on this server.

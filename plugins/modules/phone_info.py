@@ -11,7 +11,7 @@ module: phone_info
 short_description: Find phones by LSC status and other fields
 version_added: 0.1.0
 description:
-  - Finds phones by criteria that must all match, sorted and paged as the administration pages do it.
+  - Finds the phones that match all criteria, sorted and paged as on the administration pages.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -23,25 +23,25 @@ extends_documentation_fragment:
   - ucm.capf.attributes.reads
 options:
   descending:
-    description: Whether the order is reversed.
+    description: Sort in descending order.
     type: bool
     default: false
   page:
-    description: Which page of the found phones is returned, from 1.
+    description: Number of the page to return, starting at 1.
     type: int
     default: 1
   rows_per_page:
-    description: How many phones a page has, from 1 to 100000.
+    description: Number of phones per page, from 1 to 100000.
     type: int
     default: 50
   authentication_strings:
-    description: Whether the authentication strings are returned. They are secrets; use C(no_log) with it.
+    description: Return the authentication strings. They are secrets, so set C(no_log) on the task.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Find phones of Berlin whose operation failed
+- name: Find phones in Berlin whose operation failed
   ucm.capf.phone_info:
     administrator: admin
     password: "{{ capf_password }}"
@@ -63,7 +63,7 @@ EXAMPLES = r"""
     sort: lsc_expires
     rows_per_page: 20
 
-- name: List the names of all phones without LSC
+- name: List the names of all phones without an LSC
   ucm.capf.phone_info:
     administrator: admin
     password: "{{ capf_password }}"
@@ -76,16 +76,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 total:
-  description: How many phones match.
+  description: Number of phones that match.
   returned: success
   type: int
 phones:
   description:
-    - The phones of this page, each with its settings, its operation and its LSC.
-    - C(refusals) says how often somebody was refused who claimed the phone's latest operation. C(last_refusal),
-      C(refused_at) and C(refused_from) say why, when and from which address last. A refused operation stays pending.
-    - C(locked_addresses) says for how many addresses a phone is locked after wrong authentication strings, and
-      C(locked_until) when the last of these locks ends.
+    - The phones on this page, each with its settings, its operation and its LSC.
+    - C(refusals) is the number of refused attempts to claim the phone's latest operation. C(last_refusal),
+      C(refused_at) and C(refused_from) give the reason, time and address of the last one. A refused operation stays
+      pending.
+    - C(locked_addresses) is the number of addresses for which the phone is locked after wrong authentication strings,
+      and C(locked_until) is the time at which the last of these locks ends.
   returned: success
   type: list
   elements: dict
@@ -98,11 +99,11 @@ phones:
       refused_at: "2030-01-31T06:00:00+01:00"
       refused_from: 192.0.2.17
 page:
-  description: The number of this page.
+  description: Number of this page.
   returned: success
   type: int
 rows_per_page:
-  description: How many phones a page has.
+  description: Number of phones per page.
   returned: success
   type: int
 """

@@ -11,17 +11,18 @@ module: phone_operations
 short_description: Schedule certificate operations for phones, in bulk
 version_added: 0.1.0
 description:
-  - Schedules a certificate operation for every phone of a list, in one request and all or nothing.
-  - It is declarative. V(Install/Upgrade) takes only phones that need it, which are phones without LSC, with another
-    key than the wanted one, with an LSC of another issuer, or with one that expires within O(renew_before) days. A
-    phone for which the same operation is pending is left alone.
-  - A session is never disturbed. A phone that is in one, and for which something else is asked than what that session
-    does, stays as it is, is skipped, and is warned of; ask again when its session has ended.
-  - Where Authentication Mode is V(By Authentication String), the server makes a string for every phone that has none in
-    the CSV file. Strings are never returned here; M(ucm.capf.report) writes them to a file.
-  - It warns where the enterprise parameter TFTP Encrypted Config is True and phones authenticate by string. Such
-    a phone may not recover until its string is entered.
-  - Settings take effect when the phone is reset, which M(ucm.capf.phone_reset) does.
+  - Schedules a certificate operation for every phone of a list in one request, which is applied completely or not at
+    all.
+  - The module is declarative. V(Install/Upgrade) is scheduled only for phones that need it. These are phones without
+    an LSC, with a key of a different kind or size than requested, with an LSC from a different issuer, or with one
+    that expires within O(renew_before) days. A phone for which the same operation is already pending is left alone.
+  - A session is never disturbed. If a phone is in a session that does something different from what you request, it is
+    skipped with a warning; run the task again when its session has ended.
+  - If Authentication Mode is V(By Authentication String), the server generates a string for every phone without one in
+    the CSV file. This module never returns strings; M(ucm.capf.report) writes them to a file.
+  - The module warns if phones authenticate by string while the enterprise parameter TFTP Encrypted Config is True.
+    Such a phone may not recover until its string is entered.
+  - Settings take effect when the phone is reset, for example by M(ucm.capf.phone_reset).
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -38,37 +39,37 @@ attributes:
   idempotent:
     support: partial
     details:
-      - With O(force=true) an operation that has ended is scheduled again, and so are V(Delete) while the phone has
-        an LSC, and V(Troubleshoot).
+      - A finished operation is scheduled again with O(force=true), for V(Delete) while the phone has an LSC, and
+        always for V(Troubleshoot).
 options:
   csv_file:
     description:
-      - CSV file with one phone a row, on the host that runs the module.
-      - The columns C(authentication_mode), C(key_order), C(key_size), C(ec_key_size) and C(authentication_string) say
-        it for that phone.
+      - CSV file on the host that runs the module, with one phone per row.
+      - The columns C(authentication_mode), C(key_order), C(key_size), C(ec_key_size) and C(authentication_string)
+        apply to the phone of the row.
   only:
-    description: Device names of the CSV file that are taken; without it all of them are.
+    description: Use only these device names of the CSV file. By default, all of them are used.
     type: list
     elements: str
   operation:
     description:
       - The Certificate Operation.
-      - V(No Pending Operation) cancels what is pending, except for phones that are in a session.
-      - V(Delete) and V(Troubleshoot) are refused for phones that have no certificate.
+      - V(No Pending Operation) cancels pending operations, except for phones that are in a session.
+      - V(Delete) and V(Troubleshoot) are refused for phones without a certificate.
     type: str
     choices: [Install/Upgrade, Delete, Troubleshoot, No Pending Operation]
     default: Install/Upgrade
   completes_by:
     description:
-      - Operation Completes By, as in V(2030-01-31T06:00), in the first node's time unless it has an offset.
-      - Without it the enterprise parameter CAPF Operation Expires in (days) says how long.
+      - Operation Completes By, such as V(2030-01-31T06:00), in the first node's time zone unless it has an offset.
+      - By default, the enterprise parameter CAPF Operation Expires in (days) determines the time.
     type: str
   renew_before:
-    description: Days before its expiry from which an LSC is renewed.
+    description: Renew an LSC that expires within this number of days.
     type: int
     default: 0
   force:
-    description: Whether phones with a right LSC get a new one too.
+    description: Also issue a new LSC to phones whose LSC is up to date.
     type: bool
     default: false
 """
@@ -92,7 +93,7 @@ EXAMPLES = r"""
     renew_before: 60
     completes_by: "2035-01-31T06:00"
 
-- name: Cancel what is pending
+- name: Cancel a pending operation
   ucm.capf.phone_operations:
     administrator: admin
     password: "{{ capf_password }}"
@@ -102,7 +103,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 counts:
-  description: How many phones were scheduled, are pending already, were skipped, and were cancelled.
+  description: Numbers of phones that were scheduled, already pending, skipped and cancelled.
   returned: success
   type: dict
   sample: {scheduled: 180, pending: 4, skipped: 16, cancelled: 0}
@@ -112,7 +113,7 @@ scheduled:
   type: list
   elements: str
 pending:
-  description: Device names for which the same operation is pending already.
+  description: Device names for which the same operation was already pending.
   returned: success
   type: list
   elements: str
@@ -123,18 +124,17 @@ cancelled:
   elements: str
 skipped_because:
   description:
-    - How many phones were skipped for which reason. Those that were C(in a session now) may need what was asked for
-      again.
+    - Number of skipped phones by reason. Run the task again for phones that were C(in a session now).
   returned: success
   type: dict
   sample: {LSC is right: 16}
 results:
-  description: The first 100 phones that change, with the reason, before and after.
+  description: The first 100 phones that change, with the reason and the values before and after.
   returned: success
   type: list
   elements: dict
 completes_by:
-  description: Operation Completes By of what was scheduled, with the first node's offset.
+  description: Operation Completes By of the scheduled operations, with the first node's UTC offset.
   returned: success
   type: str
 """

@@ -11,12 +11,12 @@ module: phone_operations_wait
 short_description: Wait until certificate operations of phones have ended
 version_added: 0.1.0
 description:
-  - Waits until the operations of all given phones have ended, or until O(wait_timeout) seconds are over, and shows the
+  - Waits until the operations of all given phones have ended or O(wait_timeout) seconds have passed, and shows the
     progress while it waits.
-  - An operation whose phone was refused is still in flight, because anybody can claim to be the phone. It is waited
-    for, and RV(refused_phones) shows it.
-  - Operations that failed, and operations that are in flight when the time is up, do not fail the task. The result
-    says what became of each, so that the play can judge.
+  - An operation whose phone was refused is still in flight, because anybody can claim to be the phone. The module
+    keeps waiting for it and lists it in RV(refused_phones).
+  - Operations that failed or are still in flight when the time is up do not fail the task. The result shows the
+    outcome of each operation, so that the play can decide.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -27,14 +27,14 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: In check mode nothing is pending on account of the play, so it looks once and does not wait.
+    details: In check mode the play has scheduled nothing, so the module checks once and does not wait.
   diff_mode:
     support: N/A
   idempotent:
     support: full
 options:
   wait_timeout:
-    description: Seconds to wait in all.
+    description: Maximum time to wait in seconds.
     type: int
     default: 1800
   progress_interval:
@@ -66,18 +66,18 @@ ended:
   type: bool
 counts:
   description:
-    - How many phones there are, how many are done, failed (also where the operation was cancelled), in flight, or
-      skipped because no operation was ever asked of them, and how many have an LSC.
+    - Numbers of phones in total, done, failed (which includes cancelled operations), in flight, skipped because they
+      never had an operation, and with an LSC.
   returned: success
   type: dict
   sample: {phones: 200, waiting: 0, in_flight: 5, done: 190, failed: 4, unreached: 0, skipped: 1, lsc_installed: 190}
 by_status:
-  description: How many phones have which Operation Status.
+  description: Number of phones by Operation Status.
   returned: success
   type: dict
   sample: {Upgrade Success: 190}
 failed_phones:
-  description: The phones whose operation failed or was cancelled, with Operation Status and, where it is known, the
+  description: The phones whose operation failed or was cancelled, with the Operation Status and, if known, the
     problem.
   returned: success
   type: list
@@ -89,9 +89,9 @@ in_flight_phones:
   elements: str
 refused_phones:
   description:
-    - The phones in flight that were refused, each with its Operation Status, how often it was refused, and why, when
-      and from which address it was refused last.
-    - A refused phone may still succeed, so that it is waited for.
+    - The phones in flight that were refused, each with its Operation Status, the number of refusals, and the reason,
+      time and address of the last one.
+    - A refused phone may still succeed, so the module keeps waiting for it.
   returned: success
   type: list
   elements: dict
@@ -103,7 +103,7 @@ refused_phones:
       refused_at: "2030-01-31T06:00:00+01:00"
       refused_from: 192.0.2.17
 waited_seconds:
-  description: How many seconds it waited in all.
+  description: Total time waited in seconds.
   returned: success
   type: int
 """
@@ -122,7 +122,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._result import run
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    """Wait for one interval; the action plugin of this name asks again until the time is up."""
+    """Wait for one interval; the action plugin of the same name repeats it until the time is up."""
     seconds = 0 if module.check_mode else min(module.params["progress_interval"], module.params["wait_timeout"])
     wanted = {"phones": names_of(module.params), "timeout": seconds}
     answer = client.send("POST", "/operations/wait", wanted, extra_seconds=seconds)

@@ -11,11 +11,10 @@ module: phone_reset
 short_description: Reset phones, so that their settings take effect
 version_added: 0.1.0
 description:
-  - Asks the server to reset phones by the command that it is configured with, which is the call processor's or the
-    lab's.
-  - Further nodes from which phones fetch their files are handed those of these phones first. Where one of them cannot
-    be reached, it is named and no phone is reset.
-  - Phones that could not be reset fail the task, which still says how many were.
+  - Makes the server reset phones with its configured reset command, which may be the call processor's or the lab's.
+  - The server first publishes the phones' files to the subscribers that serve files. If one of them cannot be reached,
+    the task names it and resets no phone.
+  - The task fails if a phone could not be reset, and still reports how many were reset.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -46,12 +45,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 counts:
-  description: How many phones were reset, and how many could not be.
+  description: Numbers of phones that were reset and that could not be reset.
   returned: success or failure
   type: dict
   sample: {reset: 2, failed: 0}
 failed_phones:
-  description: The first 100 phones that could not be reset, and why.
+  description: The first 100 phones that could not be reset, each with the reason.
   returned: success or failure
   type: list
   elements: dict

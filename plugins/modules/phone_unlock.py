@@ -8,16 +8,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phone_unlock
-short_description: Lift the locks that wrong authentication strings have set
+short_description: Unlock phones after wrong authentication strings
 version_added: 0.1.0
 description:
-  - Ten wrong authentication strings from one address lock the phone for that address, for ten minutes or as long as the
-    server's configuration says, and longer each time. From other addresses the phone can still enroll.
-    M(ucm.capf.phone_info) shows C(locked_until), and in C(locked_addresses) for how many addresses the phone is locked.
-  - This module lifts the locks of a phone for all addresses, and gives its operation all its tries again.
-  - It does not give an address back the wrong strings that it has sent in the last 24 hours over all phones. Where many
-    phones share one address, behind a NAT, raise C(capf_server_wrong_strings_per_day) of the role
-    P(ucm.capf.capf_server#role) instead.
+  - Ten wrong authentication strings from one address lock the phone for that address. The first lock lasts ten minutes
+    unless the server is configured otherwise, and each later one lasts longer. The phone can still enroll from other
+    addresses. M(ucm.capf.phone_info) shows in C(locked_addresses) for how many addresses the phone is locked, and in
+    C(locked_until) until when.
+  - This module unlocks a phone for all addresses and resets the number of wrong strings for its operation.
+  - It does not reset an address's limit of wrong strings for all phones in 24 hours. If many phones share one address
+    behind a NAT, raise C(capf_server_wrong_strings_per_day) of the role P(ucm.capf.capf_server#role) instead.
   - Phones that are not locked are left alone.
 author:
   - The ucm.capf founders (@ucm-capf)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: phones
-short_description: Register phones with the CAPF server, in bulk
+short_description: Register phones with the CAPF server in bulk
 version_added: 0.1.0
 description:
   - Registers, changes or removes phones and their CAPF defaults, thousands in one request.
-  - It is all or nothing. A bad item is named by its index, or by its line where the phones come from a CSV file.
+  - A request is applied completely or not at all. An invalid item is named by its index, or by its line in a CSV file.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -23,19 +23,19 @@ extends_documentation_fragment:
   - ucm.capf.attributes.changes
 options:
   phones:
-    description: The phones. A setting that is not given is left alone, or takes its default for a new phone.
+    description: The phones. A setting that is omitted is left alone, or takes its default for a new phone.
   csv_file:
     description:
-      - CSV file with one phone a row, its columns named as the suboptions of O(phones), on the host that runs the
-        module. Empty cells are settings that are not given.
-      - The column C(authentication_string) is for M(ucm.capf.phone_operations) and only checked here. Columns that
-        begin with C(lab_) are for simulated phones and passed over. Any other column is an error.
-      - Exactly one of O(phones) and O(csv_file) is needed.
+      - CSV file on the host that runs the module, with one phone per row and columns named as the suboptions of
+        O(phones). An empty cell means that the setting is not specified.
+      - The column C(authentication_string) is used by M(ucm.capf.phone_operations) and only validated here. Columns
+        that begin with C(lab_) are for simulated phones and are ignored. Any other column is an error.
+      - Exactly one of O(phones) and O(csv_file) is required.
     type: path
   state:
     description:
       - V(present) registers and changes the phones.
-      - V(absent) removes them; the record of their certificates stays.
+      - V(absent) removes them; the records of their certificates are kept.
     type: str
     choices: [present, absent]
     default: present
@@ -63,7 +63,7 @@ EXAMPLES = r"""
     password: "{{ capf_password }}"
     csv_file: phones.csv
 
-- name: Remove a phone that was thrown away
+- name: Remove a decommissioned phone
   ucm.capf.phones:
     administrator: admin
     password: "{{ capf_password }}"
@@ -74,12 +74,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 counts:
-  description: How many phones were created, updated, removed and left unchanged.
+  description: Numbers of phones that were created, updated, removed and left unchanged.
   returned: success
   type: dict
   sample: {created: 2, updated: 0, removed: 0, unchanged: 0}
 results:
-  description: The first 100 phones that change, before and after.
+  description: The first 100 phones that change, with the values before and after.
   returned: success
   type: list
   elements: dict

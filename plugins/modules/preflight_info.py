@@ -12,10 +12,10 @@ short_description: Check whether certificate operations can begin
 version_added: 0.1.0
 description:
   - Goes through the CAPF configuration checklist - LSC on the phones, CAPF data, CAPF service, CAPF certificate,
-    parameters, authentication strings, and the reset command - and says of each item how it stands and what to do
+    parameters, authentication strings, and the reset command - and returns the result of each item with what to do
     about it.
-  - An item that failed does not fail the task, so that a play can show the whole list first. The role
-    P(ucm.capf.preflight#role) does both.
+  - A failed item does not fail the task, so that a play can show the whole list first. The role
+    P(ucm.capf.preflight#role) shows the list and then fails.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -25,22 +25,22 @@ extends_documentation_fragment:
   - ucm.capf.attributes.reads
 options:
   phones:
-    description: Device names of the phones concerned. Without O(phones) and O(csv_file), all registered phones.
+    description: Device names of the phones to check. If neither O(phones) nor O(csv_file) is set, all registered
+      phones are checked.
     type: list
     elements: str
   csv_file:
     description:
-      - CSV file with one phone a row and the device names in the column C(device_name), on the host that runs
-        the module.
+      - CSV file on the host that runs the module, with one phone per row and the device names in the column
+        C(device_name).
     type: path
   parameters:
-    description: Service and enterprise parameters as they are wanted, by name.
+    description: Expected values of service and enterprise parameters, by name.
     type: dict
     default: {}
   reset:
     description:
-      - Whether the phones are to be reset by the server, with M(ucm.capf.phone_reset). The server has to have a reset
-        command then.
+      - Check that the server can reset phones with M(ucm.capf.phone_reset), for which it needs a reset command.
     type: bool
     default: false
 seealso:
@@ -57,14 +57,14 @@ EXAMPLES = r"""
       Enable IPv6: false
   register: preflight
 
-- name: Show what is not ok
+- name: Show the items that are not ok
   ansible.builtin.debug:
     msg: "{{ preflight.checklist | rejectattr('result', 'eq', 'ok') }}"
 """
 
 RETURN = r"""
 result:
-  description: How the checklist as a whole stands, V(ok), V(warning) or V(failed).
+  description: Result of the whole checklist, V(ok), V(warning) or V(failed).
   returned: success
   type: str
   sample: warning
@@ -75,7 +75,7 @@ checklist:
   elements: dict
   contains:
     name:
-      description: What is looked at.
+      description: The subject of the item.
       type: str
     step:
       description: The step of the CAPF configuration checklist that it belongs to.
@@ -84,23 +84,25 @@ checklist:
       description: V(ok), V(warning) or V(failed).
       type: str
     message:
-      description: What was found.
+      description: The findings.
       type: str
     todo:
-      description: What to do about it; empty where the item is ok.
+      description: What to do about it; empty if the item is ok.
       type: str
 counts:
-  description: How many of the phones have an LSC, have none, and are not registered with the server.
+  description: Numbers of phones with an LSC, without one, and not registered with the server.
   returned: success
   type: dict
   sample: {lsc_installed: 190, lsc_not_installed: 10, unknown: 0}
 lsc_installed:
-  description: Device names of phones that have an LSC; the first 100, and all where the task names its phones.
+  description: Device names of the phones with an LSC. Only the first 100 are returned unless the task names its
+    phones.
   returned: success
   type: list
   elements: str
 lsc_not_installed:
-  description: Device names of phones that have none; likewise.
+  description: Device names of the phones without an LSC. Only the first 100 are returned unless the task names its
+    phones.
   returned: success
   type: list
   elements: str

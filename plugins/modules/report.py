@@ -11,10 +11,10 @@ module: report
 short_description: Write the CAPF report as CSV, JSON or HTML
 version_added: 0.1.0
 description:
-  - Writes the CAPF report of all phones, or of those that match, as CSV that opens in a spreadsheet, as JSON for other
-    programs, or as one HTML page with charts, which needs nothing else to be shown or printed.
-  - The report goes to the file in pieces, so that its size does not matter.
-  - It shows authentication strings, which are secrets, so the file is written with mode 0600.
+  - Writes the CAPF report of all phones, or of those that match, as CSV for spreadsheets, as JSON for other programs,
+    or as a self-contained HTML page with charts that can be viewed and printed.
+  - The report is streamed to the file, so its size does not matter.
+  - The report can contain authentication strings, which are secrets, so the file is written with mode 0600.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -32,13 +32,13 @@ attributes:
     support: full
 options:
   rollout:
-    description: Name of a rollout. Only phones whose present operation was scheduled by its wave O(wave) are reported.
+    description: Name of a rollout. Report only phones whose current operation was scheduled by its wave O(wave).
     type: str
   wave:
-    description: Number of a wave of the rollout. It has to be started.
+    description: Number of a wave of the rollout that was started.
     type: int
   rollout_id:
-    description: The id of the rollout; without it, the latest of the name O(rollout) is meant.
+    description: The id of the rollout. The default is the latest rollout with the name O(rollout).
     type: int
   dest:
     description: The file to write, on the host that runs the module.
@@ -46,13 +46,13 @@ options:
     required: true
   format:
     description:
-      - V(csv) has one phone a row, and V(json) is a list with one phone an element.
-      - V(html) is a page with numbers and charts of all phones, and a table of the first 1000.
+      - V(csv) has one phone per row, and V(json) is a list with one phone per element.
+      - V(html) is a page with statistics and charts of all phones, and a table of the first 1000.
     type: str
     choices: [csv, json, html]
     default: csv
   authentication_strings:
-    description: Whether the report shows the authentication strings.
+    description: Show or hide the authentication strings.
     type: str
     choices: [show, hide]
     default: show
@@ -78,7 +78,7 @@ EXAMPLES = r"""
       - field: authentication_string
         pattern: is not empty
 
-- name: Write a page with charts for the management
+- name: Write a page with charts for management
   ucm.capf.report:
     administrator: admin
     password: "{{ capf_password }}"
@@ -93,7 +93,7 @@ dest:
   returned: success
   type: str
 phones:
-  description: How many phones the report has.
+  description: Number of phones in the report.
   returned: success
   type: int
 """

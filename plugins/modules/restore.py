@@ -11,15 +11,16 @@ module: restore
 short_description: Restore the backup of a CAPF server
 version_added: 0.1.0
 description:
-  - Brings state and database back from an archive that M(ucm.capf.backup) has written, on a host whose server is
-    installed and configured but has no state yet. It runs there, without the administration API.
-  - The whole archive is checked before anything is written. It has to be as it was made, database and audit table have
-    to be sound, and keys, certificates and database have to belong together. In check mode the same is done and nothing
-    is left behind, which is how to test a backup.
-  - A host that has a server's state is left alone, and a database that holds anything is refused. So is a state
-    directory with links in it, which are named.
-  - The role P(ucm.capf.capf_server#role) does it with the rest of the installation; this is for a host of your own
-    making.
+  - Restores the state and the database from an archive written by M(ucm.capf.backup), on a host where the server is
+    installed and configured but has no state yet. The module runs on that host and does not use the administration
+    API.
+  - The whole archive is checked before anything is written. The archive must be intact, the database and its audit
+    table must be consistent, and the keys, certificates and database must belong together. Check mode does the same
+    checks and leaves nothing behind, so it tests a backup.
+  - A host that already has the state of a server is left alone. A database that is not empty is refused, and so is a
+    state directory that contains links, which are named.
+  - The role P(ucm.capf.capf_server#role) restores a backup as part of the installation; use this module on a host that
+    you installed in a different way.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -28,7 +29,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: The archive and the place for it are checked as in a run.
+    details: The archive and its destination are checked as in a real run.
   diff_mode:
     support: N/A
   idempotent:
@@ -36,13 +37,13 @@ attributes:
 options:
   archive:
     description:
-      - The backup, a file of the host.
-      - Where the module runs as root and another user owns the state directory, that user has to be able to read the
+      - The backup, a file on the host.
+      - If the module runs as root and a different user owns the state directory, that user must be able to read the
         file.
     type: path
     required: true
   configuration:
-    description: The server's configuration file, which says where state and database belong.
+    description: The server's configuration file, which contains the locations of the state and the database.
     type: path
     default: /etc/capf/capf.toml
   executable:
@@ -64,7 +65,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 message:
-  description: What the server's command says that it did, or that there was nothing to do.
+  description: Output of the server's command, which says what it did or that there was nothing to do.
   returned: success
   type: str
 """

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollout
-short_description: Plan an LSC rollout, begin it, take it up again, or abort it
+short_description: Plan, begin, resume or abort an LSC rollout
 version_added: 0.1.0
 description:
-  - Registers the phones of a list, finds those that need an LSC, divides them into waves and puts the rollout on the
-    server's record. In check mode it shows exactly that plan and changes nothing.
-  - A rollout of the same name that was interrupted is taken up, with the settings and the phones that it was begun
-    with; a warning names what has come too late for it. In check mode it shows what is left of it, also while another
-    run leads it.
-  - Two rollouts never have the same phone at once. The second one is refused, and so is a second run of the same one,
-    after it has waited for O(wait_timeout) in vain.
-  - A run that waits takes up the rollout that it waits for, or nothing. Where that is aborted or stopped meanwhile, the
-    task fails with who aborted it and when; where it is done, nothing is begun.
-  - Waves are started and judged by M(ucm.capf.rollout_wave). The role P(ucm.capf.lsc_rollout#role) does all of it.
+  - Registers the phones of a list, finds those that need an LSC, divides them into waves and records the rollout on
+    the server. In check mode it shows exactly that plan and changes nothing.
+  - If a rollout with the same name was interrupted, it is resumed with the settings and the phones that it was begun
+    with; the module warns about differences that no longer have an effect. In check mode it shows what is left of the
+    rollout, even while another run leads it.
+  - A phone is never part of two running rollouts; the second one is refused. A second run of the same rollout is
+    refused after it has waited for O(wait_timeout).
+  - A waiting run resumes the rollout that it waits for and no other. If that rollout is aborted or stopped meanwhile,
+    the task fails and reports who aborted it and when; if it is done, nothing is begun.
+  - M(ucm.capf.rollout_wave) starts and judges waves. The role P(ucm.capf.lsc_rollout#role) runs a complete rollout.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -36,107 +36,110 @@ attributes:
     support: full
   idempotent:
     support: full
-    details: A rollout that runs is taken up, and one that would have nothing to do is not begun.
+    details: A running rollout is resumed, and a rollout with nothing to do is not begun.
 options:
   state:
     description:
-      - V(begun) begins a rollout or takes it up.
-      - V(aborted) ends the running rollout of the name, or the one with O(rollout_id), and cancels its operations,
-        whatever they were tried with before; phones that are in a session end it.
-      - V(released) says that O(runner) does not go on, so that the next run can take the rollout up at once and need
-        not wait for two minutes without a sign of life. Nothing changes unless that run leads it.
+      - V(begun) begins or resumes a rollout.
+      - V(aborted) ends the running rollout with this name, or the one with O(rollout_id), and cancels its operations,
+        including those that were refused before. Phones that are in a session finish it.
+      - V(released) gives up the lead of O(runner), so that another run can resume the rollout immediately instead of
+        waiting for two minutes without a heartbeat. Nothing changes unless that run leads the rollout.
     type: str
     choices: [begun, aborted, released]
     default: begun
   csv_file:
     description:
-      - CSV file with one phone a row, on the host that runs the module. Its phones are registered or changed first.
-      - The column C(security_mode_after) is the Device Security Mode that a phone gets once it has its LSC.
-      - Exactly one of O(csv_file), O(phones) and O(criteria) is needed for O(state=begun).
+      - CSV file on the host that runs the module, with one phone per row. Its phones are registered or changed first.
+      - The column C(security_mode_after) is the Device Security Mode that a phone gets after it has its LSC.
+      - Exactly one of O(csv_file), O(phones) and O(criteria) is required for O(state=begun).
     type: path
   phones:
     description: Device names of phones that are registered with the server.
     type: list
     elements: str
   criteria:
-    description: Search criteria, which must all match; an empty list takes all phones.
+    description: Search criteria. A phone has to match all of them; an empty list matches every phone.
     default: null
   wave_size:
     description:
-      - How many phones a wave has at most, as a number such as V(50), as a share of the phones such as V(5%), or
+      - Maximum number of phones in a wave, as a number such as V(50), a percentage of the phones such as V(5%), or
         V(auto), which is the smallest size with which all waves fit into the window.
-      - A wave never takes more than half of a site's phones.
+      - A wave never contains more than half of a site's phones.
     type: str
     default: "50"
   wave_seconds:
     description:
-      - Seconds that a wave may take. Phones that are not done by then count as failed.
-      - V(0) for five minutes more than the service parameter C(Maximum Allowable Time For Key Generation).
+      - Maximum duration of a wave in seconds. Phones that are not done by then count as failed.
+      - V(0) means five minutes more than the service parameter C(Maximum Allowable Time For Key Generation).
     type: int
     default: 0
   string_seconds:
-    description: Seconds that a wave may take in which people have to enter authentication strings; 0 for no difference.
+    description: Maximum duration in seconds of a wave in which people have to enter authentication strings; V(0) means
+      the same as O(wave_seconds).
     type: int
     default: 0
   pilot_size:
-    description: How many phones, or which share of them, go first as a pilot wave; V(0) for no pilot.
+    description: Number or percentage of phones in the pilot wave, which goes first; V(0) means no pilot.
     type: str
     default: "0"
   failure_limit:
-    description: How many phones of a wave, or which share of it, may fail before the rollout stops.
+    description: Number or percentage of phones of a wave that may fail without stopping the rollout.
     type: str
     default: 10%
   pilot_failure_limit:
-    description: The same for the pilot wave.
+    description: Number or percentage of phones of the pilot wave that may fail without stopping the rollout.
     type: str
     default: 5%
   open_sessions:
-    description: How many sessions may be open at once, those of earlier waves included.
+    description: Maximum number of phones in flight at the same time, including those of earlier waves.
     type: int
     default: 2500
   spread_by:
-    description: The field that says which phones are of one site, so that no site loses all its phones at once.
+    description: The field that identifies a phone's site, used to keep a wave from taking all phones of one site.
     type: str
     choices: [device_pool, device_type, security_profile, none]
     default: device_pool
   more_tries:
-    description: How many more tries a phone gets, in waves of their own, where another try may help.
+    description: Number of retries for a phone that may succeed on a retry. Retries have their own waves.
     type: int
     default: 1
   renew_before:
-    description: Days before its expiry from which an LSC is renewed.
+    description: Renew an LSC that expires within this number of days.
     type: int
     default: 0
   force:
-    description: Whether phones with a right LSC get a new one too.
+    description: Also issue a new LSC to phones whose LSC is up to date.
     type: bool
     default: false
   window_start:
-    description: When the maintenance window opens, as in V(2030-01-31T22:00), in the first node's time; empty for now.
+    description: Start of the maintenance window, such as V(2030-01-31T22:00), in the first node's time zone. Empty
+      means now.
     type: str
     default: ''
   window_end:
     description:
-      - When it closes; it is Operation Completes By of every phone, and no wave is started that cannot end before it.
-      - Empty for no end.
+      - End of the maintenance window. It is also Operation Completes By of every phone. A wave is only started if it
+        can end before the window closes.
+      - Empty means no end.
     type: str
     default: ''
   before_window:
-    description: Whether a run that comes before the window opens waits for it or is refused.
+    description: Wait for the window to open, or refuse to begin before it opens.
     type: str
     choices: [wait, refuse]
     default: wait
   wait_timeout:
     description:
-      - Seconds to wait while another run leads the rollout; V(0) refuses at once.
-      - A run that was interrupted can be taken up two minutes after its last sign of life.
+      - Maximum time in seconds to wait while another run leads the rollout; V(0) refuses immediately.
+      - An interrupted rollout can be resumed two minutes after the last heartbeat of its run.
     type: int
     default: 0
   rollout_id:
     description:
-      - For O(state=begun), take up the rollout with this id or none at all.
-      - For O(state=aborted), abort the rollout with this id and no other one of the name.
-      - For O(state=released), it is needed.
+      - For O(state=begun), resume the rollout with this id, and do not begin a new one.
+      - For O(state=aborted), abort the rollout with this id and no other one with the same name.
+      - Required for O(state=released).
 seealso:
   - module: ucm.capf.rollout_wave
   - module: ucm.capf.rollout_wait
@@ -144,7 +147,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Begin a rollout to the phones of a file
+- name: Begin a rollout for the phones of a file
   ucm.capf.rollout:
     administrator: admin
     password: "{{ capf_password }}"
@@ -166,7 +169,7 @@ EXAMPLES = r"""
     runner: run-1
     state: aborted
 
-- name: Let another run take it up at once
+- name: Let another run resume it immediately
   ucm.capf.rollout:
     administrator: admin
     password: "{{ capf_password }}"
@@ -182,23 +185,23 @@ begun:
   returned: O(state=begun)
   type: bool
 resumed:
-  description: Whether a rollout that runs was taken up.
+  description: Whether a running rollout was resumed.
   returned: O(state=begun)
   type: bool
 registered:
-  description: How many phones were created, updated and left unchanged by O(csv_file).
+  description: Numbers of phones that were created, updated and left unchanged from O(csv_file).
   returned: O(state=begun)
   type: dict
 plan:
   description:
-    - The waves with their kind and device names, the phones that are skipped by reason, when it starts and when it ends
-      at the latest, second tries not counted.
-    - Where a rollout was taken up it is what is left of it, and all other phones are skipped with their status.
+    - The waves with their kind and device names, the skipped phones by reason, the start, and the latest end without
+      retries.
+    - For a resumed rollout, the plan contains what is left of it, and all other phones are skipped with their status.
   returned: O(state=begun)
   type: dict
 rollout:
   description:
-    - The rollout in numbers, with its id, as M(ucm.capf.rollout_info) shows it. None where no phone needs an LSC.
+    - The rollout with its id and numbers, as M(ucm.capf.rollout_info) shows it; null if no phone needs an LSC.
     - For O(state=aborted), the rollout that was aborted.
   returned: O(state=begun) or O(state=aborted)
   type: dict
@@ -208,19 +211,19 @@ cancelled:
   type: list
   elements: str
 in_session:
-  description: Device names of the phones that are in a session, which they may end; they get no further try.
+  description: Device names of the phones in a session, which they may finish; they are not retried.
   returned: O(state=aborted)
   type: list
   elements: str
 message:
-  description: What was aborted, by whom and when, and what became of its operations, as a sentence.
+  description: A sentence that says what was aborted, by whom and when, and what happened to its operations.
   returned: O(state=aborted)
   type: str
   sample: "the rollout 'night' was aborted by admin at 2030-01-31T23:10:00+01:00: 2 operations cancelled"
 code:
   description:
-    - The server's word for the reason. V(led_by_another) while another run leads the rollout, V(rollout_aborted) and
-      V(rollout_stopped) where the one that was waited for has ended so.
+    - The server's error code. V(led_by_another) means that another run leads the rollout, and V(rollout_aborted) or
+      V(rollout_stopped) that the rollout ended while the task waited for it.
   returned: failure
   type: str
 """
@@ -285,7 +288,7 @@ def _begin(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 
 
 def _numbers(answer: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return what a diff shows of a plan."""
+    """Return the numbers that a diff shows for a plan."""
     if not answer["begun"]:
         return {}
     waves = answer["plan"]["waves"]

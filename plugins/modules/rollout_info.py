@@ -8,11 +8,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollout_info
-short_description: Show an LSC rollout in numbers
+short_description: Show the state and the numbers of an LSC rollout
 version_added: 0.1.0
 description:
-  - Shows the latest rollout of a name with its state, waves, Operation Statuses, slowest phones and phones to visit.
-  - Without O(name) it lists all rollouts.
+  - Shows the latest rollout with a name, its state, waves, Operation Statuses, slowest phones and phones to visit.
+  - Without O(name), it lists all rollouts.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -22,10 +22,10 @@ extends_documentation_fragment:
   - ucm.capf.attributes.reads
 options:
   name:
-    description: The name of the rollout.
+    description: Name of the rollout.
     type: str
   rollout_id:
-    description: The id of the rollout; without it, the latest of O(name) is shown.
+    description: The id of the rollout. The default is the latest rollout with the name O(name).
     type: int
 seealso:
   - module: ucm.capf.rollout
@@ -47,11 +47,11 @@ EXAMPLES = r"""
 RETURN = r"""
 rollout:
   description:
-    - The rollout with its id, state, problem, who ended it, settings, counts, statuses, waves, refusals, slowest
-      phones and phones to visit.
-    - Its C(counts), and those of each wave, say how many phones are C(waiting), C(in_flight), C(done), C(failed),
-      C(unreached) and C(skipped), which add up to C(phones). The C(verdict) of a wave is the one that was given when it
-      was judged.
+    - The rollout with its id, state, problem, the administrator who ended it, settings, counts, statuses, waves,
+      refusals, slowest phones and phones to visit.
+    - Its C(counts), and those of each wave, are the numbers of phones that are C(waiting), C(in_flight), C(done),
+      C(failed), C(unreached) and C(skipped), which add up to C(phones). The C(verdict) of a wave is the verdict
+      recorded when the wave was judged.
   returned: O(name) is given
   type: dict
 rollouts:

@@ -11,8 +11,8 @@ module: rollout_report
 short_description: Write the report of an LSC rollout as CSV or HTML
 version_added: 0.1.0
 description:
-  - Writes the report of the latest rollout of a name, whether it runs, is done, was stopped or was aborted.
-  - It holds no authentication string. The file is written with mode 0600.
+  - Writes the report of the latest rollout with a name, whether it is running, done, stopped or aborted.
+  - The report contains no authentication strings. The file is written with mode 0600.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -29,11 +29,11 @@ attributes:
     support: full
 options:
   name:
-    description: The name of the rollout.
+    description: Name of the rollout.
     type: str
     required: true
   rollout_id:
-    description: The id of the rollout; without it, the latest of O(name) is meant.
+    description: The id of the rollout. The default is the latest rollout with the name O(name).
     type: int
   dest:
     description: The file to write, on the host that runs the module.
@@ -41,10 +41,10 @@ options:
     required: true
   format:
     description:
-      - V(csv) has one phone a row, with its site, wave, part of the rollout, Operation Status, seconds, what to do, and
-        whether somebody has to visit it.
-      - V(html) is a page that needs nothing else to be shown or printed, with the waves and how they were judged, the
-        failures by status, the slowest phones, and the phones to visit by site, the first 1000 of them.
+      - V(csv) has one phone per row, with its site, wave, part of the rollout, Operation Status, duration in seconds,
+        what to do, and whether somebody has to visit it.
+      - V(html) is a self-contained page that can be viewed and printed, with the waves and their verdicts, the
+        failures by status, the slowest phones, and the first 1000 phones to visit, by site.
     type: str
     choices: [csv, html]
     default: csv
@@ -54,7 +54,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Write a page for the people who were not there that night
+- name: Write a page for people who were not present
   ucm.capf.rollout_report:
     administrator: admin
     password: "{{ capf_password }}"
@@ -69,7 +69,7 @@ dest:
   returned: success
   type: str
 phones:
-  description: How many phones the report has.
+  description: Number of phones in the report.
   returned: success
   type: int
 """

@@ -11,11 +11,11 @@ module: rollout_wait
 short_description: Wait for a wave of an LSC rollout and show its progress
 version_added: 0.1.0
 description:
-  - Waits until all operations of a wave have ended, or until the wave's time is up.
-  - Shows how many phones are done, failed and in flight, how many are done in a minute, how much time is left, and who
-    has not entered an authentication string yet.
-  - Fails where the rollout was aborted meanwhile, with who aborted it and when.
-  - Goes on where the server cannot be reached for a while, as when the first node is started again.
+  - Waits until all operations of a wave have ended or the wave's time is up.
+  - Shows how many phones are done, failed and in flight, how many finish per minute, how much time is left, and which
+    phones still wait for their authentication string.
+  - Fails if the rollout is aborted meanwhile, and reports who aborted it and when.
+  - Keeps waiting if the server cannot be reached for a while, for example while the first node restarts.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -27,7 +27,7 @@ extends_documentation_fragment:
   - ucm.capf.attributes.reads
 options:
   number:
-    description: The number of the wave.
+    description: Number of the wave.
     type: int
     required: true
   progress_interval:
@@ -35,13 +35,14 @@ options:
     type: int
     default: 5
   outage_seconds:
-    description: How long the server may be out of reach.
+    description: Maximum time in seconds for which the server may be unreachable.
     type: int
     default: 600
   not_entered_file:
     description:
-      - File on the control node that lists, as long as it waits, who has not entered an authentication string.
-      - A relative path is relative to the directory in which the command was typed, because the control node writes it.
+      - File on the control node that lists, during the wait, the phones whose authentication string was not entered
+        yet.
+      - The control node writes it, so a relative path is relative to the directory in which the command was typed.
     type: path
 seealso:
   - module: ucm.capf.rollout_wave
@@ -61,16 +62,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ended:
-  description: Whether the wave has ended, or its time is up.
+  description: Whether the wave has ended or its time is up.
   returned: success
   type: bool
 counts:
-  description: How many phones the wave has, and how many of them have which part, which add up to the phones.
+  description: Number of phones in the wave, and in each part of the rollout; the parts add up to C(phones).
   returned: success
   type: dict
   sample: {phones: 40, waiting: 0, in_flight: 1, done: 38, failed: 1, unreached: 0, skipped: 0}
 phones_a_minute:
-  description: How many phones were done in the last minute.
+  description: Number of phones that finished in the last minute.
   returned: success
   type: float
 seconds_left:
@@ -93,12 +94,12 @@ failed_phones:
   type: list
   elements: str
 waiting_for_string:
-  description: Device names of the phones for which nobody has entered an authentication string yet.
+  description: Device names of the phones whose authentication string was not entered yet.
   returned: success
   type: list
   elements: str
 waited_seconds:
-  description: How many seconds it waited in all.
+  description: Total time waited in seconds.
   returned: success
   type: int
 """
@@ -113,7 +114,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    """Wait for one interval; the action plugin of this name asks again until the wave has ended."""
+    """Wait for one interval; the action plugin of the same name repeats it until the wave has ended."""
     seconds = 0 if module.check_mode else module.params["progress_interval"]
     path = "{}/waves/{}/wait".format(path_of(module.params), module.params["number"])
     params = module.params

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollout_wave
-short_description: Start the next wave of an LSC rollout, or judge one
+short_description: Start the next wave of an LSC rollout, or judge a wave
 version_added: 0.1.0
 description:
-  - Starts the next wave of a rollout, which schedules Install/Upgrade for its phones; a wave that was interrupted goes
-    on.
-  - Judges a wave, which stops the rollout where too many of its phones failed, and changes the Device Security Mode
-    of phones that have their LSC and are to get another one.
-  - No wave is started while CAPF is not activated or does not run, its certificate has expired, or phones would get an
-    outdated CTL file. The reason is named with what to do about it, and the rollout goes on once that is mended.
-  - The server decides whether the window is open, whether another wave fits into it, and which phones come next.
+  - Starts the next wave of a rollout, which schedules Install/Upgrade for its phones, or resumes an interrupted wave.
+  - Judges a wave, which stops the rollout if too many of its phones failed, and changes the Device Security Mode of
+    phones with C(security_mode_after) that have their LSC.
+  - A wave is not started if CAPF is not activated or not running, its certificate has expired, or phones would get an
+    outdated CTL file. The task reports the reason and what to do about it; once that is fixed, the rollout can
+    continue.
+  - The server decides whether the window is open, whether another wave fits into it, and which phones are next.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -33,7 +33,7 @@ attributes:
     support: full
   idempotent:
     support: partial
-    details: A wave that was started is shown again; one that was judged cannot be judged again.
+    details: A wave that was already started is returned again; a wave cannot be judged twice.
 options:
   state:
     description: What to do with a wave.
@@ -41,15 +41,16 @@ options:
     choices: [started, judged]
     default: started
   number:
-    description: The number of the wave, for O(state=judged).
+    description: Number of the wave, for O(state=judged).
     type: int
   not_registered:
-    description: Phones of the wave that call processing does not know after it. They count as failed.
+    description: Phones of the wave that are no longer registered with call processing. They count as failed.
     type: list
     elements: str
     default: []
   csv_file:
-    description: CSV file whose column C(authentication_string) gives strings for phones; the server makes the others.
+    description: CSV file with the phones' strings in the column C(authentication_string); the server generates the
+      others.
     type: path
 seealso:
   - module: ucm.capf.rollout
@@ -80,9 +81,9 @@ EXAMPLES = r"""
 RETURN = r"""
 wave:
   description:
-    - The wave that was started or goes on, with its number, kind, phones, those that have to be reset, those that wait
-      for an authentication string, their sites, and the time that is left.
-    - None when the rollout has ended or it is too early.
+    - The wave that was started or resumed, with its number, kind, phones, the phones to reset, the phones that wait
+      for an authentication string and their sites, and the time left.
+    - Null if the rollout has ended or it is too early.
   returned: O(state=started)
   type: dict
 ended:
@@ -90,7 +91,7 @@ ended:
   returned: O(state=started)
   type: bool
 wait_seconds:
-  description: Seconds after which to ask again, where it is too early for the next wave.
+  description: Seconds after which to try again if it is too early for the next wave.
   returned: O(state=started)
   type: int
 why:
@@ -98,37 +99,38 @@ why:
   returned: O(state=started)
   type: str
 counts:
-  description: How many phones the wave has, and how many of them have which part, which add up to the phones.
+  description: Number of phones in the wave, and in each part of the rollout; the parts add up to C(phones).
   returned: O(state=judged)
   type: dict
 judged:
-  description: On how many phones the wave was judged, which are all but those that were skipped.
+  description: Number of phones on which the wave was judged, which excludes skipped phones.
   returned: O(state=judged)
   type: int
 allowed:
-  description: How many phones were allowed to fail; none for a second try, which is not judged.
+  description: Number of phones that were allowed to fail; null for a retry wave, which is not judged.
   returned: O(state=judged)
   type: int
 judgement:
-  description: The verdict, as reports have it.
+  description: The verdict, in the words of the reports.
   returned: O(state=judged)
   type: str
   sample: "passed: 1 of 40 phones not done, 4 allowed"
 problem:
-  description: Why the rollout was stopped, empty where it was not.
+  description: Why the rollout was stopped; empty if it was not.
   returned: O(state=judged)
   type: str
 stopped:
-  description: Whether too many failed, so that the rollout was stopped.
+  description: Whether the rollout was stopped because too many phones failed.
   returned: O(state=judged)
   type: bool
 failing:
-  description: The phones that are not done, with their part, Operation Status, problem, and what to do.
+  description: The phones that are not done, with their part of the rollout, Operation Status, problem, and what to do.
   returned: O(state=judged)
   type: list
   elements: dict
 switched:
-  description: Device names of the phones that got another Device Security Mode; it takes effect when they are reset.
+  description: Device names of the phones whose Device Security Mode changed; the change takes effect when they are
+    reset.
   returned: O(state=judged)
   type: list
   elements: str

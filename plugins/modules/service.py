@@ -11,9 +11,9 @@ module: service
 short_description: Activate, deactivate or restart the CAPF service
 version_added: 0.1.0
 description:
-  - CAPF is installed but not activated. It is activated on the first node only, and deactivated, explicitly.
-  - A restart brings changed service and enterprise parameters in force.
-  - It warns of a CTL file that was made before CAPF was activated. M(ucm.capf.ctl_file) makes it again.
+  - CAPF is installed deactivated. It has to be activated explicitly, on the first node only.
+  - A restart applies changed service and enterprise parameters.
+  - The module warns about a CTL file that was made before CAPF was activated. M(ucm.capf.ctl_file) makes a new one.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -31,13 +31,14 @@ attributes:
 options:
   state:
     description:
-      - V(activated) and V(deactivated) are lasting states of the first node. V(activated) starts a service too that is
-        activated and does not run.
-      - V(restarted) restarts the service of an activated CAPF; sessions that are open may end first.
-      - V(current) makes sure that it runs with the parameters as they are. It restarts CAPF where changed parameters
-        wait for a restart, and starts one that does not run.
-      - All but V(deactivated) fail with the reason where CAPF could not run, for example because another program has
-        its port. A CAPF that runs goes on then. V(restarted) and V(current) fail where CAPF is not activated.
+      - V(activated) and V(deactivated) are permanent states of the first node. V(activated) also starts a service that
+        is activated but not running.
+      - V(restarted) restarts the service of an activated CAPF; open sessions may finish first.
+      - V(current) makes sure that CAPF runs with the current parameters. It restarts CAPF if changed parameters are
+        pending, and starts it if it is not running.
+      - All states except V(deactivated) fail with the reason if CAPF could not run, for example because another
+        program uses its port. A running CAPF then keeps running. V(restarted) and V(current) fail if CAPF is not
+        activated.
     type: str
     choices: [activated, deactivated, restarted, current]
     default: activated
@@ -53,7 +54,7 @@ EXAMPLES = r"""
     password: "{{ capf_password }}"
     state: activated
 
-- name: Bring changed parameters in force
+- name: Apply changed parameters
   ucm.capf.service:
     administrator: admin
     password: "{{ capf_password }}"

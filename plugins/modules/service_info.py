@@ -11,9 +11,9 @@ module: service_info
 short_description: Show the state of the CAPF service
 version_added: 0.1.0
 description:
-  - Shows whether CAPF is activated and running and why it is not, whether a restart is due, which files and database
-    rows of the server cannot be used, the CAPF certificate, and all service and enterprise parameters with help,
-    default and range.
+  - Shows whether CAPF is activated and running, or why not, whether a restart is due, which files and database rows of
+    the server are unusable, the CAPF certificate, and all service and enterprise parameters with their help, default
+    and range.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -26,13 +26,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask for the state of CAPF
+- name: Get the state of CAPF
   ucm.capf.service_info:
     administrator: admin
     password: "{{ capf_password }}"
   register: capf
 
-- name: Stop where CAPF does not run
+- name: Fail if CAPF is not running
   ansible.builtin.assert:
     that: capf.service.running
 """
@@ -47,30 +47,30 @@ service:
       description: The server's version.
       type: str
     first_node:
-      description: Whether this node is the first one, on which alone CAPF can be activated.
+      description: Whether this is the first node, which is the only one where CAPF can be activated.
       type: bool
     activated:
       description: Whether CAPF is activated.
       type: bool
     running:
-      description: Whether CAPF takes phones now.
+      description: Whether CAPF accepts connections from phones.
       type: bool
     problem:
-      description: Why a CAPF that is activated does not run; empty otherwise. The server tries again by itself.
+      description: Why an activated CAPF is not running; empty otherwise. The server retries automatically.
       type: str
     restart_required:
-      description: Whether an activated CAPF does not run with the parameters as they are. V(current) of
+      description: Whether an activated CAPF is not running with the current parameters. V(current) of
         M(ucm.capf.service) restarts or starts it.
       type: bool
     capf_phone_port:
       description: The TCP port that phones use.
       type: int
     sessions_open:
-      description: How many phones are connected now.
+      description: Number of phones that are connected.
       type: int
     capf_certificate:
-      description: The CAPF certificate with its names, serial number, dates, fingerprint, PEM and file names; null
-        where its file cannot be used.
+      description: The CAPF certificate with its names, serial number, dates, fingerprint, PEM and file names; null if
+        its file is unusable.
       type: dict
     ctl_file:
       description: Whether the CTL file is V(missing), V(outdated) or V(current), and the reasons.
@@ -90,10 +90,10 @@ service:
           description: What to do about it.
           type: str
         stops_capf:
-          description: Whether CAPF does not run with it.
+          description: Whether it prevents CAPF from running.
           type: bool
 service_parameters:
-  description: The service parameters, active only while CAPF is activated.
+  description: The service parameters, which are only active while CAPF is activated.
   returned: success
   type: dict
 enterprise_parameters:

@@ -11,8 +11,8 @@ module: service_parameters
 short_description: Set CAPF service parameters
 version_added: 0.1.0
 description:
-  - Sets service parameters by the names that the administration pages show. They belong to the first node.
-  - A change is in force after a restart of the CAPF service, which M(ucm.capf.service) does.
+  - Sets service parameters by the names shown on the administration pages. They apply to the first node.
+  - A change takes effect after a restart of the CAPF service, for which you can use M(ucm.capf.service).
   - M(ucm.capf.service_info) shows every parameter with its help, default and range.
 author:
   - The ucm.capf founders (@ucm-capf)
@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - ucm.capf.attributes.changes
 options:
   parameters:
-    description: The wanted values by parameter name. Parameters that are not named are left alone.
+    description: The values to set, by parameter name. Other parameters are left alone.
     type: dict
     required: true
 seealso:
@@ -41,7 +41,7 @@ EXAMPLES = r"""
       Duration Of Certificate Validity: 3
   register: parameters
 
-- name: Bring them in force
+- name: Apply them
   ucm.capf.service:
     administrator: admin
     password: "{{ capf_password }}"
@@ -59,7 +59,7 @@ after:
   returned: success
   type: dict
 restart_required:
-  description: Whether the CAPF service has to be restarted before the parameters are in force.
+  description: Whether the CAPF service has to be restarted before the parameters take effect.
   returned: success
   type: bool
 """

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: trace
-short_description: Set the trace of the CAPF server
+short_description: Configure the trace of the CAPF server
 version_added: 0.1.0
 description:
-  - Sets whether the server writes trace files, how much goes into them, how many are kept, and how large they become,
-    as Serviceability does. What is not given is left alone.
-  - A change is in force at once. Servers that share a database take it when they are started the next time.
-  - The trace files hold no secrets. M(ucm.capf.trace_info) and C(capf trace show) on the node show them.
+  - Sets whether the server writes trace files, their level of detail, their number and their size, as Serviceability
+    does. Settings that are omitted are left alone.
+  - A change takes effect immediately. Servers that share a database apply it when they next start.
+  - Trace files contain no secrets. Read them with M(ucm.capf.trace_info), or with C(capf trace show) on the node.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -24,25 +24,26 @@ extends_documentation_fragment:
   - ucm.capf.attributes.changes
 options:
   trace_on:
-    description: Whether the server writes trace files (Trace On). The files that there are stay. Servers begin with
-      V(true).
+    description: Write trace files (Trace On). Existing files are kept. The initial value is V(true).
     type: bool
   debug_trace_level:
     description:
-      - What is written (Debug Trace Level). Servers begin with V(Significant).
-      - V(Error) are errors (log level error), V(Special) also sessions that were malformed or over a limit (warning).
-      - V(Significant) is also every session and every start of the service (info), V(Detailed) also every step of a
+      - Level of detail (Debug Trace Level). The initial value is V(Significant).
+      - V(Error) writes errors (log level error). V(Special) adds malformed sessions and sessions over a limit
+        (warning).
+      - V(Significant) adds every session and every start of the service (info). V(Detailed) adds every step of a
         session (debug).
     type: str
     choices: [Error, Special, Significant, Detailed]
   maximum_number_of_files:
     description:
-      - How many trace files are kept, 2 to 500 (Maximum No. of Files). The oldest goes when a new one is begun. Servers
-        begin with V(50).
-      - The files that Troubleshoot writes for a phone are not counted.
+      - Number of trace files to keep, from 2 to 500 (Maximum No. of Files). The oldest file is deleted when a new one
+        is begun. The initial value is V(50).
+      - Files that Troubleshoot writes for a phone do not count.
     type: int
   maximum_file_size:
-    description: How large a trace file may become, 1 to 10 megabytes (Maximum File Size). Servers begin with V(2).
+    description: Maximum size of a trace file in megabytes, from 1 to 10 (Maximum File Size). The initial value is
+      V(2).
     type: int
 seealso:
   - module: ucm.capf.trace_info

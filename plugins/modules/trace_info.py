@@ -8,11 +8,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: trace_info
-short_description: Show the trace of the CAPF server
+short_description: Show the trace settings and trace files of the CAPF server
 version_added: 0.1.0
 description:
-  - Shows the trace settings, lists the trace files of the server and those that Troubleshoot has written for phones,
-    and returns the content of one of them where it is named.
+  - Shows the trace settings, lists the server's trace files and those that Troubleshoot has written for phones, and
+    returns the content of one file if O(name) is set.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -25,7 +25,7 @@ options:
     description: Name of the file to read, such as V(capf.log) or V(SEP001122334455-LSC.txt).
     type: str
   last:
-    description: How many of its last lines to return, at most 100000.
+    description: Number of lines to return from the end of the file, at most 100000.
     type: int
     default: 1000
 seealso:
@@ -60,33 +60,33 @@ settings:
       description: Its value.
       type: raw
     in_force:
-      description: The value that is in force.
+      description: The value that is in effect.
       type: raw
     default:
-      description: The value with which servers begin.
+      description: The initial value.
       type: raw
     unit:
       description: The unit of the value.
       type: str
     minimum:
-      description: The smallest value, where there is one.
+      description: The smallest value, if there is one.
       type: int
     maximum:
-      description: The largest value, where there is one.
+      description: The largest value, if there is one.
       type: int
     choices:
-      description: The values, where they are few.
+      description: The possible values, if the setting is a choice.
       type: list
       elements: str
     help:
       description: What the setting means.
       type: str
 problem:
-  description: Why the trace files cannot be written now; empty where they can.
+  description: Why trace files cannot be written; empty if they can.
   returned: success
   type: str
 files:
-  description: The trace files, the latest one of the server first.
+  description: The trace files, starting with the server's latest one.
   returned: success
   type: list
   elements: dict
@@ -101,7 +101,7 @@ files:
       description: Its size in bytes.
       type: int
     modified:
-      description: When it was last written.
+      description: Time of the last write.
       type: str
 content:
   description: The last lines of the file O(name).

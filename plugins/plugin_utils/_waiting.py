@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a waiting task shows that it lives: one line that is kept up to date on a terminal, line by line elsewhere."""
+"""Progress of a waiting task: one line that is updated in place on a terminal, and a new line each time elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDTH = 110
 
 
 def given_options(args: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return the options of a task that are set: null is none."""
+    """Return the options of a task that are set; null means not set."""
     return {name: value for name, value in args.items() if value is not None}
 
 
@@ -24,13 +24,13 @@ _ELSE = ("waiting", "unreached", "skipped")
 
 
 def numbers(counts: dict[str, int]) -> str:
-    """Return numbers of phones by part as a line of progress has them."""
+    """Return the numbers of phones in each part of the rollout as a line of progress shows them."""
     shown = _ALWAYS + tuple(key for key in _ELSE if counts[key])
     return ", ".join("{} {}".format(key.replace("_", " "), counts[key]) for key in shown)
 
 
 class LiveLine:
-    """The line of progress of one task."""
+    """The progress line of one task."""
 
     def __init__(self, display: Display) -> None:
         self._display = display
@@ -38,7 +38,7 @@ class LiveLine:
         self._shown = False
 
     def show(self, text: str) -> None:
-        """Show how far it is now."""
+        """Show the current progress."""
         self._shown = True
         if self._rewrites:
             self._display.display(f"\r    {text[:_WIDTH].ljust(_WIDTH)}", newline=False)
@@ -46,6 +46,6 @@ class LiveLine:
             self._display.display(f"    {text}")
 
     def end(self) -> None:
-        """Leave the last text where it is."""
+        """End the line and leave its last text on the terminal."""
         if self._rewrites and self._shown:
             self._display.display("")

@@ -29,7 +29,7 @@ def test_r20_backup_writes_a_new_archive_each_time(node: RunningNode, tmp_path: 
         assert len(set(archive.getnames()) - {"manifest.json"}) == real["files"]
         assert {"capf.key", "capf.db", "strings.key", "administration.key"} <= set(archive.getnames())
         assert not [name for name in archive.getnames() if name.startswith(".") or name.endswith(("lock", "-wal"))]
-    assert again["failed"] and "is there already" in again["msg"]
+    assert again["failed"] and "already exists" in again["msg"]
     assert PASSWORD not in output and "PRIVATE KEY" not in output
     assert output.count("is not encrypted") >= 1
     (named,), _output = play(node, {MODULE: {"dest": str(tmp_path), "plain": True}})
@@ -84,7 +84,7 @@ def test_r20_a_place_where_no_backup_can_be_written_is_named(node: RunningNode) 
         {MODULE: {"dest": f"{directory}/backup.tar.gz", "plain": True}} for directory in ("/nowhere/at/all", "/proc")
     ]
     results, _output = play(node, *tasks)
-    assert results[0]["msg"].endswith("'/nowhere/at/all/backup.tar.gz' cannot be written: there is no such directory")
+    assert results[0]["msg"].endswith("'/nowhere/at/all/backup.tar.gz' cannot be written: its directory does not exist")
     assert results[1]["failed"] and "'/proc/backup.tar.gz' cannot be written: " in results[1]["msg"]
 
 

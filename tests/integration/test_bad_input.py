@@ -120,6 +120,7 @@ def test_bad_input_is_named_and_changes_nothing(node: RunningNode, case: str) ->
     assert snapshot(node) == before
 
 
+CELLS = "the row and the header have different numbers of cells"
 CSV_CASES = {
     "a string of 3 digits": (
         f"device_name,authentication_string\n{A},123\n",
@@ -134,15 +135,15 @@ CSV_CASES = {
     "an unknown column": ("device_name,colour\n", "line 1: column 'colour' is unknown; allowed: device_name, descr"),
     "no device name column": ("description\nx\n", "line 1: the column device_name is missing"),
     "an empty device name": (f"device_name,key_size\n{A},\n,2048\n", "line 3 device_name: '' is refused"),
-    "a number that is none": (
+    "not a number": (
         f"device_name,key_size\n{A},big\n",
         "line 2 key_size: 'big' is refused; allowed: a number",
     ),
-    "too many cells": (f"device_name,key_size\n{A},2048,x\n", "line 2: the row has not as many cells as the header"),
-    "too few cells": (f"device_name,key_size\n{A}\n", "line 2: the row has not as many cells as the header"),
+    "too many cells": (f"device_name,key_size\n{A},2048,x\n", f"line 2: {CELLS}"),
+    "too few cells": (f"device_name,key_size\n{A}\n", f"line 2: {CELLS}"),
     "a wrong name": (f"device_name\n{A}\nSEP9\n", "line 3 device_name: 'SEP9' is refused; allowed: SEP or ATA"),
     "the same phone twice": (f"device_name\n{A}\n{B}\n{A}\n", "line 4 device_name: "),
-    "a file that is no text": (b"device_name\n\xff\xfe\n", "line 2: this is no text in UTF-8"),
+    "a file that is not text": (b"device_name\n\xff\xfe\n", "line 2: not valid UTF-8"),
 }
 
 
@@ -186,7 +187,7 @@ def test_connection_options_that_are_wrong_are_named_and_no_outage(node: Running
     wrong = {"host": "https://127.0.0.1", "port": 99999, "timeout": 0, "ca_path": "/no/such.crt"}
     (result,), _output = play(node, {"ucm.capf.service_info": {}}, **wrong)
     assert [problem["field"] for problem in result["problems"]] == list(wrong), result
-    assert "ca_path: '/no/such.crt' is refused; allowed: a PEM file" in result["msg"]
+    assert "ca_path: '/no/such.crt' is refused; allowed: a readable PEM file" in result["msg"]
     assert not result["unavailable"]
 
 
@@ -208,4 +209,4 @@ def test_a_disk_that_is_full_is_no_outage_of_the_server(node: RunningNode) -> No
         text=True,
         check=True,
     )
-    assert done.stdout == "the answer cannot be kept: No space left on device False\n"
+    assert done.stdout == "the answer cannot be written: No space left on device False\n"

@@ -177,7 +177,7 @@ def test_r23_an_import_is_all_or_nothing(shared: RunningNode, tmp_path: Path, ea
     tasks += [{MODULE: {"capfd_database": str(tmp_path / name)}} for name in ("junk", "missing")]
     results, _output = play(shared, *tasks)
     said = [said for _device, said in bad.values()]
-    said += ["line.csv line 3 operation", "column.csv line 1: column 'colour' is unknown", "is no database of capfd"]
-    for result, text in zip(results, [*said, "is no database of capfd"], strict=True):
+    said += ["line.csv line 3 operation", "column.csv line 1: column 'colour' is unknown", "is not a capfd database"]
+    for result, text in zip(results, [*said, "is not a capfd database"], strict=True):
         assert result["failed"] and text in result["msg"], (text, result)
     assert shared.ok("POST", "/phones/find", {})["total"] == before

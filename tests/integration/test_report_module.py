@@ -73,7 +73,7 @@ def test_r30_a_file_that_cannot_be_written_is_named(phones: RunningNode) -> None
     # Root may write everywhere by the mode, and learns only from writing that it cannot.
     assert result["failed"] and re.search("'/proc.* writable", result["msg"])
     directory = str(phones.directory)
-    for dest, said in (("/nonexistent/x.csv", "in a directory that exists"), (directory, "this is a directory")):
+    for dest, said in (("/nonexistent/x.csv", "in a directory that exists"), (directory, "not a directory")):
         task = {MODULE: {"dest": dest}}
         (check, real), _output = play(phones, {**task, "check_mode": True}, task)
         assert check["failed"] and check["msg"] == real["msg"] and f"dest: '{dest}' is refused" in real["msg"]

@@ -274,7 +274,7 @@ def test_p35_what_cannot_be_written_later_is_refused_before_the_rollout_begins(n
         ({"directory": str(place / "file")}, f"{place}/file/strings"),
         (
             {"directory": str(place / "taken")},
-            f"{place}/taken/rollout.csv: a file of the rollout has to be written there",
+            f"{place}/taken/rollout.csv: the rollout has to write a file with this name",
         ),
         ({"directory": "/proc/night"}, "/proc/night"),
         ({"registration_command": ["./command"]}, f"lsc_rollout_registration_command: '{place}/command' is refused"),

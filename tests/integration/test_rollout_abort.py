@@ -16,7 +16,7 @@ from support.playbooks import playbook
 from support.plays import PLAYBOOK, environment, extra_vars, play
 
 A = "SEP00000000000A"
-WAITS = "another run leads the rollout; waits"
+WAITS = "another run leads the rollout; waiting"
 ABORTED = r"the rollout 'lsc-rollout' was aborted by admin at \d{4}-\d\d-\d\dT[\d:]+[+-][\d:]+"
 
 

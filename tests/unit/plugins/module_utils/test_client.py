@@ -30,7 +30,8 @@ def test_a_host_that_is_none_is_refused_by_its_field(host):
     with pytest.raises(CapfError) as refused:
         Client(dict(RIGHT, host=host))
     assert not refused.value.unavailable
-    assert refused.value.problems == [{"field": "host", "value": host, "allowed": "a name or an address, no URL"}]
+    allowed = "a host name or an IP address, not a URL"
+    assert refused.value.problems == [{"field": "host", "value": host, "allowed": allowed}]
 
 
 def test_every_option_with_which_no_server_is_reached_is_named(tmp_path):
@@ -41,7 +42,7 @@ def test_every_option_with_which_no_server_is_reached_is_named(tmp_path):
     assert [problem["field"] for problem in refused.value.problems] == ["port", "timeout", "ca_path"]
     assert "port: '0' is refused; allowed: a whole number from 1 to 65535" in str(refused.value)
     assert "timeout: '-1' is refused; allowed: a whole number of seconds from 1 to" in str(refused.value)
-    assert "certificates that can be read (there is no certificate in it)" in str(refused.value)
+    assert "a readable PEM file of certificates (it contains no certificate)" in str(refused.value)
 
 
 @pytest.mark.parametrize("port", [-1, 65536])

@@ -62,7 +62,7 @@ def test_only_takes_some_rows_and_keeps_their_lines(path):
         ("description\n", "line 1: the column device_name is missing"),
         (f"device_name,mic\n{A},perhaps\n", "line 2 mic: 'perhaps' is refused; allowed: true or false"),
         (f"device_name,key_size\n{A},-1\n", "line 2 key_size: '-1' is refused; allowed: a number"),
-        (f"device_name\n{A}\n{A},x\n", "line 3: the row has not as many cells as the header"),
+        (f"device_name\n{A}\n{A},x\n", "line 3: the row and the header have different numbers of cells"),
         (
             "device_name,key_size\n{},{}\n".format(A, "9" * 5000),
             "line 2 key_size: '9{100}...' is refused; allowed: a",
@@ -71,9 +71,9 @@ def test_only_takes_some_rows_and_keeps_their_lines(path):
         (f"{A},12345678\n", f"line 1: column '{A}' is unknown"),
         ("device_name,12345678\n", r"line 1: column '\(hidden\)' is unknown"),
         ("device_name,12345678,12345678\n", r"line 1: duplicate column '\(hidden\)'"),
-        (f'device_name\n{A}\n"{B}\n{A}\n{A}\n', "line 3: the row is no CSV: "),
-        (f'device_name,description\n{A},"a"b\n', "line 2: the row is no CSV: "),
-        (f'"device_name\n{A}\n', "line 1: the row is no CSV: "),
+        (f'device_name\n{A}\n"{B}\n{A}\n{A}\n', "line 3: the row is not valid CSV: "),
+        (f'device_name,description\n{A},"a"b\n', "line 2: the row is not valid CSV: "),
+        (f'"device_name\n{A}\n', "line 1: the row is not valid CSV: "),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(path, text, message):
@@ -86,7 +86,7 @@ def test_a_bad_row_is_named_by_its_line(path, text, message):
 @pytest.mark.parametrize("start, line", [(b"", 2), (b"\xef\xbb\xbf", 2), (b"a,", 2), (b"device_name\r\n", 3)])
 def test_a_row_that_is_no_utf_8_is_named_by_its_line(path, start, line, end):
     path.write_bytes(start + b"device_name" + end + b"M\xfcnchen" + end)
-    with pytest.raises(CapfError, match=f"line {line}: this is no text in UTF-8: "):
+    with pytest.raises(CapfError, match=f"line {line}: not valid UTF-8; save the file as CSV UTF-8: "):
         read(str(path))
 
 

@@ -24,5 +24,5 @@ def test_p34_a_damaged_database_of_capfd_is_refused(tmp_path):
     assert len(read_capfd(str(path)).phones) == PHONES
     pages = path.read_bytes()
     path.write_bytes(pages[: 4 * PAGE] + pages[5 * PAGE : 6 * PAGE] + pages[4 * PAGE : 5 * PAGE] + pages[6 * PAGE :])
-    with pytest.raises(CapfError, match=r"is damaged|is no database of capfd"):
+    with pytest.raises(CapfError, match=r"is damaged|is not a capfd database"):
         read_capfd(str(path))
