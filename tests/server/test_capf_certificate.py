@@ -13,6 +13,7 @@ from capf.authority import Authority, make_capf_certificate
 from capf.keystore import Keystore
 from capf.model import ConflictError
 from capf.registry import capf_certificate
+from capf.registry.transaction import Transaction
 from support.record import Record
 
 CTL_FILE = Path(__file__).parents[1] / "vectors" / "ctl" / "CTLFile-sha512.tlv"
@@ -25,5 +26,9 @@ def test_p30_the_next_certificate_waits_for_a_ctl_file_that_lists_it(record: Rec
     wanted = capf_certificate.Renewal("active", None, None, False)
     distributed = ctl.read(CTL_FILE.read_bytes())
     with pytest.raises(ConflictError, match="does not list CAPF-"):
-        record.run(lambda c: capf_certificate.renew(c, record.context, Keystore(tmp_path), distributed, wanted, "test"))
+        record.run(
+            lambda c: capf_certificate.renew(
+                Transaction(c, record.context, "test"), Keystore(tmp_path), distributed, wanted
+            )
+        )
     assert record.acts() == []

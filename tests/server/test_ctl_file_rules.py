@@ -14,6 +14,7 @@ from capf.keystore import key_pem, pem
 from capf.model import ConflictError, InvalidRequestError
 from capf.registry import ctl_file, nodes, service, tokens
 from capf.registry.ctl_file import Options, State
+from capf.registry.transaction import Transaction
 from support.record import NOW, Record
 
 RSA_PEM = pem(make_capf_certificate(os.urandom, NOW, "Example", "node")[1]).decode()
@@ -23,19 +24,21 @@ OTHER_PEM = pem(make_capf_certificate(os.urandom, NOW, "Example", "node")[1]).de
 @pytest.fixture
 def first(record: Record) -> Record:
     """A record as the first node has it after its first start."""
-    record.run(lambda c: nodes.register_first(c, record.context, 8443, RSA_PEM))
-    record.run(lambda c: tokens.make_missing(c, record.context))
+    record.run(lambda c: nodes.register_first(Transaction(c, record.context), 8443, RSA_PEM))
+    record.run(lambda c: tokens.make_missing(Transaction(c, record.context)))
     return record
 
 
 def make(record: Record, *wanted: tokens.Supplied, **options: Any) -> ctl_file.Made:
     """Make the CTL file where that is due."""
-    return record.run(lambda c: ctl_file.make_current(c, record.context, Options(**options), wanted, "test"))
+    return record.run(
+        lambda c: ctl_file.make_current(Transaction(c, record.context, "test"), Options(**options), wanted)
+    )
 
 
 def status(record: Record) -> ctl_file.Status:
     """Return how the CTL file stands."""
-    return record.store.read(lambda c: ctl_file.status(c, record.context))
+    return record.store.read(lambda c: ctl_file.status(Transaction(c, record.context)))
 
 
 def supplied(slot: int) -> tokens.Supplied:
@@ -55,11 +58,11 @@ def test_the_signer_version_is_1_0_while_every_key_is_rsa_and_the_digest_is_kept
 
 
 def test_r24_a_deactivation_for_a_while_takes_no_trust_away(first: Record) -> None:
-    first.run(lambda c: service.activate(c, first.context, True, "test"))
+    first.run(lambda c: service.activate(Transaction(c, first.context, "test"), True))
     make(first)
-    first.run(lambda c: service.activate(c, first.context, False, "test"))
+    first.run(lambda c: service.activate(Transaction(c, first.context, "test"), False))
     assert status(first).state is State.CURRENT
-    first.run(lambda c: service.activate(c, first.context, True, "test"))
+    first.run(lambda c: service.activate(Transaction(c, first.context, "test"), True))
     assert status(first).reasons == ["CAPF was activated after the CTL file was made"]
     made = make(first)
     assert made.changed and made.before["records"] == made.after["records"]
@@ -85,7 +88,7 @@ def test_before_the_first_file_both_tokens_may_be_changed_and_after_it_one(first
     assert [token.certificate for token in first.store.read(tokens.current)] == before
     assert make(first, tokens.Supplied(1)).changed
     assert not make(first, tokens.Supplied(1)).changed
-    first.store.read(lambda c: tokens.sweep(c, first.context))
+    first.store.read(lambda c: tokens.sweep(Transaction(c, first.context)))
     assert len(list(first.context.token_directory.iterdir())) == 2
     assert first.acts().count("change security token") == 3
 
@@ -99,18 +102,20 @@ def test_a_token_is_in_one_slot_only(first: Record) -> None:
 
 def test_a_server_that_shares_the_database_leaves_the_first_nodes_entry_alone(first: Record) -> None:
     other = replace(first.context, node_name="node9")
-    first.run(lambda c: nodes.register_first(c, other, 9443, OTHER_PEM))
+    first.run(lambda c: nodes.register_first(Transaction(c, other), 9443, OTHER_PEM))
     assert [node.name for node in first.store.read(nodes.all_nodes)] == ["127.0.0.1"]
-    first.run(lambda c: nodes.register_first(c, other, 9443, RSA_PEM))
+    first.run(lambda c: nodes.register_first(Transaction(c, other), 9443, RSA_PEM))
     assert [(node.name, node.administration_port) for node in first.store.read(nodes.all_nodes)] == [("node9", 9443)]
 
 
 def test_a_node_that_runs_neither_call_processing_nor_tftp_has_no_record(first: Record) -> None:
     make(first)
     item = {"name": "node2", "administration_certificate": OTHER_PEM, "call_processing": False, "tftp": False}
-    first.run(lambda c: nodes.ensure(c, first.context, [item], "present", "test"))
+    first.run(lambda c: nodes.ensure(Transaction(c, first.context, "test"), [item], "present"))
     assert status(first).state is State.CURRENT
-    first.run(lambda c: nodes.ensure(c, first.context, [{"name": "node2", "tftp": True}], "present", "test"))
+    first.run(
+        lambda c: nodes.ensure(Transaction(c, first.context, "test"), [{"name": "node2", "tftp": True}], "present")
+    )
     assert status(first).reasons == ["node node2 was added"]
     roles = [record["role"] for record in make(first).after["records"]]
     assert roles == ["SAST", "SAST", ctl.Role.CCM_TFTP.name, ctl.Role.TFTP.name]

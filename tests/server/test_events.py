@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from capf.model import InvalidRequestError, Outcome
 from capf.registry import events
+from capf.registry.transaction import Transaction
 from capf.store import schema
 from support import rollouts
 from support.client import new_public_key
@@ -21,7 +22,9 @@ DAY = 86400
 
 def after(record: Record, cursor: str, days: int = 30) -> tuple[list[dict[str, Any]], str]:
     """Return the events after a cursor, and the next cursor."""
-    found, following = record.run(lambda c: events.after(c, record.context, events.read_cursor(c, cursor), days))
+    found, following = record.run(
+        lambda c: events.after(Transaction(c, record.context), events.read_cursor(c, cursor), days)
+    )
     return found, str(following)
 
 

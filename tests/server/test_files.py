@@ -20,6 +20,7 @@ from capf.lab.network import IpMode
 from capf.model import InvalidRequestError, Operation
 from capf.publisher import Publisher
 from capf.registry import parameters, trace
+from capf.registry.transaction import Transaction
 from capf.wire import CertificateType
 from support.record import PHONE, Record
 
@@ -28,7 +29,7 @@ ANOTHER = "SEP00000000000B"
 
 def served(record: Record, name: str = PHONE) -> Configuration:
     """Return what a phone reads in its file."""
-    data = record.store.read(lambda c: files.configuration(c, record.context, name, "node1"))
+    data = record.store.read(lambda c: files.configuration(Transaction(c, record.context), name, "node1"))
     assert data is not None
     configuration = parse(data)
     assert configuration is not None
@@ -36,7 +37,7 @@ def served(record: Record, name: str = PHONE) -> Configuration:
 
 
 def test_a_phone_that_is_not_registered_has_no_file(record: Record) -> None:
-    assert record.store.read(lambda c: files.configuration(c, record.context, PHONE, "node1")) is None
+    assert record.store.read(lambda c: files.configuration(Transaction(c, record.context), PHONE, "node1")) is None
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_servers_port_and_parameters_are_as_set(record: Record, names: Sequence[
     set_parameters(record, CAPF_Phone_Port=4000, Enable_IPv6=True, TFTP_Encrypted_Config=True)
     expected = Configuration(1, 0, tuple((name, 4000) for name in names or ["node1"]), "", IpMode.DUAL)
     assert served(record) == expected
-    data = record.store.read(lambda c: files.configuration(c, record.context, PHONE, "node1"))
+    data = record.store.read(lambda c: files.configuration(Transaction(c, record.context), PHONE, "node1"))
     assert data is not None and b"<encrConfig>true</encrConfig>" in data
 
 
@@ -115,12 +116,12 @@ def test_an_own_file_is_edited_and_one_that_cannot_be_is_refused(record: Record)
     record.context.own_files = record.context.trace_directory.parent
     own = record.context.own_files / f"{PHONE}.cnf.xml"
     own.write_bytes(b"<device>\r\n<userLocale a='b'/><ipAddressMode>1</ipAddressMode></device>")
-    data = record.store.read(lambda c: files.configuration(c, record.context, PHONE, "node1"))
+    data = record.store.read(lambda c: files.configuration(Transaction(c, record.context), PHONE, "node1"))
     assert data is not None and data.startswith(b"<device>\r\n<userLocale a='b'/><ipAddressMode>1</ipAddressMode>")
     assert replace(served(record), ip_mode=IpMode.IPV4) == Configuration(1, 0, (("node1", 3804),), "", IpMode.IPV4)
     own.write_bytes(b"<!DOCTYPE device><device/>")
     with pytest.raises(ConfigurationError, match="document type declaration"):
-        record.store.read(lambda c: files.configuration(c, record.context, PHONE, "node1"))
+        record.store.read(lambda c: files.configuration(Transaction(c, record.context), PHONE, "node1"))
 
 
 async def test_an_own_file_that_cannot_be_read_stops_no_other_phone(record: Record, tmp_path: Path) -> None:
@@ -131,4 +132,6 @@ async def test_an_own_file_that_cannot_be_read_stops_no_other_phone(record: Reco
     await Publisher(record.store, record.context, Folder(tmp_path / "source"), tftp).publish([PHONE, ANOTHER])
     assert [path.name for path in tftp.iterdir()] == [f"{ANOTHER}.cnf.xml"]
     with pytest.raises(InvalidRequestError, match="cannot be read: Is a directory"):
-        record.store.read(lambda c: files.published_files(c, record.context, Folder(tmp_path / "source"), None))
+        record.store.read(
+            lambda c: files.published_files(Transaction(c, record.context), Folder(tmp_path / "source"), None)
+        )

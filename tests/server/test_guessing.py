@@ -15,6 +15,7 @@ from capf.registry import events, guessing, phones, preflight, report, search, s
 from capf.registry.context import Policy
 from capf.registry.elapsed import Elapsed
 from capf.registry.search import Page
+from capf.registry.transaction import Transaction
 from capf.store import schema
 from capf.wire import Reason
 from support.guessing import DAY, DAYS, FOUR_DIGITS, GENERATED, MODE, Attack, prepare
@@ -59,7 +60,7 @@ def would_come_in(record: Record, name: str = PHONE, peer: str = HERE, **given: 
 
     def job(connection: Any) -> None:
         claim = Claim(name, 3, 1, peer, password=RIGHT)
-        raise UndoneError(sessions.claim(connection, context, claim))
+        raise UndoneError(sessions.claim(Transaction(connection, context), claim))
 
     with pytest.raises(UndoneError) as undone:
         record.run(job)
@@ -118,7 +119,7 @@ def test_p40_a_locked_try_is_refused_like_all_others_and_leaves_nothing(record: 
     before, acts = record.guesses(PHONE), record.acts()
     for password in (RIGHT, WRONG, "1"):
         claim = Claim(PHONE, 3, 1, HERE, password=password)
-        refused = record.run(lambda c, claim=claim: sessions.claim(c, record.context, claim))
+        refused = record.run(lambda c, claim=claim: sessions.claim(Transaction(c, record.context), claim))
         assert refused == Refused(Reason.REJECTED, Outcome.INVALID_STRING, Cause.LOCKED)
     assert (record.guesses(PHONE), record.acts()) == (before, acts)
 
@@ -151,14 +152,14 @@ def test_p40_a_wait_outlives_the_process(record: Record, boot: str, down: int) -
     """While the host runs, the time in between counts; after a reboot the wait goes on where it was last written."""
     wanted(record)
     lives(record, 2 * 365)
-    record.run(lambda c: guessing.keep(c, record.context))
+    record.run(lambda c: guessing.keep(Transaction(c, record.context)))
     guess(record, 10)
     record.wait(200)
-    record.run(lambda c: guessing.keep(c, record.context))
+    record.run(lambda c: guessing.keep(Transaction(c, record.context)))
     record.times[0] += YEAR
     record.steady[0] = record.steady[0] + down if boot == "boot" else 5.0
     record.context.elapsed = Elapsed(lambda: record.steady[0], lambda: boot)
-    record.run(lambda c: guessing.keep(c, record.context))
+    record.run(lambda c: guessing.keep(Transaction(c, record.context)))
     left = 600 - 200 - (down if boot == "boot" else 0)
     record.wait(left - 1)
     assert not would_come_in(record)
@@ -217,11 +218,11 @@ def test_p40_an_operation_that_lives_longer_keeps_its_limit(record: Record) -> N
     lives(record, 30)
     guess(record, 10)
     record.wait(30 * DAY - 1)
-    record.run(lambda c: guessing.keep(c, record.context))
+    record.run(lambda c: guessing.keep(Transaction(c, record.context)))
     assert not would_come_in(record)
     record.times[0] -= YEAR
     record.wait(100 * DAY)
-    record.run(lambda c: guessing.keep(c, record.context))
+    record.run(lambda c: guessing.keep(Transaction(c, record.context)))
     assert not would_come_in(record)
 
 
@@ -274,12 +275,16 @@ def test_p40_right_strings_give_nothing_of_a_day_back(record: Record) -> None:
 
 def test_p40_a_thousand_phones_behind_one_address_come_in_with_right_strings(record: Record) -> None:
     names = [f"SEP00000000{index:04X}" for index in range(1000)]
-    record.run(lambda c: phones.ensure(c, record.context, [{"device_name": n, **MODE} for n in names], "present", "t"))
+    record.run(
+        lambda c: phones.ensure(
+            Transaction(c, record.context, "t"), [{"device_name": n, **MODE} for n in names], "present"
+        )
+    )
     record.plan(items=[{"device_name": name, "authentication_string": RIGHT} for name in names])
 
     def all_come(connection: Any) -> list[bool]:
         claims = (Claim(name, 3, 1, HERE, password=RIGHT) for name in names)
-        return [isinstance(sessions.claim(connection, record.context, claim), Granted) for claim in claims]
+        return [isinstance(sessions.claim(Transaction(connection, record.context), claim), Granted) for claim in claims]
 
     assert all(record.run(all_come))
     assert record.guesses() == {}
@@ -311,15 +316,15 @@ def test_p40_unlocking_lifts_the_locks_for_all_addresses(record: Record) -> None
     peers = [f"192.0.2.{index}" for index in range(1, 6)]
     for peer in peers:
         guess(record, 10, peer=peer)
-    found = record.store.read(lambda c: search.find(c, record.context, [], Page(), strings=False))[1][0]
+    found = record.store.read(lambda c: search.find(Transaction(c, record.context), [], Page(), strings=False))[1][0]
     assert found["locked_addresses"] == 5
     assert found["locked_until"] == "2027-01-15T08:10:00+00:00"
-    whole = record.store.read(lambda c: next(search.found(c, record.context, [], Page(), strings=False)))
+    whole = record.store.read(lambda c: next(search.found(Transaction(c, record.context), [], Page(), strings=False)))
     assert (whole["locked_addresses"], whole["locked_until"]) == (5, found["locked_until"])
-    assert record.run(lambda c: phones.unlock(c, record.context, [PHONE], "test")) == [PHONE]
+    assert record.run(lambda c: phones.unlock(Transaction(c, record.context, "test"), [PHONE])) == [PHONE]
     assert all(would_come_in(record, peer=peer) for peer in peers)
-    assert record.run(lambda c: phones.unlock(c, record.context, [PHONE], "test")) == []
-    found = record.store.read(lambda c: search.find(c, record.context, [], Page(), strings=False))[1][0]
+    assert record.run(lambda c: phones.unlock(Transaction(c, record.context, "test"), [PHONE])) == []
+    found = record.store.read(lambda c: search.find(Transaction(c, record.context), [], Page(), strings=False))[1][0]
     assert (found["locked_addresses"], found["locked_until"]) == (0, None)
 
 
@@ -327,7 +332,7 @@ def test_p40_the_report_shows_locks(record: Record) -> None:
     wanted(record)
     guess(record, 10)
     text = record.store.read(
-        lambda c: "".join(report.csv_pieces(search.found(c, record.context, [], Page(), strings=False)))
+        lambda c: "".join(report.csv_pieces(search.found(Transaction(c, record.context), [], Page(), strings=False)))
     )
     (phone,) = csv.DictReader(io.StringIO(text))
     assert (phone["Locked Addresses"], phone["Locked Until"]) == ("1", "2027-01-15T08:10:00+00:00")
@@ -337,7 +342,7 @@ def test_p40_unlocking_gives_an_operation_its_tries_again(record: Record) -> Non
     record.context.policy = Policy(tries_per_operation=10)
     wanted(record)
     guess(record, 10)
-    assert record.run(lambda c: phones.unlock(c, record.context, [PHONE], "test")) == [PHONE]
+    assert record.run(lambda c: phones.unlock(Transaction(c, record.context, "test"), [PHONE])) == [PHONE]
     guess(record, 9)
     assert would_come_in(record)
 
@@ -346,7 +351,7 @@ def test_p40_a_lock_is_shown_by_the_time_of_day_wherever_the_clock_is_set(record
     wanted(record)
     guess(record, 10)
     record.times[0] -= 3600
-    found = record.store.read(lambda c: search.find(c, record.context, [], Page(), strings=False))[1][0]
+    found = record.store.read(lambda c: search.find(Transaction(c, record.context), [], Page(), strings=False))[1][0]
     assert found["locked_until"] == "2027-01-15T07:10:00+00:00"
 
 
@@ -357,7 +362,7 @@ def test_p40_the_checklist_names_locked_phones_and_addresses_that_may_not_try(re
     guess(record, 10, peer=ELSEWHERE)
 
     def item() -> preflight.Item:
-        answer = record.store.read(lambda c: preflight.check(c, record.context, preflight.Question()))
+        answer = record.store.read(lambda c: preflight.check(Transaction(c, record.context), preflight.Question()))
         return next(item for item in answer.items if item.name == "Authentication strings")
 
     assert item().message == (f"locked after wrong strings for 2 addresses, until 2027-01-15T08:10:00+00:00: {PHONE}")
@@ -376,7 +381,7 @@ def test_p40_what_is_kept_is_bounded_and_a_flood_frees_nobody(record: Record, mo
     guess(record, 9, peer=ELSEWHERE)
     flood = [Claim(NAMES[0], 3, 1, f"2001:db8:0:{index:x}::1", password=WRONG) for index in range(400)]
     for claim in flood:
-        record.run(lambda c, claim=claim: sessions.claim(c, record.context, claim))
+        record.run(lambda c, claim=claim: sessions.claim(Transaction(c, record.context), claim))
     rows = record.store.read(lambda c: c.execute(select(func.count()).select_from(schema.guesses)).scalar_one())
     assert rows <= 110
     assert record.guesses(PHONE)[HERE]["tries"] == 10
@@ -388,13 +393,13 @@ def test_p40_what_no_longer_counts_is_deleted(record: Record) -> None:
     wanted(record)
     guess(record, 10)
     record.wait(DAY + 61)
-    record.run(lambda c: guessing.keep(c, record.context))
+    record.run(lambda c: guessing.keep(Transaction(c, record.context)))
     assert record.guesses() == {} and set(record.guesses(PHONE)) == {HERE}
     record.wait(DAYS * DAY)
-    record.run(lambda c: guessing.keep(c, record.context))
+    record.run(lambda c: guessing.keep(Transaction(c, record.context)))
     assert set(record.guesses(PHONE)) == {HERE}
     record.run(lambda c: c.execute(schema.operations.update().values(authentication_string=None)))
-    record.run(lambda c: guessing.keep(c, record.context))
+    record.run(lambda c: guessing.keep(Transaction(c, record.context)))
     assert record.guesses(PHONE) == {}
 
 
@@ -406,7 +411,7 @@ def test_p40_a_lock_and_a_used_up_day_are_each_told_once(record: Record) -> None
     for _index in range(40):
         record.wait(3000)
         guess(record, 3, NAMES[0])
-    found = record.run(lambda c: events.after(c, record.context, events.Cursor(), 30))[0]
+    found = record.run(lambda c: events.after(Transaction(c, record.context), events.Cursor(), 30))[0]
     told = [(event["device_name"], event["detail"]) for event in found if event["kind"] == "guessing"]
     first, second, *later = [(name, detail["address"], detail["tries"]) for name, detail in told]
     assert (first, second) == ((PHONE, HERE, 10), ("", HERE, 15))
@@ -438,7 +443,9 @@ def test_p40_two_servers_on_postgresql_give_no_more_tries(pair: tuple[Record, Re
     wanted(first, *names)
     order = [(name, peer) for name in names for peer in peers]
     tries = [
-        server.store.submit(lambda c, x=server.context, g=given: sessions.claim(c, x, Claim(g[0], 3, 1, g[1], WRONG)))
+        server.store.submit(
+            lambda c, x=server.context, g=given: sessions.claim(Transaction(c, x), Claim(g[0], 3, 1, g[1], WRONG))
+        )
         for _index in range(30)
         for both in zip(order, reversed(order), strict=True)
         for server, given in zip(pair, both, strict=True)

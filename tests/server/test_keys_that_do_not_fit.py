@@ -16,6 +16,7 @@ from capf.effects import Refused
 from capf.keystore import KeyPair, Keystore
 from capf.model import Operation
 from capf.registry import phones, report, schedule, search, strings_key
+from capf.registry.transaction import Transaction
 from capf.secretbox import KEY_BYTES, SecretBox, UnreadableError
 from capf.state import NewNode, initialise
 from capf.store import schema
@@ -40,8 +41,8 @@ async def state(tmp_path: Path) -> AsyncIterator[Path]:
     phone = {"device_name": PHONE, "authentication_mode": BY_STRING}
     wanted = schedule.Request(Operation.INSTALL, [{"device_name": PHONE, "authentication_string": STRING}])
     store, context = node.server.store, node.server.context
-    store.write(lambda c: phones.ensure(c, context, [phone], "present", "admin"))
-    store.write(lambda c: schedule.schedule(c, context, wanted, "admin"))
+    store.write(lambda c: phones.ensure(Transaction(c, context, "admin"), [phone], "present"))
+    store.write(lambda c: schedule.schedule(Transaction(c, context, "admin"), wanted))
     await node.close()
     yield directory
 
@@ -107,9 +108,9 @@ def test_p34_a_string_that_cannot_be_read_refuses_the_phone_and_can_be_scheduled
     record.context.secrets = SecretBox(os.urandom(KEY_BYTES))
     assert isinstance(record.claim(password=STRING), Refused)
     criteria = [search.Criterion("authentication_string", "contains", "2")]
-    assert record.store.read(lambda c: search.count(c, record.context, criteria)) == 0
+    assert record.store.read(lambda c: search.count(Transaction(c, record.context), criteria)) == 0
     found = record.store.read(
-        lambda c: list(report.csv_pieces(search.found(c, record.context, [], search.Page(), strings=True)))
+        lambda c: list(report.csv_pieces(search.found(Transaction(c, record.context), [], search.Page(), strings=True)))
     )
     assert search.UNREADABLE_STRING in "".join(found)
     assert record.plan().scheduled == [PHONE], "it does not go on with a string that nobody can read"
@@ -124,7 +125,7 @@ def test_p34_one_string_of_many_does_not_make_the_key_wrong(record: Record) -> N
         record.plan(name)
     broken = schema.operations.update().where(schema.operations.c.device_name == PHONE)
     record.run(lambda c: c.execute(broken.values(authentication_string=b"short")))
-    (fault,) = record.store.read(lambda c: strings_key.faults(c, record.context))
+    (fault,) = record.store.read(lambda c: strings_key.faults(Transaction(c, record.context)))
     assert PHONE in fault.problem and not fault.stops_capf
     held = select(schema.operations.c.authentication_string).where(schema.operations.c.device_name == PHONE)
     assert record.store.read(lambda c: c.execute(held).scalar()) == b"short"

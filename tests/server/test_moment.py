@@ -11,6 +11,7 @@ from sqlalchemy import update
 from capf.model import InvalidRequestError
 from capf.registry import moment, search
 from capf.registry.search import Criterion, Page
+from capf.registry.transaction import Transaction
 from capf.store import schema
 from support.record import PHONE, Record
 
@@ -33,7 +34,7 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 def found(record: Record, *criteria: Criterion) -> list[dict[str, object]]:
     """Return the phones that match."""
-    return record.store.read(lambda c: search.find(c, record.context, criteria, Page(), strings=False))[1]
+    return record.store.read(lambda c: search.find(Transaction(c, record.context), criteria, Page(), strings=False))[1]
 
 
 @pytest.mark.parametrize(

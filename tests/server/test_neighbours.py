@@ -7,6 +7,7 @@ import dataclasses
 from capf.model import State
 from capf.registry import neighbours
 from capf.registry.neighbours import SILENT_SECONDS, Watch
+from capf.registry.transaction import Transaction
 from support.record import CODE, PHONE, Record, public_key
 
 
@@ -28,9 +29,9 @@ def test_r18_what_a_silent_server_held_goes_back_to_the_phones_and_it_issues_not
     record.plan_by_string()
     other = other_server(record)
     granted = other.grant(password=CODE)
-    (holder,) = record.store.read(lambda c: neighbours.signs(c, record.context))
-    assert other.store.read(lambda c: neighbours.signs(c, other.context)) == {}
-    assert record.run(lambda c: neighbours.take_over(c, record.context, [holder])) == 1
+    (holder,) = record.store.read(lambda c: neighbours.signs(Transaction(c, record.context)))
+    assert other.store.read(lambda c: neighbours.signs(Transaction(c, other.context))) == {}
+    assert record.run(lambda c: neighbours.take_over(Transaction(c, record.context), [holder])) == 1
     assert record.operation()["state"] == State.PENDING and "take over" in record.acts()
     again = record.grant(password=CODE)
     assert again.hold.operation_id == granted.hold.operation_id
@@ -49,6 +50,6 @@ def test_r18_each_server_leaves_its_own_sign(record: Record) -> None:
     other = other_server(record)
     other.grant()
     for sign in ("1", "2"):
-        record.run(lambda c: neighbours.leave_sign(c, record.context, "of this one"))
-        other.run(lambda c, sign=sign: neighbours.leave_sign(c, other.context, sign))
-        assert list(record.store.read(lambda c: neighbours.signs(c, record.context)).values()) == [sign]
+        record.run(lambda c: neighbours.leave_sign(Transaction(c, record.context), "of this one"))
+        other.run(lambda c, sign=sign: neighbours.leave_sign(Transaction(c, other.context), sign))
+        assert list(record.store.read(lambda c: neighbours.signs(Transaction(c, record.context))).values()) == [sign]

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from capf.authority import Authority, key_id, make_capf_certificate
 from capf.model import InvalidRequestError, KeySpec, Operation
 from capf.registry import phone_import
+from capf.registry.transaction import Transaction
 from capf.store import rows, schema
 from support.record import NOW, PHONE, Record, public_key
 
@@ -41,7 +42,7 @@ def lsc(signer: Authority, name: str = PHONE) -> str:
 def bring(record: Record, *items: dict[str, Any]) -> phone_import.Import:
     """Import phones."""
     reading = phone_import.read(record.context, items)
-    return record.run(lambda c: phone_import.carry_out(c, record.context, reading, "test"))
+    return record.run(lambda c: phone_import.carry_out(Transaction(c, record.context, "test"), reading))
 
 
 def refused(record: Record, *items: dict[str, Any]) -> list[str]:

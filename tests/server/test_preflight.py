@@ -9,6 +9,7 @@ import pytest
 from capf.model import InvalidRequestError
 from capf.registry import parameters, preflight, service
 from capf.registry.preflight import Item, Question, Result
+from capf.registry.transaction import Transaction
 from support.record import Record
 
 A, B, C = (f"SEP00000000000{letter}" for letter in "ABC")
@@ -18,14 +19,14 @@ YEARS = 365 * 86400
 
 def item(record: Record, name: str, question: Question | None = None) -> Item:
     """Return one item of the checklist."""
-    answer = record.store.read(lambda c: preflight.check(c, record.context, question or Question()))
+    answer = record.store.read(lambda c: preflight.check(Transaction(c, record.context), question or Question()))
     (found,) = [entry for entry in answer.items if entry.name == name]
     return found
 
 
 def activate(record: Record) -> None:
     """Activate CAPF and have it run."""
-    record.store.write(lambda c: service.activate(c, record.context, True, "admin"))
+    record.store.write(lambda c: service.activate(Transaction(c, record.context, "admin"), True))
     record.context.running = record.store.read(parameters.stored)
 
 
@@ -60,7 +61,7 @@ def test_r22_lsc_present_or_not_per_phone_and_data_that_is_missing(record: Recor
     record.add(B)
     record.plan(A)
     record.install(A)
-    answer = record.store.read(lambda c: preflight.check(c, record.context, Question(phones=[A, B, C])))
+    answer = record.store.read(lambda c: preflight.check(Transaction(c, record.context), Question(phones=[A, B, C])))
     assert (answer.installed, answer.not_installed, answer.unknown) == ([A], [B], [C])
     assert C in item(record, "CAPF data", Question(phones=[A, B, C])).message
     assert item(record, "LSC on the phones").result is Result.OK

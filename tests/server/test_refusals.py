@@ -21,6 +21,7 @@ from capf.registry import deadlines, moment, phones, progress, refusals, report,
 from capf.registry.context import Policy
 from capf.registry.refusals import Gathered
 from capf.registry.search import Criterion, Page
+from capf.registry.transaction import Transaction
 from capf.store import schema
 from capf.wire import Reason, Tag, unpack_certificates, unpack_sha2
 from support.client import new_public_key
@@ -198,7 +199,7 @@ def test_p33_what_was_fetched_is_believed_of_a_phone_that_proved_itself(record: 
     item |= {"authentication_string": CODE} if mode == BY_STRING else {}
     record.plan(operation=Operation.TROUBLESHOOT, items=[item])
     held = record.grant(password=CODE if mode == BY_STRING else "").hold
-    record.run(lambda c: sessions.fetched(c, record.context, held, ((2, b"x"),)))
+    record.run(lambda c: sessions.fetched(Transaction(c, record.context), held, ((2, b"x"),)))
     assert (record.operation()["status"], phone_of(record)["mic"]) == ("Troubleshoot Success", mic)
 
 
@@ -217,7 +218,7 @@ def test_p33_the_deadline_ends_an_operation_with_the_last_refusal(record: Record
             record.claim(name, password=password)
     assert record.end_due() == 0
     record.times[0] = NOW + 10 * DAY
-    assert record.store.read(lambda c: deadlines.is_any_due(c, record.context))
+    assert record.store.read(lambda c: deadlines.is_any_due(Transaction(c, record.context)))
     assert (record.end_due(), record.end_due()) == (2, 0)
     ended = [record.operation(name) for name in (PHONE, OTHER)]
     assert [row["status"] for row in ended] == [
@@ -268,7 +269,7 @@ def test_p33_two_servers_end_an_operation_once(record: Record) -> None:
     record.times[0] = NOW + 10 * DAY
     found = record.store.read(lambda c: deadlines.rows.due_operations(c, int(NOW + 10 * DAY), 10))
     assert record.end_due() == 1
-    assert record.run(lambda c: deadlines._end(c, other, found)) == 0
+    assert record.run(lambda c: deadlines._end(Transaction(c, other), found)) == 0
     assert record.acts().count("operation failed") == 1
 
 
@@ -362,7 +363,9 @@ def test_p33_by_null_string_a_session_does_not_keep_the_administrator_out(record
     assert record.certificates() == {}
     record.plan()
     record.grant(peer=STRANGER)
-    changes = record.run(lambda c: phones.ensure(c, record.context, [{"device_name": PHONE}], "absent", "admin"))
+    changes = record.run(
+        lambda c: phones.ensure(Transaction(c, record.context, "admin"), [{"device_name": PHONE}], "absent")
+    )
     assert changes.counts["removed"] == 1
 
 
@@ -399,7 +402,7 @@ def test_p33_refusals_without_end_leave_a_bounded_record(record: Record) -> None
     assert record.operation()["refusals"] == 120
     assert len(record.acts()) - before == 3
     found = Gathered(1_000_000, int(NOW), STRANGER, Outcome.INVALID_MIC, "x")
-    record.run(lambda c: refusals.write(c, record.context, {record.operation()["id"]: found}))
+    record.run(lambda c: refusals.write(Transaction(c, record.context), {record.operation()["id"]: found}))
     assert len(record.acts()) - before == 4
 
 
@@ -440,7 +443,7 @@ def test_p33_the_last_word_on_sudi_is_of_the_policy(record: Record, maker: Manuf
 
 def found(record: Record, *criteria: Criterion) -> list[dict[str, Any]]:
     """Return the phones that match, as the API shows them."""
-    return record.store.read(lambda c: search.find(c, record.context, criteria, Page(), strings=False))[1]
+    return record.store.read(lambda c: search.find(Transaction(c, record.context), criteria, Page(), strings=False))[1]
 
 
 def test_p33_refusals_are_shown_searched_and_reported(record: Record) -> None:

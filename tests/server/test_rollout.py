@@ -13,6 +13,7 @@ from capf.model import ConflictError, Operation, Outcome, State, operation_statu
 from capf.registry import phones as registered
 from capf.registry.parts import NOT_REGISTERED
 from capf.registry.rollout import lease, order, show, waves
+from capf.registry.transaction import Transaction
 from support.client import new_public_key
 from support.record import NOW, Record
 from support.rollouts import (
@@ -252,7 +253,7 @@ def test_r18_a_run_that_does_not_go_on_stands_in_nobodys_way(ready: Record) -> N
 
     def release(runner: str) -> bool:
         run = run_of(ready, runner)
-        return ready.run(lambda c: lease.release(c, ready.context, run))
+        return ready.run(lambda c: lease.release(Transaction(c, ready.context), run))
 
     assert not release("run-2")
     with pytest.raises(ConflictError, match="another run"):
@@ -320,7 +321,9 @@ def test_r10_secure_phones_take_the_second_step_only_with_their_lsc(ready: Recor
 
 def test_phones_that_are_gone_or_right_by_now_are_noted_and_left_out(ready: Record) -> None:
     begin(ready, wave_size="12", spread_by="none")
-    ready.run(lambda c: registered.ensure(c, ready.context, [{"device_name": NAMES[0]}], "absent", "admin"))
+    ready.run(
+        lambda c: registered.ensure(Transaction(c, ready.context, "admin"), [{"device_name": NAMES[0]}], "absent")
+    )
     ready.plan(NAMES[1])
     enrol(ready, NAMES[1])
     assert start(ready)["wave"]["phones"] == NAMES[2:]
@@ -335,12 +338,12 @@ def test_progress_shows_rate_time_left_and_who_has_not_entered_a_string(ready: R
     enrol(ready, *NAMES[1:4])
     ready.times[0] = NOW + 30
     run = run_of(ready)
-    shown = ready.run(lambda c: waves.progress(c, ready.context, run, 1))
+    shown = ready.run(lambda c: waves.progress(Transaction(c, ready.context), run, 1))
     assert shown["counts"] == numbers(done=3, in_flight=9)
     assert (shown["phones_a_minute"], shown["seconds_left"], shown["ended"]) == (6.0, 70, False)
     assert shown["waiting_for_string"] == [NAMES[0]]
     ready.times[0] = NOW + 101
-    assert ready.run(lambda c: waves.progress(c, ready.context, run, 1))["ended"]
+    assert ready.run(lambda c: waves.progress(Transaction(c, ready.context), run, 1))["ended"]
 
 
 def test_every_status_of_a_failed_operation_says_what_to_do() -> None:

@@ -16,6 +16,7 @@ from capf.registry.rollout import abort as aborting
 from capf.registry.rollout import begin as beginning
 from capf.registry.rollout import judge, lease, plan, show, waves
 from capf.registry.rollout.settings import Settings
+from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
 from capf.store.engine import Store
 from support.client import new_public_key
@@ -113,10 +114,10 @@ def test_p37_a_run_that_waited_past_the_window_begins_no_other_rollout(ready: Re
 
 
 REQUESTS: dict[str, Callable[[Connection, Record, lease.Run], Any]] = {
-    "start": lambda c, record, run: waves.start(c, record.context, run, {}, "admin"),
-    "judge": lambda c, record, run: judge.judge(c, record.context, run, 1, (), "admin"),
-    "wait": lambda c, record, run: lease.running(c, record.context, run),
-    "progress": lambda c, record, run: waves.progress(c, record.context, run, 1),
+    "start": lambda c, record, run: waves.start(Transaction(c, record.context, "admin"), run, {}),
+    "judge": lambda c, record, run: judge.judge(Transaction(c, record.context, "admin"), run, 1, ()),
+    "wait": lambda c, record, run: lease.running(Transaction(c, record.context), run),
+    "progress": lambda c, record, run: waves.progress(Transaction(c, record.context), run, 1),
 }
 
 
@@ -134,13 +135,13 @@ def test_p37_the_run_that_was_aborted_ends_with_who_aborted_it_and_when(
         begin(ready, wave_size="6")
     with pytest.raises(ConflictError, match=ABORTED):
         ready.run(lambda c: request_of_the_run(c, ready, run))
-    assert not ready.run(lambda c: lease.release(c, ready.context, run))
+    assert not ready.run(lambda c: lease.release(Transaction(c, ready.context), run))
 
 
 def test_p37_who_aborted_and_when_is_on_record_with_its_audit_row(ready: Record) -> None:
     begin(ready)
     ready.times[0] = NOW + 7
-    ready.run(lambda c: aborting.abort(c, ready.context, NIGHT, "night shift"))
+    ready.run(lambda c: aborting.abort(Transaction(c, ready.context, "night shift"), NIGHT))
     (head,) = ready.run(show.every)
     assert (head["state"], head["ended_by"], head["problem"]) == ("aborted", "night shift", "aborted by night shift")
     assert head["ended_at"] == at(7).replace("+00:00", head["ended_at"][19:])
@@ -190,7 +191,7 @@ def test_p37_what_abort_says_is_about_the_rollout_that_it_aborted(ready: Record)
     start(ready)
     first = abort(ready)
     begin(ready, *NAMES[:2])
-    again = ready.run(lambda c: aborting.abort(c, ready.context, NIGHT, "admin", first.rollout_id))
+    again = ready.run(lambda c: aborting.abort(Transaction(c, ready.context, "admin"), NIGHT, first.rollout_id))
     assert not again.changed and not again.cancelled
     told = [ready.run(lambda c, done=done: aborting.words(c, done, dry_run=False)) for done in (first, again)]
     assert told[0].endswith(": 2 operations cancelled") and told[1].endswith("; there is nothing to abort")
@@ -205,7 +206,7 @@ def test_p37_nobody_leads_or_ends_a_rollout_that_has_ended_meanwhile(ready: Reco
     seen = ready.run(lambda c: show.find(c, NIGHT))
     abort(ready)
     assert not ready.run(lambda c: rollouts.lead(c, seen, runner=OTHER, seen_at=int(NOW) + 3))
-    assert not ready.run(lambda c: lease.close(c, ready.context, seen, rollouts.DONE, "", "admin"))
+    assert not ready.run(lambda c: lease.close(Transaction(c, ready.context, "admin"), seen, rollouts.DONE, ""))
     assert ready.run(lambda c: show.find(c, NIGHT))["ended_by"] == "admin"
 
 
@@ -247,10 +248,10 @@ def test_p37_two_runs_and_an_abort_at_once_leave_one_leader_or_none(ready: Recor
 
             def take_up(runner: str, seen: int = row["id"]) -> Callable[[Connection], Any]:
                 run = lease.Run(NIGHT, seen, runner)
-                return lambda c: waves.start(c, ready.context, run, {}, "admin")["wave"]["number"]
+                return lambda c: waves.start(Transaction(c, ready.context, "admin"), run, {})["wave"]["number"]
 
             def give_up(connection: Connection, seen: int = row["id"]) -> bool:
-                return aborting.abort(connection, ready.context, NIGHT, "admin", seen).changed
+                return aborting.abort(Transaction(connection, ready.context, "admin"), NIGHT, seen).changed
 
             jobs = [(first, take_up("a")), (second, take_up("b")), ((first, second)[turn % 2], give_up)]
             *runs, was_running = race(*jobs)
@@ -265,7 +266,7 @@ def test_p37_two_runs_and_an_abort_at_once_leave_one_leader_or_none(ready: Recor
 def test_p37_of_two_runs_that_begin_at_once_one_is_told_to_wait_for_the_other(ready: Record) -> None:
     def job(runner: str) -> Callable[[Connection], Any]:
         request = plan.Request(NIGHT, runner, NAMES, Settings())
-        return lambda c: beginning.begin(c, ready.context, request, "admin").resumed
+        return lambda c: beginning.begin(Transaction(c, ready.context, "admin"), request).resumed
 
     with both_servers(ready) as (first, second):
         assert sorted(map(str, race((first, job("a")), (second, job("b"))))) == ["False", "led_by_another"]

@@ -11,6 +11,7 @@ from capf.registry import phones, sessions
 from capf.registry.parts import WITHOUT_LSC
 from capf.registry.rollout import advice
 from capf.registry.rollout import begin as beginning
+from capf.registry.transaction import Transaction
 from capf.store import rows
 from support.client import new_public_key
 from support.record import NOW, Record
@@ -30,7 +31,7 @@ def troubleshoot_in_session(record: Record) -> None:
     record.plan(NAMES[0], operation=Operation.TROUBLESHOOT)
     granted = record.grant(NAMES[0])
     start(record)
-    record.run(lambda c: sessions.fetched(c, record.context, granted.hold, []))
+    record.run(lambda c: sessions.fetched(Transaction(c, record.context), granted.hold, []))
     record.plan(NAMES[0], operation=Operation.DELETE)
     record.confirm(record.grant(NAMES[0]).hold)
 
@@ -102,14 +103,14 @@ def test_r18_a_wave_taken_up_near_the_end_of_the_window_ends_with_it(ready: Reco
 def by_string(record: Record) -> None:
     """Have all phones authenticate by string."""
     wanted = [{"device_name": name, "authentication_mode": STRING} for name in NAMES]
-    record.run(lambda c: phones.ensure(c, record.context, wanted, "present", "admin"))
+    record.run(lambda c: phones.ensure(Transaction(c, record.context, "admin"), wanted, "present"))
 
 
 def test_a_wave_goes_on_without_a_phone_that_is_refused_by_then(ready: Record) -> None:
     by_string(ready)
     begin(ready, *NAMES[:6], wave_size="6", spread_by="none", failure_limit="0")
     secure = [{"device_name": NAMES[0], "device_security_mode": "Encrypted"}]
-    ready.run(lambda c: phones.ensure(c, ready.context, secure, "present", "admin"))
+    ready.run(lambda c: phones.ensure(Transaction(c, ready.context, "admin"), secure, "present"))
     assert start(ready)["wave"]["phones"] == NAMES[1:6]
     judged = verdict(ready, 1)
     assert judged["stopped"] and judged["failing"][0]["device_name"] == NAMES[0]
@@ -128,7 +129,7 @@ def test_a_phone_that_was_removed_stays_out_of_a_running_rollout(ready: Record) 
     begin(ready, NAMES[0], modes_after={NAMES[0]: "Encrypted"}, failure_limit="100%")
     start(ready)
     absent = [{"device_name": NAMES[0]}]
-    ready.run(lambda c: phones.ensure(c, ready.context, absent, "absent", "admin"))
+    ready.run(lambda c: phones.ensure(Transaction(c, ready.context, "admin"), absent, "absent"))
     ready.plan(NAMES[1])
     enrol(ready, NAMES[1])
     judged = verdict(ready, 1)
@@ -140,6 +141,6 @@ def test_a_phone_that_was_removed_with_its_lsc_is_registered_again_by_a_rollouts
     ready.plan(NAMES[0])
     enrol(ready, NAMES[0])
     given = [{"device_name": NAMES[0], "device_security_mode": "Non Secure", "security_mode_after": "Encrypted"}]
-    ready.run(lambda c: phones.ensure(c, ready.context, [{"device_name": NAMES[0]}], "absent", "admin"))
+    ready.run(lambda c: phones.ensure(Transaction(c, ready.context, "admin"), [{"device_name": NAMES[0]}], "absent"))
     settings = ready.run(lambda c: beginning.settings_of(c, given))
     assert settings == [{"device_name": NAMES[0], "device_security_mode": "Non Secure"}]

@@ -25,6 +25,7 @@ from capf.registry import phones, progress
 from capf.registry.context import Context
 from capf.registry.parts import KEYS
 from capf.registry.rollout import lease, report, show, verdict, watch, waves
+from capf.registry.transaction import Transaction
 from capf.secretbox import KEY_BYTES, SecretBox
 from capf.store import rollouts, rows
 from capf.store.engine import Store
@@ -83,7 +84,7 @@ class History:
     def remove(self, name: str) -> None:
         """Somebody removes the phone from the server."""
         absent = [{"device_name": name}]
-        self.record.run(lambda c: phones.ensure(c, self.record.context, absent, "absent", "admin"))
+        self.record.run(lambda c: phones.ensure(Transaction(c, self.record.context, "admin"), absent, "absent"))
 
     def is_known(self, name: str) -> bool:
         """Return whether the phone is registered with the server."""
@@ -158,7 +159,7 @@ def check(found: History) -> None:
     text = record.store.read(lambda c: "".join(report.csv_pieces(c, NIGHT)))
     lines = Counter(row["Part"].replace(" ", "_") for row in csv.DictReader(io.StringIO(text)))
     assert {key: lines[key] for key in KEYS} == shown
-    watched = record.store.read(lambda c: watch.numbers(c, record.context))
+    watched = record.store.read(lambda c: watch.numbers(Transaction(c, record.context)))
     assert {part.key: number for name, part, number in watched.phones if name == NIGHT} == shown
     check_waves(found, state, members, watched)
 
@@ -185,7 +186,7 @@ def check_waves(found: History, state: dict[str, Any], members: Any, watched: wa
     running = [wave for wave in state["waves"] if wave["started_at"] and not wave["judged_at"]]
     if state["state"] == "running" and running:
         run, number = lease.Run(NIGHT, state["id"], steps.RUN), running[0]["number"]
-        now = record.store.read(lambda c: waves.progress(c, record.context, run, number))
+        now = record.store.read(lambda c: waves.progress(Transaction(c, record.context), run, number))
         assert now["counts"] == {key: running[0][key] for key in ("phones", *KEYS)}
 
 

@@ -9,6 +9,7 @@ from capf.model import ConflictError, Outcome
 from capf.registry import ctl_file, parameters, service, tokens
 from capf.registry.parts import NOT_REGISTERED
 from capf.registry.rollout import lease, show
+from capf.registry.transaction import Transaction
 from capf.store import rollouts
 from support.record import NOW, Record
 from support.rollouts import (
@@ -35,18 +36,18 @@ def test_r22_no_wave_is_started_while_capf_does_not_run(ready: Record) -> None:
     ready.context.running = ready.run(parameters.stored)
     enrol(ready, *first)
     verdict(ready, 1)
-    ready.run(lambda c: service.activate(c, ready.context, False, "admin"))
+    ready.run(lambda c: service.activate(Transaction(c, ready.context, "admin"), False))
     with pytest.raises(ConflictError, match=r"no wave is started: CAPF service: CAPF is not activated. To do"):
         start(ready)
     assert ready.run(lambda c: show.state(c, NIGHT))["counts"]["waiting"] == 6
-    ready.run(lambda c: service.activate(c, ready.context, True, "admin"))
+    ready.run(lambda c: service.activate(Transaction(c, ready.context, "admin"), True))
     assert start(ready)["wave"]["number"] == 2
 
 
 def make_ctl_file(record: Record) -> None:
     """Make the CTL file where that is due."""
-    record.run(lambda c: tokens.make_missing(c, record.context))
-    record.run(lambda c: ctl_file.make_current(c, record.context, ctl_file.Options(), [], "admin"))
+    record.run(lambda c: tokens.make_missing(Transaction(c, record.context)))
+    record.run(lambda c: ctl_file.make_current(Transaction(c, record.context, "admin"), ctl_file.Options(), []))
 
 
 def test_r24_no_wave_is_started_while_the_ctl_file_is_outdated(ready: Record) -> None:
@@ -55,8 +56,8 @@ def test_r24_no_wave_is_started_while_the_ctl_file_is_outdated(ready: Record) ->
     make_ctl_file(ready)
     enrol(ready, *start(ready)["wave"]["phones"])
     verdict(ready, 1)
-    ready.run(lambda c: service.activate(c, ready.context, False, "admin"))
-    ready.run(lambda c: service.activate(c, ready.context, True, "admin"))
+    ready.run(lambda c: service.activate(Transaction(c, ready.context, "admin"), False))
+    ready.run(lambda c: service.activate(Transaction(c, ready.context, "admin"), True))
     with pytest.raises(ConflictError, match=r"CTL file: it is outdated: CAPF was activated after .* To do: ucm"):
         start(ready)
     make_ctl_file(ready)

@@ -9,6 +9,7 @@ import pytest
 
 from capf.model import CertificateState, InvalidRequestError, Operation, State
 from capf.registry import parameters, phones, schedule
+from capf.registry.transaction import Transaction
 from support.record import CODE, NOW, PHONE, Record, public_key
 
 OTHER = "SEP001122334466"
@@ -128,7 +129,7 @@ def test_r10_a_phone_that_waits_for_its_string_is_not_made_secure(record: Record
     wanted = [{"device_name": name, "device_security_mode": mode, "description": "new"} for name in (OTHER, PHONE)]
 
     def ensure() -> phones.Changes:
-        return record.run(lambda c: phones.ensure(c, record.context, wanted, "present", "test"))
+        return record.run(lambda c: phones.ensure(Transaction(c, record.context, "test"), wanted, "present"))
 
     with pytest.raises(InvalidRequestError) as refused:
         ensure()
@@ -259,7 +260,7 @@ def test_a_dry_run_leaves_no_trace(record: Record) -> None:
 
     async def dry() -> schedule.Plan:
         request = schedule.Request(Operation.INSTALL, [{"device_name": PHONE}])
-        return await record.store.adry_run(lambda c: schedule.schedule(c, record.context, request, "test"))
+        return await record.store.adry_run(lambda c: schedule.schedule(Transaction(c, record.context, "test"), request))
 
     import asyncio
 

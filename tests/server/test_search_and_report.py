@@ -12,6 +12,7 @@ import pytest
 from capf.model import InvalidRequestError
 from capf.registry import report, search
 from capf.registry.search import Criterion, Page
+from capf.registry.transaction import Transaction
 from support.record import Record
 
 NAMES = ["SEP00000000000A", "SEP00000000000B", "SEP00000000000C"]
@@ -32,7 +33,9 @@ def three(record: Record) -> Record:
 def names(record: Record, *criteria: Criterion, page: Page | None = None) -> list[str]:
     """Return the last letters of the phones that are found."""
     wanted = page or Page()
-    _total, found = record.store.read(lambda c: search.find(c, record.context, criteria, wanted, strings=False))
+    _total, found = record.store.read(
+        lambda c: search.find(Transaction(c, record.context), criteria, wanted, strings=False)
+    )
     return [phone["device_name"][-1] for phone in found]
 
 
@@ -100,7 +103,7 @@ def test_r29_phones_are_sorted_by_any_field(three: Record, field: str) -> None:
 
 def pages(record: Record, page: Page, *criteria: Criterion) -> list[dict[str, Any]]:
     """Return the phones of one page."""
-    return record.store.read(lambda c: search.find(c, record.context, criteria, page, strings=True))[1]
+    return record.store.read(lambda c: search.find(Transaction(c, record.context), criteria, page, strings=True))[1]
 
 
 @pytest.mark.parametrize("pattern", ["is not empty", "contains"])
@@ -114,7 +117,7 @@ def test_r29_a_page_of_the_found_phones_with_the_number_of_all(record: Record, p
     for number, expected in ((1, given[:10]), (3, given[20:23]), (4, [])):
         total, found = record.store.read(
             lambda c, number=number: search.find(
-                c, record.context, [criterion], Page(number=number, rows=10), strings=False
+                Transaction(c, record.context), [criterion], Page(number=number, rows=10), strings=False
             )
         )
         assert (total, [phone["device_name"] for phone in found]) == (23, expected)
@@ -135,7 +138,7 @@ def test_r29_a_criterion_that_makes_no_sense_is_named(three: Record, criterion: 
 
 def test_r30_the_report_is_csv_with_the_fields_own_names(three: Record) -> None:
     text = three.store.read(
-        lambda c: "".join(report.csv_pieces(search.found(c, three.context, [], Page(), strings=True)))
+        lambda c: "".join(report.csv_pieces(search.found(Transaction(c, three.context), [], Page(), strings=True)))
     )
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["Device Name"] for row in rows] == NAMES
@@ -147,14 +150,14 @@ def test_r30_the_report_is_csv_with_the_fields_own_names(three: Record) -> None:
 
 def test_r30_the_report_can_hide_the_strings(three: Record) -> None:
     text = three.store.read(
-        lambda c: "".join(report.csv_pieces(search.found(c, three.context, [], Page(), strings=False)))
+        lambda c: "".join(report.csv_pieces(search.found(Transaction(c, three.context), [], Page(), strings=False)))
     )
     assert "24681357" not in text
 
 
 def test_r30_the_report_as_json_is_a_list_of_phones(three: Record) -> None:
     text = three.store.read(
-        lambda c: "".join(report.json_pieces(search.found(c, three.context, [], Page(), strings=False)))
+        lambda c: "".join(report.json_pieces(search.found(Transaction(c, three.context), [], Page(), strings=False)))
     )
     phones = json.loads(text)
     assert [phone["device_name"] for phone in phones] == NAMES
@@ -167,15 +170,21 @@ def test_r30_the_figures_count_status_expiry_and_cause(three: Record) -> None:
     three.add("SEP00000000000D")
     three.plan("SEP00000000000D")
     three.claim("SEP00000000000D", password="1")
-    figures = three.store.read(lambda c: report.figures(search.found(c, three.context, [], Page(), strings=False)))
+    figures = three.store.read(
+        lambda c: report.figures(search.found(Transaction(c, three.context), [], Page(), strings=False))
+    )
     assert (figures.phones, figures.installed, figures.pending, figures.failed) == (4, 1, 2, 0)
     three.end_refused("SEP00000000000D")
-    figures = three.store.read(lambda c: report.figures(search.found(c, three.context, [], Page(), strings=False)))
+    figures = three.store.read(
+        lambda c: report.figures(search.found(Transaction(c, three.context), [], Page(), strings=False))
+    )
     assert (figures.phones, figures.installed, figures.pending, figures.failed) == (4, 1, 1, 1)
     assert figures.failures == {"Invalid Authentication String": 1}
     assert figures.statuses["Upgrade Success"] == 1
     (month,) = figures.months
-    expires = three.store.read(lambda c: next(search.found(c, three.context, [], Page(), strings=False)))["lsc_expires"]
+    expires = three.store.read(lambda c: next(search.found(Transaction(c, three.context), [], Page(), strings=False)))[
+        "lsc_expires"
+    ]
     assert month == expires[:7]
 
 
@@ -184,8 +193,8 @@ def test_a_lock_is_visible(record: Record) -> None:
     record.plan(NAMES[0])
     for _index in range(10):
         record.claim(NAMES[0], password="0000")
-    _total, found = record.store.read(lambda c: search.find(c, record.context, [], Page(), strings=False))
+    _total, found = record.store.read(lambda c: search.find(Transaction(c, record.context), [], Page(), strings=False))
     assert found[0]["locked_until"] is not None
     record.wait(3600)
-    _total, found = record.store.read(lambda c: search.find(c, record.context, [], Page(), strings=False))
+    _total, found = record.store.read(lambda c: search.find(Transaction(c, record.context), [], Page(), strings=False))
     assert found[0]["locked_until"] is None

@@ -20,6 +20,7 @@ from capf.lab.flash import Flash
 from capf.model import CertificateState, Operation, Outcome, State
 from capf.registry import parameters, phones, sessions
 from capf.registry.context import Policy
+from capf.registry.transaction import Transaction
 from capf.store import journal, rows
 from capf.wire import Reason, Tag, unpack_certificates, unpack_sha2
 from support import canary
@@ -77,8 +78,8 @@ def test_p4_a_lock_can_be_lifted_and_its_length_is_a_setting(record: Record) -> 
     for _index in range(10):
         record.claim(password="9999")
     assert isinstance(record.claim(password="1234"), Refused)
-    assert record.run(lambda c: phones.unlock(c, record.context, [PHONE], "test")) == [PHONE]
-    assert record.run(lambda c: phones.unlock(c, record.context, [PHONE], "test")) == []
+    assert record.run(lambda c: phones.unlock(Transaction(c, record.context, "test"), [PHONE])) == [PHONE]
+    assert record.run(lambda c: phones.unlock(Transaction(c, record.context, "test"), [PHONE])) == []
     assert isinstance(record.claim(password="1234"), Granted)
     assert "unlock phone" in record.acts()
 
@@ -88,7 +89,9 @@ def test_p4_tries_in_parallel_do_not_exceed_the_limit(record: Record) -> None:
     record.plan(items=[{"device_name": PHONE, "authentication_string": "0042"}])
     tries = [
         record.store.submit(
-            lambda c, n=number: sessions.claim(c, record.context, Claim(PHONE, 3, 1, "192.0.2.1", password=f"{n:04}"))
+            lambda c, n=number: sessions.claim(
+                Transaction(c, record.context), Claim(PHONE, 3, 1, "192.0.2.1", password=f"{n:04}")
+            )
         )
         for number in range(1000, 1100)
     ]
@@ -296,10 +299,10 @@ def test_p3_two_servers_on_one_database_never_share_an_operation(record: Record)
     granted = record.grant(password=CODE)
     record.issue(granted.hold, public_key())
     wanted = Claim(PHONE, 3, 2, "192.0.2.1", password=CODE)
-    assert record.run(lambda c: sessions.claim(c, other, wanted)) == Refused(Reason.REJECTED)
-    assert record.run(lambda c: sessions.recover(c, other)) == 0
-    assert record.run(lambda c: sessions.recover(c, record.context)) == 1
-    assert isinstance(record.run(lambda c: sessions.claim(c, other, wanted)), Granted)
+    assert record.run(lambda c: sessions.claim(Transaction(c, other), wanted)) == Refused(Reason.REJECTED)
+    assert record.run(lambda c: sessions.recover(Transaction(c, other))) == 0
+    assert record.run(lambda c: sessions.recover(Transaction(c, record.context))) == 1
+    assert isinstance(record.run(lambda c: sessions.claim(Transaction(c, other), wanted)), Granted)
 
 
 def test_p24_key_generation_parameters_reach_the_session(record: Record) -> None:
@@ -349,7 +352,7 @@ def test_p3_of_two_servers_that_saw_the_same_operation_one_takes_it(record: Reco
     record.plan_by_string()
     if state is State.ISSUED:
         record.issue(record.grant(password=CODE).hold, public_key())
-        record.run(lambda c: sessions.recover(c, record.context))
+        record.run(lambda c: sessions.recover(Transaction(c, record.context)))
     seen = record.operation()
     assert (seen["state"], seen["holder"]) == (state, "")
 
@@ -408,7 +411,7 @@ def test_r18_a_restart_gives_open_operations_back_to_the_phones(record: Record) 
     record.add()
     record.plan()
     granted = record.grant()
-    assert record.run(lambda c: sessions.recover(c, record.context)) == 1
+    assert record.run(lambda c: sessions.recover(Transaction(c, record.context))) == 1
     assert record.operation()["state"] == State.PENDING
     assert record.grant().hold.operation_id == granted.hold.operation_id
 
@@ -495,7 +498,7 @@ def test_r27_troubleshoot_writes_one_trace_file_per_certificate_type(record: Rec
     record.plan(operation=Operation.TROUBLESHOOT)
     granted = record.grant()
     held = ((1, der), (2, der))
-    record.run(lambda c: sessions.fetched(c, record.context, granted.hold, held))
+    record.run(lambda c: sessions.fetched(Transaction(c, record.context), granted.hold, held))
     files = sorted(path.name for path in record.context.trace_directory.iterdir())
     assert files == [f"{PHONE}-LSC.txt", f"{PHONE}-MIC.txt"]
     assert record.operation()["status"] == "Troubleshoot Success"

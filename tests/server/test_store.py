@@ -12,6 +12,7 @@ from sqlalchemy import Connection, event
 
 from capf.model import InvalidRequestError, StoreUnavailableError
 from capf.registry import phones, sessions
+from capf.registry.transaction import Transaction
 from capf.store import journal, rows, schema
 from capf.store.engine import Store
 from support.record import PHONE, Record, public_key
@@ -38,7 +39,7 @@ def test_a_value_that_the_database_refuses_is_its_own_jobs_fault(
     mine, key, held = record.grant().hold, public_key(), threading.Event()
     first = record.store.submit(lambda _connection: held.wait(30))
     refused = record.store.submit(wrong)
-    issued = record.store.submit(lambda c: sessions.issue(c, record.context, mine, key))
+    issued = record.store.submit(lambda c: sessions.issue(Transaction(c, record.context), mine, key))
     held.set()
     assert first.result()
     with pytest.raises(InvalidRequestError if record.store.can_be_shared else OverflowError):
@@ -67,7 +68,7 @@ def test_many_phones_are_changed_each_in_its_own_way(record: Record) -> None:
     changes = [{"description": f"d{index}", "device_pool": f"p{index}"} for index in range(2)]
     changes += [{"device_pool": "p2", "description": "d2"}, {"description": "d3"}, {"device_pool": "p4"}, {}]
     wanted = [{"device_name": name, **change} for name, change in zip(names, changes, strict=True)]
-    done = record.run(lambda c: phones.ensure(c, record.context, wanted, "present", "test"))
+    done = record.run(lambda c: phones.ensure(Transaction(c, record.context, "test"), wanted, "present"))
     assert done.counts == {"created": 0, "updated": 5, "removed": 0, "unchanged": 1}
     now = record.store.read(lambda c: rows.phones_of(c, names))
     assert [(now[name]["description"], now[name]["device_pool"]) for name in names] == [

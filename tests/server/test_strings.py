@@ -14,6 +14,7 @@ from capf.model import ConflictError, InvalidRequestError
 from capf.registry import phone_import, phones, report, search, strings
 from capf.registry.rollout import waves
 from capf.registry.search import Criterion, Page
+from capf.registry.transaction import Transaction
 from capf.secretbox import generate_string
 from support import spreadsheet
 from support.record import PHONE, Record
@@ -27,7 +28,7 @@ NUMBERS = ["12345678.0", "12345678,0", "1.23457E+11", "1,23457E+11", "12,345,678
 def by_string(record: Record, *names: str, **settings: Any) -> None:
     """Register phones that authenticate by string."""
     wanted = [{"device_name": name, "authentication_mode": STRING, **settings} for name in names]
-    record.run(lambda c: phones.ensure(c, record.context, wanted, "present", "admin"))
+    record.run(lambda c: phones.ensure(Transaction(c, record.context, "admin"), wanted, "present"))
 
 
 def give(record: Record, name: str, string: str) -> None:
@@ -57,7 +58,7 @@ def strings_file(record: Record, number: int, *criteria: Criterion) -> str:
 
     def job(connection: Any) -> str:
         wave = waves.find(connection, NIGHT, number, None)
-        found = search.found(connection, record.context, wanted, Page(), strings=True, wave=wave)
+        found = search.found(Transaction(connection, record.context), wanted, Page(), strings=True, wave=wave)
         return "".join(report.csv_pieces(found))
 
     return record.store.read(job)
@@ -127,7 +128,7 @@ def test_p39_a_wave_never_schedules_what_is_left_of_a_string(ready: Record) -> N
     begin(ready, NAMES[0])
     given = {NAMES[0]: "123456"}
     run = run_of(ready)
-    wave = ready.run(lambda c: waves.start(c, ready.context, run, given, "admin"))["wave"]
+    wave = ready.run(lambda c: waves.start(Transaction(c, ready.context, "admin"), run, given))["wave"]
     assert wave["phones"] == [] and pending(ready, NAMES[0]) == "00123456"
 
 
@@ -137,7 +138,7 @@ def test_p39_a_list_of_phones_is_refused_at_once_for_its_strings(ready: Record) 
     give(ready, NAMES[1], "00123456")
     listed = [{"device_name": PHONE, strings.FIELD: "123"}, {"device_name": NAMES[0]},
               {"device_name": NAMES[1], strings.FIELD: "123456"}]  # fmt: skip
-    found = ready.run(lambda c: strings.problems(c, ready.context, listed))
+    found = ready.run(lambda c: strings.problems(Transaction(c, ready.context), listed))
     assert [(problem.field, problem.allowed) for problem in found] == [
         ("phones[0].authentication_string", "4 to 10 digits"),
         ("phones[2].authentication_string", strings.SHRUNK_ALLOWED),
@@ -150,7 +151,7 @@ def test_p39_an_import_is_refused_for_strings_that_it_would_not_use(ready: Recor
     items = [{"device_name": PHONE, strings.FIELD: "1.2E+9"}, {"device_name": NAMES[1], strings.FIELD: "123456"}]
     reading = phone_import.read(ready.context, items)
     with pytest.raises(InvalidRequestError) as error:
-        ready.run(lambda c: phone_import.carry_out(c, ready.context, reading, "admin"))
+        ready.run(lambda c: phone_import.carry_out(Transaction(c, ready.context, "admin"), reading))
     assert [problem.allowed for problem in error.value.problems] == [strings.NUMBER_ALLOWED, strings.SHRUNK_ALLOWED]
 
 
@@ -186,7 +187,7 @@ def test_p39_a_list_of_given_strings_is_refused_when_a_spreadsheet_has_shortened
     begin(ready, wave_size="12", spread_by="none")
     given = {name: f"{index * 7:04}" for index, name in enumerate(NAMES)}
     run = run_of(ready)
-    ready.run(lambda c: waves.start(c, ready.context, run, given, "admin"))
+    ready.run(lambda c: waves.start(Transaction(c, ready.context, "admin"), run, given))
     back = given_in(spreadsheet.saved(strings_file(ready, 1)))
     with pytest.raises(InvalidRequestError) as error:
         ready.plan(items=[{"device_name": name, strings.FIELD: string} for name, string in back.items()])

@@ -22,6 +22,7 @@ from capf.config import Settings
 from capf.model import Operation
 from capf.registry import phones, schedule, tokens
 from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.store.engine import Store
 
 PASSPHRASE = "correct horse battery staple"
@@ -50,10 +51,10 @@ def make_node(directory: Path, filling: int = 0) -> Settings:
 
     def job(connection: Connection) -> None:
         phone = {"device_name": PHONE, "authentication_mode": "By Authentication String"}
-        phones.ensure(connection, context, [phone], "present", "admin")
+        phones.ensure(Transaction(connection, context, "admin"), [phone], "present")
         install = schedule.Request(Operation.INSTALL, [{"device_name": PHONE}])
-        schedule.schedule(connection, context, install, "admin")
-        tokens.make_missing(connection, context)
+        schedule.schedule(Transaction(connection, context, "admin"), install)
+        tokens.make_missing(Transaction(connection, context))
 
     store = Store(settings.database)
     store.write(job)

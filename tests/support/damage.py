@@ -14,6 +14,7 @@ from typing import Any
 
 from capf.model import Operation
 from capf.registry import parameters, phones, schedule, trace_settings
+from capf.registry.transaction import Transaction
 from capf.state import NewNode, initialise
 from capf.store import journal
 from support.inprocess import InProcess
@@ -61,9 +62,9 @@ async def _fill(state: Path) -> None:
     await node.ok("PUT", "/nodes", {"nodes": [{**further, "administration_address": "192.0.2.9"}]})
     server.store.write(_fill_settings)
     names = [{"device_name": name, "authentication_mode": "By Authentication String"} for name in (A, B)]
-    server.store.write(lambda c: phones.ensure(c, server.context, names, "present", "admin"))
+    server.store.write(lambda c: phones.ensure(Transaction(c, server.context, "admin"), names, "present"))
     wanted = schedule.Request(Operation.INSTALL, [{"device_name": A, "authentication_string": STRING}])
-    server.store.write(lambda c: schedule.schedule(c, server.context, wanted, "admin"))
+    server.store.write(lambda c: schedule.schedule(Transaction(c, server.context, "admin"), wanted))
     await node.ok("PUT", f"/rollouts/{ROLLOUT}", {"runner": "run-1", "phones": [{"device_name": B}]})
     await node.close()
 

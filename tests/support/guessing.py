@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from capf.effects import Claim
 from capf.model import Operation
 from capf.registry import guessing, phones, schedule, sessions
+from capf.registry.transaction import Transaction
 from capf.store import rows
 from capf.store.schema import guesses as table
 from support.record import Record
@@ -33,7 +34,7 @@ MODE = {"authentication_mode": "By Authentication String", "key_order": "EC Only
 def prepare(record: Record, names: Sequence[str]) -> None:
     """Register phones, and schedule an operation by a string of 4 digits for each."""
     wanted = [{"device_name": name, **MODE} for name in names]
-    record.run(lambda c: phones.ensure(c, record.context, wanted, "present", "test"))
+    record.run(lambda c: phones.ensure(Transaction(c, record.context, "test"), wanted, "present"))
     _schedule(record, names)
 
 
@@ -43,8 +44,8 @@ def _schedule(record: Record, names: Sequence[str]) -> None:
 
     def again(connection: Connection) -> None:
         none = schedule.Request(Operation.NONE, [{"device_name": name} for name in names])
-        schedule.schedule(connection, record.context, none, "test")
-        schedule.schedule(connection, record.context, wanted, "test")
+        schedule.schedule(Transaction(connection, record.context, "test"), none)
+        schedule.schedule(Transaction(connection, record.context, "test"), wanted)
 
     record.run(again)
 
@@ -87,7 +88,7 @@ class Attack:
         """Send a wrong string where the right one would be taken; False where it would not."""
         if not self._would_be_taken(connection, name):
             return False
-        sessions.claim(connection, self.record.context, Claim(name, 3, 1, self.address, password=WRONG))
+        sessions.claim(Transaction(connection, self.record.context), Claim(name, 3, 1, self.address, password=WRONG))
         self.tries[name] = self.tries.get(name, 0) + 1
         return True
 
@@ -95,7 +96,9 @@ class Attack:
         claim, operation = Claim(name, 3, 1, self.address, password=STRING), rows.comer(connection, name)
         assert operation is not None
         with _undone(connection):
-            return guessing.may_try(connection, self.record.context, claim, operation, string_is_right=True)
+            return guessing.may_try(
+                Transaction(connection, self.record.context), claim, operation, string_is_right=True
+            )
 
     def _next_end(self) -> float:
         """Return when the next of the attacker's waits ends, or a wrong string is a day old."""

@@ -20,6 +20,7 @@ from capf.refusals import Refusals
 from capf.registry import deadlines, phones, refusals, schedule, sessions
 from capf.registry.context import Context
 from capf.registry.elapsed import Elapsed
+from capf.registry.transaction import Transaction
 from capf.secretbox import KEY_BYTES, SecretBox
 from capf.store import schema
 from capf.store.engine import Store
@@ -57,13 +58,17 @@ class Record:
 
     def add(self, name: str = PHONE, **settings: Any) -> None:
         """Register a phone."""
-        self.run(lambda c: phones.ensure(c, self.context, [{"device_name": name, **settings}], "present", "test"))
+        self.run(
+            lambda c: phones.ensure(
+                Transaction(c, self.context, "test"), [{"device_name": name, **settings}], "present"
+            )
+        )
 
     def plan(self, *names: str, operation: Operation = Operation.INSTALL, **request: Any) -> schedule.Plan:
         """Schedule an operation."""
         items = request.pop("items", None) or [{"device_name": name} for name in names or (PHONE,)]
         wanted = schedule.Request(operation, items, **request)
-        return self.run(lambda c: schedule.schedule(c, self.context, wanted, "test"))
+        return self.run(lambda c: schedule.schedule(Transaction(c, self.context, "test"), wanted))
 
     def plan_by_string(self, name: str = PHONE, **settings: Any) -> None:
         """Register a phone and schedule an installation by the string ``CODE``: its sessions prove who it is."""
@@ -74,11 +79,11 @@ class Record:
         """Let a phone come; a refusal is counted at once."""
         version, peer = credentials.pop("version", 3), credentials.pop("peer", "192.0.2.1")
         wanted = Claim(name, version, 1, peer, **credentials)
-        decision = self.run(lambda c: sessions.claim(c, self.context, wanted))
+        decision = self.run(lambda c: sessions.claim(Transaction(c, self.context), wanted))
         if isinstance(decision, Refused):
             self.refusals.note(decision, peer, self.context.now)
             gathered = self.refusals.take()
-            self.run(lambda c: refusals.write(c, self.context, gathered))
+            self.run(lambda c: refusals.write(Transaction(c, self.context), gathered))
         return decision
 
     def grant(self, name: str = PHONE, **credentials: Any) -> Granted:
@@ -89,31 +94,31 @@ class Record:
 
     def issue(self, hold: Hold, public_key: bytes) -> bytes | None:
         """Let a phone send its public key."""
-        der = self.run(lambda c: sessions.issue(c, self.context, hold, public_key))
+        der = self.run(lambda c: sessions.issue(Transaction(c, self.context), hold, public_key))
         if der is not None:
             self.stored[hold] = der
         return der
 
     def confirm(self, hold: Hold) -> None:
         """Let a phone say that it has done it."""
-        self.run(lambda c: sessions.confirm(c, self.context, hold, self.stored.get(hold, b"")))
+        self.run(lambda c: sessions.confirm(Transaction(c, self.context), hold, self.stored.get(hold, b"")))
 
     def lose(self, hold: Hold) -> None:
         """Let a session be lost."""
-        self.run(lambda c: sessions.lost(c, self.context, hold))
+        self.run(lambda c: sessions.lost(Transaction(c, self.context), hold))
 
     def fail(self, hold: Hold, outcome: Outcome = Outcome.FAILED, problem: str = "") -> None:
         """Let what a session does fail."""
-        self.run(lambda c: sessions.fail(c, self.context, hold, outcome, problem))
+        self.run(lambda c: sessions.fail(Transaction(c, self.context), hold, outcome, problem))
 
     def end_refused(self, *names: str) -> None:
         """End what was refused of phones, as the end of a rollout does."""
         identifiers = [self.operation(name)["id"] for name in names or (PHONE,)]
-        self.run(lambda c: deadlines.end_refused(c, self.context, identifiers))
+        self.run(lambda c: deadlines.end_refused(Transaction(c, self.context), identifiers))
 
     def end_due(self) -> int:
         """End what is due, as the server does every second; returns how many."""
-        return self.run(lambda c: deadlines.end_due(c, self.context))
+        return self.run(lambda c: deadlines.end_due(Transaction(c, self.context)))
 
     def install(self, name: str = PHONE, key: bytes | None = None, **credentials: Any) -> bytes:
         """Take a phone through a whole installation, with a new RSA key or with this one; returns the LSC."""

@@ -17,6 +17,7 @@ from capf.registry.rollout import abort as aborting
 from capf.registry.rollout import begin as beginning
 from capf.registry.rollout import judge, lease, plan, show, waves
 from capf.registry.rollout.settings import Settings
+from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows, schema
 from support.client import new_public_key
 from support.record import NOW, Record
@@ -30,7 +31,7 @@ def prepare(record: Record) -> None:
     """Register twelve phones of three sites, and have CAPF run."""
     for index, name in enumerate(NAMES):
         record.add(name, device_pool=["Berlin", "Oslo", "Rome"][index % 3], key_order="EC Only", ec_key_size=256)
-    record.run(lambda c: service.activate(c, record.context, True, "admin"))
+    record.run(lambda c: service.activate(Transaction(c, record.context, "admin"), True))
     record.context.running = record.run(parameters.stored)
 
 
@@ -41,14 +42,16 @@ def begin(record: Record, *names: str, runner: str = RUN, rollout: str = NIGHT, 
     awaited = settings.pop("rollout_id", None)
     wanted = (rollout, runner, names or NAMES, Settings(**settings), modes, strings, early)
     request = plan.Request(*wanted, rollout_id=awaited)
-    return record.run(lambda c: beginning.begin(c, record.context, request, "admin"))
+    return record.run(lambda c: beginning.begin(Transaction(c, record.context, "admin"), request))
 
 
 def dry_run(record: Record, runner: str = "run-2", **settings: Any) -> plan.Plan:
     """Return the plan that a run would have, which changes nothing."""
     request = plan.Request(NIGHT, runner, NAMES, Settings(**settings), dry_run=True)
     before = on_record(record)
-    made = asyncio.run(record.store.adry_run(lambda c: beginning.begin(c, record.context, request, "admin")))
+    made = asyncio.run(
+        record.store.adry_run(lambda c: beginning.begin(Transaction(c, record.context, "admin"), request))
+    )
     assert before == on_record(record)
     return made
 
@@ -67,7 +70,7 @@ def run_of(record: Record, runner: str = RUN) -> lease.Run:
 def start(record: Record, runner: str = RUN) -> dict[str, Any]:
     """Ask for the next wave."""
     run = run_of(record, runner)
-    return record.run(lambda c: waves.start(c, record.context, run, {}, "admin"))
+    return record.run(lambda c: waves.start(Transaction(c, record.context, "admin"), run, {}))
 
 
 def enrol(record: Record, *names: str) -> None:
@@ -111,12 +114,12 @@ def fail(record: Record, name: str, outcome: Outcome) -> None:
 def verdict(record: Record, number: int, *missing: str) -> dict[str, Any]:
     """Judge a wave."""
     run = run_of(record)
-    return record.run(lambda c: judge.judge(c, record.context, run, number, missing, "admin"))
+    return record.run(lambda c: judge.judge(Transaction(c, record.context, "admin"), run, number, missing))
 
 
 def abort(record: Record) -> aborting.Aborted:
     """Abort the rollout."""
-    return record.run(lambda c: aborting.abort(c, record.context, NIGHT, "admin"))
+    return record.run(lambda c: aborting.abort(Transaction(c, record.context, "admin"), NIGHT))
 
 
 def numbers(**parts: int) -> dict[str, int]:

@@ -22,6 +22,7 @@ from capf.model import Outcome, StoreUnavailableError
 from capf.refusals import Refusals
 from capf.registry import guessing, refusals, sessions
 from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.store.engine import Job, Store, T
 from capf.wire import Reason
 
@@ -61,7 +62,7 @@ class RegistryBackend:
         taken: list[Hold] = []
 
         def job(connection: Connection) -> Granted | Refused:
-            decision = sessions.claim(connection, self._context, claim)
+            decision = sessions.claim(Transaction(connection, self._context), claim)
             taken[:] = [decision.hold] if isinstance(decision, Granted) else []
             return decision
 
@@ -97,32 +98,36 @@ class RegistryBackend:
     def issue(self, hold: Hold, public_key: bytes) -> Future[bytes | None]:
         """Sign and record a certificate."""
         return self._run(
-            "issue", lambda connection: sessions.issue(connection, self._context, hold, public_key), [hold]
+            "issue", lambda connection: sessions.issue(Transaction(connection, self._context), hold, public_key), [hold]
         )
 
     def confirm(self, hold: Hold, certificate: bytes) -> Future[None]:
         """Record that the phone did what was asked."""
         return self._run(
-            "confirm", lambda connection: sessions.confirm(connection, self._context, hold, certificate), [hold]
+            "confirm",
+            lambda connection: sessions.confirm(Transaction(connection, self._context), hold, certificate),
+            [hold],
         )
 
     def fetched(self, hold: Hold, certificates: Sequence[tuple[int, bytes]]) -> Future[None]:
         """Record what Troubleshoot brought."""
         return self._run(
-            "fetched", lambda connection: sessions.fetched(connection, self._context, hold, certificates), [hold]
+            "fetched",
+            lambda connection: sessions.fetched(Transaction(connection, self._context), hold, certificates),
+            [hold],
         )
 
     def fail(self, hold: Hold, outcome: Outcome, problem: str) -> Future[None]:
         """Record a failure."""
         return self._run(
             f"fail outcome={str(outcome.value)!r}",
-            lambda connection: sessions.fail(connection, self._context, hold, outcome, problem),
+            lambda connection: sessions.fail(Transaction(connection, self._context), hold, outcome, problem),
             [hold],
         )
 
     def lost(self, hold: Hold) -> Future[None]:
         """Record a lost session."""
-        return self._run("lost", lambda connection: sessions.lost(connection, self._context, hold), [hold])
+        return self._run("lost", lambda connection: sessions.lost(Transaction(connection, self._context), hold), [hold])
 
     async def give_back_forever(self) -> None:
         """Give operations back whose session could not do it, once the record takes writes again."""
@@ -138,14 +143,14 @@ class RegistryBackend:
             await asyncio.sleep(_KEEP_SECONDS)
             with contextlib.suppress(StoreUnavailableError):
                 if await self._store.aread(guessing.any_on_record):
-                    await self._store.awrite(lambda connection: guessing.keep(connection, self._context))
+                    await self._store.awrite(lambda connection: guessing.keep(Transaction(connection, self._context)))
 
     async def _give_back(self) -> int:
         owed: set[Hold] = set()
 
         def job(connection: Connection) -> int:
             owed.update(self._owed)
-            return sessions.give_back(connection, self._context, owed)
+            return sessions.give_back(Transaction(connection, self._context), owed)
 
         return await self._run("give back", job, owed)
 
@@ -164,7 +169,9 @@ class RegistryBackend:
         gathered = self.refusals.take()
         try:
             if gathered:
-                await self._store.awrite(lambda connection: refusals.write(connection, self._context, gathered))
+                await self._store.awrite(
+                    lambda connection: refusals.write(Transaction(connection, self._context), gathered)
+                )
         except StoreUnavailableError:
             self.refusals.put_back(gathered)
             raise

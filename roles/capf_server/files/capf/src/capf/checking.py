@@ -18,6 +18,7 @@ from capf.model import CapfError
 from capf.ports import Ports
 from capf.registry import faults, parameters
 from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.state import StateDirectory
 from capf.store import copying
 from capf.store.engine import Store
@@ -60,7 +61,7 @@ def _of_database(settings: Settings, directory: StateDirectory) -> list[str]:
                 if running and running.why_stopped
                 else []
             ),
-            *(str(fault) for fault in faults.find(connection, context)),
+            *(str(fault) for fault in faults.find(Transaction(connection, context))),
             *(f"{item.reason}; {todo}" for item in hindrances),
         ]
 

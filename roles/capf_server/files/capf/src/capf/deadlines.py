@@ -8,6 +8,7 @@ import logging
 from capf.model import StoreUnavailableError
 from capf.registry import deadlines
 from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.store.engine import Store
 
 LOG = logging.getLogger(__name__)
@@ -19,8 +20,8 @@ async def run(store: Store, context: Context) -> None:
     each other: an operation ends once."""
     while True:
         try:
-            if await store.aread(lambda c: deadlines.is_any_due(c, context)):
-                while count := await store.awrite(lambda c: deadlines.end_due(c, context)):
+            if await store.aread(lambda c: deadlines.is_any_due(Transaction(c, context))):
+                while count := await store.awrite(lambda c: deadlines.end_due(Transaction(c, context))):
                     LOG.info("event=deadline operations=%d", count)
         except StoreUnavailableError as error:
             LOG.debug("event=deadline-unseen error=%r", str(error))

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fastapi import FastAPI, Response
-from sqlalchemy import Connection
 
 from capf import authority, ctl
 from capf.configuration import MAXIMUM_BYTES, ConfigurationError, Settings, edit, make
@@ -17,6 +16,7 @@ from capf.model import AuthenticationMode, InvalidRequestError, Problem, Securit
 from capf.registry import lifecycle, trace
 from capf.registry.context import Context
 from capf.registry.parameters import InForce
+from capf.registry.transaction import Transaction
 from capf.store import rows
 from capf.store.engine import Store
 
@@ -30,34 +30,32 @@ _AUTHENTICATION_MODES = {
 }
 
 
-def configuration(connection: Connection, context: Context, device_name: str, node_name: str) -> bytes | None:
+def configuration(tx: Transaction, device_name: str, node_name: str) -> bytes | None:
     """Return a phone's configuration file; None for a phone that is not registered with the server.
 
     ConfigurationError when the administrator's own file of the phone cannot be edited.
     """
-    for made in configurations(connection, context, [device_name], node_name).values():
+    for made in configurations(tx, [device_name], node_name).values():
         if isinstance(made, ConfigurationError):
             raise made
         return made
     return None
 
 
-def configurations(
-    connection: Connection, context: Context, names: Sequence[str], node_name: str
-) -> dict[str, bytes | ConfigurationError]:
+def configurations(tx: Transaction, names: Sequence[str], node_name: str) -> dict[str, bytes | ConfigurationError]:
     """Return the configuration files of the registered phones among ``names``, or why there is none."""
-    known, operations = rows.phones_of(connection, names), rows.operations_of(connection, names)
-    certificates = rows.active_certificates(connection, names)
-    in_force = context.in_force(connection)
+    known, operations = rows.phones_of(tx.connection, names), rows.operations_of(tx.connection, names)
+    certificates = rows.active_certificates(tx.connection, names)
+    in_force = tx.in_force
     made: dict[str, bytes | ConfigurationError] = {}
     for name in names:
         if name not in known:
             continue
-        held = certificates[name]["der"] if name in certificates else trace.mic(context.trace_directory, name)
+        held = certificates[name]["der"] if name in certificates else trace.mic(tx.context.trace_directory, name)
         digest = "" if held is None else hashlib.md5(held, usedforsecurity=False).hexdigest()
         try:
-            own = _own_file(context, name)
-            settings = _settings(context, in_force, known[name], operations.get(name), node_name)
+            own = _own_file(tx.context, name)
+            settings = _settings(tx.context, in_force, known[name], operations.get(name), node_name)
             wanted = replace(settings, certificate_hash=digest)
             made[name] = make(wanted) if own is None else edit(own, wanted)
         except ConfigurationError as error:
@@ -107,14 +105,12 @@ def shared_files(context: Context, folder: Folder) -> dict[str, bytes]:
     return {name: data for name, data in found.items() if data is not None}
 
 
-def published_files(
-    connection: Connection, context: Context, folder: Folder, phones: Sequence[str] | None
-) -> dict[str, bytes]:
+def published_files(tx: Transaction, folder: Folder, phones: Sequence[str] | None) -> dict[str, bytes]:
     """Return what further nodes hand to phones: the shared files and the configuration files of ``phones`` (None: of
     all). InvalidRequestError names phones that are not registered, or whose own file cannot be edited."""
-    names = rows.phone_names(connection) if phones is None else phones
-    made = configurations(connection, context, names, context.node_name)
-    found, problems = shared_files(context, folder), list[Problem]()
+    names = rows.phone_names(tx.connection) if phones is None else phones
+    made = configurations(tx, names, tx.context.node_name)
+    found, problems = shared_files(tx.context, folder), list[Problem]()
     for name in names:
         data = made.get(name)
         if isinstance(data, bytes):
@@ -138,7 +134,7 @@ def application(store: Store, context: Context, node_name: str, folder: Folder) 
         device_name = name.removesuffix(CONFIGURATION_SUFFIX)
         content: bytes | ConfigurationError | None
         if context.first_node and name != device_name:
-            made = await store.aread(lambda c: configurations(c, context, [device_name], node_name))
+            made = await store.aread(lambda c: configurations(Transaction(c, context), [device_name], node_name))
             content = made.get(device_name)
         else:
             content = await store.aread(lambda _unused: folder.read(name))

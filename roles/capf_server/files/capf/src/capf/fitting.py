@@ -19,6 +19,7 @@ from capf.keystore import Keystore
 from capf.model import CapfError
 from capf.registry import strings_key, tokens
 from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.state import StateDirectory, check_administration, strings_box
 from capf.store import rows
 
@@ -48,7 +49,7 @@ def faults_of_secrets(directory: Path, connection: Connection) -> list[str]:
     """Return what in the database, and of the security tokens' keys, cannot be opened with ``strings.key``."""
     context = _context(directory)
     checks: list[tuple[str, Callable[[], object]]] = [
-        ("strings.key", partial(_check_strings, context, connection)),
+        ("strings.key", partial(_check_strings, Transaction(connection, context))),
         *(("tokens", partial(_check_token, context, token)) for token in tokens.current(connection)),
     ]
     return [line for name, check in checks for line in _faults(directory, name, check)]
@@ -71,17 +72,17 @@ def _faults(directory: Path, name: str, check: Callable[[], object]) -> Iterator
         yield said if name in said else f"{name}: {said}"
 
 
-def _check_strings(context: Context, connection: Connection) -> None:
+def _check_strings(tx: Transaction) -> None:
     """CapfError where authentication strings in the database were encrypted with another key."""
     wrong, count = "", 0
-    for name, sealed in rows.stored_strings(connection):
-        if context.secrets.read(sealed, name) is None:
+    for name, sealed in rows.stored_strings(tx.connection):
+        if tx.context.secrets.read(sealed, name) is None:
             wrong, count = wrong or name, count + 1
     if count:
         raise CapfError(
             f"strings.key does not open the authentication strings of {count} operations, that of {wrong} first"
         )
-    if not strings_key.fits(connection, context.secrets):
+    if not strings_key.fits(tx.connection, tx.context.secrets):
         raise CapfError("strings.key is not the key that the database was written with")
 
 

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from capf.model import CapfError, StoreUnavailableError
 from capf.registry import neighbours
 from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.store.engine import Store
 
 LOG = logging.getLogger(__name__)
@@ -47,11 +48,11 @@ class Neighbours:
 
     async def _round(self) -> None:
         store, context = self._store, self._context
-        await store.awrite(lambda c: neighbours.leave_sign(c, context, str(context.clock())))
-        found = await store.aread(lambda c: neighbours.signs(c, context))
+        await store.awrite(lambda c: neighbours.leave_sign(Transaction(c, context), str(context.clock())))
+        found = await store.aread(lambda c: neighbours.signs(Transaction(c, context)))
         silent = self._watch.silent(found, time.monotonic())
         if silent:
-            count = await store.awrite(lambda c: neighbours.take_over(c, context, silent))
+            count = await store.awrite(lambda c: neighbours.take_over(Transaction(c, context), silent))
             names = ",".join(holder.split()[-1] for holder in silent)
             LOG.warning("event=taken-over operations=%d from=%s", count, names)
         await self._follow()

@@ -22,6 +22,7 @@ from capf.model import CapfError, ConflictError
 from capf.registry.context import Context
 from capf.registry.parameters import InForce
 from capf.registry.phones import REMOVED
+from capf.registry.transaction import Transaction
 from capf.store import journal, rows
 from capf.store.engine import Job, Store
 
@@ -103,7 +104,7 @@ class Publisher:
 
     def _files_of(self, names: Sequence[str]) -> Job[dict[str, bytes]]:
         def job(connection: Connection) -> dict[str, bytes]:
-            made = configurations(connection, self._context, names, self._context.node_name)
+            made = configurations(Transaction(connection, self._context), names, self._context.node_name)
             return {
                 f"{name}{CONFIGURATION_SUFFIX}": data
                 for name, data in made.items()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from capf.model import CapfError
 from capf.registry import health
 from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.store.engine import Store
 
 _EVERY_SECONDS = 2.0
@@ -57,8 +58,8 @@ class Readiness:
     async def _look(self) -> health.Readiness:
         """Return what keeps phones from being served: a database that takes no writes, a CAPF that does not run."""
         try:
-            await self._store.awrite(lambda connection: health.probe(connection, self._context))
-            return await self._store.aread(lambda connection: health.readiness(connection, self._context))
+            await self._store.awrite(lambda connection: health.probe(Transaction(connection, self._context)))
+            return await self._store.aread(lambda connection: health.readiness(Transaction(connection, self._context)))
         except CapfError as error:
             return health.Readiness([str(error)], health.warnings(self._context))
 

@@ -15,8 +15,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import BinaryIO
 
-from sqlalchemy import Connection
-
 from capf import ctl, deadlines, files, ports, state
 from capf.accounts import Login
 from capf.api.application import application
@@ -36,6 +34,7 @@ from capf.publisher import Publisher
 from capf.readiness import Readiness
 from capf.registry import guessing, nodes, sessions, strings_key, tokens, trace_settings
 from capf.registry.context import Context, Policy
+from capf.registry.transaction import Transaction
 from capf.reset import Resetter
 from capf.service import CapfService
 from capf.store.engine import Store
@@ -238,7 +237,9 @@ class Server:
             await self._step("strings.key", lambda: self._write(strings_key.keep_first_check))
             await self._step("the cluster's first node", self._register)
             await self._step("security tokens", lambda: self._write(tokens.make_missing))
-            await self._step("security tokens", lambda: self.store.aread(lambda c: tokens.sweep(c, self.context)))
+            await self._step(
+                "security tokens", lambda: self.store.aread(lambda c: tokens.sweep(Transaction(c, self.context)))
+            )
             await self._step("the CTL file", lambda: put_in_place(self))
         async with SERVICE_CHANGE:
             await self._service.follow()
@@ -255,8 +256,8 @@ class Server:
                 said = str(error) or repr(error)
                 self.context.troubles[f"start: {name}"] = Fault(f"start: {name}", said, "see the log, and restart")
 
-    async def _write(self, job: Callable[[Connection, Context], object]) -> None:
-        await self.store.awrite(lambda connection: job(connection, self.context))
+    async def _write(self, job: Callable[[Transaction], object]) -> None:
+        await self.store.awrite(lambda connection: job(Transaction(connection, self.context)))
 
     async def _apply_trace(self) -> None:
         self.trace.apply(await self.store.aread(trace_settings.stored))
@@ -265,7 +266,7 @@ class Server:
         """Be the first node of the cluster: its entry is as it is here."""
         certificate = self._directory.administration_certificate.read_text()
         port = self._settings.administration_port
-        await self.store.awrite(lambda c: nodes.register_first(c, self.context, port, certificate))
+        await self.store.awrite(lambda c: nodes.register_first(Transaction(c, self.context), port, certificate))
 
     async def _administration(self, stopped: Callable[[], Awaitable[object]]) -> None:
         settings = self._settings

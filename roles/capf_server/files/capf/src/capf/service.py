@@ -19,6 +19,7 @@ from capf.model import CapfError, ConflictError, StoreUnavailableError
 from capf.ports import Ports
 from capf.registry import faults, parameters, service, strings_key
 from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.session import Patience
 from capf.store.engine import Store
 
@@ -62,7 +63,7 @@ class CapfService:
 
     async def check(self) -> parameters.InForce:
         """Return the parameters with which CAPF would start now; ConflictError says why it cannot."""
-        in_force = await self._store.aread(lambda c: faults.check_start(c, self._context))
+        in_force = await self._store.aread(lambda c: faults.check_start(Transaction(c, self._context)))
         hindrances = self._ports.why_not_listen(in_force)
         if hindrances:
             raise ConflictError("; ".join(item.reason for item in hindrances))
@@ -70,8 +71,8 @@ class CapfService:
 
     async def accept_key(self, actor: str) -> None:
         """Take a new strings.key as the right one where nothing needs the earlier one; for the administrator alone."""
-        if await self._store.aread(lambda c: strings_key.is_due(c, self._context)):
-            await self._store.awrite(lambda c: strings_key.accept(c, self._context, actor))
+        if await self._store.aread(lambda c: strings_key.is_due(Transaction(c, self._context))):
+            await self._store.awrite(lambda c: strings_key.accept(Transaction(c, self._context, actor)))
 
     async def start(self) -> None:
         """Start CAPF with the parameters as they are now; nothing to do when it runs. ConflictError where it cannot."""

@@ -17,7 +17,7 @@ from capf.api.shapes import Strict
 from capf.backup.making import Made
 from capf.backup.sealing import MINIMUM_PASSPHRASE
 from capf.model import InvalidRequestError, Problem
-from capf.store import journal
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["backup"])
 _MEDIA_TYPE = "application/octet-stream"
@@ -56,9 +56,9 @@ async def back_up(wanted: Backup, actor: Actor, node: RunningNode) -> Response:
         return JSONResponse({"changed": True})
     file, made = await asyncio.to_thread(node.back_up, wanted.passphrase)
     try:
-        detail = {"encrypted": not wanted.plain}
-        acts = [journal.Act("back up", detail=detail)]
-        await node.store.awrite(lambda c: journal.record(c, node.context.now, actor, acts))
+        await node.store.awrite(
+            lambda c: Transaction(c, node.context, actor).audit("back up", encrypted=not wanted.plain)
+        )
     except BaseException:
         file.close()
         raise

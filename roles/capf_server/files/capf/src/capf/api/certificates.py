@@ -23,6 +23,7 @@ from capf.api.node import Node
 from capf.api.running import SERVICE_CHANGE, carry_out
 from capf.registry import capf_certificate, manufacturing
 from capf.registry.plan import Plan
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["certificates"])
 
@@ -30,7 +31,7 @@ router = APIRouter(tags=["certificates"])
 @router.get("/capf-certificate", response_model=CapfCertificates)
 async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Show the CAPF certificates, each with how many active LSCs it has issued."""
-    return await node.store.aread(lambda c: capf_certificate.overview(c, node.context))
+    return await node.store.aread(lambda c: capf_certificate.overview(Transaction(c, node.context)))
 
 
 @router.put("/capf-certificate", response_model=CapfCertificatesChanged)
@@ -39,7 +40,9 @@ async def renew(wanted: CapfCertificateChange, actor: Actor, node: RunningNode) 
     renewal = capf_certificate.Renewal(wanted.state, wanted.renew_before_days, wanted.replaces, wanted.force)
 
     def job(connection: Connection) -> Plan:
-        return capf_certificate.renew(connection, node.context, node.keystore, node.ctl_file(), renewal, actor)
+        return capf_certificate.renew(
+            Transaction(connection, node.context, actor), node.keystore, node.ctl_file(), renewal
+        )
 
     return await _apply(node, job, dry_run=wanted.dry_run, restart=wanted.state == "active")
 
@@ -52,8 +55,10 @@ async def trust(wanted: CapfTrustChange, actor: Actor, node: RunningNode) -> dic
     def job(connection: Connection) -> Plan:
         context, keys = node.context, node.keystore
         if wanted.state == "present":
-            return capf_certificate.trust(connection, context, keys, given, actor)
-        return capf_certificate.distrust(connection, context, keys, wanted.names, force=wanted.force, actor=actor)
+            return capf_certificate.trust(Transaction(connection, context, actor), keys, given)
+        return capf_certificate.distrust(
+            Transaction(connection, context, actor), keys, wanted.names, force=wanted.force
+        )
 
     return await _apply(node, job, dry_run=wanted.dry_run)
 
@@ -74,7 +79,7 @@ async def set_manufacturing(wanted: ManufacturingCasChange, actor: Actor, node: 
     given = manufacturing.read(wanted.certificates, "certificates")
 
     def job(connection: Connection) -> Plan:
-        return manufacturing.ensure(connection, node.context, node.keystore, given, wanted.state, actor)
+        return manufacturing.ensure(Transaction(connection, node.context, actor), node.keystore, given, wanted.state)
 
     return await _apply(node, job, dry_run=wanted.dry_run)
 

@@ -13,6 +13,7 @@ from capf.api.login import Actor, Given, RunningNode
 from capf.api.node import Node
 from capf.api.running import carry_out
 from capf.registry import ctl_file, nodes, tokens
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["ctl-file"])
 _MAKING = asyncio.Lock()
@@ -23,7 +24,7 @@ _MAKING = asyncio.Lock()
 async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Show the CTL file and whether it is current; on a further node, the one that it was given."""
     if node.context.first_node:
-        return ctl_file.show(await node.store.aread(lambda c: ctl_file.status(c, node.context)))
+        return ctl_file.show(await node.store.aread(lambda c: ctl_file.status(Transaction(c, node.context))))
     data = await asyncio.to_thread(node.folder.read, ctl.FILE_NAME)
     return ctl_file.show_received(data)
 
@@ -42,11 +43,11 @@ async def ensure(wanted: CtlFileChange, given: Given, actor: Actor, node: Runnin
         try:
             made = await carry_out(
                 node,
-                lambda c: ctl_file.make_current(c, node.context, options, supplied, actor),
+                lambda c: ctl_file.make_current(Transaction(c, node.context, actor), options, supplied),
                 dry_run=wanted.dry_run,
             )
         finally:
-            await node.store.aread(lambda c: tokens.sweep(c, node.context))
+            await node.store.aread(lambda c: tokens.sweep(Transaction(c, node.context)))
         await put_in_place(node)
     unreachable = [f"{name}: {problem}" for name, problem in problems.items() if problem]
     return {

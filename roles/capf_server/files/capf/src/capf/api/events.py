@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from capf.api.login import Actor, RunningNode
 from capf.registry import events
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["events"])
 _LOOK_AGAIN_SECONDS = 1
@@ -50,7 +51,7 @@ async def show(
     cursor = await node.store.aread(lambda c: events.read_cursor(c, after))
 
     def look(connection: Connection) -> tuple[list[dict[str, Any]], events.Cursor]:
-        return events.after(connection, node.context, cursor, days)
+        return events.after(Transaction(connection, node.context), cursor, days)
 
     while True:
         found, cursor = await node.store.aread(look)

@@ -11,7 +11,7 @@ from capf import folder
 from capf.api.cluster_shapes import Different, Digests, Files, FilesChanged
 from capf.api.login import Actor, RunningNode
 from capf.model import ConflictError
-from capf.store import journal
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["files"])
 
@@ -29,8 +29,7 @@ async def put(wanted: Files, actor: Actor, node: RunningNode) -> dict[str, Any]:
 
     names = await asyncio.to_thread(different)
     if names and not wanted.dry_run:
-        act = journal.Act("take files", detail={"files": len(names)})
-        await node.store.awrite(lambda c: journal.record(c, node.context.now, actor, [act]))
+        await node.store.awrite(lambda c: Transaction(c, node.context, actor).audit("take files", files=len(names)))
         await asyncio.to_thread(node.folder.write, {name: files[name] for name in names})
     return {"changed": bool(names), "names": names}
 

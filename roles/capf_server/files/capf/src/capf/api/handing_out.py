@@ -12,7 +12,7 @@ from capf.api.node import Node
 from capf.files import published_files
 from capf.model import ConflictError
 from capf.registry import ctl_file, nodes
-from capf.store import journal
+from capf.registry.transaction import Transaction
 
 
 async def hand_out(
@@ -28,7 +28,7 @@ async def hand_out(
 
     Returns how many files there are, and what each node got. ConflictError where a node refuses the credentials.
     """
-    files = await node.store.aread(lambda c: published_files(c, node.context, node.folder, phones))
+    files = await node.store.aread(lambda c: published_files(Transaction(c, node.context), node.folder, phones))
     credentials = cluster.Credentials(given.username, given.password)
     deliveries = await cluster.push(files, further, credentials, dry_run=dry_run)
     if not dry_run:
@@ -55,15 +55,11 @@ async def hand_out_before_reset(node: Node, phones: Sequence[str], given: HTTPBa
 
 async def _remember(node: Node, deliveries: list[cluster.Delivery], actor: str) -> None:
     def job(connection: Connection) -> None:
-        digest = ctl_file.last_sha256(connection)
+        tx, digest = Transaction(connection, node.context, actor), ctl_file.last_sha256(connection)
         for item in deliveries:
             if not item.problem:
-                nodes.published(connection, node.context, item.node, digest)
-        acts = [
-            journal.Act("publish files", detail={"node": item.node, "files": len(item.sent), "problem": item.problem})
-            for item in deliveries
-            if item.sent or item.problem
-        ]
-        journal.record(connection, node.context.now, actor, acts)
+                nodes.published(tx, item.node, digest)
+            if item.sent or item.problem:
+                tx.audit("publish files", node=item.node, files=len(item.sent), problem=item.problem)
 
     await node.store.awrite(job)

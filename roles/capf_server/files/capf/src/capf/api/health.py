@@ -22,6 +22,7 @@ from capf.api.node import Node
 from capf.api.shapes import Health, Readiness
 from capf.registry import faults, guessing, health, service
 from capf.registry.rollout import watch
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["node"])
 _NOT_READY = 503
@@ -146,8 +147,8 @@ async def metrics(node: RunningNode) -> Response:
     """Return the node's numbers for Prometheus; from a monitor's address without a login."""
 
     def count(connection: Connection) -> tuple[health.Counts, watch.Numbers, guessing.Totals, _Standing]:
-        standing = _Standing(service.is_activated(connection), len(faults.find(connection, node.context)))
-        numbers = watch.numbers(connection, node.context)
+        standing = _Standing(service.is_activated(connection), len(faults.find(Transaction(connection, node.context))))
+        numbers = watch.numbers(Transaction(connection, node.context))
         return health.counts(connection), numbers, guessing.totals(connection), standing
 
     registry = CollectorRegistry(auto_describe=False)

@@ -15,6 +15,7 @@ from capf.api.running import carry_out
 from capf.api.shapes import Strict
 from capf.model import ConflictError
 from capf.registry import ctl_file, nodes
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["nodes"])
 _SHOWN_FILES = 100
@@ -33,7 +34,7 @@ async def ensure(wanted: NodesChange, actor: Actor, node: RunningNode) -> dict[s
     given = [item.model_dump(exclude_none=True) for item in wanted.nodes]
 
     def job(connection: Connection) -> nodes.Changes:
-        return nodes.ensure(connection, node.context, given, wanted.state, actor)
+        return nodes.ensure(Transaction(connection, node.context, actor), given, wanted.state)
 
     changes = await carry_out(node, job, dry_run=wanted.dry_run)
     return {"changed": bool(changes.results), "counts": changes.counts, "results": changes.results}

@@ -12,6 +12,7 @@ from capf.api.running import carry_out, until_ended
 from capf.api.shapes import OperationsChange, OperationsChanged, Progress, Wait
 from capf.model import InvalidRequestError, Problem
 from capf.registry import moment, phones, progress, schedule
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["operations"])
 
@@ -22,7 +23,7 @@ async def change(wanted: OperationsChange, actor: Actor, node: RunningNode) -> d
     request = _request(wanted)
 
     def job(connection: Connection) -> schedule.Plan:
-        return schedule.schedule(connection, node.context, request, actor)
+        return schedule.schedule(Transaction(connection, node.context, actor), request)
 
     plan = await carry_out(node, job, dry_run=wanted.dry_run)
     return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -14,6 +13,7 @@ from capf.api.running import carry_out
 from capf.api.shapes import MAXIMUM_PHONES, Change, Phone, PhoneResult
 from capf.model import Operation
 from capf.registry import phone_import
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["phones"])
 
@@ -57,8 +57,9 @@ async def import_phones(wanted: PhoneImport, actor: Actor, node: RunningNode) ->
     """Import phones, their LSCs and their pending operations; all or nothing, and what is known here stays."""
     given = [phone.model_dump(exclude_none=True) for phone in wanted.phones]
     reading = await asyncio.to_thread(phone_import.read, node.context, given)
-    job = partial(phone_import.carry_out, context=node.context, reading=reading, actor=actor)
-    done = await carry_out(node, job, dry_run=wanted.dry_run)
+    done = await carry_out(
+        node, lambda c: phone_import.carry_out(Transaction(c, node.context, actor), reading), dry_run=wanted.dry_run
+    )
     return {
         "changed": bool(done.after),
         "counts": done.counts,

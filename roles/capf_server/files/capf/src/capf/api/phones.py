@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -23,7 +23,7 @@ from capf.api.shapes import (
     Unlocked,
 )
 from capf.registry import phones, progress, search, strings
-from capf.store import journal
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["phones"])
 
@@ -35,9 +35,9 @@ async def ensure(wanted: PhonesChange, actor: Actor, node: RunningNode) -> dict[
     given = [{name: value for name, value in phone.items() if name != strings.FIELD} for phone in listed]
 
     def job(connection: Connection) -> phones.Changes:
-        changes = phones.ensure(connection, node.context, given, wanted.state, actor)
+        changes = phones.ensure(Transaction(connection, node.context, actor), given, wanted.state)
         if wanted.state == "present":
-            strings.refuse_wrong(connection, node.context, listed)
+            strings.refuse_wrong(Transaction(connection, node.context), listed)
         return changes
 
     changes = await carry_out(node, job, dry_run=wanted.dry_run)
@@ -51,7 +51,7 @@ async def find(wanted: Search, _unused: Actor, node: RunningNode) -> dict[str, A
     criteria = search_criteria(wanted.criteria)
     total, found = await node.store.aread(
         lambda c: search.find(
-            c, node.context, criteria, page, strings=wanted.authentication_strings, fields=wanted.fields
+            Transaction(c, node.context), criteria, page, strings=wanted.authentication_strings, fields=wanted.fields
         )
     )
     return {"total": total, "page": page.number, "rows_per_page": page.rows, "phones": found}
@@ -65,8 +65,9 @@ def search_criteria(given: list[SearchCriterion]) -> list[search.Criterion]:
 @router.post("/phones/unlock", response_model=Unlocked)
 async def unlock(wanted: Unlock, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Lift the locks that wrong authentication strings have set, for all addresses."""
-    job = partial(phones.unlock, context=node.context, names=wanted.phones, actor=actor)
-    names = await carry_out(node, job, dry_run=wanted.dry_run)
+    names = await carry_out(
+        node, lambda c: phones.unlock(Transaction(c, node.context, actor), wanted.phones), dry_run=wanted.dry_run
+    )
     return {"changed": bool(names), "unlocked": names}
 
 
@@ -78,11 +79,15 @@ async def reset(wanted: Reset, given: Given, actor: Actor, node: RunningNode) ->
     faults: dict[str, str] = {}
     if not wanted.dry_run:
         await hand_out_before_reset(node, wanted.phones, given, actor)
-        acts = [journal.Act("reset phone", name) for name in wanted.phones]
-        await node.store.awrite(lambda c: journal.record(c, node.context.now, actor, acts))
+        await node.store.awrite(lambda c: _record_reset(Transaction(c, node.context, actor), wanted.phones))
         faults = await node.resetter.reset(wanted.phones)
     return {
         "changed": bool(wanted.phones),
         "counts": {"reset": len(wanted.phones) - len(faults), "failed": len(faults)},
         "failed": [{"device_name": name, "problem": fault} for name, fault in faults.items()],
     }
+
+
+def _record_reset(tx: Transaction, names: Sequence[str]) -> None:
+    for name in names:
+        tx.audit("reset phone", name)

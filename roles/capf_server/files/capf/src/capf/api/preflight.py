@@ -11,6 +11,7 @@ from capf import cluster
 from capf.api.login import Actor, Given, RunningNode
 from capf.api.shapes import MAXIMUM_PHONES, Name, Setting, Strict
 from capf.registry import nodes, preflight
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["preflight"])
 _Result = Literal["ok", "warning", "failed"]
@@ -55,5 +56,5 @@ async def check(wanted: Wanted, given: Given, _unused: Actor, node: RunningNode)
     unreachable = {name: str(error) for name, error in said.items() if error and name not in refusing}
     cannot_reset = wanted.reset and not node.resetter.command
     question = preflight.Question(wanted.phones, wanted.parameters, list(said), refusing, unreachable, cannot_reset)
-    answer = await node.store.aread(lambda c: preflight.check(c, node.context, question))
+    answer = await node.store.aread(lambda c: preflight.check(Transaction(c, node.context), question))
     return preflight.show(answer)

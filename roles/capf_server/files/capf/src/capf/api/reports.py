@@ -18,6 +18,7 @@ from capf.api.phones import search_criteria
 from capf.api.shapes import Report
 from capf.registry import moment, report, search
 from capf.registry.rollout import waves
+from capf.registry.transaction import Transaction
 from capf.store import journal
 
 router = APIRouter(tags=["reports"])
@@ -49,7 +50,7 @@ async def capf_report(wanted: Report, _unused: Actor, node: RunningNode) -> Resp
         wave = await node.store.aread(lambda c: waves.find(c, given.rollout, given.number, given.rollout_id))
 
     def phones(connection: Connection) -> Iterator[dict[str, Any]]:
-        return search.found(connection, node.context, criteria, search.Page(), strings=strings, wave=wave)
+        return search.found(Transaction(connection, node.context), criteria, search.Page(), strings=strings, wave=wave)
 
     if wanted.format == "html":
         page = await node.store.aread(lambda c: _page(c, report.figures(phones(c)), node.context.now))

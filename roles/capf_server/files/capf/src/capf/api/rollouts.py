@@ -29,9 +29,9 @@ from capf.api.rollout_shapes import (
 from capf.api.running import carry_out, until_ended
 from capf.model import InvalidRequestError, Problem
 from capf.registry import phones, search, strings
-from capf.registry.context import Context
 from capf.registry.rollout import abort, begin, judge, lease, plan, show, waves
 from capf.registry.rollout.settings import Settings
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["rollouts"], prefix="/rollouts")
 
@@ -45,12 +45,12 @@ async def every(_unused: Actor, node: RunningNode) -> dict[str, list[dict[str, A
 @router.get("/{name}", response_model=RolloutState)
 async def state(name: str, _unused: Actor, node: RunningNode, rollout_id: OneRollout = None) -> dict[str, Any]:
     """Show one rollout in numbers, the latest of this name unless its id is given."""
-    return await node.store.aread(lambda c: _state(c, node.context, name, rollout_id))
+    return await node.store.aread(lambda c: _state(Transaction(c, node.context), name, rollout_id))
 
 
-def _state(connection: Connection, context: Context, name: str, rollout_id: int | None = None) -> dict[str, Any]:
-    progress = waves.current(connection, context, show.find(connection, name, rollout_id))
-    return {**show.state(connection, name, rollout_id), "progress": progress}
+def _state(tx: Transaction, name: str, rollout_id: int | None = None) -> dict[str, Any]:
+    progress = waves.current(tx, show.find(tx.connection, name, rollout_id))
+    return {**show.state(tx.connection, name, rollout_id), "progress": progress}
 
 
 @router.put("/{name}", response_model=RolloutBegun)
@@ -58,27 +58,27 @@ async def begin_rollout(name: str, wanted: Rollout, actor: Actor, node: RunningN
     """Register the given phones and begin a rollout of those that need an LSC; or take up the running one."""
 
     def job(connection: Connection) -> dict[str, Any]:
-        return _begin(connection, node.context, name, wanted, actor)
+        return _begin(Transaction(connection, node.context, actor), name, wanted)
 
     return await carry_out(node, job, dry_run=wanted.dry_run)
 
 
-def _begin(connection: Connection, context: Context, name: str, wanted: Rollout, actor: str) -> dict[str, Any]:
+def _begin(tx: Transaction, name: str, wanted: Rollout) -> dict[str, Any]:
     awaited, changes = wanted.rollout_id, None
-    made = None if awaited is None else begin.nothing_left(connection, context, name, awaited)
+    made = None if awaited is None else begin.nothing_left(tx, name, awaited)
     shown = made is not None
     if made is None:
-        names, changes = _phones(connection, context, wanted, actor)
-        strings.refuse_wrong(connection, context, [phone.model_dump() for phone in wanted.phones or ()])
-        made = begin.begin(connection, context, _request(name, wanted, names), actor)
+        names, changes = _phones(tx, wanted)
+        strings.refuse_wrong(tx, [phone.model_dump() for phone in wanted.phones or ()])
+        made = begin.begin(tx, _request(name, wanted, names))
     begun = bool(made.waves) and not made.resumed
     return {
         "changed": begun or bool(changes and changes.changed),
         "begun": begun,
         "resumed": made.resumed,
         "registered": changes.counts if changes else {},
-        "plan": plan.show(made, context.now),
-        "rollout": _state(connection, context, name, awaited) if begun or made.resumed or shown else None,
+        "plan": plan.show(made, tx.now),
+        "rollout": _state(tx, name, awaited) if begun or made.resumed or shown else None,
     }
 
 
@@ -97,21 +97,19 @@ def _request(name: str, wanted: Rollout, names: list[str]) -> plan.Request:
     )
 
 
-def _phones(
-    connection: Connection, context: Context, wanted: Rollout, actor: str
-) -> tuple[list[str], phones.Changes | None]:
+def _phones(tx: Transaction, wanted: Rollout) -> tuple[list[str], phones.Changes | None]:
     """Return the device names of the rollout: registered by this request, named, or found by criteria."""
     given = [item for item in (wanted.phones, wanted.names, wanted.criteria) if item is not None]
     if len(given) != 1:
         raise InvalidRequestError([Problem("phones", "", "exactly one of phones, names and criteria")])
     if wanted.phones is not None:
-        settings = begin.settings_of(connection, [item.model_dump(exclude_none=True) for item in wanted.phones])
-        changes = phones.ensure(connection, context, settings, "present", actor)
+        settings = begin.settings_of(tx.connection, [item.model_dump(exclude_none=True) for item in wanted.phones])
+        changes = phones.ensure(tx, settings, "present")
         return [item.device_name for item in wanted.phones], changes
     if wanted.names is not None:
         return list(wanted.names), None
     criteria = [search.Criterion(item.field, item.pattern, item.value) for item in wanted.criteria or ()]
-    found = search.found(connection, context, criteria, search.Page(), strings=False)
+    found = search.found(tx, criteria, search.Page(), strings=False)
     return [phone["device_name"] for phone in found], None
 
 
@@ -121,7 +119,7 @@ async def start_wave(name: str, wanted: StartWave, actor: Actor, node: RunningNo
     run, given = lease.Run(name, wanted.rollout_id, wanted.runner), wanted.authentication_strings
 
     def job(connection: Connection) -> dict[str, Any]:
-        return waves.start(connection, node.context, run, given, actor)
+        return waves.start(Transaction(connection, node.context, actor), run, given)
 
     return await carry_out(node, job, dry_run=wanted.dry_run)
 
@@ -130,8 +128,8 @@ async def start_wave(name: str, wanted: StartWave, actor: Actor, node: RunningNo
 async def wait(name: str, number: int, wanted: WaitForWave, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Answer when the wave has ended, or when the time is up; a sign of life of the run that leads the rollout."""
     run = lease.Run(name, wanted.rollout_id, wanted.runner)
-    await node.store.awrite(lambda c: lease.running(c, node.context, run))
-    return await until_ended(node, lambda c: waves.progress(c, node.context, run, number), wanted.timeout)
+    await node.store.awrite(lambda c: lease.running(Transaction(c, node.context), run))
+    return await until_ended(node, lambda c: waves.progress(Transaction(c, node.context), run, number), wanted.timeout)
 
 
 @router.post("/{name}/waves/{number}/judge", response_model=Judgement)
@@ -140,7 +138,7 @@ async def judge_wave(name: str, number: int, wanted: Judge, actor: Actor, node: 
     run, missing = lease.Run(name, wanted.rollout_id, wanted.runner), wanted.not_registered
 
     def job(connection: Connection) -> dict[str, Any]:
-        return judge.judge(connection, node.context, run, number, missing, actor)
+        return judge.judge(Transaction(connection, node.context, actor), run, number, missing)
 
     return await carry_out(node, job, dry_run=wanted.dry_run)
 
@@ -151,7 +149,7 @@ async def release(name: str, wanted: Runner, _unused: Actor, node: RunningNode) 
     run = lease.Run(name, wanted.rollout_id, wanted.runner)
 
     def job(connection: Connection) -> bool:
-        return lease.release(connection, node.context, run)
+        return lease.release(Transaction(connection, node.context), run)
 
     return {"changed": await carry_out(node, job, dry_run=wanted.dry_run)}
 
@@ -161,13 +159,13 @@ async def abort_rollout(name: str, wanted: Abort, actor: Actor, node: RunningNod
     """End a running rollout and cancel its operations; phones that are in a session end it."""
 
     def job(connection: Connection) -> dict[str, Any]:
-        done = abort.abort(connection, node.context, name, actor, wanted.rollout_id)
+        done = abort.abort(Transaction(connection, node.context, actor), name, wanted.rollout_id)
         return {
             "changed": done.changed,
             "cancelled": done.cancelled,
             "in_session": done.in_session,
             "message": abort.words(connection, done, dry_run=wanted.dry_run),
-            "rollout": _state(connection, node.context, name, done.rollout_id),
+            "rollout": _state(Transaction(connection, node.context), name, done.rollout_id),
         }
 
     return await carry_out(node, job, dry_run=wanted.dry_run)

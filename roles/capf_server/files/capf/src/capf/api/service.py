@@ -22,7 +22,7 @@ from capf.api.shapes import (
     Service,
 )
 from capf.registry import capf_certificate, ctl_file, faults, health, parameters, service
-from capf.store import journal
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["service"])
 
@@ -34,9 +34,11 @@ async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
         lambda c: (
             service.is_activated(c),
             parameters.stored(c),
-            capf_certificate.overview(c, node.context)["current"] if node.context.authority.usable else None,
-            ctl_file.status(c, node.context),
-            faults.find(c, node.context),
+            capf_certificate.overview(Transaction(c, node.context))["current"]
+            if node.context.authority.usable
+            else None,
+            ctl_file.status(Transaction(c, node.context)),
+            faults.find(Transaction(c, node.context)),
         )
     )
     running = node.context.running
@@ -61,8 +63,8 @@ async def activate(wanted: Activation, actor: Actor, node: RunningNode) -> dict[
     started, which is a change too. Refused where it could not run."""
 
     def change(connection: Connection) -> tuple[bool, list[str]]:
-        changed = service.activate(connection, node.context, wanted.activated, actor)
-        return changed, ctl_file.warnings(connection, node.context)
+        changed = service.activate(Transaction(connection, node.context, actor), wanted.activated)
+        return changed, ctl_file.warnings(Transaction(connection, node.context))
 
     async with SERVICE_CHANGE:
         running = node.context.running is not None
@@ -97,10 +99,10 @@ async def restart(wanted: Restart, actor: Actor, node: RunningNode) -> dict[str,
         before = {"running": running is not None, "restart_required": activated and running != stored}
         due = not activated or before["restart_required"] or not wanted.if_due
         if due:
-            await carry_out(node, lambda c: service.restart(c, node.context, actor), dry_run=True)
+            await carry_out(node, lambda c: service.restart(Transaction(c, node.context, actor)), dry_run=True)
             await _prepare(node, actor, dry_run=wanted.dry_run)
         if due and not wanted.dry_run:
-            await carry_out(node, lambda c: service.restart(c, node.context, actor), dry_run=False)
+            await carry_out(node, lambda c: service.restart(Transaction(c, node.context, actor)), dry_run=False)
             await node.stop_service()
             await node.start_service()
     return {"changed": due, "before": before, "after": {"running": True, "restart_required": False}}
@@ -139,8 +141,7 @@ async def _set(node: Node, kind: parameters.Kind, wanted: ParameterChange, actor
     def change(connection: Connection) -> dict[str, Any]:
         before, after = parameters.change(connection, kind, wanted.parameters, node.context.why_not_listen)
         if after:
-            act = [journal.Act(f"change {kind} parameters", detail=after)]
-            journal.record(connection, node.context.now, actor, act)
+            Transaction(connection, node.context, actor).audit(f"change {kind} parameters", **after)
         running = node.context.running
         due = service.is_activated(connection) and running != parameters.stored(connection)
         return {"changed": bool(after), "before": before, "after": after, "restart_required": due}

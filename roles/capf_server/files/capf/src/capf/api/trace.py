@@ -16,6 +16,7 @@ from capf.api.login import Actor, RunningNode
 from capf.api.running import carry_out
 from capf.api.shapes import Change, ShownParameter
 from capf.registry import trace_settings
+from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["trace"])
 _CHANGE = asyncio.Lock()
@@ -79,7 +80,7 @@ async def change(wanted: TraceChange, actor: Actor, node: RunningNode) -> dict[s
     given = wanted.model_dump(exclude_none=True, exclude={"dry_run"})
 
     def job(connection: Connection) -> tuple[dict[str, Any], dict[str, Any]]:
-        return trace_settings.change(connection, node.context, given, actor)
+        return trace_settings.change(Transaction(connection, node.context, actor), given)
 
     async with _CHANGE:
         before, after = await carry_out(node, job, dry_run=wanted.dry_run)

@@ -19,6 +19,7 @@ from capf.backup.archive import DATABASE
 from capf.config import Settings
 from capf.keystore import SECRET, UNFINISHED
 from capf.model import CapfError, ConflictError, InvalidRequestError, StoreUnavailableError
+from capf.registry.transaction import SERVER
 from capf.store import copying, journal
 from capf.store.engine import Store
 
@@ -115,10 +116,9 @@ def _name(unfinished: Path, target: Path) -> None:
 
 
 def _record(database: str, *, encrypted: bool) -> None:
-    act = journal.Act("back up", detail={"encrypted": encrypted})
     store = Store(database)
     try:
-        store.write(lambda c: journal.record(c, int(time.time()), "capf", [act]))
+        store.write(lambda c: journal.record(c, int(time.time()), SERVER, "back up", encrypted=encrypted))
     finally:
         store.close()
 

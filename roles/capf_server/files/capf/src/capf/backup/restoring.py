@@ -15,6 +15,7 @@ from capf.backup.archive import DATABASE, KEY, Manifest
 from capf.config import Settings
 from capf.keystore import SECRET, write_whole
 from capf.model import CapfError, ConflictError
+from capf.registry.transaction import SERVER
 from capf.state import StateDirectory
 from capf.store import copying, journal
 from capf.store.engine import Store
@@ -93,8 +94,8 @@ def _record(database: Path) -> str:
     """Leave an audit row in the copy, and give back the operations that were in a session; returns its digest."""
 
     def job(connection: Connection) -> None:
-        detail = {"operations": copying.give_back(connection)}
-        journal.record(connection, int(time.time()), "capf", [journal.Act("restore", detail=detail)])
+        operations = copying.give_back(connection)
+        journal.record(connection, int(time.time()), SERVER, "restore", operations=operations)
 
     store = Store(f"{copying.SQLITE}{database}")
     try:

@@ -36,4 +36,4 @@ def put(connection: Connection, administrator: str, password: str, now: float, a
     """Set the administrator's name and password."""
     journal.put_setting(connection, ADMINISTRATOR, administrator)
     journal.put_setting(connection, PASSWORD, accounts.hash_password(password))
-    journal.record(connection, int(now), actor, [journal.Act("make account")])
+    journal.record(connection, int(now), actor, "make account")

@@ -22,6 +22,7 @@ from capf.model import ConflictError, Fault, InvalidRequestError, Problem
 from capf.registry import moment, need
 from capf.registry.context import Context
 from capf.registry.plan import Plan
+from capf.registry.transaction import Transaction
 from capf.store import issuers, journal
 
 _TOKENS = "tokens when the next CAPF certificate was prepared"
@@ -55,10 +56,10 @@ def show(certificate: x509.Certificate, active_lscs: int = 0) -> dict[str, Any]:
     }
 
 
-def overview(connection: Connection, context: Context) -> dict[str, Any]:
+def overview(tx: Transaction) -> dict[str, Any]:
     """Return the current, next and earlier certificates, each with how many active LSCs it has issued."""
-    signer = context.authority
-    active = issuers.active_by_issuer(connection)
+    signer = tx.context.authority
+    active = issuers.active_by_issuer(tx.connection)
     current, *earlier = [show(item, active.get(authority.key_id(item), 0)) for item in signer.lsc_issuers]
     following = None if signer.following is None else show(signer.following)
     return {"current": current, "next": following, "trusted": earlier}
@@ -73,46 +74,39 @@ def _names(context: Context) -> dict[str, Any]:
     }
 
 
-def renew(
-    connection: Connection, context: Context, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal, actor: str
-) -> Plan:
+def renew(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal) -> Plan:
     """Decide what ``wanted`` changes and record it; ConflictError where the safe order forbids it."""
-    if not context.first_node:
+    if not tx.context.first_node:
         raise ConflictError("the CAPF certificate is renewed on the first node only; this is a further node")
     decide = {"prepared": _prepare, "active": _activate, "discarded": _discard}[wanted.state]
-    plan = decide(connection, context, keys, ctl_file, wanted)
+    plan = decide(tx, keys, ctl_file, wanted)
     if plan.changed:
-        detail = {"before": plan.before, "after": plan.after, "force": wanted.force}
-        act = journal.Act(f"CAPF certificate {wanted.state}", detail=detail)
-        journal.record(connection, context.now, actor, [act])
+        action = f"CAPF certificate {wanted.state}"
+        tx.audit(action, before=plan.before, after=plan.after, force=wanted.force)
     return plan
 
 
-def _prepare(
-    connection: Connection, context: Context, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal
-) -> Plan:
-    before, signer = _names(context), context.authority
-    left = signer.certificate.not_valid_after_utc.timestamp() - context.now
+def _prepare(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal) -> Plan:
+    before, signer = _names(tx.context), tx.context.authority
+    left = signer.certificate.not_valid_after_utc.timestamp() - tx.now
     late = wanted.renew_before_days is None or left <= wanted.renew_before_days * need.SECONDS_A_DAY
     meant = wanted.replaces in (None, before["current"])
     if keys.has_next or not late or not meant:
         return Plan(before, before)
-    journal.put_setting(connection, _TOKENS, json.dumps(_tokens(ctl_file)))
-    return Plan(before, {**before, "next": NEW}, partial(keys.prepare, context.now))
+    journal.put_setting(tx.connection, _TOKENS, json.dumps(_tokens(ctl_file)))
+    return Plan(before, {**before, "next": NEW}, partial(keys.prepare, tx.now))
 
 
 def _tokens(ctl_file: ctl.CtlFile | None) -> list[str]:
     return [] if ctl_file is None else [fingerprint(item) for item in ctl_file.certificates(ctl.Role.SAST)]
 
 
-def _activate(
-    connection: Connection, context: Context, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal
-) -> Plan:
-    before, following = _names(context), context.authority.following
+def _activate(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal) -> Plan:
+    before, following = _names(tx.context), tx.context.authority.following
     if following is None:
         return Plan(before, before)
     warnings = []
-    fault = _ctl_fault(connection, ctl_file, following)
+    fault = _ctl_fault(tx.connection, ctl_file, following)
     if fault is not None and ctl_file is not None and not wanted.force:
         raise ConflictError(fault)
     if fault is not None:
@@ -160,41 +154,35 @@ def faults(texts: Mapping[str, str]) -> list[Fault]:
     return [Fault(f"table settings, row {_TOKENS!r}", _UNKNOWN_TOKENS, todo)]
 
 
-def _discard(
-    _connection: Connection, context: Context, keys: Keystore, _ctl_file: ctl.CtlFile | None, _wanted: Renewal
-) -> Plan:
-    before = _names(context)
+def _discard(tx: Transaction, keys: Keystore, _ctl_file: ctl.CtlFile | None, _wanted: Renewal) -> Plan:
+    before = _names(tx.context)
     changed = keys.has_next
     return Plan(before, {**before, "next": "none"}, keys.discard if changed else None)
 
 
-def trust(
-    connection: Connection, context: Context, keys: Keystore, given: Sequence[x509.Certificate], actor: str
-) -> Plan:
+def trust(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate]) -> Plan:
     """Trust LSCs of further CAPF certificates, for phones that come from another cluster or an earlier CAPF."""
-    known = context.authority.lsc_issuers
+    known = tx.context.authority.lsc_issuers
     added = [item for item in dict.fromkeys(given) if item not in known]
-    before = _names(context)
+    before = _names(tx.context)
     trusted = sorted([*before["trusted"], *map(authority.common_name, added)])
     if added:
-        _record_trust(connection, context, "trust CAPF certificate", added, actor)
+        _record_trust(tx, "trust CAPF certificate", added)
     return Plan(before, {**before, "trusted": trusted}, partial(keys.earlier.add, added) if added else None)
 
 
-def distrust(
-    connection: Connection, context: Context, keys: Keystore, names: Sequence[str], *, force: bool, actor: str
-) -> Plan:
+def distrust(tx: Transaction, keys: Keystore, names: Sequence[str], *, force: bool) -> Plan:
     """Trust LSCs of these earlier CAPF certificates (common names) no longer.
 
     ConflictError while active LSCs of their making live, unless ``force``; InvalidRequestError for the current one.
     """
-    earlier = context.authority.lsc_issuers[1:]
-    before = _names(context)
+    earlier = tx.context.authority.lsc_issuers[1:]
+    before = _names(tx.context)
     if before["current"] in names:
         allowed = "earlier CAPF certificates; the current one is replaced by a renewal"
         raise InvalidRequestError([Problem("names", before["current"], allowed)])
     gone = [item for item in earlier if authority.common_name(item) in names]
-    active = issuers.active_by_issuer(connection)
+    active = issuers.active_by_issuer(tx.connection)
     warnings = []
     for item in gone:
         count = active.get(authority.key_id(item), 0)
@@ -203,16 +191,11 @@ def distrust(
     if warnings and not force:
         raise ConflictError(f"{'; '.join(warnings)}: renew them first")
     if gone:
-        _record_trust(connection, context, "distrust CAPF certificate", gone, actor)
+        _record_trust(tx, "distrust CAPF certificate", gone)
     kept = sorted(authority.common_name(item) for item in earlier if item not in gone)
     return Plan(before, {**before, "trusted": kept}, partial(keys.earlier.remove, gone) if gone else None, warnings)
 
 
-def _record_trust(
-    connection: Connection, context: Context, action: str, changed: Sequence[x509.Certificate], actor: str
-) -> None:
-    acts = [
-        journal.Act(action, detail={"common_name": authority.common_name(item), "sha256": fingerprint(item)})
-        for item in changed
-    ]
-    journal.record(connection, context.now, actor, acts)
+def _record_trust(tx: Transaction, action: str, changed: Sequence[x509.Certificate]) -> None:
+    for item in changed:
+        tx.audit(action, common_name=authority.common_name(item), sha256=fingerprint(item))

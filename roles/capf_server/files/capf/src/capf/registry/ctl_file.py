@@ -16,8 +16,8 @@ from capf import authority, ctl, keystore
 from capf.ctl import CtlError, CtlFile, Digest, Record, Role
 from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem
 from capf.registry import moment, nodes, service, tokens
-from capf.registry.context import Context
-from capf.store import cluster, journal
+from capf.registry.transaction import Transaction
+from capf.store import cluster
 
 DIGESTS = {"SHA-1": Digest.SHA1, "SHA-512": Digest.SHA512}
 SIGNER_VERSIONS = {"1.0": (1, 0), "1.1": (1, 1)}
@@ -95,10 +95,10 @@ def _last_or_none(connection: Connection) -> Last | None:
         return None
 
 
-def faults(connection: Connection, _unused: Context) -> list[Fault]:
+def faults(tx: Transaction) -> list[Fault]:
     """Return what is wrong with the CTL file that was made last."""
     try:
-        last(connection)
+        last(tx.connection)
     except DamagedError as error:
         return [error.fault]
     return []
@@ -110,40 +110,40 @@ def last_sha256(connection: Connection) -> str:
     return "" if held is None else held.sha256
 
 
-def status(connection: Connection, context: Context) -> Status:
+def status(tx: Transaction) -> Status:
     """Return whether the CTL file is current; if not, every reason (R24), or what cannot be read to know it."""
     held = None
     try:
-        held = last(connection)
+        held = last(tx.connection)
         if held is None:
             return Status(State.MISSING, ["no CTL file was made yet"])
-        reasons = _reasons(held.file.records, _wanted(connection, context, held.file))
+        reasons = _reasons(held.file.records, _wanted(tx, held.file))
     except DamagedError as error:
         return Status(State.OUTDATED, [str(error)], held)
-    if service.activations(connection) != held.activations:
+    if service.activations(tx.connection) != held.activations:
         reasons.insert(0, "CAPF was activated after the CTL file was made")
     return Status(State.OUTDATED if reasons else State.CURRENT, reasons, held)
 
 
-def warnings(connection: Connection, context: Context) -> list[str]:
+def warnings(tx: Transaction) -> list[str]:
     """Return a warning where phones hold a CTL file that is outdated."""
-    now = status(connection, context)
+    now = status(tx)
     if now.state is not State.OUTDATED:
         return []
     return [f"the CTL file is outdated and has to be made again: {'; '.join(now.reasons)}"]
 
 
-def _wanted(connection: Connection, context: Context, held: CtlFile | None) -> list[Record]:
+def _wanted(tx: Transaction, held: CtlFile | None) -> list[Record]:
     """Return the records that the file has to have: tokens, nodes, CAPF.
 
     The CAPF certificates are listed once CAPF is activated; a deactivation for a while takes no trust away.
     """
-    records = [Record(Role.SAST, token.certificate) for token in tokens.current(connection)]
-    for node in nodes.all_nodes(connection):
+    records = [Record(Role.SAST, token.certificate) for token in tokens.current(tx.connection)]
+    for node in nodes.all_nodes(tx.connection):
         if node.role is not None:
             records.append(Record(node.role, node.identity, node.name))
-    if service.is_activated(connection) or (held is not None and held.certificates(Role.CAPF)):
-        records += [Record(Role.CAPF, certificate) for certificate in context.authority.ctl_certificates]
+    if service.is_activated(tx.connection) or (held is not None and held.certificates(Role.CAPF)):
+        records += [Record(Role.CAPF, certificate) for certificate in tx.context.authority.ctl_certificates]
     return records
 
 
@@ -179,27 +179,21 @@ def _name(certificate: x509.Certificate) -> str:
     return authority.common_name(certificate)
 
 
-def make_current(
-    connection: Connection,
-    context: Context,
-    options: Options,
-    wanted_tokens: Sequence[tokens.Supplied],
-    actor: str,
-) -> Made:
+def make_current(tx: Transaction, options: Options, wanted_tokens: Sequence[tokens.Supplied]) -> Made:
     """Change the tokens that are given, and make the CTL file again if it is outdated or its options differ.
 
     It is signed by a token that the last file lists, so that phones accept it. ConflictError where there is none, or on
     a further node; InvalidRequestError names what is wrong with the options.
     """
-    if not context.first_node:
+    if not tx.context.first_node:
         raise ConflictError("the CTL file is made on the first node only; this is a further node")
-    held = _last_or_none(connection)
+    held = _last_or_none(tx.connection)
     trusted = None if held is None else held.file.certificates(Role.SAST)
-    if faults(connection, context):
-        trusted = [token.certificate for token in tokens.readable(connection)]
-    tokens.change(connection, context, wanted_tokens, trusted, actor)
-    now = status(connection, context)
-    records = _wanted(connection, context, None if held is None else held.file)
+    if faults(tx):
+        trusted = [token.certificate for token in tokens.readable(tx.connection)]
+    tokens.change(tx, wanted_tokens, trusted)
+    now = status(tx)
+    records = _wanted(tx, None if held is None else held.file)
     digest, version = _options(options, records, held)
     reasons = list(now.reasons)
     if held is not None and (held.file.digest, held.file.signer_version) != (digest, version):
@@ -208,9 +202,9 @@ def make_current(
     after = _summary(records, digest, version)
     if not reasons:
         return Made(False, [], before, after)
-    data = _sign(connection, context, records, digest, version, trusted)
-    cluster.keep_ctl_file(connection, data, context.now, service.activations(connection))
-    journal.record(connection, context.now, actor, [journal.Act("make CTL file", detail={"because": reasons})])
+    data = _sign(tx, records, digest, version, trusted)
+    cluster.keep_ctl_file(tx.connection, data, tx.now, service.activations(tx.connection))
+    tx.audit("make CTL file", because=reasons)
     return Made(True, reasons, before, after)
 
 
@@ -236,18 +230,17 @@ def _options(options: Options, records: Iterable[Record], held: Last | None) -> 
 
 
 def _sign(
-    connection: Connection,
-    context: Context,
+    tx: Transaction,
     records: Sequence[Record],
     digest: Digest,
     version: tuple[int, int],
     trusted: Sequence[x509.Certificate] | None,
 ) -> bytes:
-    signers = [token for token in tokens.current(connection) if trusted is None or token.certificate in trusted]
+    signers = [token for token in tokens.current(tx.connection) if trusted is None or token.certificate in trusted]
     if not signers:
         raise ConflictError(tokens.TWO_STEPS)
-    key = tokens.load_key(context, signers[0])
-    return ctl.make(records, signers[0].certificate, key, context.now, digest=digest, signer_version=version)
+    key = tokens.load_key(tx.context, signers[0])
+    return ctl.make(records, signers[0].certificate, key, tx.now, digest=digest, signer_version=version)
 
 
 def _summary(records: Sequence[Record], digest: Digest, version: tuple[int, int]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from capf import authority
 from capf.model import InvalidRequestError, Problem
 from capf.registry import guessing, health, moment, need, refusals
 from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.store import events as statements
 from capf.store.rows import Row
 
@@ -53,22 +54,22 @@ def read_cursor(connection: Connection, text: str) -> Cursor:
     return Cursor(int(number), int(ends_told or 0), serial_number, capf_serial_number)
 
 
-def after(connection: Connection, context: Context, cursor: Cursor, days: int) -> tuple[list[dict[str, Any]], Cursor]:
+def after(tx: Transaction, cursor: Cursor, days: int) -> tuple[list[dict[str, Any]], Cursor]:
     """Return the events after ``cursor`` and the next cursor. ``days``: how long before its end an LSC is told of."""
-    until = statements.last_audit_id(connection)
-    rows = statements.audit_rows(connection, cursor.audit_id, until, list(KINDS), LIMIT)
+    until = statements.last_audit_id(tx.connection)
+    rows = statements.audit_rows(tx.connection, cursor.audit_id, until, list(KINDS), LIMIT)
     done = rows[-1]["id"] if len(rows) == LIMIT else max(until, cursor.audit_id)
     found, cursor = [_happened(row) for row in rows], replace(cursor, audit_id=done)
     ahead = days * need.SECONDS_A_DAY
     told = (cursor.ends_told, cursor.serial_number)
-    ending = statements.ending(connection, told, context.now + ahead, ahead, LIMIT)
+    ending = statements.ending(tx.connection, told, tx.now + ahead, ahead, LIMIT)
     if ending:
         last = ending[-1]
         cursor = replace(cursor, ends_told=last["key"], serial_number=last["serial_number"])
-    found += [_lsc_ends(row, context.now) for row in ending]
-    serial = f"{context.authority.certificate.serial_number:x}" if context.authority.usable else ""
-    if context.authority.usable and health.expires_soon(context) and cursor.capf_serial_number != serial:
-        found.append(_capf_ends(context))
+    found += [_lsc_ends(row, tx.now) for row in ending]
+    serial = f"{tx.context.authority.certificate.serial_number:x}" if tx.context.authority.usable else ""
+    if tx.context.authority.usable and health.expires_soon(tx.context) and cursor.capf_serial_number != serial:
+        found.append(_capf_ends(tx.context))
         cursor = replace(cursor, capf_serial_number=serial)
     return found, cursor
 

@@ -21,8 +21,8 @@ from capf.registry import (
     tokens,
     trace_settings,
 )
-from capf.registry.context import Context
 from capf.registry.rollout.settings import from_record
+from capf.registry.transaction import Transaction
 from capf.store import journal, rollouts
 
 _OF_SETTINGS: tuple[Callable[[Mapping[str, str]], list[Fault]], ...] = (
@@ -32,7 +32,7 @@ _OF_SETTINGS: tuple[Callable[[Mapping[str, str]], list[Fault]], ...] = (
     trace_settings.faults,
     capf_certificate.faults,
 )
-_OF_RECORD: tuple[Callable[[Connection, Context], list[Fault]], ...] = (
+_OF_RECORD: tuple[Callable[[Transaction], list[Fault]], ...] = (
     strings_key.faults,
     tokens.faults,
     nodes.faults,
@@ -40,13 +40,18 @@ _OF_RECORD: tuple[Callable[[Connection, Context], list[Fault]], ...] = (
 )
 
 
-def find(connection: Connection, context: Context) -> list[Fault]:
+def find(tx: Transaction) -> list[Fault]:
     """Return every fault, those first with which CAPF does not run."""
-    found = [*context.faults, *context.troubles.values(), *of_settings(connection), *_of_rollouts(connection)]
+    found = [
+        *tx.context.faults,
+        *tx.context.troubles.values(),
+        *of_settings(tx.connection),
+        *_of_rollouts(tx.connection),
+    ]
     for faults in _OF_RECORD:
-        found += faults(connection, context)
+        found += faults(tx)
     try:
-        journal.head(connection)
+        journal.head(tx.connection)
     except DamagedError as error:
         found.append(error.fault)
     return sorted(dict.fromkeys(found), key=lambda fault: not fault.stops_capf)
@@ -69,16 +74,16 @@ def _of_rollouts(connection: Connection) -> list[Fault]:
     return found
 
 
-def check_start(connection: Connection, context: Context) -> parameters.InForce:
+def check_start(tx: Transaction) -> parameters.InForce:
     """Return the parameters with which CAPF starts; DamagedError where a fault stops it.
 
     Whether it is activated is another question, and setting that again is the cure of its own row.
     """
-    others = service.faults(journal.all_settings(connection))
-    stopping = next((fault for fault in find(connection, context) if fault.stops_capf and fault not in others), None)
+    others = service.faults(journal.all_settings(tx.connection))
+    stopping = next((fault for fault in find(tx) if fault.stops_capf and fault not in others), None)
     if stopping is not None:
         raise DamagedError(stopping)
-    return parameters.stored(connection)
+    return parameters.stored(tx.connection)
 
 
 def show(found: list[Fault]) -> list[dict[str, object]]:

@@ -25,7 +25,8 @@ from sqlalchemy import Connection
 from capf.addresses import counted_as
 from capf.effects import Claim
 from capf.registry.context import Context
-from capf.store import guesses, journal
+from capf.registry.transaction import Transaction
+from capf.store import guesses
 from capf.store.guesses import ALL_PHONES
 from capf.store.rows import Row
 
@@ -65,7 +66,7 @@ class _Try:
         return other and row["last_at"] + QUIET_SECONDS <= self.now and row["locked_until"] <= self.now
 
 
-def may_try(connection: Connection, context: Context, claim: Claim, operation: Row, string_is_right: bool) -> bool:
+def may_try(tx: Transaction, claim: Claim, operation: Row, string_is_right: bool) -> bool:
     """Say whether this address may try the phone's string now, and count the string where it is a guess.
 
     ``operation`` is the one that the string is for, its mode By Authentication String. Who may not try leaves nothing
@@ -74,15 +75,15 @@ def may_try(connection: Connection, context: Context, claim: Claim, operation: R
     if not claim.password:
         return True
     address = counted_as(claim.peer)
-    found = guesses.find(connection, address, claim.device_name)
+    found = guesses.find(tx.connection, address, claim.device_name)
     if string_is_right and found == (None, None):
         return True
-    tried = _Try(address, claim.device_name, operation, context.elapsed.now(connection), *found)
-    if _is_refused(context, tried):
+    tried = _Try(address, claim.device_name, operation, tx.context.elapsed.now(tx.connection), *found)
+    if _is_refused(tx.context, tried):
         return False
     if string_is_right:
-        return _is_let_in(connection, context, tried)
-    _count(connection, context, tried)
+        return _is_let_in(tx, tried)
+    _count(tx, tried)
     return True
 
 
@@ -90,11 +91,11 @@ def _is_refused(context: Context, tried: _Try) -> bool:
     return _is_locked(context, tried) or _is_exhausted(context, tried)
 
 
-def _is_let_in(connection: Connection, context: Context, tried: _Try) -> bool:
+def _is_let_in(tx: Transaction, tried: _Try) -> bool:
     """Look again, as no other server writes now, and end the count of the phone and the address."""
-    if _is_refused(context, _to_write(connection, tried)):
+    if _is_refused(tx.context, _to_write(tx.connection, tried)):
         return False
-    guesses.forget(connection, tried.address, tried.device_name)
+    guesses.forget(tx.connection, tried.address, tried.device_name)
     return True
 
 
@@ -133,57 +134,57 @@ def _end(minute: int) -> int:
     return (minute + 1) * _SECONDS_A_MINUTE + DAY
 
 
-def _count(connection: Connection, context: Context, tried: _Try) -> None:
+def _count(tx: Transaction, tried: _Try) -> None:
     """Count a wrong string, which was compared whatever another server has counted meanwhile."""
-    _make_rows(connection, context, tried)
-    tried = _to_write(connection, tried)
-    guesses.change(connection, tried.address, ALL_PHONES, **_guess_of_address(connection, context, tried))
-    guesses.change(connection, tried.address, tried.device_name, **_guess_of_phone(connection, context, tried))
+    _make_rows(tx, tried)
+    tried = _to_write(tx.connection, tried)
+    guesses.change(tx.connection, tried.address, ALL_PHONES, **_guess_of_address(tx, tried))
+    guesses.change(tx.connection, tried.address, tried.device_name, **_guess_of_phone(tx, tried))
 
 
-def _make_rows(connection: Connection, context: Context, tried: _Try) -> None:
+def _make_rows(tx: Transaction, tried: _Try) -> None:
     missing = [tried.of_address is None, tried.of_phone is None]
     if not any(missing):
         return
-    if context.guesses_added >= _LOOK_AGAIN:
-        context.guesses_added = 0
-        guesses.trim(connection, tried.now, MOST_ROWS)
+    if tx.context.guesses_added >= _LOOK_AGAIN:
+        tx.context.guesses_added = 0
+        guesses.trim(tx.connection, tried.now, MOST_ROWS)
     for device_name, is_missing in zip((ALL_PHONES, tried.device_name), missing, strict=True):
         if is_missing:
-            guesses.add(connection, tried.address, device_name, tried.now)
-            context.guesses_added += 1
+            guesses.add(tx.connection, tried.address, device_name, tried.now)
+            tx.context.guesses_added += 1
 
 
-def _guess_of_address(connection: Connection, context: Context, tried: _Try) -> Mapping[str, Any]:
+def _guess_of_address(tx: Transaction, tried: _Try) -> Mapping[str, Any]:
     """Count a wrong string for its address, and say so when it was the last one of a day; returns the row's change."""
     now, minutes = tried.now, _last_day(tried.of_address, tried.now)
     minute = now // _SECONDS_A_MINUTE
     minutes[minute] = minutes.get(minute, 0) + 1
     tries = sum(minutes.values())
     told_at = None if tried.of_address is None else tried.of_address["told_at"]
-    until = _end(min(minutes)) if tries >= context.policy.wrong_strings_per_day else 0
+    until = _end(min(minutes)) if tries >= tx.context.policy.wrong_strings_per_day else 0
     if until and (told_at is None or told_at + DAY <= now):
         told_at = now
-        guesses.count_exhaustion(connection)
-        _say(connection, context, EXHAUSTED, "", tried.address, tries, until - now)
+        guesses.count_exhaustion(tx.connection)
+        _say(tx, EXHAUSTED, "", tried.address, tries, until - now)
     text = json.dumps(minutes, separators=(",", ":"))
     return {"tries": tries, "minutes": text, "locked_until": until, "last_at": now, "told_at": told_at}
 
 
-def _guess_of_phone(connection: Connection, context: Context, tried: _Try) -> Mapping[str, Any]:
+def _guess_of_phone(tx: Transaction, tried: _Try) -> Mapping[str, Any]:
     """Count a wrong string for its phone, and lock the phone for the address where that is due; returns the row's
     change."""
-    policy, row = context.policy, {} if tried.forgotten() else dict(tried.of_phone or {})
+    policy, row = tx.context.policy, {} if tried.forgotten() else dict(tried.of_phone or {})
     tries, to_lock, locks = (row.get(name, 0) for name in ("tries", "tries_to_lock", "locks"))
     tries, to_lock, wait = tries + 1, to_lock + 1, 0
     if tries >= policy.tries_per_operation:
-        wait = max(QUIET_SECONDS, tried.operation["completes_by"] - context.now)
+        wait = max(QUIET_SECONDS, tried.operation["completes_by"] - tx.now)
     elif to_lock >= TRIES_TO_LOCK:
         wait = waits(policy.lock_seconds, locks)
     if wait:
         to_lock, locks = 0, locks + 1
-        guesses.count_lock(connection)
-        _say(connection, context, LOCKED, tried.device_name, tried.address, tries, wait)
+        guesses.count_lock(tx.connection)
+        _say(tx, LOCKED, tried.device_name, tried.address, tries, wait)
     return {
         "operation_id": tried.operation["id"],
         "tries": tries,
@@ -199,19 +200,17 @@ def waits(lock_seconds: int, locks: int) -> int:
     return min(lock_seconds << min(locks, _DOUBLED_AT_MOST), max(lock_seconds, LONGEST_SECONDS))
 
 
-def _say(
-    connection: Connection, context: Context, action: str, device_name: str, address: str, tries: int, seconds: int
-) -> None:
+def _say(tx: Transaction, action: str, device_name: str, address: str, tries: int, seconds: int) -> None:
     detail = {"address": address, "tries": tries, "seconds": seconds}
-    journal.record(connection, context.now, "capf", [journal.Act(action, device_name, detail)])
+    tx.audit(action, device_name, **detail)
 
 
-def unlock(connection: Connection, context: Context, names: Sequence[str]) -> list[str]:
+def unlock(tx: Transaction, names: Sequence[str]) -> list[str]:
     """Lift the locks of phones for all addresses and forget what was tried at them; returns the phones that were
     locked, in their order. What an address has tried in a day still counts for the address."""
-    locked = guesses.locks(connection, context.elapsed.now(connection), names)
+    locked = guesses.locks(tx.connection, tx.context.elapsed.now(tx.connection), names)
     found = [name for name in names if name in locked]
-    guesses.forget_phones(connection, found)
+    guesses.forget_phones(tx.connection, found)
     return found
 
 
@@ -223,18 +222,18 @@ class Lock:
     until: int
 
 
-def locks(connection: Connection, context: Context, names: Sequence[str] | None = None) -> dict[str, Lock]:
+def locks(tx: Transaction, names: Sequence[str] | None = None) -> dict[str, Lock]:
     """Return the locks of the phones among ``names``, or of all, that hold now."""
-    now = context.elapsed.exactly(connection)
-    ahead = context.clock() - now
-    found = guesses.locks(connection, int(now), names)
+    now = tx.context.elapsed.exactly(tx.connection)
+    ahead = tx.context.clock() - now
+    found = guesses.locks(tx.connection, int(now), names)
     return {name: Lock(lock.addresses, round(lock.until + ahead)) for name, lock in found.items()}
 
 
-def exhausted(connection: Connection, context: Context) -> list[str]:
+def exhausted(tx: Transaction) -> list[str]:
     """Return the addresses that have used up their wrong strings of a day."""
-    now, most = context.elapsed.now(connection), context.policy.wrong_strings_per_day
-    rows = guesses.of_addresses(connection, most)
+    now, most = tx.context.elapsed.now(tx.connection), tx.context.policy.wrong_strings_per_day
+    rows = guesses.of_addresses(tx.connection, most)
     return [row["address"] for row in rows if sum(_last_day(row, now).values()) >= most]
 
 
@@ -257,9 +256,9 @@ def any_on_record(connection: Connection) -> bool:
     return guesses.any_on_record(connection)
 
 
-def keep(connection: Connection, context: Context) -> None:
+def keep(tx: Transaction) -> None:
     """Do now and then what keeps the waits true and the record small: write the clock down, delete what is over."""
-    context.elapsed.keep(connection)
-    now = context.elapsed.now(connection)
-    guesses.sweep(connection, now, DAY + _SECONDS_A_MINUTE, QUIET_SECONDS)
-    guesses.trim(connection, now, MOST_ROWS)
+    tx.context.elapsed.keep(tx.connection)
+    now = tx.context.elapsed.now(tx.connection)
+    guesses.sweep(tx.connection, now, DAY + _SECONDS_A_MINUTE, QUIET_SECONDS)
+    guesses.trim(tx.connection, now, MOST_ROWS)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from capf.registry import faults, need, service
 from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.store import journal, rows
 
 _WARN_DAYS = 365
@@ -30,9 +31,9 @@ def counts(connection: Connection) -> Counts:
     return Counts(rows.count_phones(connection), rows.count_all_active(connection), rows.count_statuses(connection))
 
 
-def probe(connection: Connection, context: Context) -> None:
+def probe(tx: Transaction) -> None:
     """Write something new; an error when the database takes no writes, by its disk's fault or its own."""
-    journal.put_setting(connection, "probe", str(context.clock()))
+    journal.put_setting(tx.connection, "probe", str(tx.context.clock()))
 
 
 def why_stopped(context: Context) -> str:
@@ -48,17 +49,17 @@ class Readiness:
     warnings: list[str]
 
 
-def readiness(connection: Connection, context: Context) -> Readiness:
+def readiness(tx: Transaction) -> Readiness:
     """Return how the node stands, as far as the database and the files that were read at the start say."""
-    problems, found, signer = list[str](), warnings(context), context.authority
-    if service.is_activated(connection) and context.running is None:
-        problems.append(f"CAPF is activated and does not run: {why_stopped(context)}")
-    if signer.usable and signer.expired(context.now):
+    problems, found, signer = list[str](), warnings(tx.context), tx.context.authority
+    if service.is_activated(tx.connection) and tx.context.running is None:
+        problems.append(f"CAPF is activated and does not run: {why_stopped(tx.context)}")
+    if signer.usable and signer.expired(tx.now):
         problems.append(
-            f"the CAPF certificate expired on {_end(context):%Y-%m-%d}; ucm.capf.capf_certificate renews it"
+            f"the CAPF certificate expired on {_end(tx.context):%Y-%m-%d}; ucm.capf.capf_certificate renews it"
         )
-    for fault in faults.find(connection, context):
-        serious = fault.stops_capf or fault.where in context.troubles
+    for fault in faults.find(tx):
+        serious = fault.stops_capf or fault.where in tx.context.troubles
         (problems if serious else found).append(str(fault))
     return Readiness(problems, found)
 

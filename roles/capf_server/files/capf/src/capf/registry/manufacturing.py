@@ -9,14 +9,12 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
-from sqlalchemy import Connection
 
 from capf.keystore import Keystore, fingerprint, pem
 from capf.model import InvalidRequestError, Problem
 from capf.registry import moment
-from capf.registry.context import Context
 from capf.registry.plan import Plan
-from capf.store import journal
+from capf.registry.transaction import Transaction
 
 _CA_ALLOWED = "a CA certificate in PEM, one or more"
 
@@ -77,32 +75,22 @@ def warnings(certificates: Sequence[x509.Certificate], now: int) -> list[str]:
     return found
 
 
-def ensure(
-    connection: Connection,
-    context: Context,
-    keys: Keystore,
-    given: Sequence[x509.Certificate],
-    state: str,
-    actor: str,
-) -> Plan:
+def ensure(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate], state: str) -> Plan:
     """Trust these issuers (``present``), them alone (``exact``), or not (``absent``); in force for new sessions."""
-    trusted = context.authority.mic_issuers
+    trusted = tx.context.authority.mic_issuers
     added = [item for item in given if state != "absent" and item not in trusted]
     unwanted = {"present": [], "absent": list(given), "exact": [item for item in trusted if item not in given]}[state]
     removed = [item for item in unwanted if item in trusted]
     after = [item for item in (*trusted, *added) if item not in removed]
-    acts = [
-        journal.Act(f"{verb} manufacturing CA", detail={"subject": name, "sha256": sha256})
-        for verb, items in (("trust", added), ("distrust", removed))
-        for sha256, name in _names(items).items()
-    ]
-    journal.record(connection, context.now, actor, acts)
+    for verb, items in (("trust", added), ("distrust", removed)):
+        for sha256, name in _names(items).items():
+            tx.audit(f"{verb} manufacturing CA", subject=name, sha256=sha256)
 
     def carry_out() -> None:
         keys.manufacturing.add(added)
         keys.manufacturing.remove(removed)
 
-    return Plan(_names(trusted), _names(after), carry_out if acts else None, warnings(after, context.now))
+    return Plan(_names(trusted), _names(after), carry_out if added or removed else None, warnings(after, tx.now))
 
 
 def _names(certificates: Sequence[x509.Certificate]) -> dict[str, str]:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection
-
-from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.store import journal, rows
 
 SILENT_SECONDS = 20.0
@@ -17,19 +15,19 @@ SILENT_SECONDS = 20.0
 _SIGN = "sign of life of "
 
 
-def leave_sign(connection: Connection, context: Context, sign: str) -> None:
+def leave_sign(tx: Transaction, sign: str) -> None:
     """Show that this server lives; ``sign`` is another one than before. Their clocks of waits meet here as well."""
-    journal.put_setting(connection, _SIGN + context.node_name, sign)
-    context.elapsed.keep(connection)
+    journal.put_setting(tx.connection, _SIGN + tx.context.node_name, sign)
+    tx.context.elapsed.keep(tx.connection)
 
 
-def signs(connection: Connection, context: Context) -> dict[str, str]:
+def signs(tx: Transaction) -> dict[str, str]:
     """Return the last sign of each other server that holds operations, by the name under which it holds them."""
     found = {}
-    for holder in rows.holders(connection):
+    for holder in rows.holders(tx.connection):
         _unused, _space, node_name = holder.partition(" ")
-        if node_name != context.node_name:
-            found[holder] = journal.setting(connection, _SIGN + node_name) or ""
+        if node_name != tx.context.node_name:
+            found[holder] = journal.setting(tx.connection, _SIGN + node_name) or ""
     return found
 
 
@@ -52,10 +50,10 @@ class Watch:
         self._seen.clear()
 
 
-def take_over(connection: Connection, context: Context, holders: Sequence[str]) -> int:
+def take_over(tx: Transaction, holders: Sequence[str]) -> int:
     """Give back to the phones what silent servers held; returns how many operations."""
-    count = sum(rows.release(connection, holder) for holder in holders)
+    count = sum(rows.release(tx.connection, holder) for holder in holders)
     if count:
         detail = {"from": sorted(holders), "operations": count}
-        journal.record(connection, context.now, "capf", [journal.Act("take over", detail=detail)])
+        tx.audit("take over", **detail)
     return count

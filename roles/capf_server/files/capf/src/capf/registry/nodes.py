@@ -17,8 +17,8 @@ from sqlalchemy import Connection
 from capf.ctl import Role
 from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem
 from capf.registry import moment
-from capf.registry.context import Context
-from capf.store import cluster, journal
+from capf.registry.transaction import Transaction
+from capf.store import cluster
 
 DEFAULT_PORT = 8443
 _MAXIMUM_PORT = 65535
@@ -72,9 +72,9 @@ def all_nodes(connection: Connection) -> list[Node]:
     return [Node(**row) for row in cluster.all_nodes(connection)]
 
 
-def faults(connection: Connection, _unused: Context) -> list[Fault]:
+def faults(tx: Transaction) -> list[Fault]:
     """Return the faults of the nodes' certificates."""
-    kept = ((node, getattr(node, name)) for node in all_nodes(connection) for name in _PEMS)
+    kept = ((node, getattr(node, name)) for node in all_nodes(tx.connection) for name in _PEMS)
     return [_damaged(node) for node, pem in kept if pem is not None and not _is_certificate(pem)]
 
 
@@ -113,48 +113,41 @@ def _fingerprint(pem: str | None) -> str:
     return x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex() if pem and readable else ""
 
 
-def register_first(connection: Connection, context: Context, port: int, certificate: str) -> None:
+def register_first(tx: Transaction, port: int, certificate: str) -> None:
     """Make this server the first node of the list, or bring its entry up to date; done at every start.
 
     A server that shares the database of another first node leaves the other's entry alone.
     """
-    address = {"name": context.node_name, "administration_address": context.node_name, "administration_port": port}
+    address = {
+        "name": tx.context.node_name,
+        "administration_address": tx.context.node_name,
+        "administration_port": port,
+    }
     mine = {**address, "administration_certificate": certificate}
-    first = next((node for node in all_nodes(connection) if node.first_node), None)
+    first = next((node for node in all_nodes(tx.connection) if node.first_node), None)
     if first is None:
         roles = {"first_node": True, "call_processing": True, "tftp": True}
-        cluster.add_node(connection, {**mine, **roles})
-    elif context.node_name == first.name or certificate == first.administration_certificate:
-        cluster.change_node(connection, first.name, mine)
+        cluster.add_node(tx.connection, {**mine, **roles})
+    elif tx.context.node_name == first.name or certificate == first.administration_certificate:
+        cluster.change_node(tx.connection, first.name, mine)
 
 
-def ensure(
-    connection: Connection,
-    context: Context,
-    wanted: Sequence[Mapping[str, Any]],
-    state: Literal["present", "absent"],
-    actor: str,
-) -> Changes:
+def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal["present", "absent"]) -> Changes:
     """Add, change or remove nodes; all or nothing. A setting that is not given is left alone.
 
     InvalidRequestError names every wrong field; ConflictError on a further node, or to remove the first.
     """
-    if not context.first_node:
+    if not tx.context.first_node:
         raise ConflictError("the cluster's nodes are kept on the first node; this is a further node")
-    known = {node.name: node for node in all_nodes(connection)}
+    known = {node.name: node for node in all_nodes(tx.connection)}
     problems = _problems(wanted, known, state)
     if problems:
         raise InvalidRequestError(problems)
-    results = _absent(connection, wanted, known) if state == "absent" else _present(connection, wanted, known)
+    results = _absent(tx.connection, wanted, known) if state == "absent" else _present(tx.connection, wanted, known)
     verb = {(True, False): "add node", (False, True): "remove node", (False, False): "change node"}
-    acts = [
-        journal.Act(
-            verb[result["before"] is None, result["after"] is None],
-            detail={"node": result["name"], **(result["after"] or {})},
-        )
-        for result in results
-    ]
-    journal.record(connection, context.now, actor, acts)
+    for result in results:
+        action = verb[result["before"] is None, result["after"] is None]
+        tx.audit(action, **{"node": result["name"], **(result["after"] or {})})
     created, removed = (sum(result[side] is None for result in results) for side in ("before", "after"))
     updated, unchanged = len(results) - created - removed, len(wanted) - len(results)
     return Changes({"created": created, "updated": updated, "removed": removed, "unchanged": unchanged}, results)
@@ -256,6 +249,6 @@ def _is_certificate(pem: str) -> bool:
         return False
 
 
-def published(connection: Connection, context: Context, name: str, ctl_sha256: str) -> None:
+def published(tx: Transaction, name: str, ctl_sha256: str) -> None:
     """Remember that a node has all that was to be handed out, and which CTL file that was."""
-    cluster.change_node(connection, name, {"published_at": context.now, "ctl_sha256": ctl_sha256})
+    cluster.change_node(tx.connection, name, {"published_at": tx.now, "ctl_sha256": ctl_sha256})

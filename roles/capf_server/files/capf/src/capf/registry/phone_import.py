@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 from capf.model import InvalidRequestError, Operation, Problem
 from capf.registry import earlier_lsc, moment, phones, schedule, strings
 from capf.registry.context import Context
-from capf.store import imports, journal, rows
+from capf.registry.transaction import Transaction
+from capf.store import imports, rows
 
 _FIELD = "phones[{}]"
 _INDEX = re.compile(r"phones\[(\d+)\]")
@@ -116,31 +117,29 @@ def _serial_problem(where: str, given: str | None, row: Item | None) -> list[Pro
     return [Problem(where, given, f"{row['serial_number']}, which the certificate has")]
 
 
-def carry_out(connection: Connection, context: Context, reading: Reading, actor: str) -> Import:
+def carry_out(tx: Transaction, reading: Reading) -> Import:
     """Import the phones that were read; InvalidRequestError names all that is wrong with them."""
     given = reading.phones
     names = [phone.name for phone in given]
-    serials = imports.certificates_of(connection, [phone.row["serial_number"] for phone in given if phone.row])
-    known = rows.phones_of(connection, names)
-    problems = reading.problems + _collisions(given, serials) + _unused_strings(connection, context, given, known)
+    serials = imports.certificates_of(tx.connection, [phone.row["serial_number"] for phone in given if phone.row])
+    known = rows.phones_of(tx.connection, names)
+    problems = reading.problems + _collisions(given, serials) + _unused_strings(tx, given, known)
     if problems:
         raise InvalidRequestError(problems)
-    recorded = imports.phones_with_record(connection, names)
-    done = Import(len(given), conflicts=_conflicts(connection, given, known, recorded, serials))
+    recorded = imports.phones_with_record(tx.connection, names)
+    done = Import(len(given), conflicts=_conflicts(tx.connection, given, known, recorded, serials))
     new = [phone for phone in given if phone.name not in known]
-    _add_phones(connection, context, new, done, actor)
-    _add_lscs(connection, context, [phone for phone in given if phone.name not in recorded], done, actor)
-    done.counts["operations"] = _add_operations(connection, context, new, done, actor)
+    _add_phones(tx, new, done)
+    _add_lscs(tx, [phone for phone in given if phone.name not in recorded], done)
+    done.counts["operations"] = _add_operations(tx, new, done)
     done.counts |= {"unchanged": done.asked - len(done.after), "conflicts": len(done.conflicts)}
     return done
 
 
-def _unused_strings(
-    connection: Connection, context: Context, given: Sequence[_Phone], known: Mapping[str, rows.Row]
-) -> list[Problem]:
+def _unused_strings(tx: Transaction, given: Sequence[_Phone], known: Mapping[str, rows.Row]) -> list[Problem]:
     """Return a problem for each wrong string of a phone for which nothing is scheduled."""
     unused = [{} if phone.name not in known and phone.pending is not Operation.NONE else phone.item for phone in given]
-    return strings.problems(connection, context, unused)
+    return strings.problems(tx, unused)
 
 
 def _collisions(given: Sequence[_Phone], here: Mapping[str, rows.Row]) -> list[Problem]:
@@ -184,23 +183,22 @@ def _conflicts(
     return found
 
 
-def _add_phones(connection: Connection, context: Context, new: Sequence[_Phone], done: Import, actor: str) -> None:
+def _add_phones(tx: Transaction, new: Sequence[_Phone], done: Import) -> None:
     wanted = [{"device_name": phone.name, **phone.settings} for phone in new]
-    for result in phones.ensure(connection, context, wanted, "present", actor).results:
+    for result in phones.ensure(tx, wanted, "present").results:
         done.created.add(result["device_name"])
         done.after[result["device_name"]] = result["after"]
     done.counts["created"] = len(new)
 
 
-def _add_lscs(connection: Connection, context: Context, given: Sequence[_Phone], done: Import, actor: str) -> None:
+def _add_lscs(tx: Transaction, given: Sequence[_Phone], done: Import) -> None:
     """Record the LSCs of phones of which no certificate is on record yet."""
     added = [phone.lsc for phone in given if phone.lsc is not None and phone.lsc.row is not None]
     found = [item.row for item in added if item.row is not None]
-    imports.add_certificates(connection, found)
+    imports.add_certificates(tx.connection, found)
     for row in found:
         done.note(row["device_name"], lsc_serial_number=row["serial_number"], lsc_issued_by=row["issuer"])
-    acts = [journal.Act("import LSC", row["device_name"], {"serial_number": row["serial_number"]}) for row in found]
-    journal.record(connection, context.now, actor, acts)
+        tx.audit("import LSC", row["device_name"], serial_number=row["serial_number"])
     done.counts["certificates"] = len(found)
     strange = sum(not item.trusted for item in added)
     if strange:
@@ -210,19 +208,19 @@ def _add_lscs(connection: Connection, context: Context, given: Sequence[_Phone],
         )
 
 
-def _add_operations(connection: Connection, context: Context, new: Sequence[_Phone], done: Import, actor: str) -> int:
+def _add_operations(tx: Transaction, new: Sequence[_Phone], done: Import) -> int:
     """Schedule what is pending on the earlier CAPF; one whose time is past there gets the time of new ones here."""
     groups: dict[tuple[Operation, str | None], list[_Phone]] = {}
     for phone in new:
         if phone.pending is not Operation.NONE:
-            late = phone.completes_by is None or phone.completes_by <= context.now
+            late = phone.completes_by is None or phone.completes_by <= tx.now
             groups.setdefault((phone.pending, None if late else phone.item["completes_by"]), []).append(phone)
     count, problems = 0, []
     for (operation, completes_by), members in groups.items():
         items = [{"device_name": phone.name, strings.FIELD: phone.item.get(strings.FIELD)} for phone in members]
         request = schedule.Request(operation, items, completes_by=completes_by)
         try:
-            plan = schedule.schedule(connection, context, request, actor)
+            plan = schedule.schedule(tx, request)
         except InvalidRequestError as error:
             problems += [_moved(problem, members) for problem in error.problems]
             continue

@@ -19,8 +19,8 @@ from capf.model import (
     State,
 )
 from capf.registry import guessing, lifecycle, phone_fields
-from capf.registry.context import Context
-from capf.store import guesses, journal, rows
+from capf.registry.transaction import Transaction
+from capf.store import guesses, rows
 
 _MODE = "device_security_mode"
 _WAITING_ALLOWED = (
@@ -87,13 +87,7 @@ def never_registers(authentication_mode: str, device_security_mode: str, *, has_
     return authentication_mode == AuthenticationMode.STRING and secure and not has_lsc
 
 
-def ensure(
-    connection: Connection,
-    context: Context,
-    wanted: Sequence[Mapping[str, Any]],
-    state: Literal["present", "absent"],
-    actor: str,
-) -> Changes:
+def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal["present", "absent"]) -> Changes:
     """Register, change or remove phones; all or nothing. A setting that is not given is left alone.
 
     InvalidRequestError names every wrong field; ConflictError when a phone to remove is in a session.
@@ -104,13 +98,13 @@ def ensure(
         problems += choice_problems(phone, f"phones[{index}].")
     if problems:
         raise InvalidRequestError(problems)
-    known = rows.phones_of(connection, names)
+    known = rows.phones_of(tx.connection, names)
     if state == "absent":
-        return _remove(connection, context, [name for name in names if name in known], len(names), actor)
-    problems = _waiting_problems(connection, wanted, known)
+        return _remove(tx, [name for name in names if name in known], len(names))
+    problems = _waiting_problems(tx.connection, wanted, known)
     if problems:
         raise InvalidRequestError(problems)
-    return _present(connection, context, wanted, known, actor)
+    return _present(tx, wanted, known)
 
 
 def _waiting_problems(
@@ -133,34 +127,30 @@ def _waiting_problems(
     ]
 
 
-def unlock(connection: Connection, context: Context, names: Sequence[str], actor: str) -> list[str]:
+def unlock(tx: Transaction, names: Sequence[str]) -> list[str]:
     """Lift the locks that wrong strings have set, for all addresses; returns the device names that were locked."""
-    refuse_unregistered(names, rows.phones_of(connection, names))
-    locked = guessing.unlock(connection, context, names)
-    journal.record(connection, context.now, actor, (journal.Act("unlock phone", name) for name in locked))
+    refuse_unregistered(names, rows.phones_of(tx.connection, names))
+    locked = guessing.unlock(tx, names)
+    for name in locked:
+        tx.audit("unlock phone", name)
     return locked
 
 
-def _remove(connection: Connection, context: Context, names: list[str], asked: int, actor: str) -> Changes:
-    operations = rows.operations_of(connection, names)
+def _remove(tx: Transaction, names: list[str], asked: int) -> Changes:
+    operations = rows.operations_of(tx.connection, names)
     busy = [name for name, row in operations.items() if lifecycle.in_session(row) or row["state"] == State.ISSUED]
     if busy:
         raise ConflictError(f"in a session with CAPF now: {', '.join(sorted(busy)[:10])}")
-    rows.remove_phones(connection, names)
-    guesses.forget_phones(connection, names)
-    journal.record(connection, context.now, actor, (journal.Act(REMOVED, name) for name in names))
+    rows.remove_phones(tx.connection, names)
+    guesses.forget_phones(tx.connection, names)
+    for name in names:
+        tx.audit(REMOVED, name)
     results = [{"device_name": name, "before": {"state": "present"}, "after": None} for name in names]
     counts = {"created": 0, "updated": 0, "removed": len(names), "unchanged": asked - len(names)}
     return Changes(counts, results)
 
 
-def _present(
-    connection: Connection,
-    context: Context,
-    wanted: Sequence[Mapping[str, Any]],
-    known: Mapping[str, rows.Row],
-    actor: str,
-) -> Changes:
+def _present(tx: Transaction, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, rows.Row]) -> Changes:
     new: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     for phone in wanted:
@@ -174,15 +164,13 @@ def _present(
         if after:
             before = {name: row[name] for name in after}
             results.append({"device_name": row["device_name"], "before": before, "after": after})
-    rows.add_phones(connection, new)
+    rows.add_phones(tx.connection, new)
     rows.change_phones(
-        connection, {item["device_name"]: item["after"] for item in results if item["before"] is not None}
+        tx.connection, {item["device_name"]: item["after"] for item in results if item["before"] is not None}
     )
-    acts = (
-        journal.Act("add phone" if result["before"] is None else "change phone", result["device_name"], result["after"])
-        for result in results
-    )
-    journal.record(connection, context.now, actor, acts)
+    for result in results:
+        action = "add phone" if result["before"] is None else "change phone"
+        tx.audit(action, result["device_name"], **result["after"])
     updated = len(results) - len(new)
     counts = {"created": len(new), "updated": updated, "removed": 0, "unchanged": len(wanted) - len(results)}
     return Changes(counts, results)

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection
-
 from capf.model import AuthenticationMode, SecurityMode
 from capf.registry import ctl_file, faults, guessing, health, moment, parameters, service
-from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.store import preflight as statements
 from capf.store.preflight import Phone
 
@@ -55,8 +53,7 @@ class Question:
 class _State:
     """What the items look at, read once."""
 
-    connection: Connection
-    context: Context
+    tx: Transaction
     question: Question
     found: Sequence[Phone]
     unknown: Sequence[str]
@@ -72,11 +69,11 @@ class Answer:
     unknown: list[str]
 
 
-def check(connection: Connection, context: Context, question: Question) -> Answer:
+def check(tx: Transaction, question: Question) -> Answer:
     """Answer every item; InvalidRequestError names wanted parameters that cannot be."""
-    found = statements.phones(connection, question.phones)
+    found = statements.phones(tx.connection, question.phones)
     unknown = sorted(set(question.phones or ()) - {phone.name for phone in found})
-    state = _State(connection, context, question, found, unknown)
+    state = _State(tx, question, found, unknown)
     return Answer(
         items=[item(state) for item in ITEMS],
         installed=[phone.name for phone in found if phone.lsc_expires is not None],
@@ -98,7 +95,7 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _lsc(state: _State) -> Item:
-    now = state.context.now
+    now = state.tx.now
     having = [phone for phone in state.found if phone.lsc_expires is not None]
     expired = [phone.name for phone in having if phone.lsc_expires is not None and phone.lsc_expires <= now]
     message = f"{len(having)} phones have an LSC, {len(state.found) - len(having)} have none"
@@ -122,21 +119,21 @@ def _data(state: _State) -> Item:
 
 def _service(state: _State) -> Item:
     name = "CAPF service"
-    if not state.context.first_node:
+    if not state.tx.context.first_node:
         todo = "ask the first node: CAPF runs there only"
         return Item(name, "2", Result.FAILED, "this is a further node of the cluster", todo)
-    if not service.is_activated(state.connection):
+    if not service.is_activated(state.tx.connection):
         todo = "ucm.capf.service with state activated; the CTL file has to be made again after it"
         return Item(name, "2", Result.FAILED, "CAPF is not activated", todo)
-    if state.context.running is None:
+    if state.tx.context.running is None:
         todo = "ucm.capf.service with state current starts it once the cause is gone; the server itself does so too"
-        message = f"CAPF is activated and does not run: {health.why_stopped(state.context)}"
+        message = f"CAPF is activated and does not run: {health.why_stopped(state.tx.context)}"
         return Item(name, "2", Result.FAILED, message, todo)
     return Item(name, "2", Result.OK, "CAPF is activated and running on the first node")
 
 
 def _damage(state: _State) -> Item:
-    name, found = "Keys and database", faults.find(state.connection, state.context)
+    name, found = "Keys and database", faults.find(state.tx)
     if not found:
         return Item(name, "2", Result.OK, "all that the server keeps can be read")
     result = Result.FAILED if any(fault.stops_capf for fault in found) else Result.WARNING
@@ -145,21 +142,21 @@ def _damage(state: _State) -> Item:
 
 
 def _capf_certificate(state: _State) -> Item:
-    name, authority = "CAPF certificate", state.context.authority
+    name, authority = "CAPF certificate", state.tx.context.authority
     if not authority.usable:
         return Item(name, "3", Result.FAILED, "its file cannot be used", "see Keys and database")
     expires = authority.certificate.not_valid_after_utc
     todo = "ucm.capf.capf_certificate renews it; no LSC outlives it"
-    if expires.timestamp() <= state.context.now:
+    if expires.timestamp() <= state.tx.now:
         return Item(name, "3", Result.FAILED, f"the CAPF certificate expired on {expires:%Y-%m-%d}", todo)
-    warnings = health.warnings(state.context)
+    warnings = health.warnings(state.tx.context)
     if warnings:
         return Item(name, "3", Result.WARNING, "; ".join(warnings), todo)
     return Item(name, "3", Result.OK, f"it is valid until {expires:%Y-%m-%d}")
 
 
 def _ctl_file(state: _State) -> Item:
-    name, now = "CTL file", ctl_file.status(state.connection, state.context)
+    name, now = "CTL file", ctl_file.status(state.tx)
     reasons = "; ".join(now.reasons)
     if now.state is ctl_file.State.OUTDATED:
         todo = "ucm.capf.ctl_file makes it again and hands it to all nodes; phones fetch it when they are reset"
@@ -182,9 +179,9 @@ def _nodes(state: _State) -> Item:
 
 
 def _parameters(state: _State) -> Item:
-    name, stored = "Parameters", parameters.stored(state.connection)
+    name, stored = "Parameters", parameters.stored(state.tx.connection)
     wanted = parameters.check_any(state.question.parameters)
-    parameters.check_listening(stored, wanted, state.context.why_not_listen)
+    parameters.check_listening(stored, wanted, state.tx.context.why_not_listen)
     different = [
         f"{key} is {stored.values[key]}, wanted is {value}"
         for key, value in wanted.items()
@@ -193,7 +190,7 @@ def _parameters(state: _State) -> Item:
     if different:
         todo = "ucm.capf.service_parameters and ucm.capf.enterprise_parameters set them"
         return Item(name, "4", Result.FAILED, "; ".join(different), todo)
-    if state.context.running is not None and state.context.running != stored:
+    if state.tx.context.running is not None and state.tx.context.running != stored:
         todo = "ucm.capf.service with state current restarts CAPF where that is due"
         return Item(name, "4", Result.FAILED, "changed parameters wait for a restart of CAPF", todo)
     return Item(name, "4", Result.OK, "they are in force as they are wanted")
@@ -213,7 +210,7 @@ def _strings(state: _State) -> Item:
     if guessed:
         todo = "wait, or lift the locks of phones by ucm.capf.phone_unlock; where many phones share an address, raise"
         return Item(name, "6", Result.WARNING, guessed, f"{todo} capf_server_wrong_strings_per_day")
-    if phones and state.context.in_force(state.connection).flag("TFTP Encrypted Config"):
+    if phones and state.tx.in_force.flag("TFTP Encrypted Config"):
         message = f"TFTP Encrypted Config is True: {len(phones)} phones may not recover until their string is entered"
         return Item(name, "6", Result.WARNING, message, "have people beside the phones, or use another mode")
     message = f"{len(phones)} phones need one; it is entered while the phone is registered"
@@ -222,8 +219,8 @@ def _strings(state: _State) -> Item:
 
 def _guessed(state: _State, phones: Sequence[str]) -> str:
     """Return which phones are locked after wrong strings, and which addresses may not try any phone now."""
-    locks = guessing.locks(state.connection, state.context, phones)
-    exhausted = guessing.exhausted(state.connection, state.context)
+    locks = guessing.locks(state.tx, phones)
+    exhausted = guessing.exhausted(state.tx)
     said = []
     if locks:
         until = moment.show(max(lock.until for lock in locks.values()))
@@ -259,9 +256,9 @@ ITEMS: tuple[Callable[[_State], Item], ...] = (
 _BEFORE_PHONES_COME = (_service, _damage, _capf_certificate, _ctl_file)
 
 
-def hindrances(connection: Connection, context: Context) -> list[Item]:
+def hindrances(tx: Transaction) -> list[Item]:
     """Return the failed items that stand between phones and CAPF itself, looked at before every wave of a rollout."""
-    state = _State(connection, context, Question(), (), ())
+    state = _State(tx, Question(), (), ())
     items = [item(state) for item in _BEFORE_PHONES_COME]
     return [item for item in items if item.result is Result.FAILED]
 

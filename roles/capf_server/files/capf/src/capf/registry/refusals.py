@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from capf.model import Operation, Outcome, operation_status
 from capf.registry import lifecycle
-from capf.registry.context import Context
+from capf.registry.transaction import SERVER, Transaction
 from capf.store import journal, rows
 
 _LONGEST_ADDRESS = 64
@@ -33,10 +33,10 @@ class Gathered:
     problem: str
 
 
-def write(connection: Connection, context: Context, gathered: Mapping[int, Gathered]) -> None:
+def write(tx: Transaction, gathered: Mapping[int, Gathered]) -> None:
     """Count refusals on their operations."""
     for operation_id, found in gathered.items():
-        count(connection, rows.operation(connection, operation_id), found)
+        count(tx.connection, rows.operation(tx.connection, operation_id), found)
 
 
 def count(connection: Connection, operation: rows.Row | None, found: Gathered) -> None:
@@ -53,7 +53,7 @@ def count(connection: Connection, operation: rows.Row | None, found: Gathered) -
     rows.change_operation(connection, operation["id"], **values)
     if is_worth_a_row(before, before + found.count):
         detail = {"status": status, "problem": found.problem, "refusals": before + found.count, "from": peer}
-        journal.record(connection, found.at, "capf", [journal.Act(ACT, operation["device_name"], detail)])
+        journal.record(connection, found.at, SERVER, ACT, operation["device_name"], **detail)
 
 
 def told(status: str | None, problem: str | None) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
-
 from capf.model import (
     STATUS_NONE,
     STATUS_PENDING,
@@ -20,8 +18,9 @@ from capf.model import (
 from capf.registry import lifecycle, moment, need, strings
 from capf.registry.context import Context
 from capf.registry.phones import choice_problems, name_problems, never_registers
+from capf.registry.transaction import Transaction
 from capf.secretbox import generate_string
-from capf.store import journal, rows
+from capf.store import rows
 
 LSC_IS_RIGHT = "LSC is right"
 _LONG_ENOUGH = 6
@@ -94,45 +93,45 @@ class _Phone:
         return lifecycle.in_session(self.open)
 
 
-def schedule(connection: Connection, context: Context, request: Request, actor: str) -> Plan:
+def schedule(tx: Transaction, request: Request) -> Plan:
     """Schedule (or cancel) an operation for every phone of the request; InvalidRequestError names all that is wrong."""
-    plan = make_plan(connection, context, request)
-    _carry_out(connection, context, plan, actor)
+    plan = make_plan(tx, request)
+    _carry_out(tx, plan)
     return plan
 
 
-def schedule_others(connection: Connection, context: Context, request: Request, actor: str) -> Plan:
+def schedule_others(tx: Transaction, request: Request) -> Plan:
     """Do what ``schedule`` does for all phones but those that are ``refused``, which the plan names."""
-    plan = _plan(connection, context, request)
-    _carry_out(connection, context, plan, actor)
+    plan = _plan(tx, request)
+    _carry_out(tx, plan)
     return plan
 
 
-def _carry_out(connection: Connection, context: Context, plan: Plan, actor: str) -> None:
-    ended = {"ended_at": context.now, "status": STATUS_NONE, "problem": "cancelled by the administrator"}
-    rows.cancel_operations(connection, plan.replaced, ended)
-    rows.add_operations(connection, plan.new)
-    acts = (journal.Act("schedule operation", item["device_name"], item["after"]) for item in plan.results)
-    journal.record(connection, context.now, actor, acts)
+def _carry_out(tx: Transaction, plan: Plan) -> None:
+    ended = {"ended_at": tx.now, "status": STATUS_NONE, "problem": "cancelled by the administrator"}
+    rows.cancel_operations(tx.connection, plan.replaced, ended)
+    rows.add_operations(tx.connection, plan.new)
+    for item in plan.results:
+        tx.audit("schedule operation", item["device_name"], **item["after"])
 
 
-def make_plan(connection: Connection, context: Context, request: Request) -> Plan:
+def make_plan(tx: Transaction, request: Request) -> Plan:
     """Return what ``schedule`` would do, and do nothing; InvalidRequestError names all that is wrong."""
-    plan = _plan(connection, context, request)
+    plan = _plan(tx, request)
     if plan.problems:
         raise InvalidRequestError(plan.problems)
     return plan
 
 
-def _plan(connection: Connection, context: Context, request: Request) -> Plan:
-    now = context.now
-    days = context.in_force(connection).number("CAPF Operation Expires in (days)")
+def _plan(tx: Transaction, request: Request) -> Plan:
+    now = tx.now
+    days = tx.in_force.number("CAPF Operation Expires in (days)")
     given = None if request.completes_by is None else moment.parse(request.completes_by, now)
     plan = Plan(given or now + days * need.SECONDS_A_DAY)
-    phones = _phones(connection, context, request, plan)
+    phones = _phones(tx, request, plan)
     for phone in phones:
-        _decide(context, request, phone, plan, given, now)
-    plan.warnings = _warnings(plan, encrypted=context.in_force(connection).flag("TFTP Encrypted Config"))
+        _decide(tx.context, request, phone, plan, given, now)
+    plan.warnings = _warnings(plan, encrypted=tx.in_force.flag("TFTP Encrypted Config"))
     plan.warnings += _short_strings(plan, phones)
     return plan
 
@@ -168,20 +167,20 @@ def _warnings(plan: Plan, *, encrypted: bool) -> list[str]:
     return warnings
 
 
-def _phones(connection: Connection, context: Context, request: Request, plan: Plan) -> list[_Phone]:
+def _phones(tx: Transaction, request: Request, plan: Plan) -> list[_Phone]:
     """Look up every phone of the request at once, noting what is wrong with its item."""
     names = [str(item["device_name"]) for item in request.items]
     plan.problems += name_problems(
         names, request.item_field + ("" if request.item_field == "phones[{}]" else ".device_name")
     )
-    known, last = rows.phones_of(connection, names), rows.operations_of(connection, names)
-    certificates = rows.active_certificates(connection, names)
-    key_size = context.in_force(connection).number("Key Size")
+    known, last = rows.phones_of(tx.connection, names), rows.operations_of(tx.connection, names)
+    certificates = rows.active_certificates(tx.connection, names)
+    key_size = tx.in_force.number("Key Size")
     found = []
     for index, item in enumerate(request.items):
         name, where = str(item["device_name"]), request.item_field.format(index)
         row = known.get(name)
-        for problem in _item_problems(context, item, where, last.get(name)):
+        for problem in _item_problems(tx.context, item, where, last.get(name)):
             plan.refuse(name, problem)
         if row is None:
             plan.refuse(name, Problem(where, name, "a phone that is registered with the server"))

@@ -9,12 +9,13 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, select
 
 from capf.model import STATUS_NONE, CertificateState, InvalidRequestError, KeySpec, Operation, Problem
 from capf.registry import guessing, moment, refusals
 from capf.registry.context import Context
 from capf.registry.phone_fields import DATE_PATTERNS, NAME, TEXT_PATTERNS, Kind, names, searchable, settings
+from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
 from capf.store.rows import OPEN
 from capf.store.schema import certificates, operations, phones
@@ -178,45 +179,33 @@ def _ordered(criteria: Sequence[Criterion], page: Page, wave: rows.Row | None = 
 
 
 def found(
-    connection: Connection,
-    context: Context,
-    criteria: Sequence[Criterion],
-    page: Page,
-    *,
-    strings: bool,
-    wave: rows.Row | None = None,
+    tx: Transaction, criteria: Sequence[Criterion], page: Page, *, strings: bool, wave: rows.Row | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield every phone that matches, in order; ``strings`` adds the authentication strings.
 
     With a ``wave``, only phones match whose present operation is the one that the wave has scheduled for them.
     """
     check(criteria, page.sort)
-    tests, locks = _tests(criteria), guessing.locks(connection, context)
-    for values in connection.execute(_ordered(criteria, page, wave).execution_options(yield_per=1000)):
-        string = _string(context, values) if strings or tests else ""
+    tests, locks = _tests(criteria), guessing.locks(tx)
+    for values in tx.connection.execute(_ordered(criteria, page, wave).execution_options(yield_per=1000)):
+        string = _string(tx.context, values) if strings or tests else ""
         if all(_TESTS[test.pattern](string, test.value) for test in tests):
             yield _show(values, locks.get(values[0]), string if strings else None)
 
 
-def count(connection: Connection, context: Context, criteria: Sequence[Criterion]) -> int:
+def count(tx: Transaction, criteria: Sequence[Criterion]) -> int:
     """Return how many phones match."""
     check(criteria, Page().sort)
     if _tests(criteria):
-        return sum(1 for _phone in found(connection, context, criteria, Page(), strings=False))
-    return connection.execute(_query(criteria).with_only_columns(func.count())).scalar_one()
+        return sum(1 for _phone in found(tx, criteria, Page(), strings=False))
+    return tx.connection.execute(_query(criteria).with_only_columns(func.count())).scalar_one()
 
 
 def find(
-    connection: Connection,
-    context: Context,
-    criteria: Sequence[Criterion],
-    page: Page,
-    *,
-    strings: bool,
-    fields: Sequence[str] | None = None,
+    tx: Transaction, criteria: Sequence[Criterion], page: Page, *, strings: bool, fields: Sequence[str] | None = None
 ) -> tuple[int, list[dict[str, Any]]]:
     """Return how many phones match, and the asked page of them, each with all it has or only with these fields."""
-    total, phones_of_page = _find(connection, context, criteria, page, strings=strings)
+    total, phones_of_page = _find(tx, criteria, page, strings=strings)
     if fields is None:
         return total, phones_of_page
     known = {**TEXT_FIELDS, **DATE_FIELDS}
@@ -227,17 +216,17 @@ def find(
 
 
 def _find(
-    connection: Connection, context: Context, criteria: Sequence[Criterion], page: Page, *, strings: bool
+    tx: Transaction, criteria: Sequence[Criterion], page: Page, *, strings: bool
 ) -> tuple[int, list[dict[str, Any]]]:
     check(criteria, page.sort)
-    total, start = count(connection, context, criteria), (page.number - 1) * page.rows
+    total, start = count(tx, criteria), (page.number - 1) * page.rows
     if _tests(criteria):
-        matching = found(connection, context, criteria, page, strings=strings)
+        matching = found(tx, criteria, page, strings=strings)
         return total, list(islice(matching, start, start + page.rows))
-    page_of = connection.execute(_ordered(criteria, page).limit(page.rows).offset(start)).all()
-    locks = guessing.locks(connection, context, [values[0] for values in page_of])
+    page_of = tx.connection.execute(_ordered(criteria, page).limit(page.rows).offset(start)).all()
+    locks = guessing.locks(tx, [values[0] for values in page_of])
     return total, [
-        _show(values, locks.get(values[0]), _string(context, values) if strings else None) for values in page_of
+        _show(values, locks.get(values[0]), _string(tx.context, values) if strings else None) for values in page_of
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection
 
 from capf.model import ConflictError, Fault
-from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.store import journal
 
 _ACTIVATED = "activated"
@@ -59,23 +59,23 @@ def turn(connection: Connection) -> int | None:
     return activations(connection) + _count(connection, _RESTARTS)
 
 
-def restart(connection: Connection, context: Context, actor: str) -> None:
+def restart(tx: Transaction) -> None:
     """Let CAPF restart wherever it runs; ConflictError while it is not activated."""
-    if not is_activated(connection):
+    if not is_activated(tx.connection):
         raise ConflictError("the CAPF service is not activated")
-    journal.put_setting(connection, _RESTARTS, str(_count(connection, _RESTARTS) + 1))
-    journal.record(connection, context.now, actor, [journal.Act("restart service")])
+    journal.put_setting(tx.connection, _RESTARTS, str(_count(tx.connection, _RESTARTS) + 1))
+    tx.audit("restart service")
 
 
-def activate(connection: Connection, context: Context, wanted: bool, actor: str) -> bool:
+def activate(tx: Transaction, wanted: bool) -> bool:
     """Activate or deactivate; returns whether that is a change. ConflictError on any node but the first."""
-    if wanted and not context.first_node:
+    if wanted and not tx.context.first_node:
         raise ConflictError("CAPF is activated on the first node only; this is a further node")
-    if (journal.setting(connection, _ACTIVATED) or str(False)) == str(wanted):
+    if (journal.setting(tx.connection, _ACTIVATED) or str(False)) == str(wanted):
         return False
-    journal.put_setting(connection, _ACTIVATED, str(wanted))
+    journal.put_setting(tx.connection, _ACTIVATED, str(wanted))
     if wanted:
-        journal.put_setting(connection, _ACTIVATIONS, str(activations(connection) + 1))
+        journal.put_setting(tx.connection, _ACTIVATIONS, str(activations(tx.connection) + 1))
     action = "activate service" if wanted else "deactivate service"
-    journal.record(connection, context.now, actor, [journal.Act(action)])
+    tx.audit(action)
     return True

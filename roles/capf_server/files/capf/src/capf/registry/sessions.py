@@ -26,7 +26,8 @@ from capf.model import (
 )
 from capf.registry import guessing, lifecycle, need, refusals, trace
 from capf.registry.context import Context
-from capf.store import journal, rows
+from capf.registry.transaction import Transaction
+from capf.store import rows
 from capf.verify import Trust, Verdict, certificate_serial, check_certificate, check_sudi, same_string
 from capf.wire import CertificateType, Reason
 
@@ -36,13 +37,13 @@ _SECONDS_A_MINUTE = 60
 _VERSION_WITH_EC = 3
 
 
-def claim(connection: Connection, context: Context, wanted: Claim) -> Granted | Refused:
+def claim(tx: Transaction, wanted: Claim) -> Granted | Refused:
     """Decide whether this phone may carry out its operation now, and take the operation for the session.
 
     A claim that proves nothing changes nothing: a refusal is only returned, and the caller counts it (``refusals``).
     """
-    comer = rows.comer(connection, wanted.device_name)
-    string_is_right = _string_is_right(context, wanted, comer)
+    comer = rows.comer(tx.connection, wanted.device_name)
+    string_is_right = _string_is_right(tx.context, wanted, comer)
     if comer is None:
         return Refused(Reason.UNKNOWN_DEVICE, cause=Cause.UNKNOWN_DEVICE)
     if not lifecycle.is_open(comer):
@@ -50,17 +51,17 @@ def claim(connection: Connection, context: Context, wanted: Claim) -> Granted | 
     mode = AuthenticationMode(comer["authentication_mode"])
     if mode.proves and comer["holder"]:
         return Refused(Reason.REJECTED, cause=Cause.IN_SESSION)
-    if comer["completes_by"] <= context.now:
+    if comer["completes_by"] <= tx.now:
         return Refused(Reason.REJECTED, Outcome.LATE, Cause.LATE)
     by_string = mode is AuthenticationMode.STRING
-    if by_string and not guessing.may_try(connection, context, wanted, comer, string_is_right):
+    if by_string and not guessing.may_try(tx, wanted, comer, string_is_right):
         return Refused(Reason.REJECTED, Outcome.INVALID_STRING, Cause.LOCKED)
-    verdict = _identity(connection, context, wanted, comer, string_is_right)
+    verdict = _identity(tx, wanted, comer, string_is_right)
     if verdict.outcome is not None:
         return _refused(comer, verdict.outcome, verdict.problem)
     if _lacks_ec(wanted, comer):
-        return _without_ec(connection, context, wanted, comer)
-    return _grant(connection, context, wanted, comer, mic=verdict.mic)
+        return _without_ec(tx, wanted, comer)
+    return _grant(tx, wanted, comer, mic=verdict.mic)
 
 
 _CAUSES: Mapping[Outcome, Cause] = {
@@ -85,22 +86,20 @@ def _string_is_right(context: Context, claim: Claim, comer: rows.Row | None) -> 
     return same_string(claim.password, wanted or context.secrets.decoy()) and wanted is not None
 
 
-def _identity(
-    connection: Connection, context: Context, claim: Claim, operation: rows.Row, string_is_right: bool
-) -> Verdict:
+def _identity(tx: Transaction, claim: Claim, operation: rows.Row, string_is_right: bool) -> Verdict:
     """Check the phone's credentials by the operation's mode (R1)."""
     mode = AuthenticationMode(operation["authentication_mode"])
     if mode is AuthenticationMode.NULL_STRING:
         if claim.password:
             return Verdict(Outcome.INVALID_STRING, "a string was sent, and the operation is by null string")
-        return _bound(context, claim)
+        return _bound(tx.context, claim)
     if mode is AuthenticationMode.STRING:
         if not string_is_right:
             return Verdict(Outcome.INVALID_STRING, "a wrong string" if claim.password else "no string was sent")
-        return _bound(context, claim)
-    has_preferred = _has_preferred(connection, claim, mode, operation)
-    verdict = check_certificate(claim, mode, has_preferred, _trust(context), context.now)
-    return _superseded(connection, claim) or verdict if verdict.outcome is None else verdict
+        return _bound(tx.context, claim)
+    has_preferred = _has_preferred(tx.connection, claim, mode, operation)
+    verdict = check_certificate(claim, mode, has_preferred, _trust(tx.context), tx.now)
+    return _superseded(tx.connection, claim) or verdict if verdict.outcome is None else verdict
 
 
 def _lacks_ec(claim: Claim, operation: rows.Row) -> bool:
@@ -109,12 +108,12 @@ def _lacks_ec(claim: Claim, operation: rows.Row) -> bool:
     return bool(ec_only) and claim.version < _VERSION_WITH_EC
 
 
-def _without_ec(connection: Connection, context: Context, claim: Claim, operation: rows.Row) -> Refused:
+def _without_ec(tx: Transaction, claim: Claim, operation: rows.Row) -> Refused:
     """A phone that proved itself and cannot do EC ends its operation; one that proved nothing is refused."""
     refused = _refused(operation, Outcome.NO_EC_SUPPORT, f"the client speaks version {claim.version}")
     if not AuthenticationMode(operation["authentication_mode"]).proves:
         return refused
-    _fail(connection, context, operation, Outcome.NO_EC_SUPPORT, refused.problem)
+    _fail(tx, operation, Outcome.NO_EC_SUPPORT, refused.problem)
     return replace(refused, operation_id=None)
 
 
@@ -160,17 +159,17 @@ def _superseded(connection: Connection, claim: Claim) -> Verdict | None:
     return None if lost else Verdict(Outcome.INVALID_LSC, f"the LSC that was sent is {record['state']}")
 
 
-def _grant(connection: Connection, context: Context, claim: Claim, comer: rows.Row, *, mic: bool) -> Granted | Refused:
+def _grant(tx: Transaction, claim: Claim, comer: rows.Row, *, mic: bool) -> Granted | Refused:
     """Take the operation for the session; ``mic``: the phone proved that it has the key of its MIC."""
     values = {"status": STATUS_PENDING, "problem": "", "ended_at": None}
     alone, claims = AuthenticationMode(comer["authentication_mode"]).proves, comer["claims"]
-    if not rows.hold(connection, comer["id"], context.holder, claims, alone=alone, **values):
+    if not rows.hold(tx.connection, comer["id"], tx.context.holder, claims, alone=alone, **values):
         return Refused(Reason.REJECTED, cause=Cause.IN_SESSION)
     if mic and not comer["mic"]:
-        rows.change_phone(connection, claim.device_name, mic=True)
+        rows.change_phone(tx.connection, claim.device_name, mic=True)
     if alone or refusals.is_worth_a_row(claims, claims + 1):
-        journal.record(connection, context.now, claim.peer, [journal.Act("claim operation", claim.device_name)])
-    in_force, keys = context.in_force(connection), _keys(comer, claim.version)
+        tx.by(claim.peer).audit("claim operation", claim.device_name)
+    in_force, keys = tx.in_force, _keys(comer, claim.version)
     return Granted(
         hold=Hold(comer["id"], claims + 1, claim.peer),
         operation=Operation(comer["operation"]),
@@ -186,19 +185,19 @@ def _keys(operation: rows.Row, version: int) -> tuple[KeySpec, ...]:
     return keys if version >= _VERSION_WITH_EC else tuple(key for key in keys if not key.ec)
 
 
-def _held(connection: Connection, context: Context, hold: Hold) -> rows.Row | None:
+def _held(tx: Transaction, hold: Hold) -> rows.Row | None:
     """Return the operation while the session may go on with it, None when it may not.
 
     A session that proved itself has the operation alone: it must be this server's, for another one that shares the
     database may have taken it over, and the last that claimed it. By null string sessions go on side by side, and the
     first whose phone has done it ends the operation: nobody keeps anybody out by a claim that proves nothing.
     """
-    operation = rows.operation(connection, hold.operation_id)
+    operation = rows.operation(tx.connection, hold.operation_id)
     if operation is None or not lifecycle.is_open(operation):
         return None
     if not _proves(operation):
         return operation
-    mine = operation["holder"] == context.holder or operation["holder"] in context.holders
+    mine = operation["holder"] == tx.context.holder or operation["holder"] in tx.context.holders
     return operation if mine and operation["claims"] == hold.claim else None
 
 
@@ -206,31 +205,31 @@ def _proves(operation: rows.Row) -> bool:
     return AuthenticationMode(operation["authentication_mode"]).proves
 
 
-def issue(connection: Connection, context: Context, hold: Hold, public_key: bytes) -> bytes | None:
+def issue(tx: Transaction, hold: Hold, public_key: bytes) -> bytes | None:
     """Sign a certificate and record it; the caller sends it only after this is committed.
 
     Returns its DER, or None when the session may not go on, or the key or the certificate is refused.
     """
-    operation = _held(connection, context, hold)
+    operation = _held(tx, hold)
     if operation is None:
         return None
-    years = context.in_force(connection).number("Duration Of Certificate Validity")
+    years = tx.in_force.number("Duration Of Certificate Validity")
     keys = need.keys(operation["key_order"], operation["key_size"], operation["ec_key_size"])
     name = operation["device_name"]
     try:
-        signed = context.authority.sign(name, public_key, keys, years, context.now)
-        while rows.certificate(connection, signed.serial_number) is not None:
-            signed = context.authority.sign(name, public_key, keys, years, context.now)
-        if rows.key_is_used(connection, signed.public_key_sha256, hold.operation_id):
+        signed = tx.context.authority.sign(name, public_key, keys, years, tx.now)
+        while rows.certificate(tx.connection, signed.serial_number) is not None:
+            signed = tx.context.authority.sign(name, public_key, keys, years, tx.now)
+        if rows.key_is_used(tx.connection, signed.public_key_sha256, hold.operation_id):
             raise LintError("the key already has a certificate")
     except LintError as error:
-        _stop(connection, context, operation, hold, Outcome.FAILED, str(error))
+        _stop(tx, operation, hold, Outcome.FAILED, str(error))
         return None
     issued, abandoned = CertificateState.ISSUED, CertificateState.ABANDONED
-    rows.turn_certificates(connection, name, issued, abandoned, context.now)
-    rows.move(connection, hold.operation_id, rows.OPEN, State.ISSUED)
+    rows.turn_certificates(tx.connection, name, issued, abandoned, tx.now)
+    rows.move(tx.connection, hold.operation_id, rows.OPEN, State.ISSUED)
     rows.add_certificate(
-        connection,
+        tx.connection,
         serial_number=signed.serial_number,
         device_name=name,
         operation_id=hold.operation_id,
@@ -244,117 +243,112 @@ def issue(connection: Connection, context: Context, hold: Hold, public_key: byte
         bits=signed.key.bits,
         public_key_sha256=signed.public_key_sha256,
         state=issued.value,
-        changed_at=context.now,
+        changed_at=tx.now,
     )
     detail = {"serial_number": signed.serial_number}
-    journal.record(connection, context.now, "capf", [journal.Act("issue certificate", name, detail)])
+    tx.audit("issue certificate", name, **detail)
     return signed.der
 
 
-def confirm(connection: Connection, context: Context, hold: Hold, certificate: bytes = b"") -> None:
+def confirm(tx: Transaction, hold: Hold, certificate: bytes = b"") -> None:
     """The phone has stored ``certificate`` (DER), or deleted its LSC: the operation is done and its string erased
     (R14). What else was issued for it stays on record: another phone may hold it."""
-    operation = _held(connection, context, hold)
+    operation = _held(tx, hold)
     if operation is None:
         return
-    name, at = operation["device_name"], context.now
+    name, at = operation["device_name"], tx.now
     issued, active = CertificateState.ISSUED, CertificateState.ACTIVE
     if operation["operation"] == Operation.DELETE:
-        rows.turn_certificates(connection, name, active, CertificateState.DELETED, at)
-        rows.turn_certificates(connection, name, issued, CertificateState.DELETED, at)
+        rows.turn_certificates(tx.connection, name, active, CertificateState.DELETED, at)
+        rows.turn_certificates(tx.connection, name, issued, CertificateState.DELETED, at)
     else:
-        rows.turn_certificates(connection, name, active, CertificateState.SUPERSEDED, at)
-        rows.activate(connection, certificate_serial(certificate), hold.operation_id, at)
-        rows.turn_certificates(connection, name, issued, CertificateState.ABANDONED, at)
-    _end(connection, context, operation, State.DONE, Outcome.SUCCESS, "")
+        rows.turn_certificates(tx.connection, name, active, CertificateState.SUPERSEDED, at)
+        rows.activate(tx.connection, certificate_serial(certificate), hold.operation_id, at)
+        rows.turn_certificates(tx.connection, name, issued, CertificateState.ABANDONED, at)
+    _end(tx, operation, State.DONE, Outcome.SUCCESS, "")
 
 
-def fetched(connection: Connection, context: Context, hold: Hold, certificates: Sequence[tuple[int, bytes]]) -> None:
+def fetched(tx: Transaction, hold: Hold, certificates: Sequence[tuple[int, bytes]]) -> None:
     """Troubleshoot brought the phone's certificates: one trace file per type, and the operation is done (R27)."""
-    operation = _held(connection, context, hold)
+    operation = _held(tx, hold)
     if operation is None:
         return
     name = operation["device_name"]
     if _proves(operation) and any(kind == CertificateType.MIC for kind, _unused in certificates):
-        rows.change_phone(connection, name, mic=True)
+        rows.change_phone(tx.connection, name, mic=True)
     problem = "" if certificates else "the phone has no certificate"
-    _end(connection, context, operation, State.DONE, Outcome.SUCCESS, problem)
-    trace.write(context.trace_directory, name, certificates)
+    _end(tx, operation, State.DONE, Outcome.SUCCESS, problem)
+    trace.write(tx.context.trace_directory, name, certificates)
 
 
-def fail(connection: Connection, context: Context, hold: Hold, outcome: Outcome, problem: str) -> None:
+def fail(tx: Transaction, hold: Hold, outcome: Outcome, problem: str) -> None:
     """What this session was to do has failed."""
-    operation = _held(connection, context, hold)
+    operation = _held(tx, hold)
     if operation is not None:
-        _stop(connection, context, operation, hold, outcome, problem)
+        _stop(tx, operation, hold, outcome, problem)
 
 
-def _stop(
-    connection: Connection, context: Context, operation: rows.Row, hold: Hold, outcome: Outcome, problem: str
-) -> None:
+def _stop(tx: Transaction, operation: rows.Row, hold: Hold, outcome: Outcome, problem: str) -> None:
     """End the operation where the phone proved itself; by null string count the failed try and leave it open."""
     if _proves(operation):
-        _fail(connection, context, operation, outcome, problem)
+        _fail(tx, operation, outcome, problem)
         return
-    _let_go(connection, context, hold)
-    tried = rows.operation(connection, hold.operation_id)
-    refusals.count(connection, tried, refusals.Gathered(1, context.now, hold.peer, outcome, problem))
+    _let_go(tx, hold)
+    tried = rows.operation(tx.connection, hold.operation_id)
+    refusals.count(tx.connection, tried, refusals.Gathered(1, tx.now, hold.peer, outcome, problem))
 
 
-def _let_go(connection: Connection, context: Context, hold: Hold, **values: Any) -> bool:
+def _let_go(tx: Transaction, hold: Hold, **values: Any) -> bool:
     """Give the operation back, if it is this session that has it; True when it was."""
-    names = {context.holder, *context.holders}
-    return any(rows.give_back(connection, hold.operation_id, hold.claim, name, **values) for name in names)
+    names = {tx.context.holder, *tx.context.holders}
+    return any(rows.give_back(tx.connection, hold.operation_id, hold.claim, name, **values) for name in names)
 
 
-def _fail(connection: Connection, context: Context, operation: rows.Row, outcome: Outcome, problem: str) -> None:
-    _end(connection, context, operation, State.FAILED, outcome, problem)
+def _fail(tx: Transaction, operation: rows.Row, outcome: Outcome, problem: str) -> None:
+    _end(tx, operation, State.FAILED, outcome, problem)
 
 
-def _end(
-    connection: Connection, context: Context, operation: rows.Row, state: State, outcome: Outcome, problem: str
-) -> None:
+def _end(tx: Transaction, operation: rows.Row, state: State, outcome: Outcome, problem: str) -> None:
     """End an operation with its status, and erase its string: what has ended is never carried out again."""
     status = operation_status(Operation(operation["operation"]), outcome)
-    values: dict[str, Any] = {"status": status, "problem": problem, "ended_at": context.now, "holder": ""}
+    values: dict[str, Any] = {"status": status, "problem": problem, "ended_at": tx.now, "holder": ""}
     values["authentication_string"] = None
-    rows.move(connection, operation["id"], [State(operation["state"])], state, **values)
-    act = journal.Act(f"operation {state}", operation["device_name"], {"status": status, "problem": problem})
-    journal.record(connection, context.now, "capf", [act])
+    rows.move(tx.connection, operation["id"], [State(operation["state"])], state, **values)
+    tx.audit(f"operation {state}", operation["device_name"], status=status, problem=problem)
 
 
-def lost(connection: Connection, context: Context, hold: Hold) -> None:
+def lost(tx: Transaction, hold: Hold) -> None:
     """The session was lost: the phone's next try goes on, until its tries are used up (R5).
 
     By null string they never are; from the fourth on the operation shows what has failed.
     """
-    operation = _held(connection, context, hold)
+    operation = _held(tx, hold)
     if operation is None:
         return
     losses, proves = operation["lost_sessions"] + 1, _proves(operation)
-    rows.change_operation(connection, hold.operation_id, lost_sessions=losses)
+    rows.change_operation(tx.connection, hold.operation_id, lost_sessions=losses)
     if losses >= LARGEST_LOSS:
-        _stop(connection, context, operation, hold, Outcome.COMMUNICATION_FAILURE, _sessions_were_lost(losses))
+        _stop(tx, operation, hold, Outcome.COMMUNICATION_FAILURE, _sessions_were_lost(losses))
         return
-    _let_go(connection, context, hold, problem="session lost")
+    _let_go(tx, hold, problem="session lost")
     if proves or refusals.is_worth_a_row(losses - 1, losses):
-        journal.record(connection, context.now, "capf", [journal.Act("session lost", operation["device_name"])])
+        tx.audit("session lost", operation["device_name"])
 
 
 def _sessions_were_lost(number: int) -> str:
     return "four sessions were lost" if number == LARGEST_LOSS else f"{number} sessions were lost"
 
 
-def recover(connection: Connection, context: Context) -> int:
+def recover(tx: Transaction) -> int:
     """After a start, give operations of sessions that died with the old process back to the phones (R18)."""
-    count = sum(rows.release(connection, holder) for holder in context.holders)
-    journal.record(connection, context.now, "capf", [journal.Act("recover", detail={"operations": count})])
+    count = sum(rows.release(tx.connection, holder) for holder in tx.context.holders)
+    tx.audit("recover", operations=count)
     return count
 
 
-def give_back(connection: Connection, context: Context, holds: Collection[Hold]) -> int:
+def give_back(tx: Transaction, holds: Collection[Hold]) -> int:
     """Give operations back to the phones whose sessions ended while the record could not be written."""
-    count = sum(_let_go(connection, context, hold) for hold in holds)
+    count = sum(_let_go(tx, hold) for hold in holds)
     if count:
-        journal.record(connection, context.now, "capf", [journal.Act("give back", detail={"operations": count})])
+        tx.audit("give back", operations=count)
     return count

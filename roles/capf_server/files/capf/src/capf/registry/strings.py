@@ -11,11 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection
-
 from capf.model import AUTHENTICATION_STRING, AUTHENTICATION_STRING_ALLOWED, InvalidRequestError, Problem
 from capf.registry import lifecycle
 from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.store import rows
 
 FIELD = "authentication_string"
@@ -58,19 +57,19 @@ def pending(context: Context, last: rows.Row | None) -> str | None:
     return of(context, last) if last is not None and lifecycle.is_open(last) else None
 
 
-def problems(connection: Connection, context: Context, phones: Sequence[Mapping[str, Any]]) -> list[Problem]:
+def problems(tx: Transaction, phones: Sequence[Mapping[str, Any]]) -> list[Problem]:
     """Return what is wrong with the strings of a list of phones, each by its index."""
     given = [(index, phone) for index, phone in enumerate(phones) if phone.get(FIELD) is not None]
-    last = rows.operations_of(connection, [phone["device_name"] for _index, phone in given])
+    last = rows.operations_of(tx.connection, [phone["device_name"] for _index, phone in given])
     found = [
-        problem(f"phones[{index}]", phone[FIELD], pending(context, last.get(phone["device_name"])))
+        problem(f"phones[{index}]", phone[FIELD], pending(tx.context, last.get(phone["device_name"])))
         for index, phone in given
     ]
     return [item for item in found if item is not None]
 
 
-def refuse_wrong(connection: Connection, context: Context, phones: Sequence[Mapping[str, Any]]) -> None:
+def refuse_wrong(tx: Transaction, phones: Sequence[Mapping[str, Any]]) -> None:
     """InvalidRequestError with each string of a list of phones that is wrong."""
-    found = problems(connection, context, phones)
+    found = problems(tx, phones)
     if found:
         raise InvalidRequestError(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from capf.model import Fault
-from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.secretbox import MissingSecretBox, SecretBox
 from capf.store import journal, rows
 
@@ -19,11 +19,11 @@ def keep_check(connection: Connection, secrets: SecretBox) -> None:
     journal.put_setting(connection, _CHECK, secrets.encrypt(_CHECK, _CHECK).hex())
 
 
-def keep_first_check(connection: Connection, context: Context) -> None:
+def keep_first_check(tx: Transaction) -> None:
     """Keep what the key is known by where nothing is kept yet and the key fits; done at every start."""
-    usable = not isinstance(context.secrets, MissingSecretBox)
-    if usable and not is_known(connection) and fits(connection, context.secrets):
-        keep_check(connection, context.secrets)
+    usable = not isinstance(tx.context.secrets, MissingSecretBox)
+    if usable and not is_known(tx.connection) and fits(tx.connection, tx.context.secrets):
+        keep_check(tx.connection, tx.context.secrets)
 
 
 def fits(connection: Connection, secrets: SecretBox) -> bool:
@@ -40,42 +40,44 @@ def is_known(connection: Connection) -> bool:
     return journal.setting(connection, _CHECK) is not None
 
 
-def is_due(connection: Connection, context: Context) -> bool:
+def is_due(tx: Transaction) -> bool:
     """Return whether the key is not the database's, and no string needs another one."""
-    return not fits(connection, context.secrets) and not unreadable(connection, context)
+    return not fits(tx.connection, tx.context.secrets) and not unreadable(tx)
 
 
-def accept(connection: Connection, context: Context, actor: str) -> None:
+def accept(tx: Transaction) -> None:
     """Take the key as the right one where no string needs another one: each was scheduled again, or cancelled.
 
     Done where the administrator has CAPF started, never by the server itself.
     """
-    if not is_due(connection, context):
+    if not is_due(tx):
         return
-    keep_check(connection, context.secrets)
-    journal.record(connection, context.now, actor, [journal.Act("accept strings.key")])
+    keep_check(tx.connection, tx.context.secrets)
+    tx.audit("accept strings.key")
 
 
-def unreadable(connection: Connection, context: Context, most: int | None = None) -> list[str]:
+def unreadable(tx: Transaction, most: int | None = None) -> list[str]:
     """Return the phones whose string cannot be read, among all or the ``most`` latest of them."""
     return [
-        name for name, secret in rows.stored_strings(connection, most) if context.secrets.read(secret, name) is None
+        name
+        for name, secret in rows.stored_strings(tx.connection, most)
+        if tx.context.secrets.read(secret, name) is None
     ]
 
 
-def faults(connection: Connection, context: Context) -> list[Fault]:
+def faults(tx: Transaction) -> list[Fault]:
     """Return what is wrong with the key or with single strings; of these the latest thousand are looked at."""
-    if any(fault.where.endswith("strings.key") for fault in context.faults):
+    if any(fault.where.endswith("strings.key") for fault in tx.context.faults):
         return []
-    where = f"{context.token_directory.parent}/strings.key"
-    if not fits(connection, context.secrets):
+    where = f"{tx.context.token_directory.parent}/strings.key"
+    if not fits(tx.connection, tx.context.secrets):
         problem = "it is not the key with which the strings of the database were encrypted"
         todo = (
             "restore the right key from a backup and restart the server; or, where it is lost, schedule all operations"
             " by authentication string again and restart CAPF with ucm.capf.service"
         )
         return [Fault(where, problem, todo, stops_capf=True)]
-    names = unreadable(connection, context, _MOST_LOOKED_AT)
+    names = unreadable(tx, _MOST_LOOKED_AT)
     if not names:
         return []
     problem = f"the authentication strings of {len(names)} phones, the first of them {names[0]}, cannot be read"

@@ -24,8 +24,9 @@ from capf.ctl import MODULUS_BITS
 from capf.keystore import SECRET, fingerprint, key_pem, write_whole
 from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem
 from capf.registry.context import Context
+from capf.registry.transaction import Transaction
 from capf.secretbox import UnreadableError
-from capf.store import cluster, journal
+from capf.store import cluster
 
 SLOTS = (1, 2)
 _BITS = 2048
@@ -83,24 +84,24 @@ def _read(connection: Connection) -> tuple[list[Token], list[Fault]]:
     return found, damaged
 
 
-def faults(connection: Connection, context: Context) -> list[Fault]:
+def faults(tx: Transaction) -> list[Fault]:
     """Return the faults of the tokens' certificates and of their keys on this server."""
-    found, damaged = _read(connection)
-    for token in found if context.first_node else ():
+    found, damaged = _read(tx.connection)
+    for token in found if tx.context.first_node else ():
         try:
-            _key_text(context, token)
+            _key_text(tx.context, token)
         except ConflictError as error:
             todo = "restore the file and strings.key from a backup, or change the token with ucm.capf.ctl_file"
-            damaged.append(Fault(str(_key_file(context, token.certificate)), str(error), todo))
+            damaged.append(Fault(str(_key_file(tx.context, token.certificate)), str(error), todo))
     return damaged
 
 
-def make_missing(connection: Connection, context: Context) -> None:
+def make_missing(tx: Transaction) -> None:
     """Make the tokens of the slots that have none; done at the first start."""
-    held = {row["slot"] for row in cluster.tokens(connection)}
+    held = {row["slot"] for row in cluster.tokens(tx.connection)}
     for slot in SLOTS:
         if slot not in held:
-            _put(connection, context, slot, *_make(context), made_here=True)
+            _put(tx, slot, *_make(tx.context), made_here=True)
 
 
 def _make(context: Context) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
@@ -125,21 +126,13 @@ def _make(context: Context) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
     return builder.sign(key, hashes.SHA256()), key
 
 
-def _put(
-    connection: Connection,
-    context: Context,
-    slot: int,
-    certificate: x509.Certificate,
-    key: rsa.RSAPrivateKey,
-    *,
-    made_here: bool,
-) -> None:
-    path = _key_file(context, certificate)
+def _put(tx: Transaction, slot: int, certificate: x509.Certificate, key: rsa.RSAPrivateKey, *, made_here: bool) -> None:
+    path = _key_file(tx.context, certificate)
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    sealed = context.secrets.encrypt(key_pem(key).decode(), fingerprint(certificate))
+    sealed = tx.context.secrets.encrypt(key_pem(key).decode(), fingerprint(certificate))
     write_whole(path, sealed, SECRET)
     der = certificate.public_bytes(serialization.Encoding.DER)
-    cluster.put_token(connection, slot, der, made_here=made_here)
+    cluster.put_token(tx.connection, slot, der, made_here=made_here)
 
 
 def _key_file(context: Context, certificate: x509.Certificate) -> Path:
@@ -171,19 +164,13 @@ def _key_text(context: Context, token: Token) -> str:
         ) from None
 
 
-def change(
-    connection: Connection,
-    context: Context,
-    wanted: Sequence[Supplied],
-    listed: Sequence[x509.Certificate] | None,
-    actor: str,
-) -> None:
+def change(tx: Transaction, wanted: Sequence[Supplied], listed: Sequence[x509.Certificate] | None) -> None:
     """Put tokens into their slots; one that is there already is left alone.
 
     ``listed``: the tokens of the last CTL file, None before the first. InvalidRequestError names every wrong field;
     ConflictError where no token would remain that the last CTL file lists.
     """
-    held = {token.slot: token for token in readable(connection)}
+    held = {token.slot: token for token in readable(tx.connection)}
     new = _checked(wanted, held)
     after = {slot: token.certificate for slot, token in held.items()} | {
         slot: None if pair is None else pair[0] for slot, pair in new.items()
@@ -191,10 +178,10 @@ def change(
     if new and listed is not None and not any(certificate in listed for certificate in after.values()):
         raise ConflictError(TWO_STEPS)
     for slot, pair in new.items():
-        certificate, key = pair or _make(context)
-        _put(connection, context, slot, certificate, key, made_here=pair is None)
+        certificate, key = pair or _make(tx.context)
+        _put(tx, slot, certificate, key, made_here=pair is None)
         detail = {"slot": slot, "subject": certificate.subject.rfc4514_string(), "sha256": fingerprint(certificate)}
-        journal.record(connection, context.now, actor, [journal.Act("change security token", detail=detail)])
+        tx.audit("change security token", **detail)
 
 
 Pair = tuple[x509.Certificate, rsa.RSAPrivateKey]
@@ -249,9 +236,9 @@ def _pair(where: str, item: Supplied, problems: list[Problem]) -> Pair | None:
     return certificate, key
 
 
-def sweep(connection: Connection, context: Context) -> None:
+def sweep(tx: Transaction) -> None:
     """Remove the key files of tokens that are no more; none while it cannot be read which tokens there are."""
-    kept = {_key_file(context, token.certificate) for token in current(connection)}
-    for path in context.token_directory.glob("*.key"):
+    kept = {_key_file(tx.context, token.certificate) for token in current(tx.connection)}
+    for path in tx.context.token_directory.glob("*.key"):
         if path not in kept:
             path.unlink()

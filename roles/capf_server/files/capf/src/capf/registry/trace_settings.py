@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import Fault, InvalidRequestError, Problem
-from capf.registry.context import Context
 from capf.registry.parameters import Parameter, Value
+from capf.registry.transaction import Transaction
 from capf.store import journal
 
 LEVELS: Mapping[str, int] = {
@@ -92,9 +92,7 @@ def show(now: TraceSettings, in_force: TraceSettings) -> list[dict[str, Any]]:
     return [setting.show(values[setting.name], running[setting.name]) for setting in SETTINGS]
 
 
-def change(
-    connection: Connection, context: Context, wanted: Mapping[str, object], actor: str
-) -> tuple[dict[str, Value], dict[str, Value]]:
+def change(tx: Transaction, wanted: Mapping[str, object]) -> tuple[dict[str, Value], dict[str, Value]]:
     """Change the settings that are given; returns (before, after) of those that change.
 
     InvalidRequestError names every value that is not allowed. The server brings them in force after the commit.
@@ -107,12 +105,12 @@ def change(
     ]
     if problems:
         raise InvalidRequestError(problems)
-    now, texts = asdict(stored(connection)), journal.all_settings(connection)
+    now, texts = asdict(stored(tx.connection)), journal.all_settings(tx.connection)
     damaged = {fault.where for fault in faults(texts)}
     now |= {item.name: texts[_key(item.name)] for item in parsed if any(_key(item.name) in where for where in damaged)}
     after = {item.name: value for item, value in parsed.items() if value is not None and value != now[item.name]}
     for name, value in after.items():
-        journal.put_setting(connection, _key(name), str(value))
+        journal.put_setting(tx.connection, _key(name), str(value))
     if after:
-        journal.record(connection, context.now, actor, [journal.Act("change trace settings", detail=after)])
+        tx.audit("change trace settings", **after)
     return {name: now[name] for name in after}, after

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, RowMapping, func, select
@@ -21,31 +20,24 @@ NO_HEAD = Fault("table audit_head", "its row is missing, so that nothing can be 
 _UNWRITTEN = "capf_unwritten_audit_rows"
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
-    """What was done, to which device; ``detail`` holds no secrets."""
-
-    action: str
-    device_name: str = ""
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-
 def begin(connection: Connection) -> None:
     """Begin the journal of a transaction."""
     connection.info[_UNWRITTEN] = []
 
 
-def record(connection: Connection, at: int, actor: str, acts: Iterable[Act]) -> None:
-    """Say what was done. The rows are written when the store ends the transaction of the act: no row, no act."""
-    connection.info[_UNWRITTEN] += (
+def record(connection: Connection, at: int, actor: str, action: str, device_name: str = "", /, **detail: Any) -> None:
+    """Say who did what when, to which device; ``detail`` holds no secrets.
+
+    The row is written when the store ends the transaction of the action: no row, no action.
+    """
+    connection.info[_UNWRITTEN].append(
         {
             "at": at,
             "actor": actor,
-            "action": act.action,
-            "device_name": act.device_name,
-            "detail": json.dumps(dict(act.detail), sort_keys=True, default=str) if act.detail else "",
+            "action": action,
+            "device_name": device_name,
+            "detail": json.dumps(detail, sort_keys=True, default=str) if detail else "",
         }
-        for act in acts
     )
 
 

@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from capf.model import Operation
 from capf.registry import lifecycle, schedule
-from capf.registry.context import Context
 from capf.registry.parts import counted
 from capf.registry.rollout import lease, show
+from capf.registry.transaction import Transaction
 from capf.store import rollouts
 
 _NAMED = 5
@@ -27,22 +27,22 @@ class Aborted:
     in_session: list[str] = field(default_factory=list)
 
 
-def abort(connection: Connection, context: Context, name: str, actor: str, rollout_id: int | None = None) -> Aborted:
+def abort(tx: Transaction, name: str, rollout_id: int | None = None) -> Aborted:
     """End a running rollout, the latest of its name unless its id is given, and cancel its operations, whatever they
     were tried with before; phones that are in a session now may end it, and get no further try.
 
     ConflictError when there is no such rollout; nothing is changed where it has ended.
     """
-    rollout = show.find(connection, name, rollout_id)
-    if not lease.close(connection, context, rollout, rollouts.ABORTED, f"aborted by {actor}", actor):
+    rollout = show.find(tx.connection, name, rollout_id)
+    if not lease.close(tx, rollout, rollouts.ABORTED, f"aborted by {tx.actor}"):
         return Aborted(rollout["id"], changed=False)
-    is_open = [row for row in rollouts.members(connection, rollout["id"]) if lifecycle.is_open(row)]
+    is_open = [row for row in rollouts.members(tx.connection, rollout["id"]) if lifecycle.is_open(row)]
     waiting = [row["device_name"] for row in is_open if not lifecycle.in_session(row)]
     in_session = [row["device_name"] for row in is_open if lifecycle.in_session(row)]
     if waiting:
         items = [{"device_name": device_name} for device_name in waiting]
-        schedule.schedule(connection, context, schedule.Request(Operation.NONE, items), actor)
-    rollouts.give_no_more_time(connection, rollout["id"], context.now)
+        schedule.schedule(tx, schedule.Request(Operation.NONE, items))
+    rollouts.give_no_more_time(tx.connection, rollout["id"], tx.now)
     return Aborted(rollout["id"], True, waiting, in_session)
 
 

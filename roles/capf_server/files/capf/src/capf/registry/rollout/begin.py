@@ -12,18 +12,18 @@ from sqlalchemy import Connection
 
 from capf.model import ConflictError, InvalidRequestError, Problem, SecurityMode
 from capf.registry import moment
-from capf.registry.context import Context
 from capf.registry.rollout import lease, plan, rest
 from capf.registry.rollout.plan import Plan, Request
 from capf.registry.rollout.settings import pace, with_wave_seconds
-from capf.store import journal, rollouts, rows
+from capf.registry.transaction import Transaction
+from capf.store import rollouts, rows
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}")
 NAME_ALLOWED = "a name of letters, digits, spaces, dots, dashes and underscores, 80 at most"
 _MODE, _MODE_AFTER, _STRING = "device_security_mode", "security_mode_after", "authentication_string"
 
 
-def begin(connection: Connection, context: Context, request: Request, actor: str) -> Plan:
+def begin(tx: Transaction, request: Request) -> Plan:
     """Put a new rollout on record, if any phone needs an LSC, or take up the one of this name that runs.
 
     InvalidRequestError names all that is wrong; ConflictError when another rollout has one of the phones, when another
@@ -31,38 +31,36 @@ def begin(connection: Connection, context: Context, request: Request, actor: str
     run shows the plan while another run leads it, and when it is too early, with a warning.
     """
     _check(request)
-    now, warnings = context.now, list[str]()
+    now, warnings = tx.now, list[str]()
     if request.dry_run:
-        warnings += lease.led_by_another(connection, context, request.name, request.runner)
-    rollouts.one_begins_at_a_time(connection)
-    taken_up = lease.take_up(
-        connection, context, request.name, request.runner, rollout_id=request.rollout_id, by_force=request.dry_run
-    )
+        warnings += lease.led_by_another(tx, request.name, request.runner)
+    rollouts.one_begins_at_a_time(tx.connection)
+    taken_up = lease.take_up(tx, request.name, request.runner, rollout_id=request.rollout_id, by_force=request.dry_run)
     if taken_up is not None:
-        made = rest.left(connection, context, taken_up, request)
+        made = rest.left(tx, taken_up, request)
     else:
-        _refuse_others(connection, context, request.phones)
-        request = replace(request, settings=with_wave_seconds(request.settings, context.in_force(connection)))
-        made = plan.make(connection, context, request, pace(request.settings, now))
+        _refuse_others(tx, request.phones)
+        request = replace(request, settings=with_wave_seconds(request.settings, tx.in_force))
+        made = plan.make(tx, request, pace(request.settings, now))
     if made.starts_at > now and not request.early:
         early = f"the window opens at {moment.show(made.starts_at)}; nothing is begun before it"
         if not request.dry_run:
             raise ConflictError(early)
         warnings.append(early)
     if made.waves and not made.resumed:
-        _record(connection, request, made, now, actor)
+        _record(tx, request, made)
     return replace(made, warnings=[*warnings, *made.warnings])
 
 
-def nothing_left(connection: Connection, context: Context, name: str, rollout_id: int) -> Plan | None:
+def nothing_left(tx: Transaction, name: str, rollout_id: int) -> Plan | None:
     """Return a plan without a wave where the rollout that a run has waited for got done meanwhile, None while it runs.
 
     ConflictError where it was aborted or stopped. Such a run never begins another rollout by itself.
     """
-    done = lease.done_while_waiting(connection, name, rollout_id)
+    done = lease.done_while_waiting(tx.connection, name, rollout_id)
     if not done:
         return None
-    return Plan([], {}, [done], context.now, context.now, None)
+    return Plan([], {}, [done], tx.now, tx.now, None)
 
 
 def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -82,7 +80,7 @@ def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> l
     return settings
 
 
-def _record(connection: Connection, request: Request, made: Plan, now: int, actor: str) -> None:
+def _record(tx: Transaction, request: Request, made: Plan) -> None:
     values = {
         "name": request.name,
         "state": rollouts.RUNNING,
@@ -91,11 +89,11 @@ def _record(connection: Connection, request: Request, made: Plan, now: int, acto
         "starts_at": made.starts_at,
         "ends_at": made.ends_at,
         "runner": request.runner,
-        "seen_at": now,
-        "created_at": now,
+        "seen_at": tx.now,
+        "created_at": tx.now,
     }
     waves = [{"number": wave.number, "kind": wave.kind, "phones": len(wave.phones)} for wave in made.waves]
-    identifier = rollouts.add(connection, values, waves)
+    identifier = rollouts.add(tx.connection, values, waves)
     members = (
         {
             "device_name": name,
@@ -105,10 +103,9 @@ def _record(connection: Connection, request: Request, made: Plan, now: int, acto
         for wave in made.waves
         for name in wave.phones
     )
-    rollouts.add_phones(connection, identifier, members)
+    rollouts.add_phones(tx.connection, identifier, members)
     count = sum(len(wave.phones) for wave in made.waves)
-    detail = {"rollout": request.name, "phones": count, "waves": len(waves)}
-    journal.record(connection, now, actor, [journal.Act("begin rollout", detail=detail)])
+    tx.audit("begin rollout", rollout=request.name, phones=count, waves=len(waves))
 
 
 def _check(request: Request) -> None:
@@ -125,10 +122,10 @@ def _check(request: Request) -> None:
         raise InvalidRequestError(problems)
 
 
-def _refuse_others(connection: Connection, context: Context, names: Sequence[str]) -> None:
+def _refuse_others(tx: Transaction, names: Sequence[str]) -> None:
     """Two rollouts never have the same phone at once; one whose window is over does not count."""
     clashes = [
-        row for row in rollouts.others(connection, names) if row["ends_at"] is None or row["ends_at"] > context.now
+        row for row in rollouts.others(tx.connection, names) if row["ends_at"] is None or row["ends_at"] > tx.now
     ]
     if not clashes:
         return

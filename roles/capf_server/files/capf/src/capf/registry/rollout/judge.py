@@ -9,41 +9,34 @@ from sqlalchemy import Connection
 
 from capf.model import ConflictError, State
 from capf.registry import parts, phones
-from capf.registry.context import Context
 from capf.registry.parts import NOT_REGISTERED, WITHOUT_LSC, Part
 from capf.registry.rollout import advice, again, lease, verdict, waves
 from capf.registry.rollout.settings import from_record
-from capf.store import journal, rollouts, rows
+from capf.registry.transaction import Transaction
+from capf.store import rollouts, rows
 
 
-def judge(
-    connection: Connection,
-    context: Context,
-    run: lease.Run,
-    number: int,
-    not_registered: Collection[str],
-    actor: str,
-) -> dict[str, Any]:
+def judge(tx: Transaction, run: lease.Run, number: int, not_registered: Collection[str]) -> dict[str, Any]:
     """Judge a wave: stop the rollout where too many of its phones are not done, and change the Device Security Mode of
     those that have their LSC and are to get another one (R9, R10): without an LSC, such a phone could never register.
 
     ``not_registered``: phones of the wave that call processing does not know; those count that have their LSC. The
     verdict is recorded as it is given, and a second try stops nothing.
     """
-    rollout = lease.running(connection, context, run)
-    wave = waves.started(connection, rollout, number)
+    rollout = lease.running(tx, run)
+    wave = waves.started(tx.connection, rollout, number)
     if wave["judged_at"] is not None:
         raise ConflictError(f"wave {number} of the rollout {run.name!r} has been judged")
-    rollouts.change_wave(connection, rollout["id"], number, judged_at=context.now)
-    _note(connection, rollout, number, not_registered)
-    members = rollouts.members(connection, rollout["id"], number)
+    rollouts.change_wave(tx.connection, rollout["id"], number, judged_at=tx.now)
+    _note(tx.connection, rollout, number, not_registered)
+    members = rollouts.members(tx.connection, rollout["id"], number)
     counts = parts.counts(map(parts.of, members))
     given = verdict.give(wave["kind"], counts, from_record(rollouts.settings_of(rollout)))
-    _record(connection, context, rollout, number, given, counts, actor)
-    switched = _switch(connection, context, members, actor)
+    _record(tx, rollout, number, given, counts)
+    switched = _switch(tx, members)
     problem = f"wave {number} {given.words}" if given.stopped else ""
     if given.stopped:
-        lease.close(connection, context, rollout, rollouts.STOPPED, problem, actor)
+        lease.close(tx, rollout, rollouts.STOPPED, problem)
     failing = [_line(row) for row in members if parts.of(row) not in (Part.DONE, Part.SKIPPED)]
     shown = {"judged": given.judged, "allowed": given.allowed, "stopped": given.stopped, "judgement": given.words}
     return {"counts": counts, **shown, "problem": problem, "failing": failing, "switched": switched}
@@ -59,20 +52,12 @@ def _note(connection: Connection, rollout: rows.Row, number: int, not_registered
         rollouts.change_members(connection, rollout["id"], sorted(names), note=note)
 
 
-def _record(
-    connection: Connection,
-    context: Context,
-    rollout: rows.Row,
-    number: int,
-    given: verdict.Verdict,
-    counts: Mapping[str, int],
-    actor: str,
-) -> None:
+def _record(tx: Transaction, rollout: rows.Row, number: int, given: verdict.Verdict, counts: Mapping[str, int]) -> None:
     numbers = {name: counts[name] for name in rollouts.COUNTED}
     said = {"judged": given.judged, "failing": given.failing, "allowed": given.allowed, "stopped": given.stopped}
-    rollouts.change_wave(connection, rollout["id"], number, **numbers, **said)
+    rollouts.change_wave(tx.connection, rollout["id"], number, **numbers, **said)
     detail = {"rollout": rollout["name"], "wave": number, **numbers, **said}
-    journal.record(connection, context.now, actor, [journal.Act("judge wave", detail=detail)])
+    tx.audit("judge wave", **detail)
 
 
 def _line(row: rows.Row) -> dict[str, str]:
@@ -85,12 +70,12 @@ def _line(row: rows.Row) -> dict[str, str]:
     }
 
 
-def _switch(connection: Connection, context: Context, members: Sequence[rows.Row], actor: str) -> list[str]:
+def _switch(tx: Transaction, members: Sequence[rows.Row]) -> list[str]:
     """Give phones that have their LSC the Device Security Mode that they are to have; returns who got another one."""
     wanted = [
         {"device_name": row["device_name"], "device_security_mode": row["security_mode_after"]}
         for row in members
         if parts.of(row) is Part.DONE and again.owes_mode(row)
     ]
-    changes = phones.ensure(connection, context, wanted, "present", actor)
+    changes = phones.ensure(tx, wanted, "present")
     return [result["device_name"] for result in changes.results]

@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from capf.model import ConflictError
 from capf.registry import deadlines, moment
 from capf.registry.context import Context
-from capf.store import journal, rollouts, rows
+from capf.registry.transaction import SERVER, Transaction
+from capf.store import rollouts, rows
 
 SECONDS = 120
 """A run that gave no sign of life for so long was interrupted; another one may go on."""
@@ -32,31 +33,25 @@ class Run:
 
 
 def take_up(
-    connection: Connection,
-    context: Context,
-    name: str,
-    runner: str,
-    *,
-    rollout_id: int | None = None,
-    by_force: bool = False,
+    tx: Transaction, name: str, runner: str, *, rollout_id: int | None = None, by_force: bool = False
 ) -> rows.Row | None:
     """Return the running rollout of this name, taken up; None when there is none (one whose window is over is closed).
 
     ``rollout_id``: the one that the run has waited for; no other will do. ConflictError while another run leads it,
     unless ``by_force``, and where the one that was waited for has ended.
     """
-    rollout = _running(connection, name) if rollout_id is None else of_run(connection, name, rollout_id)
+    rollout = _running(tx.connection, name) if rollout_id is None else of_run(tx.connection, name, rollout_id)
     if rollout is None:
         return None
     if not by_force:
-        _hold(connection, context, rollout, runner)
-    if rollout["ends_at"] is None or rollout["ends_at"] > context.now:
+        _hold(tx, rollout, runner)
+    if rollout["ends_at"] is None or rollout["ends_at"] > tx.now:
         return rollout
     problem = "the window was over before all waves were done"
     if rollout_id is not None:
         told = f"the rollout {name!r} cannot be taken up: {problem}"
         raise ConflictError(told, f"rollout_{rollouts.STOPPED}", rollout_id=rollout_id)
-    close(connection, context, rollout, rollouts.STOPPED, problem, "capf")
+    close(tx.by(SERVER), rollout, rollouts.STOPPED, problem)
     return None
 
 
@@ -73,10 +68,10 @@ def done_while_waiting(connection: Connection, name: str, rollout_id: int) -> st
     return f"{ending(rollout)}; run the same command again for phones that it did not have"
 
 
-def led_by_another(connection: Connection, context: Context, name: str, runner: str) -> list[str]:
+def led_by_another(tx: Transaction, name: str, runner: str) -> list[str]:
     """Return a warning where another run leads the rollout now, so that this one could not take it up."""
-    rollout = _running(connection, name)
-    return [] if rollout is None else _other_run(context, rollout, runner)
+    rollout = _running(tx.connection, name)
+    return [] if rollout is None else _other_run(tx.context, rollout, runner)
 
 
 def named(connection: Connection, name: str, rollout_id: int) -> rows.Row:
@@ -114,44 +109,44 @@ def of_run(connection: Connection, name: str, rollout_id: int) -> rows.Row:
     return rollout
 
 
-def running(connection: Connection, context: Context, run: Run) -> rows.Row:
+def running(tx: Transaction, run: Run) -> rows.Row:
     """Return the running rollout that this run leads; ConflictError when it has ended, or another run leads it."""
-    rollout = of_run(connection, run.name, run.rollout_id)
-    _hold(connection, context, rollout, run.runner)
+    rollout = of_run(tx.connection, run.name, run.rollout_id)
+    _hold(tx, rollout, run.runner)
     return rollout
 
 
-def release(connection: Connection, context: Context, run: Run) -> bool:
+def release(tx: Transaction, run: Run) -> bool:
     """Let the next run take the rollout up at once; returns False, and changes nothing, unless this run leads it."""
-    rollout = named(connection, run.name, run.rollout_id)
-    if rollout["runner"] != run.runner or not _is_led(context, rollout):
+    rollout = named(tx.connection, run.name, run.rollout_id)
+    if rollout["runner"] != run.runner or not _is_led(tx.context, rollout):
         return False
-    return rollouts.lead(connection, rollout, seen_at=context.now - SECONDS)
+    return rollouts.lead(tx.connection, rollout, seen_at=tx.now - SECONDS)
 
 
-def _hold(connection: Connection, context: Context, rollout: rows.Row, runner: str) -> None:
+def _hold(tx: Transaction, rollout: rows.Row, runner: str) -> None:
     """Give a sign of life, or take the lead; ConflictError where another run leads it, or was quicker."""
     while True:
-        for problem in _other_run(context, rollout, runner):
+        for problem in _other_run(tx.context, rollout, runner):
             raise ConflictError(problem, LED_BY_ANOTHER, rollout_id=rollout["id"])
-        if rollouts.lead(connection, rollout, runner=runner, seen_at=context.now):
+        if rollouts.lead(tx.connection, rollout, runner=runner, seen_at=tx.now):
             return
-        rollout = of_run(connection, rollout["name"], rollout["id"])
+        rollout = of_run(tx.connection, rollout["name"], rollout["id"])
 
 
-def close(connection: Connection, context: Context, rollout: rows.Row, state: str, problem: str, actor: str) -> bool:
+def close(tx: Transaction, rollout: rows.Row, state: str, problem: str) -> bool:
     """End a rollout, with its audit row; returns False, and does nothing, where it has ended already.
 
     Operations that were refused end with it, with what the last refusal said; an abort cancels them instead.
     """
-    values = {"problem": problem, "ended_at": context.now, "ended_by": actor}
-    if not rollouts.end(connection, rollout["id"], state, **values):
+    values = {"problem": problem, "ended_at": tx.now, "ended_by": tx.actor}
+    if not rollouts.end(tx.connection, rollout["id"], state, **values):
         return False
     detail = {"rollout": rollout["name"], "problem": problem}
-    journal.record(connection, context.now, actor, [journal.Act(f"rollout {state}", detail=detail)])
+    tx.audit(f"rollout {state}", **detail)
     if state != rollouts.ABORTED:
-        refused = (row for row in rollouts.members(connection, rollout["id"]) if row["refusals"])
-        deadlines.end_refused(connection, context, [row["operation_id"] for row in refused])
+        refused = (row for row in rollouts.members(tx.connection, rollout["id"]) if row["refusals"])
+        deadlines.end_refused(tx, [row["operation_id"] for row in refused])
     return True
 
 

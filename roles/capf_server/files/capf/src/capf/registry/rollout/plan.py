@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from capf.model import AuthenticationMode, Operation
 from capf.registry import moment, schedule
-from capf.registry.context import Context
 from capf.registry.rollout import order
 from capf.registry.rollout.settings import Pace, Settings, seconds
+from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
 
 PILOT, WAVE, RETRY = "pilot", "wave", "retry"
@@ -66,10 +66,10 @@ class Plan:
     resumed: bool = False
 
 
-def make(connection: Connection, context: Context, request: Request, found: Pace) -> Plan:
+def make(tx: Transaction, request: Request, found: Pace) -> Plan:
     """Return the plan and change nothing; InvalidRequestError names every phone that cannot be scheduled."""
-    settings, now = request.settings, context.now
-    known = rows.phones_of(connection, request.phones)
+    settings, now = request.settings, tx.now
+    known = rows.phones_of(tx.connection, request.phones)
     wanted = schedule.Request(
         operation=Operation.INSTALL,
         items=items(known, request.phones, request.strings),
@@ -77,12 +77,12 @@ def make(connection: Connection, context: Context, request: Request, found: Pace
         renew_before_days=settings.renew_before_days,
         force=settings.force,
     )
-    planned = schedule.make_plan(connection, context, wanted)
+    planned = schedule.make_plan(tx, wanted)
     wanted_now = {*planned.scheduled, *planned.pending}
     names = [name for name in request.phones if name in wanted_now]
     starts_at = max(now, found.starts_at or 0)
     modes = {name: known[name]["authentication_mode"] for name in names}
-    waves = _waves(connection, {name: known[name] for name in names}, settings, found, starts_at)
+    waves = _waves(tx.connection, {name: known[name] for name in names}, settings, found, starts_at)
     lasting = [seconds(settings, map(modes.__getitem__, wave.phones)) for wave in waves]
     warnings = [*planned.warnings, *fit(lasting, starts_at, found.ends_at)]
     return Plan(waves, planned.skipped, warnings, starts_at, starts_at + sum(lasting), found.ends_at)

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection
-
 from capf.registry import parts
-from capf.registry.context import Context
 from capf.registry.rollout import again
 from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, Request, fit, some
 from capf.registry.rollout.settings import Settings, from_record, seconds, with_wave_seconds
 from capf.registry.rollout.waves import goes_on_until
+from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
 
 
-def left(connection: Connection, context: Context, rollout: rows.Row, request: Request) -> Plan:
+def left(tx: Transaction, rollout: rows.Row, request: Request) -> Plan:
     """Return the waves that are not judged, or the second try that comes after them; all other phones are skipped.
 
     Warnings say what of the request comes too late for this rollout.
     """
-    settings, now = from_record(rollouts.settings_of(rollout)), context.now
-    members = rollouts.members(connection, rollout["id"])
-    recorded = rollouts.waves(connection, rollout["id"])
+    settings, now = from_record(rollouts.settings_of(rollout)), tx.now
+    members = rollouts.members(tx.connection, rollout["id"])
+    recorded = rollouts.waves(tx.connection, rollout["id"])
     ahead = [wave for wave in recorded if wave["judged_at"] is None]
     waves = [PlannedWave(wave["number"], wave["kind"], _phones(wave, members)) for wave in ahead]
     if not waves and (names := again.names(members, settings)):
@@ -37,27 +35,25 @@ def left(connection: Connection, context: Context, rollout: rows.Row, request: R
     lasting = [seconds(settings, [modes[name] for name in wave.phones]) for wave in waves]
     if ahead and ahead[0]["started_at"] is not None:
         open_phones = [row for row in members if row["device_name"] in waves[0].phones]
-        lasting[0] = max(0, goes_on_until(context, rollout, ahead[0], open_phones) - now)
+        lasting[0] = max(0, goes_on_until(tx.context, rollout, ahead[0], open_phones) - now)
     starts_at = max(now, rollout["starts_at"])
     warnings = [
-        *_too_late(connection, context, request, settings, members),
+        *_too_late(tx, request, settings, members),
         *fit(lasting, starts_at, rollout["ends_at"]),
     ]
     return Plan(waves, skipped, warnings, starts_at, starts_at + sum(lasting), rollout["ends_at"], resumed=True)
 
 
-def _too_late(
-    connection: Connection, context: Context, request: Request, settings: Settings, members: Sequence[rows.Row]
-) -> list[str]:
+def _too_late(tx: Transaction, request: Request, settings: Settings, members: Sequence[rows.Row]) -> list[str]:
     kept = asdict(settings)
-    asked = asdict(with_wave_seconds(request.settings, context.in_force(connection)))
+    asked = asdict(with_wave_seconds(request.settings, tx.in_force))
     warnings = [
         f"{name} stays {kept[name]!r}, with which the rollout was begun; {value!r} is for the next one"
         for name, value in asked.items()
         if value != kept[name]
     ]
     others = set(request.phones) - {row["device_name"] for row in members}
-    others -= set(rows.active_certificates(connection, sorted(others)))
+    others -= set(rows.active_certificates(tx.connection, sorted(others)))
     if others:
         warnings.append(
             f"{len(others)} phones without an LSC are not in the rollout that is taken up, among them {some(others)};"

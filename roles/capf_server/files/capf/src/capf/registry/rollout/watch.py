@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection
-
 from capf.registry import need, parts
-from capf.registry.context import Context
 from capf.registry.parts import Part
 from capf.registry.rollout import verdict, waves
 from capf.registry.rollout.verdict import Verdict
+from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
 
 
@@ -27,31 +25,31 @@ class Numbers:
     seconds_left: dict[str, float] = field(default_factory=dict)
 
 
-def numbers(connection: Connection, context: Context) -> Numbers:
+def numbers(tx: Transaction) -> Numbers:
     """Return the numbers of the rollouts that are watched."""
-    found, watched = Numbers(), _watched(connection, context)
+    found, watched = Numbers(), _watched(tx)
     names = {rollout["id"]: name for name, rollout in watched.items()}
     counted: Counter[tuple[str, Part]] = Counter()
-    for row in rollouts.count_alike(connection, list(names)):
+    for row in rollouts.count_alike(tx.connection, list(names)):
         counted[row["name"], parts.of(row)] += row["number"]
     found.phones = [(name, part, counted[name, part]) for name in watched for part in Part]
     for name, rollout in watched.items():
-        given = ((wave["number"], verdict.of(wave)) for wave in rollouts.waves(connection, rollout["id"]))
+        given = ((wave["number"], verdict.of(wave)) for wave in rollouts.waves(tx.connection, rollout["id"]))
         found.verdicts += ((name, number, judged) for number, judged in given if judged is not None)
-        _add_wave_now(connection, context, rollout, found)
+        _add_wave_now(tx, rollout, found)
     return found
 
 
-def _watched(connection: Connection, context: Context) -> dict[str, rows.Row]:
+def _watched(tx: Transaction) -> dict[str, rows.Row]:
     """Return the latest rollout of each name while it runs, and for a day after its end: a monitor has to see how it
     ended."""
-    latest = {rollout["name"]: rollout for rollout in reversed(rollouts.every(connection))}
-    since = context.now - need.SECONDS_A_DAY
-    return {name: rollout for name, rollout in latest.items() if (rollout["ended_at"] or context.now) > since}
+    latest = {rollout["name"]: rollout for rollout in reversed(rollouts.every(tx.connection))}
+    since = tx.now - need.SECONDS_A_DAY
+    return {name: rollout for name, rollout in latest.items() if (rollout["ended_at"] or tx.now) > since}
 
 
-def _add_wave_now(connection: Connection, context: Context, rollout: rows.Row, found: Numbers) -> None:
-    now = waves.current(connection, context, rollout)
+def _add_wave_now(tx: Transaction, rollout: rows.Row, found: Numbers) -> None:
+    now = waves.current(tx, rollout)
     if now is not None:
         found.wave[rollout["name"]] = now["number"]
         found.phones_a_minute[rollout["name"]] = now["phones_a_minute"]

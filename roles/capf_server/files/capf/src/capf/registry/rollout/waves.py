@@ -14,51 +14,50 @@ from capf.registry.parts import REFUSED, Part
 from capf.registry.rollout import again, lease, show
 from capf.registry.rollout.plan import RETRY, items
 from capf.registry.rollout.settings import Settings, from_record, seconds
-from capf.store import journal, rollouts, rows
+from capf.registry.transaction import Transaction
+from capf.store import rollouts, rows
 
 _LOOK_AGAIN_SECONDS = 5
 _RATE_SECONDS = 60
 
 
-def start(
-    connection: Connection, context: Context, run: lease.Run, strings: Mapping[str, str], actor: str
-) -> dict[str, Any]:
+def start(tx: Transaction, run: lease.Run, strings: Mapping[str, str]) -> dict[str, Any]:
     """Start the next wave, or go on with one that was interrupted; schedules its phones.
 
     ``strings``: authentication strings that are given for phones; the server makes the others. The answer's wave is
     None when the rollout has ended, or when it is too early for the next wave (``wait_seconds``). ConflictError
     while CAPF is not activated or does not run, or while phones would get an outdated CTL file.
     """
-    rollout = lease.running(connection, context, run)
-    waves = rollouts.waves(connection, rollout["id"])
+    rollout = lease.running(tx, run)
+    waves = rollouts.waves(tx.connection, rollout["id"])
     for wave in waves:
         if wave["started_at"] is not None and wave["judged_at"] is None:
-            _refuse_unready(connection, context)
-            left = [row for row in _taken(connection, wave) if row["state"] in rows.OPEN]
-            ends_by = goes_on_until(context, rollout, wave, left)
-            rollouts.change_wave(connection, rollout["id"], wave["number"], ends_by=ends_by)
-            return _show(connection, context, rollout, wave["number"], resumed=True)
-    if rollout["starts_at"] > context.now:
-        return _wait(rollout["starts_at"] - context.now, "the window is not open yet")
+            _refuse_unready(tx)
+            left = [row for row in _taken(tx.connection, wave) if row["state"] in rows.OPEN]
+            ends_by = goes_on_until(tx.context, rollout, wave, left)
+            rollouts.change_wave(tx.connection, rollout["id"], wave["number"], ends_by=ends_by)
+            return _show(tx, rollout, wave["number"], resumed=True)
+    if rollout["starts_at"] > tx.now:
+        return _wait(rollout["starts_at"] - tx.now, "the window is not open yet")
     settings = from_record(rollouts.settings_of(rollout))
-    phones = _next(connection, rollout, settings, waves)
+    phones = _next(tx.connection, rollout, settings, waves)
     if not phones:
-        return _finish_or_wait(connection, context, rollout, actor)
-    if rollout["ends_at"] is not None and _ends_by(context, settings, phones) > rollout["ends_at"]:
-        return _finish(connection, context, rollout, rollouts.STOPPED, "no further wave fits into the window", actor)
-    busy = rollouts.sessions_open(connection)
+        return _finish_or_wait(tx, rollout)
+    if rollout["ends_at"] is not None and _ends_by(tx.context, settings, phones) > rollout["ends_at"]:
+        return _finish(tx, rollout, rollouts.STOPPED, "no further wave fits into the window")
+    busy = rollouts.sessions_open(tx.connection)
     if busy and busy + len(phones) > settings.open_sessions:
         return _wait(_LOOK_AGAIN_SECONDS, f"{parts.counted(busy, 'session')} open, {settings.open_sessions} allowed")
-    _refuse_unready(connection, context)
+    _refuse_unready(tx)
     number = next((wave["number"] for wave in waves if wave["started_at"] is None), None)
     if number is None:
-        number = _add_second_try(connection, rollout, len(waves), phones)
-    _begin(connection, context, rollout, number, strings, actor)
-    return _show(connection, context, rollout, number, resumed=False)
+        number = _add_second_try(tx.connection, rollout, len(waves), phones)
+    _begin(tx, rollout, number, strings)
+    return _show(tx, rollout, number, resumed=False)
 
 
-def _refuse_unready(connection: Connection, context: Context) -> None:
-    failed = preflight.hindrances(connection, context)
+def _refuse_unready(tx: Transaction) -> None:
+    failed = preflight.hindrances(tx)
     if failed:
         told = " ".join(f"{item.name}: {item.message}. To do: {item.todo}." for item in failed)
         raise ConflictError(f"no wave is started: {told} The same rollout goes on once that is mended.")
@@ -90,23 +89,21 @@ def goes_on_until(context: Context, rollout: rows.Row, wave: rows.Row, left: Seq
     return ends_by if rollout["ends_at"] is None else min(ends_by, rollout["ends_at"])
 
 
-def _finish_or_wait(connection: Connection, context: Context, rollout: rows.Row, actor: str) -> dict[str, Any]:
+def _finish_or_wait(tx: Transaction, rollout: rows.Row) -> dict[str, Any]:
     """End a rollout whose waves are through; while a phone that has yet to become secure is in a session, wait."""
-    in_window = rollout["ends_at"] is None or rollout["ends_at"] > context.now
-    late = [row for row in rollouts.members(connection, rollout["id"]) if row["holder"] and again.owes_mode(row)]
+    in_window = rollout["ends_at"] is None or rollout["ends_at"] > tx.now
+    late = [row for row in rollouts.members(tx.connection, rollout["id"]) if row["holder"] and again.owes_mode(row)]
     if late and in_window:
         return _wait(_LOOK_AGAIN_SECONDS, f"{parts.counted(len(late), 'phone')} to become secure in a session")
-    return _finish(connection, context, rollout, rollouts.DONE, "", actor)
+    return _finish(tx, rollout, rollouts.DONE, "")
 
 
 def _wait(seconds: int, why: str) -> dict[str, Any]:
     return {"wave": None, "ended": False, "wait_seconds": seconds, "why": why}
 
 
-def _finish(
-    connection: Connection, context: Context, rollout: rows.Row, state: str, problem: str, actor: str
-) -> dict[str, Any]:
-    lease.close(connection, context, rollout, state, problem, actor)
+def _finish(tx: Transaction, rollout: rows.Row, state: str, problem: str) -> dict[str, Any]:
+    lease.close(tx, rollout, state, problem)
     return {"wave": None, "ended": True, "wait_seconds": 0, "why": problem or "all waves are done"}
 
 
@@ -117,23 +114,16 @@ def _add_second_try(connection: Connection, rollout: rows.Row, waves: int, phone
     return waves + 1
 
 
-def _begin(
-    connection: Connection,
-    context: Context,
-    rollout: rows.Row,
-    number: int,
-    strings: Mapping[str, str],
-    actor: str,
-) -> None:
+def _begin(tx: Transaction, rollout: rows.Row, number: int, strings: Mapping[str, str]) -> None:
     """Schedule the phones of a wave; who is not registered any more, right by now, or refused, is noted and left out.
 
     Who failed before and got an LSC by another operation since then is done by that one.
     """
     settings = from_record(rollouts.settings_of(rollout))
-    phones = rollouts.members(connection, rollout["id"], number)
-    known = rows.phones_of(connection, [row["device_name"] for row in phones])
+    phones = rollouts.members(tx.connection, rollout["id"], number)
+    known = rows.phones_of(tx.connection, [row["device_name"] for row in phones])
     gone = [row["device_name"] for row in phones if row["device_name"] not in known]
-    rollouts.change_members(connection, rollout["id"], gone, note=parts.GONE)
+    rollouts.change_members(tx.connection, rollout["id"], gone, note=parts.GONE)
     wanted = schedule.Request(
         operation=Operation.INSTALL,
         items=items(known, sorted(known), strings),
@@ -141,17 +131,17 @@ def _begin(
         renew_before_days=settings.renew_before_days,
         force=settings.force,
     )
-    plan = schedule.schedule_others(connection, context, wanted, actor)
+    plan = schedule.schedule_others(tx, wanted)
     for reason, names in {**plan.skipped, **_refused(plan)}.items():
-        rollouts.change_members(connection, rollout["id"], names, note=reason)
+        rollouts.change_members(tx.connection, rollout["id"], names, note=reason)
     right = set(plan.skipped.get(schedule.LSC_IS_RIGHT, ()))
     tried = [row["device_name"] for row in phones if row["tries"] and row["device_name"] in right]
     taken = plan.scheduled + plan.pending + tried
-    rollouts.take_operations(connection, rollout["id"], taken)
-    ends_by = _ends_by(context, settings, phones)
-    rollouts.change_wave(connection, rollout["id"], number, started_at=context.now, ends_by=ends_by)
+    rollouts.take_operations(tx.connection, rollout["id"], taken)
+    ends_by = _ends_by(tx.context, settings, phones)
+    rollouts.change_wave(tx.connection, rollout["id"], number, started_at=tx.now, ends_by=ends_by)
     detail = {"rollout": rollout["name"], "wave": number, "phones": len(taken)}
-    journal.record(connection, context.now, actor, [journal.Act("start wave", detail=detail)])
+    tx.audit("start wave", **detail)
 
 
 def _refused(plan: schedule.Plan) -> dict[str, list[str]]:
@@ -162,9 +152,9 @@ def _refused(plan: schedule.Plan) -> dict[str, list[str]]:
     return found
 
 
-def _show(connection: Connection, context: Context, rollout: rows.Row, number: int, *, resumed: bool) -> dict[str, Any]:
-    wave = started(connection, rollout, number)
-    taken = _taken(connection, wave)
+def _show(tx: Transaction, rollout: rows.Row, number: int, *, resumed: bool) -> dict[str, Any]:
+    wave = started(tx.connection, rollout, number)
+    taken = _taken(tx.connection, wave)
     return {
         "ended": False,
         "wait_seconds": 0,
@@ -177,7 +167,7 @@ def _show(connection: Connection, context: Context, rollout: rows.Row, number: i
             "reset": [row["device_name"] for row in taken if row["state"] in rows.OPEN and not row["holder"]],
             "by_string": [row["device_name"] for row in taken if _waits_for_string(row)],
             "string_sites": sorted({row["device_pool"] for row in taken if _waits_for_string(row)}),
-            "seconds_left": max(0, wave["ends_by"] - context.now),
+            "seconds_left": max(0, wave["ends_by"] - tx.now),
             "ends_by": moment.show(wave["ends_by"]),
         },
     }
@@ -201,17 +191,17 @@ def _waits_for_string(row: rows.Row) -> bool:
     return row["state"] in rows.OPEN and not row["holder"] and row["authentication_mode"] == AuthenticationMode.STRING
 
 
-def progress(connection: Connection, context: Context, run: lease.Run, number: int) -> dict[str, Any]:
+def progress(tx: Transaction, run: lease.Run, number: int) -> dict[str, Any]:
     """Return how far a wave is: its phones by part, phones a minute, and the seconds that are left.
 
     ConflictError where the rollout has ended meanwhile: who aborted it, and when.
     """
-    wave = started(connection, lease.of_run(connection, run.name, run.rollout_id), number)
-    members = rollouts.members(connection, run.rollout_id, number)
+    wave = started(tx.connection, lease.of_run(tx.connection, run.name, run.rollout_id), number)
+    members = rollouts.members(tx.connection, run.rollout_id, number)
     names: dict[Part, list[str]] = {part: [] for part in Part}
     for row in members:
         names[parts.of(row)].append(row["device_name"])
-    pace = _pace(context, wave, members)
+    pace = _pace(tx.context, wave, members)
     return {
         "ended": not names[Part.IN_FLIGHT] or not pace["seconds_left"],
         **pace,
@@ -222,14 +212,14 @@ def progress(connection: Connection, context: Context, run: lease.Run, number: i
     }
 
 
-def current(connection: Connection, context: Context, rollout: rows.Row) -> dict[str, Any] | None:
+def current(tx: Transaction, rollout: rows.Row) -> dict[str, Any] | None:
     """Return the number of the wave that runs, and its ``progress`` in numbers; None between two waves."""
     if rollout["state"] != rollouts.RUNNING:
         return None
-    for wave in rollouts.waves(connection, rollout["id"]):
+    for wave in rollouts.waves(tx.connection, rollout["id"]):
         if wave["started_at"] is not None and wave["judged_at"] is None:
-            members = rollouts.members(connection, rollout["id"], wave["number"])
-            return {"number": wave["number"], **_pace(context, wave, members)}
+            members = rollouts.members(tx.connection, rollout["id"], wave["number"])
+            return {"number": wave["number"], **_pace(tx.context, wave, members)}
     return None
 
 

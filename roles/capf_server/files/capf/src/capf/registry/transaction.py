@@ -1,0 +1,48 @@
+"""What a rule works in: one transaction of the record, by one actor, at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from capf.registry.context import Context
+from capf.registry.parameters import InForce
+from capf.store import journal
+
+SERVER = "capf"
+"""The actor of what the server does by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """The argument of every rule; ``actor`` is who asks for it: an administrator, a phone's address, or the server.
+
+    ``now`` is the time of the whole transaction in epoch seconds.
+    """
+
+    connection: Connection
+    context: Context
+    actor: str = SERVER
+    now: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the clock once."""
+        object.__setattr__(self, "now", self.context.now)
+
+    @property
+    def in_force(self) -> InForce:
+        """The service parameters in force, or those that will be when the service starts."""
+        return self.context.in_force(self.connection)
+
+    def by(self, actor: str) -> Transaction:
+        """Return the same transaction with another actor."""
+        return replace(self, actor=actor)
+
+    def audit(self, action: str, device_name: str = "", /, **detail: Any) -> None:
+        """Record what was done, to which device; ``detail`` holds no secrets.
+
+        The row is written when the transaction ends: if one fails, so does the other.
+        """
+        journal.record(self.connection, self.now, self.actor, action, device_name, **detail)
