@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from capf.effects import Cause, Granted, Refused
+from capf.effects import Cause, Fetched, Granted, Refused
 from capf.lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
 from capf.lab.flash import Flash
 from capf.model import CertificateState, Operation, Outcome, State
@@ -199,7 +199,7 @@ def test_p33_what_was_fetched_is_believed_of_a_phone_that_proved_itself(record: 
     item |= {"authentication_string": CODE} if mode == BY_STRING else {}
     record.plan(operation=Operation.TROUBLESHOOT, items=[item])
     held = record.grant(password=CODE if mode == BY_STRING else "").hold
-    record.run(lambda c: sessions.fetched(Transaction(c, record.context), held, ((2, b"x"),)))
+    record.run(lambda c: sessions.fetched(Transaction(c, record.context), Fetched(held, ((2, b"x"),))))
     assert (record.operation()["status"], phone_of(record)["mic"]) == ("Troubleshoot Success", mic)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from capf.effects import Fetched
 from capf.model import Operation
 from capf.registry import phones, sessions
 from capf.registry.parts import WITHOUT_LSC
@@ -31,7 +32,7 @@ def troubleshoot_in_session(record: Record) -> None:
     record.plan(NAMES[0], operation=Operation.TROUBLESHOOT)
     granted = record.grant(NAMES[0])
     start(record)
-    record.run(lambda c: sessions.fetched(Transaction(c, record.context), granted.hold, []))
+    record.run(lambda c: sessions.fetched(Transaction(c, record.context), Fetched(granted.hold, ())))
     record.plan(NAMES[0], operation=Operation.DELETE)
     record.confirm(record.grant(NAMES[0]).hold)
 

@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 
 from capf import authority
-from capf.effects import Cause, Claim, Granted, Hold, Refused
+from capf.effects import Cause, Claim, Fetched, Granted, Hold, Refused
 from capf.lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
 from capf.lab.flash import Flash
 from capf.model import CertificateState, Operation, Outcome, State
@@ -498,7 +498,7 @@ def test_r27_troubleshoot_writes_one_trace_file_per_certificate_type(record: Rec
     record.plan(operation=Operation.TROUBLESHOOT)
     granted = record.grant()
     held = ((1, der), (2, der))
-    record.run(lambda c: sessions.fetched(Transaction(c, record.context), granted.hold, held))
+    record.run(lambda c: sessions.fetched(Transaction(c, record.context), Fetched(granted.hold, held)))
     files = sorted(path.name for path in record.context.trace_directory.iterdir())
     assert files == [f"{PHONE}-LSC.txt", f"{PHONE}-MIC.txt"]
     assert record.operation()["status"] == "Troubleshoot Success"

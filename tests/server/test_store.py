@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
+from capf.effects import Issue
 from capf.model import InvalidRequestError, StoreUnavailableError
 from capf.registry import phones, sessions
 from capf.registry.transaction import Transaction
@@ -39,7 +40,7 @@ def test_a_value_that_the_database_refuses_is_its_own_jobs_fault(
     mine, key, held = record.grant().hold, public_key(), threading.Event()
     first = record.store.submit(lambda _connection: held.wait(30))
     refused = record.store.submit(wrong)
-    issued = record.store.submit(lambda c: sessions.issue(Transaction(c, record.context), mine, key))
+    issued = record.store.submit(lambda c: sessions.issue(Transaction(c, record.context), Issue(mine, key)))
     held.set()
     assert first.result()
     with pytest.raises(InvalidRequestError if record.store.can_be_shared else OverflowError):

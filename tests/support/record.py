@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection, select
 
 from capf.authority import Authority
-from capf.effects import Claim, Granted, Hold, Refused
+from capf.effects import Claim, Confirm, Fail, Granted, Hold, Issue, Lost, Refused
 from capf.model import Operation, Outcome
 from capf.refusals import Refusals
 from capf.registry import deadlines, phones, refusals, schedule, sessions
@@ -94,22 +94,22 @@ class Record:
 
     def issue(self, hold: Hold, public_key: bytes) -> bytes | None:
         """Let a phone send its public key."""
-        der = self.run(lambda c: sessions.issue(Transaction(c, self.context), hold, public_key))
+        der = self.run(lambda c: sessions.issue(Transaction(c, self.context), Issue(hold, public_key)))
         if der is not None:
             self.stored[hold] = der
         return der
 
     def confirm(self, hold: Hold) -> None:
         """Let a phone say that it has done it."""
-        self.run(lambda c: sessions.confirm(Transaction(c, self.context), hold, self.stored.get(hold, b"")))
+        self.run(lambda c: sessions.confirm(Transaction(c, self.context), Confirm(hold, self.stored.get(hold, b""))))
 
     def lose(self, hold: Hold) -> None:
         """Let a session be lost."""
-        self.run(lambda c: sessions.lost(Transaction(c, self.context), hold))
+        self.run(lambda c: sessions.lost(Transaction(c, self.context), Lost(hold)))
 
     def fail(self, hold: Hold, outcome: Outcome = Outcome.FAILED, problem: str = "") -> None:
         """Let what a session does fail."""
-        self.run(lambda c: sessions.fail(Transaction(c, self.context), hold, outcome, problem))
+        self.run(lambda c: sessions.fail(Transaction(c, self.context), Fail(hold, outcome, problem)))
 
     def end_refused(self, *names: str) -> None:
         """End what was refused of phones, as the end of a rollout does."""

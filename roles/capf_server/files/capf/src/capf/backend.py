@@ -10,15 +10,15 @@ import asyncio
 import contextlib
 import logging
 from asyncio import Future
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.effects import Cause, Claim, Granted, Hold, Refused
-from capf.model import Outcome, StoreUnavailableError
+from capf.effects import Cause, Claim, Fail, Granted, Hold, RecordEffect, RecordReply, Refused
+from capf.model import StoreUnavailableError
 from capf.refusals import Refusals
 from capf.registry import guessing, refusals, sessions
 from capf.registry.context import Context
@@ -46,6 +46,12 @@ def _trace(step: str, holds: Collection[Hold], done: Future[Any]) -> None:
     LOG.debug("session=%08x event=%s operation=%d result=%r", _SESSION.get(), step, number, str(result or "-"))
 
 
+def _name(effect: RecordEffect) -> str:
+    """Return how a trace line calls the effect."""
+    name = type(effect).__name__.lower()
+    return f"{name} outcome={str(effect.outcome.value)!r}" if isinstance(effect, Fail) else name
+
+
 class RegistryBackend:
     """The ``listener.Backend`` over store and registry."""
 
@@ -56,26 +62,29 @@ class RegistryBackend:
         self._owed: set[Hold] = set()
         """What sessions had that ended in an error; only the store's writer changes the set, in the order of jobs."""
 
-    def claim(self, claim: Claim) -> Future[Granted | Refused]:
-        """Decide and take the operation."""
-        _SESSION.set(claim.session_id)
-        taken: list[Hold] = []
+    def perform(self, effect: RecordEffect) -> Future[RecordReply]:
+        """Carry out what a session asks of the record."""
+        if isinstance(effect, Claim):
+            _SESSION.set(effect.session_id)
+        holds = [] if isinstance(effect, Claim) else [effect.hold]
 
-        def job(connection: Connection) -> Granted | Refused:
-            decision = sessions.claim(Transaction(connection, self._context), claim)
-            taken[:] = [decision.hold] if isinstance(decision, Granted) else []
-            return decision
+        def job(connection: Connection) -> RecordReply:
+            reply = sessions.perform(Transaction(connection, self._context), effect)
+            if isinstance(effect, Claim):
+                holds[:] = [reply.hold] if isinstance(reply, Granted) else []
+            return reply
 
-        done = self._run("claim", job, taken)
-        done.add_done_callback(partial(self._count, claim.peer))
+        done = self._run(_name(effect), job, holds)
+        if isinstance(effect, Claim):
+            done.add_done_callback(partial(self._count, effect.peer))
         return done
 
-    def _count(self, peer: str, done: Future[Granted | Refused]) -> None:
+    def _count(self, peer: str, done: Future[RecordReply]) -> None:
         if done.cancelled() or done.exception() is not None:
             return
-        decision = done.result()
-        if isinstance(decision, Refused):
-            self.refusals.note(decision, peer, self._context.now)
+        reply = done.result()
+        if isinstance(reply, Refused):
+            self.refusals.note(reply, peer, self._context.now)
 
     def refuse(self, cause: Cause) -> Refused:
         """Return the refusal, which is counted, of a phone about which the record is not even asked."""
@@ -94,40 +103,6 @@ class RegistryBackend:
         if LOG.isEnabledFor(logging.DEBUG):
             done.add_done_callback(partial(_trace, step, holds))
         return done
-
-    def issue(self, hold: Hold, public_key: bytes) -> Future[bytes | None]:
-        """Sign and record a certificate."""
-        return self._run(
-            "issue", lambda connection: sessions.issue(Transaction(connection, self._context), hold, public_key), [hold]
-        )
-
-    def confirm(self, hold: Hold, certificate: bytes) -> Future[None]:
-        """Record that the phone did what was asked."""
-        return self._run(
-            "confirm",
-            lambda connection: sessions.confirm(Transaction(connection, self._context), hold, certificate),
-            [hold],
-        )
-
-    def fetched(self, hold: Hold, certificates: Sequence[tuple[int, bytes]]) -> Future[None]:
-        """Record what Troubleshoot brought."""
-        return self._run(
-            "fetched",
-            lambda connection: sessions.fetched(Transaction(connection, self._context), hold, certificates),
-            [hold],
-        )
-
-    def fail(self, hold: Hold, outcome: Outcome, problem: str) -> Future[None]:
-        """Record a failure."""
-        return self._run(
-            f"fail outcome={str(outcome.value)!r}",
-            lambda connection: sessions.fail(Transaction(connection, self._context), hold, outcome, problem),
-            [hold],
-        )
-
-    def lost(self, hold: Hold) -> Future[None]:
-        """Record a lost session."""
-        return self._run("lost", lambda connection: sessions.lost(Transaction(connection, self._context), hold), [hold])
 
     async def give_back_forever(self) -> None:
         """Give operations back whose session could not do it, once the record takes writes again."""

@@ -13,30 +13,29 @@ import secrets
 import select
 import ssl
 from collections import deque
-from collections.abc import Sequence
 from math import inf
-from typing import Any, Protocol
+from typing import Protocol
 
 from capf.door import Guest
 from capf.effects import (
     Cause,
     Claim,
     Confirm,
-    Effect,
     Fail,
     Fetched,
     Granted,
     Hold,
-    Issue,
     Lost,
     Protest,
     Receive,
+    RecordEffect,
+    RecordReply,
     Refused,
     Reply,
     Send,
     Silence,
 )
-from capf.model import CapfError, Outcome, StoreUnavailableError
+from capf.model import CapfError, StoreUnavailableError
 from capf.session import Patience, dialogue
 from capf.wire import Message, Reader, WireError, encode
 
@@ -48,18 +47,15 @@ _REFUSAL_SECONDS = 0.05
 """A refusal goes out so long after its claim came, however quickly it was decided: nobody learns from the time of an
 answer whether a device is known, has an operation or is locked (P12)."""
 _OLD_TLS = ("TLSv1", "TLSv1.1")
+_LAST = (Confirm, Fetched, Fail, Lost)
+"""The effects after which the session has its operation no longer."""
 
 
 class Backend(Protocol):
     """The record behind the sessions; the futures are done after the commit."""
 
-    def claim(self, claim: Claim) -> asyncio.Future[Granted | Refused]: ...
+    def perform(self, effect: RecordEffect) -> asyncio.Future[RecordReply]: ...
     def refuse(self, cause: Cause) -> Refused: ...
-    def issue(self, hold: Hold, public_key: bytes) -> asyncio.Future[bytes | None]: ...
-    def confirm(self, hold: Hold, certificate: bytes) -> asyncio.Future[None]: ...
-    def fetched(self, hold: Hold, certificates: Sequence[tuple[int, bytes]]) -> asyncio.Future[None]: ...
-    def fail(self, hold: Hold, outcome: Outcome, problem: str) -> asyncio.Future[None]: ...
-    def lost(self, hold: Hold) -> asyncio.Future[None]: ...
 
 
 class Service(Protocol):
@@ -103,7 +99,7 @@ class Connection:
         self._outgoing: deque[bytes] = deque()
         self._hold: Hold | None = None
         self._asked_at = 0.0
-        self._asked: asyncio.Future[Any] | None = None
+        self._asked: asyncio.Future[RecordReply] | None = None
         self._tls: ssl.SSLSocket
         self._open = self._waiting = self._lost = self._garbage = self._ending = self._reading = self._writing = False
 
@@ -178,7 +174,7 @@ class Connection:
             if isinstance(decision, Granted):
                 self._hold = decision.hold
             if self._hold is not None:
-                await self._service.backend.lost(self._hold)
+                await self._service.backend.perform(Lost(self._hold))
 
     def _read_when_possible(self, wanted: bool) -> None:
         if wanted and not self._reading:
@@ -299,38 +295,26 @@ class Connection:
         if self._ending:
             self.close()
 
-    def _ask(self, effect: Effect) -> asyncio.Future[Any]:
+    def _ask(self, effect: RecordEffect) -> asyncio.Future[RecordReply]:
         """Ask the record for what the dialogue wants of it."""
         self._asked_at = self._loop.time()
-        self._asked = self._start(effect, self._service.backend)
+        if isinstance(effect, _LAST):
+            self._hold = None
+        if isinstance(effect, Claim) and not self._enter(effect.device_name):
+            self._asked = self._loop.create_future()
+            self._asked.set_result(self._service.backend.refuse(Cause.TOO_MANY_SESSIONS))
+        else:
+            self._asked = self._service.backend.perform(effect)
         return self._asked
 
-    def _start(self, effect: Effect, backend: Backend) -> asyncio.Future[Any]:
-        if isinstance(effect, Claim):
-            return self._claim(effect, backend)
-        if isinstance(effect, Issue):
-            return backend.issue(effect.hold, effect.public_key)
-        self._hold = None
-        match effect:
-            case Confirm(hold, certificate):
-                return backend.confirm(hold, certificate)
-            case Fetched(hold, certificates):
-                return backend.fetched(hold, certificates)
-            case Fail(hold, outcome, problem):
-                return backend.fail(hold, outcome, problem)
-            case Lost(hold):
-                return backend.lost(hold)
-        raise TypeError(f"unknown effect: {effect}")
+    def _enter(self, device_name: str) -> bool:
+        """Count the session for its device; False when that device has too many."""
+        entered = self._service.enter(self, device_name)
+        if entered:
+            self.device_name = device_name
+        return entered
 
-    def _claim(self, claim: Claim, backend: Backend) -> asyncio.Future[Granted | Refused]:
-        if self._service.enter(self, claim.device_name):
-            self.device_name = claim.device_name
-            return backend.claim(claim)
-        refused: asyncio.Future[Granted | Refused] = self._loop.create_future()
-        refused.set_result(backend.refuse(Cause.TOO_MANY_SESSIONS))
-        return refused
-
-    def _answered(self, asked: asyncio.Future[Any]) -> None:
+    def _answered(self, asked: asyncio.Future[RecordReply]) -> None:
         """The record has answered, unless it failed."""
         self._asked = None
         error = asked.exception()

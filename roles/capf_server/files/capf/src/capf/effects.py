@@ -156,5 +156,8 @@ class Protest:
     problem: str
 
 
-Effect = Send | Receive | Claim | Issue | Confirm | Fetched | Fail | Lost | Protest
-Reply = Message | Silence | Granted | Refused | bytes | None
+RecordEffect = Claim | Issue | Confirm | Fetched | Fail | Lost
+"""An effect on the record: one transaction, whose reply comes after its commit."""
+RecordReply = Granted | Refused | bytes | None
+Effect = Send | Receive | Protest | RecordEffect
+Reply = Message | Silence | RecordReply

@@ -5,13 +5,26 @@ Every function runs in one transaction of the store's writer, its audit row incl
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.effects import Cause, Claim, Granted, Hold, Refused
+from capf.effects import (
+    Cause,
+    Claim,
+    Confirm,
+    Fail,
+    Fetched,
+    Granted,
+    Hold,
+    Issue,
+    Lost,
+    RecordEffect,
+    RecordReply,
+    Refused,
+)
 from capf.model import (
     STATUS_PENDING,
     AuthenticationMode,
@@ -205,11 +218,12 @@ def _proves(operation: rows.Row) -> bool:
     return AuthenticationMode(operation["authentication_mode"]).proves
 
 
-def issue(tx: Transaction, hold: Hold, public_key: bytes) -> bytes | None:
+def issue(tx: Transaction, wanted: Issue) -> bytes | None:
     """Sign a certificate and record it; the caller sends it only after this is committed.
 
     Returns its DER, or None when the session may not go on, or the key or the certificate is refused.
     """
+    hold = wanted.hold
     operation = _held(tx, hold)
     if operation is None:
         return None
@@ -217,9 +231,9 @@ def issue(tx: Transaction, hold: Hold, public_key: bytes) -> bytes | None:
     keys = need.keys(operation["key_order"], operation["key_size"], operation["ec_key_size"])
     name = operation["device_name"]
     try:
-        signed = tx.context.authority.sign(name, public_key, keys, years, tx.now)
+        signed = tx.context.authority.sign(name, wanted.public_key, keys, years, tx.now)
         while rows.certificate(tx.connection, signed.serial_number) is not None:
-            signed = tx.context.authority.sign(name, public_key, keys, years, tx.now)
+            signed = tx.context.authority.sign(name, wanted.public_key, keys, years, tx.now)
         if rows.key_is_used(tx.connection, signed.public_key_sha256, hold.operation_id):
             raise LintError("the key already has a certificate")
     except LintError as error:
@@ -250,10 +264,10 @@ def issue(tx: Transaction, hold: Hold, public_key: bytes) -> bytes | None:
     return signed.der
 
 
-def confirm(tx: Transaction, hold: Hold, certificate: bytes = b"") -> None:
-    """The phone has stored ``certificate`` (DER), or deleted its LSC: the operation is done and its string erased
+def confirm(tx: Transaction, done: Confirm) -> None:
+    """The phone has stored its certificate, or deleted its LSC: the operation is done and its string erased
     (R14). What else was issued for it stays on record: another phone may hold it."""
-    operation = _held(tx, hold)
+    operation = _held(tx, done.hold)
     if operation is None:
         return
     name, at = operation["device_name"], tx.now
@@ -263,29 +277,29 @@ def confirm(tx: Transaction, hold: Hold, certificate: bytes = b"") -> None:
         rows.turn_certificates(tx.connection, name, issued, CertificateState.DELETED, at)
     else:
         rows.turn_certificates(tx.connection, name, active, CertificateState.SUPERSEDED, at)
-        rows.activate(tx.connection, certificate_serial(certificate), hold.operation_id, at)
+        rows.activate(tx.connection, certificate_serial(done.certificate), done.hold.operation_id, at)
         rows.turn_certificates(tx.connection, name, issued, CertificateState.ABANDONED, at)
     _end(tx, operation, State.DONE, Outcome.SUCCESS, "")
 
 
-def fetched(tx: Transaction, hold: Hold, certificates: Sequence[tuple[int, bytes]]) -> None:
+def fetched(tx: Transaction, found: Fetched) -> None:
     """Troubleshoot brought the phone's certificates: one trace file per type, and the operation is done (R27)."""
-    operation = _held(tx, hold)
+    operation = _held(tx, found.hold)
     if operation is None:
         return
     name = operation["device_name"]
-    if _proves(operation) and any(kind == CertificateType.MIC for kind, _unused in certificates):
+    if _proves(operation) and any(kind == CertificateType.MIC for kind, _unused in found.certificates):
         rows.change_phone(tx.connection, name, mic=True)
-    problem = "" if certificates else "the phone has no certificate"
+    problem = "" if found.certificates else "the phone has no certificate"
     _end(tx, operation, State.DONE, Outcome.SUCCESS, problem)
-    trace.write(tx.context.trace_directory, name, certificates)
+    trace.write(tx.context.trace_directory, name, found.certificates)
 
 
-def fail(tx: Transaction, hold: Hold, outcome: Outcome, problem: str) -> None:
+def fail(tx: Transaction, failure: Fail) -> None:
     """What this session was to do has failed."""
-    operation = _held(tx, hold)
+    operation = _held(tx, failure.hold)
     if operation is not None:
-        _stop(tx, operation, hold, outcome, problem)
+        _stop(tx, operation, failure.hold, failure.outcome, failure.problem)
 
 
 def _stop(tx: Transaction, operation: rows.Row, hold: Hold, outcome: Outcome, problem: str) -> None:
@@ -317,26 +331,41 @@ def _end(tx: Transaction, operation: rows.Row, state: State, outcome: Outcome, p
     tx.audit(f"operation {state}", operation["device_name"], status=status, problem=problem)
 
 
-def lost(tx: Transaction, hold: Hold) -> None:
+def lost(tx: Transaction, loss: Lost) -> None:
     """The session was lost: the phone's next try goes on, until its tries are used up (R5).
 
     By null string they never are; from the fourth on the operation shows what has failed.
     """
-    operation = _held(tx, hold)
+    operation = _held(tx, loss.hold)
     if operation is None:
         return
     losses, proves = operation["lost_sessions"] + 1, _proves(operation)
-    rows.change_operation(tx.connection, hold.operation_id, lost_sessions=losses)
+    rows.change_operation(tx.connection, loss.hold.operation_id, lost_sessions=losses)
     if losses >= LARGEST_LOSS:
-        _stop(tx, operation, hold, Outcome.COMMUNICATION_FAILURE, _sessions_were_lost(losses))
+        _stop(tx, operation, loss.hold, Outcome.COMMUNICATION_FAILURE, _sessions_were_lost(losses))
         return
-    _let_go(tx, hold, problem="session lost")
+    _let_go(tx, loss.hold, problem="session lost")
     if proves or refusals.is_worth_a_row(losses - 1, losses):
         tx.audit("session lost", operation["device_name"])
 
 
 def _sessions_were_lost(number: int) -> str:
     return "four sessions were lost" if number == LARGEST_LOSS else f"{number} sessions were lost"
+
+
+_PERFORM: Mapping[type[RecordEffect], Callable[[Transaction, Any], RecordReply]] = {
+    Claim: claim,
+    Issue: issue,
+    Confirm: confirm,
+    Fetched: fetched,
+    Fail: fail,
+    Lost: lost,
+}
+
+
+def perform(tx: Transaction, effect: RecordEffect) -> RecordReply:
+    """Carry out what a session asks of the record."""
+    return _PERFORM[type(effect)](tx, effect)
 
 
 def recover(tx: Transaction) -> int:
