@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from benchmarks.load import Figures, Job, Phone, client, install_all, prepare, timed
 from benchmarks.machine import Meter
 
-from capf.wire import Command
+from capf.phone_session.wire import Command
 from support.node import RunningNode
 
 SILENT, SILENT_AFTER_TLS, SLOW, PROBES = 2000, 200, 200, 100

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from capf.authority import make_capf_certificate
+from capf.certificates.authority import make_capf_certificate
 from capf.registry.context import Policy
 from support.guessing import DAY, DAYS, FOUR_DIGITS, GENERATED, Attack, prepare
 from support.record import NOW, recording

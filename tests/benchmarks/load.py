@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from capf.wire import Command, Message, Reader, Tag, encode, string
+from capf.phone_session.wire import Command, Message, Reader, Tag, encode, string
 from support.client import new_public_key
 from support.node import RunningNode
 

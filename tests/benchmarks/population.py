@@ -6,7 +6,7 @@ import time
 
 from sqlalchemy import insert
 
-from capf.secretbox import SecretBox
+from capf.certificates.secretbox import SecretBox
 from capf.store import schema
 from capf.store.engine import Store
 from support.node import RunningNode

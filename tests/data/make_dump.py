@@ -21,7 +21,7 @@ from sqlalchemy import Connection, MetaData, create_engine
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import capf.store
-from capf.accounts import hash_password
+from capf.certificates.passwords import hash_password
 from capf.store import journal
 from support.node import ADMINISTRATOR, PASSWORD
 from support.postgresql import PostgreSQL

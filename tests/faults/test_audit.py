@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, select
 
-from capf import config
+from capf.node import configuration
+from capf.phone_session.wire import Command, Tag
 from capf.store import schema
-from capf.wire import Command, Tag
 from support.client import Client, new_public_key
 from support.node import ADMINISTRATOR, CAPF, RunningNode
 
@@ -25,7 +25,7 @@ Row = tuple[Any, ...]
 
 def rows(node: RunningNode) -> dict[str, list[Row]]:
     """Return everything in the database but the audit table, and the probe that /readyz writes."""
-    engine = create_engine(config.load(node.config).database)
+    engine = create_engine(configuration.load(node.config).database)
     with engine.connect() as connection:
         found = {table.name: [tuple(row) for row in connection.execute(select(table))] for table in WATCHED}
     engine.dispose()
@@ -36,7 +36,7 @@ def rows(node: RunningNode) -> dict[str, list[Row]]:
 @contextmanager
 def without_audit(node: RunningNode) -> Iterator[None]:
     """Take the audit table away."""
-    engine = create_engine(config.load(node.config).database)
+    engine = create_engine(configuration.load(node.config).database)
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE audit RENAME TO audit_away")
     yield
@@ -159,7 +159,7 @@ def test_p22_p28_every_row_has_its_actor_and_the_chain_verifies(node: RunningNod
         client.confirm()
     for method, path, body in REQUESTS.values():
         node.api(method, path, body)
-    engine = create_engine(config.load(node.config).database)
+    engine = create_engine(configuration.load(node.config).database)
     with engine.connect() as connection:
         actors = {row.action: row.actor for row in connection.execute(select(schema.audit))}
     engine.dispose()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from capf import config
+from capf.node import configuration
 from capf.store import journal, schema
 from capf.store.engine import Store
 from support.client import Client
@@ -105,7 +105,7 @@ def test_p26_an_operation_in_a_session_is_given_back_by_the_restore(tmp_path: Pa
 
 def acts(node: RunningNode) -> list[str]:
     """Return what the audit table says was done."""
-    store = Store(config.load(node.config).database)
+    store = Store(configuration.load(node.config).database)
     try:
         return list(store.read(lambda c: c.execute(select(schema.audit.c.action)).scalars().all()))
     finally:
@@ -147,7 +147,7 @@ def test_a_record_that_was_changed_since_is_not_the_restores_own(
     node.state.rename(tmp_path / "gone")
     use_database(node, cluster.new_database() if database == "postgresql" else None)
     cut_short(node, archive)
-    store = Store(config.load(node.config).database)
+    store = Store(configuration.load(node.config).database)
     store.write(lambda c: journal.record(c, 1, "somebody", [journal.Act("work on")]))
     store.close()
     refused = capf("restore", "--plain", "--config", node.config, "--from", archive, status=1)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from capf.wire import Command, Tag
+from capf.phone_session.wire import Command, Tag
 from support.client import Client, new_public_key
 from support.crash import A, check_after_the_crash, enrol, record, schedule
 from support.enrolment import STRING

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 from sqlalchemy import create_engine
 
-from capf import config
-from capf.wire import Command, Tag
+from capf.node import configuration
+from capf.phone_session.wire import Command, Tag
 from support.client import Client, new_public_key
 from support.crash import A, check_after_the_crash, record, schedule
 from support.enrolment import STRING
@@ -47,7 +47,7 @@ def ask_for(client: Client, call: str) -> None:
 @contextmanager
 def postgresql_halfway(node: RunningNode, _unused: object) -> Iterator[None]:
     """Let transactions begin and write, but none of them can write its audit row, so that none commits."""
-    engine = create_engine(config.load(node.config).database)
+    engine = create_engine(configuration.load(node.config).database)
     with engine.begin() as other:
         other.exec_driver_sql("LOCK TABLE audit IN EXCLUSIVE MODE")
         yield

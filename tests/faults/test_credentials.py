@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import capf
-from capf.authority import make_capf_certificate
-from capf.keystore import KeyPair, Keystore
+from capf.certificates.authority import make_capf_certificate
+from capf.certificates.keystore import KeyPair, Keystore
 from capf.lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST
 from capf.lab.flash import Flash
-from capf.wire import Command, Message
+from capf.phone_session.wire import Command, Message
 from support.client import Client
 from support.identity import Manufacturer, hold, new_ec_key, public_der
 from support.node import RunningNode
@@ -94,7 +94,7 @@ def test_p11_sudi_data_binds_to_the_session_and_a_setting_requires_it(
 def _sudi_of_another_session(node: RunningNode, flash: Flash) -> bytes:
     """Return SUDI data that was heard in another session of the same phone."""
     from capf.lab.credentials import auth_response
-    from capf.wire import Tag
+    from capf.phone_session.wire import Tag
 
     client = Client(node.capf_port, A)
     message = auth_response(A, client.session_id, flash, MODE_MIC_FIRST, "", 3)

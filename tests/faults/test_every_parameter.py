@@ -11,8 +11,8 @@ from datetime import datetime
 import pytest
 from cryptography import x509
 
+from capf.phone_session.wire import Command, Message, Tag
 from capf.registry import parameters
-from capf.wire import Command, Message, Tag
 from support.client import Client
 from support.enrolment import PHONE, enrol, schedule
 from support.node import RunningNode, free_ports

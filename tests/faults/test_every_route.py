@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from capf import config
-from capf.authority import make_capf_certificate
-from capf.keystore import pem
+from capf.certificates.authority import make_capf_certificate
+from capf.certificates.keystore import pem
+from capf.node import configuration
 from support.node import ADMINISTRATOR, RunningNode
 
 A, B, C, D = (f"SEP00000000000{letter}" for letter in "ABCD")
@@ -88,7 +88,7 @@ def only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
 @contextmanager
 def without_audit(node: RunningNode) -> Iterator[None]:
     """Take the audit table away."""
-    engine = create_engine(config.load(node.config).database)
+    engine = create_engine(configuration.load(node.config).database)
     for before, after in (("audit", "audit_away"), ("audit_away", "audit")):
         if before != "audit":
             yield
@@ -99,7 +99,7 @@ def without_audit(node: RunningNode) -> Iterator[None]:
 
 def record(node: RunningNode) -> dict[str, list[Any]]:
     """Return every row but the audit's, and what stands in the state directory's own files."""
-    engine = create_engine(config.load(node.config).database)
+    engine = create_engine(configuration.load(node.config).database)
     with engine.connect() as connection:
         tables = [name for name in inspect(connection).get_table_names() if not name.startswith("audit")]
         found = {name: sorted(map(repr, connection.execute(text(f"SELECT * FROM {name}")))) for name in tables}
@@ -116,7 +116,7 @@ def files(directory: Path) -> Iterator[str]:
 
 def acts(node: RunningNode) -> list[tuple[str, str]]:
     """Return (actor, action) of all audit rows."""
-    engine = create_engine(config.load(node.config).database)
+    engine = create_engine(configuration.load(node.config).database)
     with engine.connect() as connection:
         found = [(row.actor, row.action) for row in connection.execute(text("SELECT actor, action FROM audit"))]
     engine.dispose()

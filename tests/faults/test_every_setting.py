@@ -15,8 +15,8 @@ import pytest
 import yaml
 from jinja2 import Environment
 
-from capf import config
 from capf.lab.manufacturing import Maker
+from capf.node import configuration
 from support.node import CAPF, RunningNode
 from support.settings_table import CASES, Case, change
 
@@ -71,7 +71,7 @@ def test_p24_a_setting_is_seen_after_a_restart(name: str, usual: RunningNode, tm
 
 
 def test_p24_no_setting_is_left_out() -> None:
-    assert set(CASES) == {field.name for field in dataclasses.fields(config.Settings)}
+    assert set(CASES) == {field.name for field in dataclasses.fields(configuration.NodeSettings)}
 
 
 def test_p24_the_role_deploys_every_setting() -> None:
@@ -86,7 +86,7 @@ def test_p24_the_role_deploys_every_setting() -> None:
     assert {(case.table, case.key) for case in CASES.values()} == {
         (table, key) for table, settings in document.items() for key in settings
     }
-    assert config.parse(text).first_node is True
+    assert configuration.parse(text).first_node is True
 
 
 def test_p24_the_role_documents_every_variable_of_its_templates() -> None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capf.effects import Effect, Granted, Receive, Reply, Send, Silence
 from capf.model import KeySpec, Operation
-from capf.session import Patience, dialogue
-from capf.wire import Command, Message, Tag, decode, string
+from capf.phone_session.dialogue import Patience, dialogue
+from capf.phone_session.effects import Effect, Granted, Receive, Reply, Send, Silence
+from capf.phone_session.wire import Command, Message, Tag, decode, string
 from support.client import Client, new_public_key
 from support.node import RunningNode
 from support.verdicts import HELD

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import create_engine, func, select
 
-from capf import config
+from capf.node import configuration
+from capf.phone_session.wire import Command, Tag
 from capf.store.schema import audit
-from capf.wire import Command, Tag
 from support.canary import STRING
 from support.client import Client
 from support.node import RunningNode
@@ -39,7 +39,7 @@ def try_string(node: RunningNode, string: str, source: str = "") -> bool:
 
 def acts(node: RunningNode, action: str) -> int:
     """Return how often the audit table has an act."""
-    engine = create_engine(config.load(node.config).database)
+    engine = create_engine(configuration.load(node.config).database)
     with engine.connect() as connection:
         count = connection.execute(select(func.count()).where(audit.c.action == action)).scalar_one()
     engine.dispose()

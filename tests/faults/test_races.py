@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from capf.wire import Command, Tag
+from capf.phone_session.wire import Command, Tag
 from support.client import Client
 from support.node import RunningNode
 from support.postgresql import PostgreSQL

@@ -14,9 +14,10 @@ import pytest
 import yaml
 from jinja2 import Environment
 
-from capf import config, server
 from capf.model import InvalidRequestError
-from capf.wire import Command, Tag
+from capf.node import configuration
+from capf.phone_session.wire import Command, Tag
+from capf.process import server
 from support.client import Client
 from support.enrolment import PHONE, STRING, enrol_by_retries, schedule_by_string
 from support.node import RunningNode
@@ -118,7 +119,7 @@ def test_p23_the_unit_waits_longer_than_the_server_needs(seconds: int) -> None:
 
 def test_p23_the_drain_is_bounded() -> None:
     with pytest.raises(InvalidRequestError, match=r"capf.drain_seconds: '601' is refused"):
-        config.parse('[server]\nstate_directory = "/srv"\n[capf]\ndrain_seconds = 601')
+        configuration.parse('[server]\nstate_directory = "/srv"\n[capf]\ndrain_seconds = 601')
 
 
 def test_p36_a_damaged_phone_does_not_end_the_process(draining: Make, tmp_path: Path) -> None:

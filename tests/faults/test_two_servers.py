@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from capf.wire import Command
+from capf.phone_session.wire import Command
 from support.client import Client
 from support.enrolment import PHONE, STRING, enrol, enrol_by_retries, schedule_by_string
 from support.node import RunningNode

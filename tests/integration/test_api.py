@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from capf.wire import Command, Reader, Tag
+from capf.phone_session.wire import Command, Reader, Tag
 from integration.conftest import MakeWorld
 from support.client import Client
 from support.node import ADMINISTRATOR, CAPF, PASSWORD, RunningNode

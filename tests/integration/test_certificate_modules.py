@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from capf import ctl
-from capf.authority import make_capf_certificate
+from capf.certificates import ctl
+from capf.certificates.authority import make_capf_certificate
 from integration.conftest import MakeWorld
 from support.node import RunningNode
 from support.plays import play, rhythm

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from capf import ctl
-from capf.ctl import Role
+from capf.certificates import ctl
+from capf.certificates.ctl import Role
 from support.node import PASSWORD, RunningNode
 
 A, B = "SEP00000000000A", "SEP00000000000B"

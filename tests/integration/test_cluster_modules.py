@@ -16,9 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from capf import ctl
-from capf.authority import make_capf_certificate
-from capf.keystore import key_pem
+from capf.certificates import ctl
+from capf.certificates.authority import make_capf_certificate
+from capf.certificates.keystore import key_pem
 from integration.conftest import MakeWorld
 from support.lab import write_phones
 from support.node import RunningNode

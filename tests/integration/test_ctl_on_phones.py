@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from capf import ctl
-from capf.ctl import Role
+from capf.certificates import ctl
+from capf.certificates.ctl import Role
 from capf.lab.manufacturing import Maker
 from support.lab import RunningLab, write_phones
 from support.node import RunningNode

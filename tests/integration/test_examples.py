@@ -16,8 +16,8 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from capf.authority import make_capf_certificate
-from capf.keystore import key_pem
+from capf.certificates.authority import make_capf_certificate
+from capf.certificates.keystore import key_pem
 from support.archives import PASSPHRASE
 from support.node import CAPF, RunningNode
 from support.plays import ROOT, connection, play

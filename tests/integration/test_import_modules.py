@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from capf.lab.credentials import MODE_LSC_FIRST
 from capf.lab.flash import Flash, Identity
-from capf.wire import Command
+from capf.phone_session.wire import Command
 from support.canary import STRING
 from support.client import Client
 from support.identity import Manufacturer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capf import authority, ctl
+from capf.certificates import authority, ctl
 from integration.conftest import MakeWorld
 from integration.test_playbooks import A, B, enrol, phones
 from support.playbooks import playbook

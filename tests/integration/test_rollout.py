@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from capf.backup import sealing
+from capf.administration.backup import sealing
 from integration.conftest import MakeWorld
 from support.archives import PASSPHRASE
 from support.lab import RunningLab

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from capf.wire import Command
+from capf.phone_session.wire import Command
 from integration.conftest import MakeWorld
 from integration.test_rollout import rollout, summary
 from support.client import Client

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from capf.effects import Claim, Confirm, Fail, Fetched, Granted, Issue, Receive, Refused, Reply, Send
 from capf.model import AuthenticationMode, KeySpec, Operation, Outcome
-from capf.session import Patience, dialogue
-from capf.verify import Trust, same_string
-from capf.wire import Command, Tag, decode, encode, unpack_certificates, unpack_sudi
+from capf.phone_session.dialogue import Patience, dialogue
+from capf.phone_session.effects import Claim, Confirm, Fail, Fetched, Granted, Issue, Receive, Refused, Reply, Send
+from capf.phone_session.verify import Trust, same_string
+from capf.phone_session.wire import Command, Tag, decode, encode, unpack_certificates, unpack_sudi
 from support.verdicts import HELD, certificate_fault
 
 VECTORS = Path(__file__).parents[1] / "vectors"

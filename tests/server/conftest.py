@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from capf.authority import make_capf_certificate
+from capf.certificates.authority import make_capf_certificate
 from capf.registry.elapsed import Elapsed
 from support import postgresql
 from support.canary import no_secret_is_left

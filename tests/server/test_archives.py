@@ -18,11 +18,13 @@ from pathlib import Path
 
 import pytest
 
-from capf import authority, keystore, shared_keys, sharing
-from capf.backup import archive, making, restoring, sealing
-from capf.backup.archive import DATABASE, MANIFEST
-from capf.config import Settings
+from capf.administration import shared_keys
+from capf.administration.backup import archive, making, restoring, sealing
+from capf.administration.backup.archive import DATABASE, MANIFEST
+from capf.certificates import authority, keystore
+from capf.cluster import sharing
 from capf.model import CapfError, ConflictError, InvalidRequestError
+from capf.node.configuration import NodeSettings
 from capf.store import journal
 from capf.store.engine import Store
 from support.archives import (
@@ -47,7 +49,7 @@ Files = dict[str, bytes]
 class Made:
     """A node's settings, and its backup in both forms."""
 
-    settings: Settings
+    settings: NodeSettings
     archives: dict[str | None, bytes]
 
     @property

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from capf.authority import Authority, common_name, file_names, make_capf_certificate
+from capf.certificates.authority import Authority, common_name, file_names, make_capf_certificate
 from capf.lab.keys import CURVES
 from capf.model import KeySpec, LintError
 from support.record import NOW

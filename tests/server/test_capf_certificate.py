@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from capf import ctl
-from capf.authority import Authority, make_capf_certificate
-from capf.keystore import Keystore
+from capf.certificates import ctl
+from capf.certificates.authority import Authority, make_capf_certificate
+from capf.certificates.keystore import Keystore
 from capf.model import ConflictError
 from capf.registry import capf_certificate
 from capf.registry.transaction import Transaction

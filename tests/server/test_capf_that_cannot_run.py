@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from capf import checking, server
+from capf.administration import checking
 from capf.model import CapfError
+from capf.node.state import NewNode, initialise
+from capf.process import server
 from capf.registry import parameters
-from capf.state import NewNode, initialise
 from capf.store import journal
 from support.inprocess import Answer, InProcess
 from support.migrated import put_database

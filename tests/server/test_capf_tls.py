@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from capf import state
-from capf.authority import make_capf_certificate
-from capf.keystore import key_pem, pem
+from capf.certificates.authority import make_capf_certificate
+from capf.certificates.keystore import key_pem, pem
+from capf.node import state
 
 REFUSED = ("eNULL", "aNULL", "EXPORT", "LOW", "RC4", "3DES", "MD5")
 LEAST_BITS = 128

@@ -17,12 +17,13 @@ from typing import Any
 
 import pytest
 
-from capf import connection, door
-from capf.effects import Cause
-from capf.listener import Limits
+from capf.network import door
+from capf.phone_session import connection
+from capf.phone_session.dialogue import Patience
+from capf.phone_session.effects import Cause
+from capf.phone_session.listener import Limits
+from capf.phone_session.wire import Command, Message, Tag, encode, string
 from capf.registry import parameters
-from capf.session import Patience
-from capf.wire import Command, Message, Tag, encode, string
 from support.client import Client
 from support.record import CODE, NOW, PHONE, Record
 from support.service import Service, serving

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capf import ctl
-from capf.ctl import CtlError, Digest, Record, Role
+from capf.certificates import ctl
+from capf.certificates.ctl import CtlError, Digest, Record, Role
 from capf.lab.manufacturing import Maker
 
 VECTORS = Path(__file__).parents[1] / "vectors"

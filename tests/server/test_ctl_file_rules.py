@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from capf import ctl
-from capf.authority import make_capf_certificate
-from capf.keystore import key_pem, pem
+from capf.certificates import ctl
+from capf.certificates.authority import make_capf_certificate
+from capf.certificates.keystore import key_pem, pem
 from capf.model import ConflictError, InvalidRequestError
 from capf.registry import ctl_file, nodes, service, tokens
 from capf.registry.ctl_file import Options, State

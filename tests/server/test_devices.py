@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from capf.devices import Places
+from capf.phone_session.devices import Places
 
 
 @dataclass(eq=False)

@@ -16,17 +16,20 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
-from capf import config, door, files, web
+from capf.administration.readiness import Readiness, State
 from capf.api.application import application
-from capf.descriptors import Descriptors
-from capf.door import Bounds, Door, Guest
-from capf.listener import Limits
-from capf.readiness import Readiness, State
+from capf.network import door
+from capf.network.descriptors import Descriptors
+from capf.network.door import Bounds, Door, Guest
+from capf.node import configuration
+from capf.phone_files import http_server
+from capf.phone_session.dialogue import Patience
+from capf.phone_session.listener import Limits
+from capf.phone_session.wire import Command
+from capf.process import web
+from capf.process.server import Server
+from capf.process.web import Web
 from capf.registry import health
-from capf.server import Server
-from capf.session import Patience
-from capf.web import Web
-from capf.wire import Command
 from support.asgi import ask, login
 from support.client import Client
 from support.node import PASSWORD, RunningNode, free_ports
@@ -224,8 +227,8 @@ async def test_p32_a_door_keeps_to_the_descriptors_that_are_left() -> None:
 
 def test_p32_by_default_one_address_leaves_room_for_others() -> None:
     for settings in (
-        config.parse("[server]\nstate_directory = '/srv'\n"),
-        config.parse(
+        configuration.parse("[server]\nstate_directory = '/srv'\n"),
+        configuration.parse(
             "[server]\nstate_directory = '/srv'\n[capf]\nmaximum_sessions = 100\n"
             "[files]\nmaximum_connections = 100\n[administration]\nmaximum_connections = 100\n"
         ),
@@ -279,7 +282,7 @@ async def test_p16_auth_request_comes_in_a_quarter_of_a_second(
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A first node in this process, none of whose ports is open."""
     node = RunningNode(tmp_path_factory.mktemp("doors") / "node")
-    server = Server(config.load(node.config))
+    server = Server(configuration.load(node.config))
     yield server
     server.store.close()
 
@@ -396,7 +399,7 @@ async def test_p32_nothing_without_a_login_costs_a_commit(server: Server, commit
         for method, password in product(methods, (None, "wrong")):
             status, body = await ask(app, method.upper(), path, password=password)
             assert status in ((200,) if path in OPEN else (401, 429)), (method, path, status, body)
-    folder = files.application(server.store, server.context, "127.0.0.1", server.folder)
+    folder = http_server.application(server.store, server.context, "127.0.0.1", server.folder)
     for path in ("/CTLFile.tlv", "/SEP00000000000A.cnf.xml", "/nothing", "/../capf.db"):
         await ask(folder, "GET", path)
     assert len(commits) == before

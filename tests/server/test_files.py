@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from capf import files
-from capf.configuration import ConfigurationError
-from capf.folder import Folder
 from capf.lab.configuration import Configuration, parse
 from capf.lab.keys import KeyMaker
 from capf.lab.manufacturing import Maker
 from capf.lab.network import IpMode
 from capf.model import InvalidRequestError, Operation
-from capf.publisher import Publisher
+from capf.phone_files import content
+from capf.phone_files.cnf_xml import ConfigurationError
+from capf.phone_files.folder import Folder
+from capf.phone_files.publisher import Publisher
+from capf.phone_session.wire import CertificateType
 from capf.registry import parameters, trace
 from capf.registry.transaction import Transaction
-from capf.wire import CertificateType
 from support.record import PHONE, Record
 
 ANOTHER = "SEP00000000000B"
@@ -29,7 +29,7 @@ ANOTHER = "SEP00000000000B"
 
 def served(record: Record, name: str = PHONE) -> Configuration:
     """Return what a phone reads in its file."""
-    data = record.store.read(lambda c: files.configuration(Transaction(c, record.context), name, "node1"))
+    data = record.store.read(lambda c: content.configuration(Transaction(c, record.context), name, "node1"))
     assert data is not None
     configuration = parse(data)
     assert configuration is not None
@@ -37,7 +37,7 @@ def served(record: Record, name: str = PHONE) -> Configuration:
 
 
 def test_a_phone_that_is_not_registered_has_no_file(record: Record) -> None:
-    assert record.store.read(lambda c: files.configuration(Transaction(c, record.context), PHONE, "node1")) is None
+    assert record.store.read(lambda c: content.configuration(Transaction(c, record.context), PHONE, "node1")) is None
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_servers_port_and_parameters_are_as_set(record: Record, names: Sequence[
     set_parameters(record, CAPF_Phone_Port=4000, Enable_IPv6=True, TFTP_Encrypted_Config=True)
     expected = Configuration(1, 0, tuple((name, 4000) for name in names or ["node1"]), "", IpMode.DUAL)
     assert served(record) == expected
-    data = record.store.read(lambda c: files.configuration(Transaction(c, record.context), PHONE, "node1"))
+    data = record.store.read(lambda c: content.configuration(Transaction(c, record.context), PHONE, "node1"))
     assert data is not None and b"<encrConfig>true</encrConfig>" in data
 
 
@@ -116,12 +116,12 @@ def test_an_own_file_is_edited_and_one_that_cannot_be_is_refused(record: Record)
     record.context.own_files = record.context.trace_directory.parent
     own = record.context.own_files / f"{PHONE}.cnf.xml"
     own.write_bytes(b"<device>\r\n<userLocale a='b'/><ipAddressMode>1</ipAddressMode></device>")
-    data = record.store.read(lambda c: files.configuration(Transaction(c, record.context), PHONE, "node1"))
+    data = record.store.read(lambda c: content.configuration(Transaction(c, record.context), PHONE, "node1"))
     assert data is not None and data.startswith(b"<device>\r\n<userLocale a='b'/><ipAddressMode>1</ipAddressMode>")
     assert replace(served(record), ip_mode=IpMode.IPV4) == Configuration(1, 0, (("node1", 3804),), "", IpMode.IPV4)
     own.write_bytes(b"<!DOCTYPE device><device/>")
     with pytest.raises(ConfigurationError, match="document type declaration"):
-        record.store.read(lambda c: files.configuration(Transaction(c, record.context), PHONE, "node1"))
+        record.store.read(lambda c: content.configuration(Transaction(c, record.context), PHONE, "node1"))
 
 
 async def test_an_own_file_that_cannot_be_read_stops_no_other_phone(record: Record, tmp_path: Path) -> None:
@@ -133,5 +133,5 @@ async def test_an_own_file_that_cannot_be_read_stops_no_other_phone(record: Reco
     assert [path.name for path in tftp.iterdir()] == [f"{ANOTHER}.cnf.xml"]
     with pytest.raises(InvalidRequestError, match="cannot be read: Is a directory"):
         record.store.read(
-            lambda c: files.published_files(Transaction(c, record.context), Folder(tmp_path / "source"), None)
+            lambda c: content.published_files(Transaction(c, record.context), Folder(tmp_path / "source"), None)
         )

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from capf.effects import Cause, Claim, Granted, Refused
 from capf.model import Outcome
+from capf.phone_session.effects import Cause, Claim, Granted, Refused
+from capf.phone_session.wire import Reason
 from capf.registry import events, guessing, phones, preflight, report, search, sessions
 from capf.registry.context import Policy
 from capf.registry.elapsed import Elapsed
 from capf.registry.search import Page
 from capf.registry.transaction import Transaction
 from capf.store import schema
-from capf.wire import Reason
 from support.guessing import DAY, DAYS, FOUR_DIGITS, GENERATED, MODE, Attack, prepare
 from support.record import NOW, PHONE, Record
 

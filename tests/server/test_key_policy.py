@@ -9,10 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from capf.authority import Authority, make_capf_certificate
+from capf.certificates.authority import Authority, make_capf_certificate
+from capf.certificates.weak import weakness
 from capf.lab.keys import CURVES
 from capf.model import KeySpec, LintError
-from capf.weak import weakness
 from support.record import NOW, PHONE, Record, public_key
 
 RSA_2048, EC_256 = KeySpec(ec=False, bits=2048), KeySpec(ec=True, bits=256)

@@ -11,14 +11,14 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
-from capf import authority, keystore
-from capf.effects import Refused
-from capf.keystore import KeyPair, Keystore
+from capf.certificates import authority, keystore
+from capf.certificates.keystore import KeyPair, Keystore
+from capf.certificates.secretbox import KEY_BYTES, SecretBox, UnreadableError
 from capf.model import Operation
+from capf.node.state import NewNode, initialise
+from capf.phone_session.effects import Refused
 from capf.registry import phones, report, schedule, search, strings_key
 from capf.registry.transaction import Transaction
-from capf.secretbox import KEY_BYTES, SecretBox, UnreadableError
-from capf.state import NewNode, initialise
 from capf.store import schema
 from support.inprocess import InProcess
 from support.migrated import put_database

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from capf.authority import Authority, key_id, make_capf_certificate
-from capf.lint import Lint
-from capf.lsc import PURPOSES, subject_parts, usage
+from capf.certificates.authority import Authority, key_id, make_capf_certificate
+from capf.certificates.lint import Lint
+from capf.certificates.lsc import PURPOSES, subject_parts, usage
 from capf.model import KeySpec, LintError
 from support.record import NOW
 

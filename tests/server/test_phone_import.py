@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from sqlalchemy import select
 
-from capf.authority import Authority, key_id, make_capf_certificate
+from capf.certificates.authority import Authority, key_id, make_capf_certificate
 from capf.model import InvalidRequestError, KeySpec, Operation
 from capf.registry import phone_import
 from capf.registry.transaction import Transaction

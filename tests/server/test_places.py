@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capf.places import Line
+from capf.network.line import Line
 
 
 @dataclass(frozen=True)

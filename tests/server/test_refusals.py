@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from capf.effects import Cause, Fetched, Granted, Refused
 from capf.lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
 from capf.lab.flash import Flash
 from capf.model import CertificateState, Operation, Outcome, State
-from capf.refusals import Refusals
+from capf.phone_session.effects import Cause, Fetched, Granted, Refused
+from capf.phone_session.wire import Reason, Tag, unpack_certificates, unpack_sha2
+from capf.process.refusal_counter import Refusals
 from capf.registry import deadlines, moment, phones, progress, refusals, report, search, sessions
 from capf.registry.context import Policy
 from capf.registry.refusals import Gathered
 from capf.registry.search import Criterion, Page
 from capf.registry.transaction import Transaction
 from capf.store import schema
-from capf.wire import Reason, Tag, unpack_certificates, unpack_sha2
 from support.client import new_public_key
 from support.identity import Manufacturer, hold, new_ec_key, public_der
 from support.record import BY_STRING, CODE, NOW, PHONE, Record, public_key

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from capf.effects import Refused
 from capf.model import ConflictError, Outcome, State
+from capf.phone_session.effects import Refused
 from capf.registry.rollout import abort as aborting
 from capf.registry.rollout import begin as beginning
 from capf.registry.rollout import judge, lease, plan, show, waves

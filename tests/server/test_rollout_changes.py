@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from capf.effects import Fetched
 from capf.model import Operation
+from capf.phone_session.effects import Fetched
 from capf.registry import phones, sessions
 from capf.registry.parts import WITHOUT_LSC
 from capf.registry.rollout import advice

@@ -18,15 +18,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from capf.api.rollout_reports import page
-from capf.authority import Authority
-from capf.effects import Granted
+from capf.certificates.authority import Authority
+from capf.certificates.secretbox import KEY_BYTES, SecretBox
 from capf.model import CapfError, Operation, Outcome
+from capf.phone_session.effects import Granted
 from capf.registry import phones, progress
 from capf.registry.context import Context
 from capf.registry.parts import KEYS
 from capf.registry.rollout import lease, report, show, verdict, watch, waves
 from capf.registry.transaction import Transaction
-from capf.secretbox import KEY_BYTES, SecretBox
 from capf.store import rollouts, rows
 from capf.store.engine import Store
 from support import rollouts as steps

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
-from capf.effects import Refused
 from capf.model import Operation, Outcome, operation_status
+from capf.phone_session.effects import Refused
 from capf.registry.parts import NOT_REGISTERED
 from capf.registry.rollout import advice, report, show
 from support.record import NOW, Record

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
-from capf import authority, keystore, privileges, sharing
-from capf.secretbox import SecretBox
+from capf.certificates import authority, keystore
+from capf.certificates.secretbox import SecretBox
+from capf.cluster import sharing
+from capf.command_line import privileges
 from support.stepping_down import FILES, FOLDERS, OWNER, Outside, capf, in_a_child, owned, reachable
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from capf.effects import (
+from capf.model import KeySpec, Operation, Outcome
+from capf.phone_session.dialogue import Patience, dialogue
+from capf.phone_session.effects import (
     Claim,
     Confirm,
     Effect,
@@ -20,9 +22,7 @@ from capf.effects import (
     Send,
     Silence,
 )
-from capf.model import KeySpec, Operation, Outcome
-from capf.session import Patience, dialogue
-from capf.wire import Command, Message, Reason, Tag, pack_certificates, string
+from capf.phone_session.wire import Command, Message, Reason, Tag, pack_certificates, string
 from support.verdicts import HELD
 
 SESSION = 7

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from capf import sharing
+from capf.cluster import sharing
 from capf.model import CapfError
 
 KEYS = {"strings.key": b"\x00\xff", "capf.key": b"key"}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from capf.effects import Issue
 from capf.model import InvalidRequestError, StoreUnavailableError
+from capf.phone_session.effects import Issue
 from capf.registry import phones, sessions
 from capf.registry.transaction import Transaction
 from capf.store import journal, rows, schema

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from sqlalchemy.pool import QueuePool
 
 from capf.api.download import Download
-from capf.effects import Granted
 from capf.model import StoreUnavailableError
+from capf.phone_session.effects import Granted
 from capf.store import engine
 from support.record import Record
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from capf.certificates.secretbox import generate_string
 from capf.model import ConflictError, InvalidRequestError
 from capf.registry import phone_import, phones, report, search, strings
 from capf.registry.rollout import waves
 from capf.registry.search import Criterion, Page
 from capf.registry.transaction import Transaction
-from capf.secretbox import generate_string
 from support import spreadsheet
 from support.record import PHONE, Record
 from support.rollouts import NAMES, NIGHT, begin, problems, run_of, start, verdict

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capf.wire import (
+from capf.phone_session.wire import (
     HEADER_BYTES,
     MAXIMUM_PAYLOAD,
     Command,

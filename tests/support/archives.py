@@ -16,10 +16,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from capf import config, keystore, state
-from capf.backup import archive, sealing
-from capf.config import Settings
+from capf.administration.backup import archive, sealing
+from capf.certificates import keystore
 from capf.model import Operation
+from capf.node import configuration, state
+from capf.node.configuration import NodeSettings
 from capf.registry import phones, schedule, tokens
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
@@ -31,12 +32,12 @@ COST = 4
 """log2 of scrypt's N, where a test opens an archive a thousand times."""
 
 
-def settings_in(directory: Path) -> Settings:
+def settings_in(directory: Path) -> NodeSettings:
     """Return the settings of a node whose state lies in a directory."""
-    return config.parse(f"[server]\nstate_directory = {json.dumps(str(directory))}\n")
+    return configuration.parse(f"[server]\nstate_directory = {json.dumps(str(directory))}\n")
 
 
-def make_node(directory: Path, filling: int = 0) -> Settings:
+def make_node(directory: Path, filling: int = 0) -> NodeSettings:
     """Make a node with a phone whose string is pending, security tokens, a next CAPF key, and files to fill it up."""
     state.initialise(state.NewNode(directory, "admin", "correct-horse", ["localhost"]), time.time())
     settings, held = settings_in(directory), state.StateDirectory(directory)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from capf.lab.credentials import auth_response
 from capf.lab.flash import Flash
-from capf.wire import Command, Message, Reader, Tag, encode, string, unpack_certificates
+from capf.phone_session.wire import Command, Message, Reader, Tag, encode, string, unpack_certificates
 
 _SECONDS = 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import create_engine, select
 
-from capf import config
+from capf.node import configuration
 from capf.store.schema import certificates, operations
 from support.client import Client
 from support.enrolment import STRING, schedule_by_string
@@ -15,7 +15,7 @@ A = "SEP00000000000A"
 
 def record(node: RunningNode) -> tuple[str, dict[bytes, str]]:
     """Return the state of the phone's operation, and its certificates with their states, from the database itself."""
-    engine = create_engine(config.load(node.config).database)
+    engine = create_engine(configuration.load(node.config).database)
     with engine.connect() as connection:
         state = connection.execute(select(operations.c.state).order_by(operations.c.id.desc())).scalars().first()
         found = connection.execute(select(certificates.c.der, certificates.c.state)).all()

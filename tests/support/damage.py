@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from capf.model import Operation
+from capf.node.state import NewNode, initialise
 from capf.registry import parameters, phones, schedule, trace_settings
 from capf.registry.transaction import Transaction
-from capf.state import NewNode, initialise
 from capf.store import journal
 from support.inprocess import InProcess
 from support.migrated import put_database

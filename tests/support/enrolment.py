@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from capf.wire import Command, Tag
+from capf.phone_session.wire import Command, Tag
 from support import canary
 from support.client import Client
 from support.node import RunningNode

@@ -25,7 +25,7 @@ phone_fields.FIELDS.append(
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 
 from capf.api.shapes import PhonesChange  # noqa: E402
-from capf.authority import make_capf_certificate  # noqa: E402
+from capf.certificates.authority import make_capf_certificate  # noqa: E402
 from capf.model import InvalidRequestError  # noqa: E402
 from capf.registry import phones, report, search  # noqa: E402
 from generators import phone_fields as generator  # noqa: E402

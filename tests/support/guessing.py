@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 
-from capf.effects import Claim
 from capf.model import Operation
+from capf.phone_session.effects import Claim
 from capf.registry import guessing, phones, schedule, sessions
 from capf.registry.transaction import Transaction
 from capf.store import rows

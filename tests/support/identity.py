@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from capf.authority import new_serial
+from capf.certificates.authority import new_serial
 from capf.lab.flash import Flash, Identity
 from capf.lab.keys import KeyMaker
 from capf.lab.manufacturing import Maker

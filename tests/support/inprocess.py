@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from capf import config
 from capf.api.application import application
-from capf.server import Server
+from capf.node import configuration
+from capf.process.server import Server
 from support.node import ADMINISTRATOR, PASSWORD
 
 _TOKEN = base64.b64encode(f"{ADMINISTRATOR}:{PASSWORD}".encode())
@@ -38,7 +38,7 @@ class InProcess:
         """``capf``: the settings of the CAPF port, without which it listens nowhere."""
         self.state = directory
         text = f"[server]\nstate_directory = {json.dumps(str(directory))}\n[capf]\n{capf}"
-        self.settings = config.parse(text)
+        self.settings = configuration.parse(text)
         self._load()
 
     def _load(self) -> None:

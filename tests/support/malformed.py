@@ -9,10 +9,10 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from capf.wire import Command, Message, Reader, Tag, encode, string
+from capf.phone_session.wire import Command, Message, Reader, Tag, encode, string
 
 _NAME = string("SEP00000000000A")
-FORGERY = "SEP\n2026-01-01 00:00:00,000 level=INFO logger=capf.listener session=00000000 event=claim \x1b[2J\r\x07"
+FORGERY = "SEP\n2026-01-01 00:00:00,000 level=INFO logger=capf.network.door session=00000000 event=claim \x1b[2J\r\x07"
 
 
 def _answer(session_id: int, elements: dict[int, bytes], command: Command = Command.AUTH_RESPONSE) -> bytes:

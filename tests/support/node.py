@@ -19,8 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from capf import sharing
-from capf.state import NewNode, initialise
+from capf.cluster import sharing
+from capf.node.state import NewNode, initialise
 from support.migrated import put_database
 from support.waiting import until
 

@@ -13,15 +13,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection, select
 
-from capf.authority import Authority
-from capf.effects import Claim, Confirm, Fail, Granted, Hold, Issue, Lost, Refused
+from capf.certificates.authority import Authority
+from capf.certificates.secretbox import KEY_BYTES, SecretBox
 from capf.model import Operation, Outcome
-from capf.refusals import Refusals
+from capf.phone_session.effects import Claim, Confirm, Fail, Granted, Hold, Issue, Lost, Refused
+from capf.process.refusal_counter import Refusals
 from capf.registry import deadlines, phones, refusals, schedule, sessions
 from capf.registry.context import Context
 from capf.registry.elapsed import Elapsed
 from capf.registry.transaction import Transaction
-from capf.secretbox import KEY_BYTES, SecretBox
 from capf.store import schema
 from capf.store.engine import Store
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from capf.effects import Granted, Refused
 from capf.model import InvalidRequestError, Operation, Outcome
+from capf.phone_session.effects import Granted, Refused
 from capf.registry import parameters, service
 from capf.registry.parts import KEYS
 from capf.registry.rollout import abort as aborting

@@ -12,9 +12,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from capf.backend import RegistryBackend
-from capf.listener import Limits, Listener
-from capf.session import Patience
+from capf.phone_session.dialogue import Patience
+from capf.phone_session.listener import Limits, Listener
+from capf.process.session_record import RegistryBackend
 from support.node import free_ports
 from support.record import Record
 

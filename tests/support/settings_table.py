@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from capf.lab.credentials import MODE_MIC_FIRST, auth_response
 from capf.lab.flash import Flash, Identity
 from capf.lab.manufacturing import Maker
-from capf.wire import Command, Tag
+from capf.phone_session.wire import Command, Tag
 from support.canary import STRING
 from support.client import Client
 from support.enrolment import PHONE, schedule

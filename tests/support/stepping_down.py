@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from capf import cli
+from capf.command_line import main
 
 OWNER = 65534
 """The user and group who own the state directory: nobody and nogroup."""
@@ -108,7 +108,7 @@ def capf(*argv: object, given: bytes = b"") -> tuple[int, str, str]:
                 os.dup2(file.fileno(), number)
             sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
             sys.argv = ["capf", *map(str, argv)]
-            return cli.main()
+            return main.main()
 
         status = in_a_child(work)
         output.seek(0)

@@ -11,13 +11,23 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from capf import ctl
-from capf.authority import load_public_key
-from capf.effects import Claim, Effect, Granted, Receive, Reply, Send, Silence
+from capf.certificates import ctl
+from capf.certificates.authority import load_public_key
 from capf.model import AuthenticationMode, KeySpec, LintError, Operation, Outcome
-from capf.session import Patience, dialogue
-from capf.verify import Trust
-from capf.wire import Command, Message, Reader, Tag, WireError, encode, unpack_certificates, unpack_sha2, unpack_sudi
+from capf.phone_session.dialogue import Patience, dialogue
+from capf.phone_session.effects import Claim, Effect, Granted, Receive, Reply, Send, Silence
+from capf.phone_session.verify import Trust
+from capf.phone_session.wire import (
+    Command,
+    Message,
+    Reader,
+    Tag,
+    WireError,
+    encode,
+    unpack_certificates,
+    unpack_sha2,
+    unpack_sudi,
+)
 from support.verdicts import HELD, certificate_fault
 
 VECTORS = Path(__file__).parents[1] / "vectors"

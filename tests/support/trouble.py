@@ -80,9 +80,9 @@ def _administer(cluster: PostgreSQL, node: RunningNode, statement: str) -> None:
 
 def database(node: RunningNode) -> str:
     """Return the URL of the node's database."""
-    from capf import config
+    from capf.node import configuration
 
-    return config.load(node.config).database
+    return configuration.load(node.config).database
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from capf.effects import Hold
 from capf.model import Outcome
-from capf.verify import check_certificate
+from capf.phone_session.effects import Hold
+from capf.phone_session.verify import check_certificate
 
 HELD = Hold(1, 1)
 

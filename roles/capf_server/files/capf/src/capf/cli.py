@@ -1,45 +1,5 @@
-"""The ``capf`` command. Server and simulated phones load only what is theirs."""
+"""The command where an installation from before ``command_line`` looks for it."""
 
-from __future__ import annotations
+from capf.command_line.main import main
 
-import argparse
-import importlib
-import sys
-import warnings
-from typing import Any
-
-from cryptography.utils import CryptographyDeprecationWarning
-
-from capf import logs, privileges, starting
-from capf.model import CapfError
-
-
-def _parser(verb: str) -> argparse.ArgumentParser:
-    """Return the parser of all verbs, or of the part that has this one: each starts faster without the other."""
-    parser = argparse.ArgumentParser(prog="capf", description="Certificate Authority Proxy Function for IP phones.")
-    commands: Any = parser.add_subparsers(dest="command", required=True)
-    if verb != "lab":
-        importlib.import_module("capf.commands").add_parsers(commands)
-    if verb not in commands.choices:
-        importlib.import_module("capf.lab.cli").add_parser(commands)
-    return parser
-
-
-def main() -> int:
-    """Run the command line; returns the exit status: 0, or 1 with one line that says what is wrong."""
-    logs.to_console()
-    warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # phones' certificates are judged, not advised
-    with starting.without_collection():
-        arguments = _parser("".join(sys.argv[1:2])).parse_args()
-    became = None
-    try:
-        became = privileges.step_down(arguments)
-        arguments.run(arguments)
-    except (CapfError, OSError) as error:
-        print("; ".join(filter(None, (f"capf: {error}", became))), file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+__all__ = ["main"]

@@ -27,8 +27,8 @@ from capf.api import (
     service,
     trace,
 )
+from capf.api.authentication import Monitor
 from capf.api.bounds import Bounds
-from capf.api.login import Monitor
 from capf.api.node import Node
 
 _PARTS = (

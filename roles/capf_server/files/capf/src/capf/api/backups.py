@@ -11,11 +11,11 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 
+from capf.administration.backup.making import Made
+from capf.administration.backup.sealing import MINIMUM_PASSPHRASE
+from capf.api.authentication import Actor, RunningNode
 from capf.api.download import Download
-from capf.api.login import Actor, RunningNode
 from capf.api.shapes import Strict
-from capf.backup.making import Made
-from capf.backup.sealing import MINIMUM_PASSPHRASE
 from capf.model import InvalidRequestError, Problem
 from capf.registry.transaction import Transaction
 

@@ -9,7 +9,7 @@ from fastapi.security import HTTPBasic
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from capf.api import errors
-from capf.api.login import administrator
+from capf.api.authentication import administrator
 
 MAXIMUM_BODY = 64 * 1024 * 1024
 _BODY_OF_ANYBODY = 64 * 1024

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
+from capf.api.authentication import Actor, RunningNode
 from capf.api.certificates_shapes import (
     CapfCertificateChange,
     CapfCertificates,
@@ -18,7 +19,6 @@ from capf.api.certificates_shapes import (
     ManufacturingCasChange,
     ManufacturingCasChanged,
 )
-from capf.api.login import Actor, RunningNode
 from capf.api.node import Node
 from capf.api.running import SERVICE_CHANGE, carry_out
 from capf.registry import capf_certificate, manufacturing

@@ -7,11 +7,12 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from capf import cluster, ctl
+from capf.api.authentication import Actor, Given, RunningNode
 from capf.api.cluster_shapes import CtlFile, CtlFileChange, CtlFileChanged
-from capf.api.login import Actor, Given, RunningNode
 from capf.api.node import Node
 from capf.api.running import carry_out
+from capf.certificates import ctl
+from capf.cluster import delivery
 from capf.registry import ctl_file, nodes, tokens
 from capf.registry.transaction import Transaction
 
@@ -33,8 +34,8 @@ async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
 async def ensure(wanted: CtlFileChange, given: Given, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Make the CTL file again where it is outdated; refused where a node has other credentials (R17)."""
     further = await node.store.aread(nodes.further)
-    credentials = cluster.Credentials(given.username, given.password)
-    problems = await cluster.check(further, credentials)
+    credentials = delivery.Credentials(given.username, given.password)
+    problems = await delivery.check(further, credentials)
     options = ctl_file.Options(wanted.digest, wanted.signer_version)
     supplied = [
         tokens.Supplied(item.slot, item.certificate, item.private_key, item.passphrase) for item in wanted.tokens

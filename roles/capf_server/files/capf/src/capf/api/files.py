@@ -7,10 +7,10 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from capf import folder
+from capf.api.authentication import Actor, RunningNode
 from capf.api.cluster_shapes import Different, Digests, Files, FilesChanged
-from capf.api.login import Actor, RunningNode
 from capf.model import ConflictError
+from capf.phone_files import folder
 from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["files"])

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from fastapi.security import HTTPBasicCredentials
 from sqlalchemy import Connection
 
-from capf import cluster
 from capf.api.node import Node
-from capf.files import published_files
+from capf.cluster import delivery
 from capf.model import ConflictError
+from capf.phone_files.content import published_files
 from capf.registry import ctl_file, nodes
 from capf.registry.transaction import Transaction
 
@@ -23,14 +23,14 @@ async def hand_out(
     actor: str,
     *,
     dry_run: bool = False,
-) -> tuple[int, list[cluster.Delivery]]:
+) -> tuple[int, list[delivery.Delivery]]:
     """Give nodes the shared files and the configuration files of ``phones`` (None: of all) that they do not have.
 
     Returns how many files there are, and what each node got. ConflictError where a node refuses the credentials.
     """
     files = await node.store.aread(lambda c: published_files(Transaction(c, node.context), node.folder, phones))
-    credentials = cluster.Credentials(given.username, given.password)
-    deliveries = await cluster.push(files, further, credentials, dry_run=dry_run)
+    credentials = delivery.Credentials(given.username, given.password)
+    deliveries = await delivery.push(files, further, credentials, dry_run=dry_run)
     if not dry_run:
         await _remember(node, deliveries, actor)
     return len(files), deliveries
@@ -53,7 +53,7 @@ async def hand_out_before_reset(node: Node, phones: Sequence[str], given: HTTPBa
         )
 
 
-async def _remember(node: Node, deliveries: list[cluster.Delivery], actor: str) -> None:
+async def _remember(node: Node, deliveries: list[delivery.Delivery], actor: str) -> None:
     def job(connection: Connection) -> None:
         tx, digest = Transaction(connection, node.context, actor), ctl_file.last_sha256(connection)
         for item in deliveries:

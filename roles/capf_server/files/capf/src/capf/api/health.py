@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
 from capf.api import errors
-from capf.api.login import Monitor, RunningNode
+from capf.api.authentication import Monitor, RunningNode
 from capf.api.node import Node
 from capf.api.shapes import Health, Readiness
 from capf.registry import faults, guessing, health, service

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import BinaryIO, Protocol
 
-from capf.accounts import Login
-from capf.backup.making import Made
-from capf.ctl import CtlFile
-from capf.folder import Folder
-from capf.keystore import Keystore
-from capf.readiness import Readiness
+from capf.administration.backup.making import Made
+from capf.administration.logins import Login
+from capf.administration.readiness import Readiness
+from capf.administration.resets import Resetter
+from capf.certificates.ctl import CtlFile
+from capf.certificates.keystore import Keystore
+from capf.node.trace_files import TraceFiles
+from capf.phone_files.folder import Folder
 from capf.registry.context import Context
-from capf.reset import Resetter
 from capf.store.engine import Store
-from capf.trace_files import TraceFiles
 
 
 class Node(Protocol):

@@ -7,12 +7,12 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
-from capf import cluster
+from capf.api.authentication import Actor, Given, RunningNode
 from capf.api.cluster_shapes import CheckedNodes, Nodes, NodesChange, NodesChanged, Publish, Published
 from capf.api.handing_out import hand_out
-from capf.api.login import Actor, Given, RunningNode
 from capf.api.running import carry_out
 from capf.api.shapes import Strict
+from capf.cluster import delivery
 from capf.model import ConflictError
 from capf.registry import ctl_file, nodes
 from capf.registry.transaction import Transaction
@@ -44,7 +44,7 @@ async def ensure(wanted: NodesChange, actor: Actor, node: RunningNode) -> dict[s
 async def check(_wanted: Strict, given: Given, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Ask every further node whether it has the same administrator name and password (R17)."""
     further = await node.store.aread(nodes.further)
-    return {"problems": await cluster.check(further, cluster.Credentials(given.username, given.password))}
+    return {"problems": await delivery.check(further, delivery.Credentials(given.username, given.password))}
 
 
 @router.post("/nodes/publish", response_model=Published)

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
-from capf.api.login import Actor, RunningNode
+from capf.api.authentication import Actor, RunningNode
 from capf.api.running import carry_out, until_ended
 from capf.api.shapes import OperationsChange, OperationsChanged, Progress, Wait
 from capf.model import InvalidRequestError, Problem

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from capf.api.login import Actor, RunningNode
+from capf.api.authentication import Actor, RunningNode
 from capf.api.running import carry_out
 from capf.api.shapes import MAXIMUM_PHONES, Change, Phone, PhoneResult
 from capf.model import Operation

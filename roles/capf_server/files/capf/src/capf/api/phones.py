@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
+from capf.api.authentication import Actor, Given, RunningNode
 from capf.api.handing_out import hand_out_before_reset
-from capf.api.login import Actor, Given, RunningNode
 from capf.api.running import carry_out
 from capf.api.shapes import (
     FoundPhones,

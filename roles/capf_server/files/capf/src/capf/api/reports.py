@@ -11,8 +11,8 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from capf.api import pages
+from capf.api.authentication import Actor, RunningNode
 from capf.api.download import Download
-from capf.api.login import Actor, RunningNode
 from capf.api.pages import Bar, bars, scaled
 from capf.api.phones import search_criteria
 from capf.api.shapes import Report

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from capf.api import pages
+from capf.api.authentication import Actor, RunningNode
 from capf.api.download import Download
-from capf.api.login import Actor, RunningNode
 from capf.api.rollout_shapes import OneRollout
 from capf.registry.parts import Part
 from capf.registry.rollout import report, show

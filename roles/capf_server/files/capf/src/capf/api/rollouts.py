@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
-from capf.api.login import Actor, RunningNode
+from capf.api.authentication import Actor, RunningNode
 from capf.api.rollout_shapes import (
     Abort,
     Aborted,

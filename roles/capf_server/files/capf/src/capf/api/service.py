@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from sqlalchemy import Connection
 
 from capf import __version__
-from capf.api.login import Actor, RunningNode
+from capf.api.authentication import Actor, RunningNode
 from capf.api.node import Node
 from capf.api.running import SERVICE_CHANGE, carry_out
 from capf.api.shapes import (

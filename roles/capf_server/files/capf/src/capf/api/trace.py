@@ -11,10 +11,10 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, StrictBool, StrictInt
 from sqlalchemy import Connection
 
-from capf import trace_files
-from capf.api.login import Actor, RunningNode
+from capf.api.authentication import Actor, RunningNode
 from capf.api.running import carry_out
 from capf.api.shapes import Change, ShownParameter
+from capf.node import trace_files
 from capf.registry import trace_settings
 from capf.registry.transaction import Transaction
 

@@ -13,7 +13,7 @@ from capf.lab.dialogue import Authenticate, GenerateStep, ReceiveStep, Reply, Re
 from capf.lab.flash import Flash
 from capf.lab.keys import KeyMaker, PrivateKey
 from capf.model import CapfError
-from capf.wire import Command, Message, Reader, WireError, encode
+from capf.phone_session.wire import Command, Message, Reader, WireError, encode
 
 T = TypeVar("T")
 _READ_BYTES = 8192

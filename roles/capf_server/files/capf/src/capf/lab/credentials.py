@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 from capf.lab.flash import Flash, Identity
-from capf.wire import (
+from capf.phone_session.wire import (
     CertificateType,
     Command,
     DigestType,

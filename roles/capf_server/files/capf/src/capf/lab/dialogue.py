@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from capf.lab.flash import Flash, Identity
 from capf.lab.keys import PrivateKey
 from capf.model import KeySpec
-from capf.wire import (
+from capf.phone_session.wire import (
     BITS_OF_CURVE,
     CertificateType,
     Command,

@@ -19,8 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from capf import ctl
-from capf.authority import new_serial
+from capf.certificates import ctl
 from capf.lab.flash import Identity
 from capf.lab.keys import KeyMaker
 from capf.model import CapfError, KeySpec
@@ -90,7 +89,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: object, years: int) -> 
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)  # type: ignore[arg-type]  # RSA or EC, by what the caller made
-        .serial_number(new_serial(os.urandom))
+        .serial_number(x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(start + timedelta(days=365 * years))
     )

@@ -12,7 +12,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from capf import ctl
+from capf.certificates import ctl
 from capf.lab import configuration, network
 from capf.lab.behaviour import Behaviour
 from capf.lab.configuration import NON_SECURE, Configuration
@@ -20,7 +20,7 @@ from capf.lab.conversation import Conversation, KeyGeneration
 from capf.lab.credentials import MODE_NONE, MODE_STRING, PHONE_VERSION, SOFTPHONE_VERSION, auth_response
 from capf.lab.dialogue import Result
 from capf.lab.flash import Flash
-from capf.wire import Message
+from capf.phone_session.wire import Message
 
 LOG = logging.getLogger(__name__)
 MORE_TRIES = 3

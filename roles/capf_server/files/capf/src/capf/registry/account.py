@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
-from capf import accounts
+from capf.certificates import passwords
 from capf.model import DamagedError, Fault
 from capf.store import journal
 
@@ -19,7 +19,7 @@ def faults(texts: Mapping[str, str]) -> list[Fault]:
     where = "table settings, row {!r}"
     missing = [name for name in (ADMINISTRATOR, PASSWORD) if not texts.get(name)]
     found = [Fault(where.format(name), "the administrator's account is missing", _TODO) for name in missing]
-    if PASSWORD not in missing and not accounts.is_kept_password(texts[PASSWORD]):
+    if PASSWORD not in missing and not passwords.is_kept_password(texts[PASSWORD]):
         found.append(Fault(where.format(PASSWORD), "it is not a kept password", _TODO))
     return found
 
@@ -35,5 +35,5 @@ def stored(connection: Connection) -> tuple[str, str]:
 def put(connection: Connection, administrator: str, password: str, now: float, actor: str) -> None:
     """Set the administrator's name and password."""
     journal.put_setting(connection, ADMINISTRATOR, administrator)
-    journal.put_setting(connection, PASSWORD, accounts.hash_password(password))
+    journal.put_setting(connection, PASSWORD, passwords.hash_password(password))
     journal.record(connection, int(now), actor, "make account")

@@ -16,8 +16,8 @@ from typing import Any
 from cryptography import x509
 from sqlalchemy import Connection
 
-from capf import authority, ctl
-from capf.keystore import Keystore, fingerprint, pem
+from capf.certificates import authority, ctl
+from capf.certificates.keystore import Keystore, fingerprint, pem
 from capf.model import ConflictError, Fault, InvalidRequestError, Problem
 from capf.registry import moment, need
 from capf.registry.context import Context

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from capf.authority import Authority, key_id
+from capf.certificates.authority import Authority, key_id
+from capf.certificates.secretbox import SecretBox
 from capf.model import Fault
 from capf.registry import parameters
 from capf.registry.elapsed import Elapsed
-from capf.secretbox import SecretBox
 
 Clock = Callable[[], float]
 

@@ -12,8 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
-from capf import authority, ctl, keystore
-from capf.ctl import CtlError, CtlFile, Digest, Record, Role
+from capf.certificates import authority, ctl, keystore
+from capf.certificates.ctl import CtlError, CtlFile, Digest, Record, Role
 from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem
 from capf.registry import moment, nodes, service, tokens
 from capf.registry.transaction import Transaction

@@ -10,9 +10,9 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from capf import authority
+from capf.certificates import authority
 from capf.model import CertificateState, LintError
-from capf.verify import UNREADABLE, issuer_of, names_device
+from capf.phone_session.verify import UNREADABLE, issuer_of, names_device
 
 NO_OPERATION = 0
 """The operation of certificates that no operation of this server has made."""

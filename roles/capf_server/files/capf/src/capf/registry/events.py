@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from capf import authority
+from capf.certificates import authority
 from capf.model import InvalidRequestError, Problem
 from capf.registry import guessing, health, moment, need, refusals
 from capf.registry.context import Context

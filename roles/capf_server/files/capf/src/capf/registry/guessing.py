@@ -23,7 +23,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.addresses import counted_as
-from capf.effects import Claim
+from capf.phone_session.effects import Claim
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store import guesses

@@ -10,7 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
-from capf.keystore import Keystore, fingerprint, pem
+from capf.certificates.keystore import Keystore, fingerprint, pem
 from capf.model import InvalidRequestError, Problem
 from capf.registry import moment
 from capf.registry.plan import Plan

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection
 
-from capf.ctl import Role
+from capf.certificates.ctl import Role
 from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem
 from capf.registry import moment
 from capf.registry.transaction import Transaction

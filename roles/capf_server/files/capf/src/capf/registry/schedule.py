@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from capf.certificates.secretbox import generate_string
 from capf.model import (
     STATUS_NONE,
     STATUS_PENDING,
@@ -19,7 +20,6 @@ from capf.registry import lifecycle, moment, need, strings
 from capf.registry.context import Context
 from capf.registry.phones import choice_problems, name_problems, never_registers
 from capf.registry.transaction import Transaction
-from capf.secretbox import generate_string
 from capf.store import rows
 
 LSC_IS_RIGHT = "LSC is right"

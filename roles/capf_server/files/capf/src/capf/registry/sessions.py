@@ -11,7 +11,19 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.effects import (
+from capf.model import (
+    STATUS_PENDING,
+    AuthenticationMode,
+    CertificateState,
+    KeyOrder,
+    KeySpec,
+    LintError,
+    Operation,
+    Outcome,
+    State,
+    operation_status,
+)
+from capf.phone_session.effects import (
     Cause,
     Claim,
     Confirm,
@@ -25,24 +37,12 @@ from capf.effects import (
     RecordReply,
     Refused,
 )
-from capf.model import (
-    STATUS_PENDING,
-    AuthenticationMode,
-    CertificateState,
-    KeyOrder,
-    KeySpec,
-    LintError,
-    Operation,
-    Outcome,
-    State,
-    operation_status,
-)
+from capf.phone_session.verify import Trust, Verdict, certificate_serial, check_certificate, check_sudi, same_string
+from capf.phone_session.wire import CertificateType, Reason
 from capf.registry import guessing, lifecycle, need, refusals, trace
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store import rows
-from capf.verify import Trust, Verdict, certificate_serial, check_certificate, check_sudi, same_string
-from capf.wire import CertificateType, Reason
 
 LARGEST_LOSS = 4
 """Sessions that an operation may lose: the first try and the phone's three more (R5)."""

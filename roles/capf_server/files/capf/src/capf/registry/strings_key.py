@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from capf.certificates.secretbox import MissingSecretBox, SecretBox
 from capf.model import Fault
 from capf.registry.transaction import Transaction
-from capf.secretbox import MissingSecretBox, SecretBox
 from capf.store import journal, rows
 
 _CHECK = "strings key"

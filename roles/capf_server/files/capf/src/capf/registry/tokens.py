@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
 
-from capf.authority import new_serial
-from capf.ctl import MODULUS_BITS
-from capf.keystore import SECRET, fingerprint, key_pem, write_whole
+from capf.certificates.authority import new_serial
+from capf.certificates.ctl import MODULUS_BITS
+from capf.certificates.keystore import SECRET, fingerprint, key_pem, write_whole
+from capf.certificates.secretbox import UnreadableError
 from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
-from capf.secretbox import UnreadableError
 from capf.store import cluster
 
 SLOTS = (1, 2)

@@ -9,9 +9,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from capf.keystore import SECRET, write_whole
-from capf.verify import UNREADABLE
-from capf.wire import CertificateType
+from capf.certificates.keystore import SECRET, write_whole
+from capf.phone_session.verify import UNREADABLE
+from capf.phone_session.wire import CertificateType
 
 LOG = logging.getLogger(__name__)
 

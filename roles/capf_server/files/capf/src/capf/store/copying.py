@@ -29,6 +29,12 @@ def sqlite_files(url: str) -> list[Path]:
     return [path.with_name(f"{path.name}{unfinished}{part}") for unfinished in ("", _UNFINISHED) for part in _PARTS]
 
 
+def check_schema(connection: Connection) -> None:
+    """Look into every table; SQLAlchemyError where a table or a column is missing."""
+    for table in metadata.sorted_tables:
+        connection.execute(select(table).limit(0))
+
+
 def to_file(url: str, target: Path) -> None:
     """Copy the database at an SQLAlchemy URL, which may be in use, into a new SQLite file."""
     if url.startswith(SQLITE):

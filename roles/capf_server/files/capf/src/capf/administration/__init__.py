@@ -1,0 +1,1 @@
+"""Use cases: what administrators ask for, and what runs on their behalf."""

@@ -1,0 +1,71 @@
+"""Whether what an archive holds is a whole node, from which a server can run on (R20)."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from capf.administration.backup import archive
+from capf.administration.backup.archive import DATABASE, Manifest
+from capf.administration.backup.sealing import Pieces
+from capf.model import CapfError
+from capf.node import fitting
+from capf.registry import account
+from capf.store import copying, journal
+from capf.store.engine import Store
+
+_SHOWN = 5
+
+
+def unpack(pieces: Pieces, directory: Path) -> Manifest:
+    """Unpack an archive into an empty directory and check all of it; CapfError where anything is wrong.
+
+    The database there has this server's schema afterwards.
+    """
+    manifest = archive.unpack(pieces, directory)
+    check(directory)
+    return manifest
+
+
+def check(directory: Path) -> None:
+    """CapfError where the database or the keys are damaged, or do not belong together."""
+    database = directory / DATABASE
+    _check_integrity(database)
+    try:
+        store = Store(f"{copying.SQLITE}{database}")
+        try:
+            found = store.read(lambda connection: _faults(directory, connection))
+        finally:
+            store.close()
+    except SQLAlchemyError as error:  # the database has not all tables or columns
+        raise CapfError(f"its database is not one of a CAPF server: {getattr(error, 'orig', error)}") from error
+    if found:
+        raise CapfError("; ".join(found[:_SHOWN]))
+
+
+def _faults(directory: Path, connection: Connection) -> list[str]:
+    copying.check_schema(connection)
+    found = fitting.faults(directory, connection)
+    broken = journal.broken_audit_row(connection)
+    if broken is not None:
+        found.append(f"the audit table was changed: row {broken} does not follow from those before it")
+    if account.faults(journal.all_settings(connection)):
+        found.append("its database has no administrator")
+    return found
+
+
+def _check_integrity(database: Path) -> None:
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            (said, *_more) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            orphan = connection.execute("PRAGMA foreign_key_check").fetchone()
+    except sqlite3.Error as error:
+        raise CapfError(f"its database is damaged: {error}") from error
+    if said != "ok":
+        raise CapfError(f"its database is damaged: {said}")
+    if orphan is not None:
+        raise CapfError(f"its database is damaged: a row of {orphan[0]} has lost its parent")

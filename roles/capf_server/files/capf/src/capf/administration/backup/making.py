@@ -1,0 +1,133 @@
+"""Making a backup, while the server may be running; what was written is read back and checked as a restore does."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BufferedReader
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
+
+from capf.administration.backup import archive, inspection, sealing, staging
+from capf.administration.backup.archive import DATABASE
+from capf.certificates.keystore import SECRET, UNFINISHED
+from capf.model import CapfError, ConflictError, InvalidRequestError, StoreUnavailableError
+from capf.node.configuration import NodeSettings
+from capf.registry.transaction import SERVER
+from capf.store import copying, journal
+from capf.store.engine import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An archive that was written and read back: its files, its bytes, and its SHA-256 in hex."""
+
+    files: int
+    size: int
+    sha256: str
+
+
+def make(settings: NodeSettings, target: BinaryIO, passphrase: str | None) -> Made:
+    """Write an archive to an empty file that is open for reading, too; None: a plain one.
+
+    The database is copied as it is at one moment. CapfError when the archive cannot be made, or could not be restored.
+    """
+    directory = settings.state_directory
+    try:
+        with staging.directory_in(directory) as work:
+            copy = work / DATABASE
+            copying.to_file(settings.database, copy)
+            archive.write(target, _files(settings, copy), datetime.now(UTC).isoformat(timespec="seconds"), passphrase)
+            target.flush()
+            os.fsync(target.fileno())
+        target.seek(0)
+        pieces = sealing.opened(target, passphrase)
+        with staging.directory_in(directory) as work:
+            manifest = inspection.unpack(pieces, work)
+        target.seek(0)
+        digest = hashlib.file_digest(cast(BufferedReader, target), "sha256").hexdigest()
+        return Made(len(manifest.files), target.tell(), digest)
+    except (StoreUnavailableError, InvalidRequestError):
+        raise
+    except (CapfError, OSError) as error:
+        raise CapfError(f"no backup can be made: {error}") from error
+
+
+def spool(settings: NodeSettings, passphrase: str | None) -> tuple[BinaryIO, Made]:
+    """Return an archive in a file of the state directory that has no name, and so is gone once it is closed."""
+    file = tempfile.TemporaryFile(dir=settings.state_directory)  # noqa: SIM115 - the caller closes it
+    try:
+        return file, make(settings, file, passphrase)
+    except BaseException:
+        file.close()
+        raise
+
+
+def write(settings: NodeSettings, target: Path, passphrase: str | None) -> Made:
+    """Write an archive to a new file, mode 0600 from its first byte, which has its name once it is whole.
+
+    ConflictError when the file exists already. Where anything fails there is neither a file nor an audit row.
+    """
+    with _new_file(target) as file:
+        made = make(settings, file, passphrase)
+    try:
+        _record(settings.database, encrypted=passphrase is not None)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return made
+
+
+@contextmanager
+def _new_file(target: Path) -> Iterator[BinaryIO]:
+    """Yield a file beside ``target``, which gets that name at the end; it is removed where anything fails."""
+    unfinished = target.with_name(f".{target.name}-{os.getpid()}{UNFINISHED}")
+    if os.path.lexists(target):
+        raise ConflictError(f"{target} is there already")
+    try:
+        descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, SECRET)
+    except OSError as error:
+        raise CapfError(f"{target} cannot be written: {error.strerror}") from error
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+        _name(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _name(unfinished: Path, target: Path) -> None:
+    """Give a file its name, which nobody else has got meanwhile."""
+    try:
+        os.link(unfinished, target)
+    except FileExistsError:
+        raise ConflictError(f"{target} is there already") from None
+    except OSError:  # a file system without links
+        unfinished.replace(target)
+    directory = os.open(target.parent, os.O_RDONLY)
+    os.fsync(directory)
+    os.close(directory)
+
+
+def _record(database: str, *, encrypted: bool) -> None:
+    store = Store(database)
+    try:
+        store.write(lambda c: journal.record(c, int(time.time()), SERVER, "back up", encrypted=encrypted))
+    finally:
+        store.close()
+
+
+def _files(settings: NodeSettings, copy: Path) -> Iterator[tuple[str, Path]]:
+    """Yield what is archived, by its name there: the database's copy, then what lies in the state directory."""
+    yield DATABASE, copy
+    directory, database = settings.state_directory, {path.resolve() for path in copying.sqlite_files(settings.database)}
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory).as_posix()
+        if not archive.passes(PurePosixPath(name)) and path.is_file() and path.resolve() not in database:
+            yield name, path

@@ -1,0 +1,92 @@
+"""What ``capf check`` finds of a node besides its configuration file: files, rows and ports that do not fit (P34, P36).
+
+Nothing is changed, and the server may run meanwhile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from capf.model import CapfError
+from capf.node import state
+from capf.node.configuration import NodeSettings
+from capf.node.ports import Ports
+from capf.node.state import StateDirectory
+from capf.registry import faults, parameters
+from capf.registry.context import Context
+from capf.registry.transaction import Transaction
+from capf.store import copying
+from capf.store.engine import Store
+
+
+def look(settings: NodeSettings) -> list[str]:
+    """Return what is wrong, each with what to do; nothing where there is no state yet."""
+    directory = StateDirectory(settings.state_directory)
+    databases = copying.sqlite_files(settings.database)
+    if not directory.path.exists() or (databases and not databases[0].exists()):
+        return []
+    found = []
+    try:
+        state.check_administration(directory)
+    except CapfError as error:
+        found.append(f"{error}; the server does not start")
+    return found + _of_database(settings, directory)
+
+
+def _of_database(settings: NodeSettings, directory: StateDirectory) -> list[str]:
+    loaded = state.load_unchanged(directory)
+    context = Context(
+        authority=loaded.authority,
+        secrets=loaded.secrets,
+        clock=time.time,
+        first_node=settings.first_node,
+        trace_directory=directory.trace,
+        token_directory=directory.tokens,
+        faults=loaded.faults,
+    )
+    ports, running = Ports(settings), _running(directory.path / "lock")
+
+    def job(connection: Connection) -> list[str]:
+        stored = parameters.stored(connection)
+        hindrances = ports.clash(stored) if running else ports.why_not_listen(stored)
+        todo = f"set {parameters.PORT} or {parameters.IPV6} with ucm.capf.enterprise_parameters, or free the port"
+        return [
+            *(
+                [f"CAPF is activated and does not run: {running.why_stopped}"]
+                if running and running.why_stopped
+                else []
+            ),
+            *(str(fault) for fault in faults.find(Transaction(connection, context))),
+            *(f"{item.reason}; {todo}" for item in hindrances),
+        ]
+
+    store = Store(settings.database, migrate=False)
+    try:
+        return store.read(job)
+    finally:
+        store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A server that runs; ``why_stopped`` as it says itself."""
+
+    why_stopped: str
+
+
+def _running(lock: Path) -> _Running | None:
+    """Return the server that holds the lock of its state directory, None where none does: its ports are its own."""
+    try:
+        with lock.open() as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _Running(handle.read())
+    except OSError:
+        return None
+    return None

@@ -1,0 +1,163 @@
+"""CAPF on this node: started and stopped as the record says, and tried again while it is activated and does not run.
+
+Whatever keeps it from running is said by ``context.why_stopped``; it never ends the process (P36).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import IO
+
+from capf.model import CapfError, ConflictError, StoreUnavailableError
+from capf.node import state
+from capf.node.configuration import NodeSettings
+from capf.node.ports import Ports
+from capf.phone_session.connection import Backend
+from capf.phone_session.dialogue import Patience
+from capf.phone_session.listener import Limits, Listener
+from capf.registry import faults, parameters, service, strings_key
+from capf.registry.context import Context
+from capf.registry.transaction import Transaction
+from capf.store.engine import Store
+
+LOG = logging.getLogger(__name__)
+_SECONDS_A_MINUTE = 60
+LOOK_SECONDS = 5.0
+"""How often a server looks whether CAPF should run and does not: a port that is free again is taken by then."""
+
+
+class CapfService:
+    """Starts, stops and follows. Its callers hold ``SERVICE_CHANGE``."""
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        store: Store,
+        context: Context,
+        backend: Backend,
+        descriptors: Callable[[], int],
+        *,
+        notice: IO[str],
+    ) -> None:
+        """``descriptors`` returns how many file descriptors the CAPF port may use now; ``notice`` is a file that says
+        why CAPF does not run, for those who cannot ask the process."""
+        self._settings = settings
+        self._store = store
+        self._context = context
+        self._backend = backend
+        self._descriptors = descriptors
+        self._notice = notice
+        self._ports = Ports(settings)
+        self._listener: Listener | None = None
+        self._turn: int | None = None
+        """Which activation or restart the running service is of."""
+        context.why_not_listen = self._ports.why_not_listen
+
+    @property
+    def sessions(self) -> int:
+        """How many phones are connected now."""
+        return 0 if self._listener is None else self._listener.sessions
+
+    async def check(self) -> parameters.InForce:
+        """Return the parameters with which CAPF would start now; ConflictError says why it cannot."""
+        in_force = await self._store.aread(lambda c: faults.check_start(Transaction(c, self._context)))
+        hindrances = self._ports.why_not_listen(in_force)
+        if hindrances:
+            raise ConflictError("; ".join(item.reason for item in hindrances))
+        return in_force
+
+    async def accept_key(self, actor: str) -> None:
+        """Take a new strings.key as the right one where nothing needs the earlier one; for the administrator alone."""
+        if await self._store.aread(lambda c: strings_key.is_due(Transaction(c, self._context))):
+            await self._store.awrite(lambda c: strings_key.accept(Transaction(c, self._context, actor)))
+
+    async def start(self) -> None:
+        """Start CAPF with the parameters as they are now; nothing to do when it runs. ConflictError where it cannot."""
+        if self._listener is not None:
+            return
+        try:
+            await self._start()
+        except StoreUnavailableError as error:
+            self._stays_stopped(str(error))
+            raise
+        except Exception as error:
+            said = str(error) if isinstance(error, CapfError | OSError) else repr(error)
+            self._stays_stopped(said)
+            raise ConflictError(said) from error
+
+    def _stays_stopped(self, why: str) -> None:
+        if why != self._context.why_stopped:
+            LOG.error("event=capf-does-not-run error=%r", why)
+        self._say(why)
+
+    def _say(self, why: str) -> None:
+        if why == self._context.why_stopped:
+            return
+        self._context.why_stopped = why
+        with contextlib.suppress(OSError):
+            self._notice.seek(0)
+            self._notice.truncate()
+            self._notice.write(why)
+            self._notice.flush()
+
+    async def _start(self) -> None:
+        in_force = await self.check()
+        turn = await self._store.aread(service.turn)
+        answer = in_force.number("Keep-Alive Between CAPF And Phone") * _SECONDS_A_MINUTE
+        limits = Limits(
+            self._settings.maximum_sessions,
+            self._settings.maximum_sessions_per_address,
+            self._settings.maximum_sessions_per_device,
+            self._settings.handshake_seconds,
+        )
+        directory = state.StateDirectory(self._settings.state_directory)
+        tls = state.capf_tls(directory, allow_tls_1_0=self._settings.allow_tls_1_0)
+        patience = Patience(self._settings.authentication_seconds, answer)
+        listener = Listener(self._backend, tls, limits, patience, self._descriptors)
+        addresses, port = self._ports.addresses(in_force), in_force.number(parameters.PORT)
+        try:
+            await listener.start(addresses, port)
+        except OSError as error:
+            raise ConflictError(f"CAPF cannot listen on port {port}: {error.strerror}") from error
+        self._listener, self._turn = listener, turn
+        self._context.running = self._ports.running = in_force
+        self._say("")
+        LOG.info("event=capf-started addresses=%s port=%d", ",".join(addresses), port)
+
+    async def stop(self) -> None:
+        """Stop CAPF; open sessions may end first, within the drain time."""
+        self._say("")
+        if self._listener is None:
+            return
+        await self._listener.stop(self._settings.drain_seconds)
+        self._listener = self._turn = None
+        self._context.running = self._ports.running = None
+        LOG.info("event=capf-stopped")
+
+    async def follow(self) -> None:
+        """Bring CAPF to what the record says, whoever said so: a neighbour, or the administrator before a restart.
+
+        One that runs goes on with its parameters where it could not start with the new ones.
+        """
+        turn = await self._store.aread(service.turn)
+        if turn is None or not self._context.first_node:
+            await self.stop()
+            return
+        try:
+            if self._listener is not None and turn != self._turn:
+                await self.check()
+                await self.stop()
+            await self.start()
+        except ConflictError as error:
+            if self._listener is not None:
+                LOG.error("event=restart-waits error=%r", str(error))
+
+    async def keep_running(self, change: asyncio.Lock) -> None:
+        """Look again and again whether CAPF should run, and start it where it can."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            async with change:
+                await self.follow()

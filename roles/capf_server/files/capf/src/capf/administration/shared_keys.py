@@ -1,0 +1,56 @@
+"""Whether keys that a server is given by another one can be used: the good ones that it has would be lost (R20)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from capf.administration.backup import staging
+from capf.certificates import keystore
+from capf.certificates.keystore import Keystore
+from capf.certificates.secretbox import SecretBox
+from capf.cluster import sharing
+from capf.model import CapfError
+from capf.node import state
+
+_FAULTS = (CapfError, OSError, ValueError, TypeError, UnsupportedAlgorithm)
+
+
+def check(wanted: Mapping[str, bytes], directory: Path) -> None:
+    """CapfError where files that a state directory is given (``sharing``) are damaged or do not belong together."""
+    with staging.directory_in(staging.nearest(directory)) as work:
+        sharing.take(work, wanted)
+        faults = [f"{name}: {fault}" for name, look in _checks(work).items() if (fault := _fault(work, look))]
+    if faults:
+        raise CapfError(f"the keys are not taken: {'; '.join(faults)}")
+
+
+def _checks(work: Path) -> dict[str, Callable[[], object]]:
+    held = state.StateDirectory(work)
+    paths = [path for folder in ("trusted", "manufacturing") for path in sorted((work / folder).glob("*.pem"))]
+    return {
+        "strings.key": partial(state.strings_box, held),
+        "capf.key": Keystore(work).issuing,
+        **{f"{path.parent.name}/{path.name}": partial(keystore.certificates, path) for path in paths},
+        **{f"tokens/{path.name}": partial(_open, held, path) for path in sorted(held.tokens.glob("*.key"))},
+    }
+
+
+def _fault(work: Path, look: Callable[[], object]) -> str | None:
+    try:
+        look()
+    except _FAULTS as error:
+        return str(error).replace(f"{work}/", "")
+    return None
+
+
+def _open(held: state.StateDirectory, path: Path) -> None:
+    """CapfError where a token's key does not open with ``strings.key``; its file is named by its certificate."""
+    secrets: SecretBox = state.strings_box(held)
+    try:
+        secrets.decrypt(path.read_bytes(), path.stem)
+    except CapfError:
+        raise CapfError("strings.key does not open it") from None

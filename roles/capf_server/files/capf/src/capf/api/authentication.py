@@ -1,0 +1,54 @@
+"""One administrator name and password for the whole cluster (R17)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+
+from capf.addresses import is_within
+from capf.administration.logins import Login
+from capf.api.node import Node
+
+_SCHEME = HTTPBasic(realm="capf")
+_OPTIONAL_SCHEME = HTTPBasic(realm="capf", auto_error=False)
+Given = Annotated[HTTPBasicCredentials, Depends(_SCHEME)]
+PerhapsGiven = Annotated[HTTPBasicCredentials | None, Depends(_OPTIONAL_SCHEME)]
+
+
+async def administrator(request: Request, given: Given) -> str:
+    """Return the administrator's name, which is the actor of every audit row; 401 or 429 otherwise."""
+    node: Node = request.app.state.node
+    address = request.client.host if request.client else ""
+    login = await node.login(given.username, given.password, address)
+    if login is Login.WAIT:
+        raise HTTPException(429, "too many wrong passwords from this address; wait a minute")
+    if login is Login.WRONG:
+        raise HTTPException(401, "administrator name or password is wrong")
+    return given.username
+
+
+Actor = Annotated[str, Depends(administrator)]
+
+
+async def monitor(request: Request, given: PerhapsGiven) -> None:
+    """Let in a client at one of the monitors' addresses, and the administrator; 401 or 429 otherwise."""
+    if request.client is not None and is_within(request.client.host, request.app.state.monitors):
+        return
+    if given is None:
+        raise HTTPException(401, "not an address of a monitor; administrator name and password are needed")
+    await administrator(request, given)
+
+
+Monitor = Depends(monitor)
+"""For routes that show numbers and no secrets."""
+
+
+def node_of(request: Request) -> Node:
+    """Return the running node."""
+    node: Node = request.app.state.node
+    return node
+
+
+RunningNode = Annotated[Node, Depends(node_of)]

@@ -1,0 +1,1 @@
+"""Certificates, keys and secrets: made, checked, read and kept."""

@@ -1,0 +1,1 @@
+"""Further nodes, and servers that share one database."""

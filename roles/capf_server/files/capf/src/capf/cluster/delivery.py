@@ -1,0 +1,176 @@
+"""The first node hands its files to the further nodes, with the administrator's own credentials (R3, R17).
+
+The server keeps no password: it is that of the request which asks for this, used in memory while it lasts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import http.client
+import json
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from capf.model import CapfError, ConflictError
+from capf.phone_files import folder
+from capf.registry.nodes import Node
+
+_SECONDS = 10
+_BATCH_BYTES = 4_000_000
+_BATCH_FILES = 5_000
+_OK, _UNAUTHORIZED, _TOO_MANY = 200, 401, 429
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The administrator's name and password, the same on all nodes."""
+
+    administrator: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a node got: the names of the files that were sent, how many it had, and the problem where there was one."""
+
+    node: str
+    sent: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    problem: str = ""
+
+
+class UnreachableError(CapfError):
+    """The node does not answer as it should; it can be tried again later."""
+
+
+class RefusedError(CapfError):
+    """The node has another administrator name or password, or is no further node."""
+
+
+class _Line:
+    """One connection to a node's administration."""
+
+    def __init__(self, node: Node, credentials: Credentials) -> None:
+        try:
+            trust = ssl.create_default_context(cadata=node.administration_certificate)
+        except (ssl.SSLError, ValueError):
+            raise UnreachableError("its certificate in the database cannot be read; set it again") from None
+        token = base64.b64encode(f"{credentials.administrator}:{credentials.password}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+        self._connection = http.client.HTTPSConnection(
+            node.administration_address, node.administration_port, timeout=_SECONDS, context=trust
+        )
+
+    def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Return the answer to a request; RefusedError or UnreachableError where there is none."""
+        data = None if body is None else json.dumps(body)
+        try:
+            self._connection.request(method, f"/api/v1{path}", data, self._headers)
+            answer = self._connection.getresponse()
+            text = answer.read()
+            decoded = json.loads(text)
+        except ssl.SSLCertVerificationError as error:
+            raise UnreachableError(f"its certificate is not trusted: {error.verify_message}") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise UnreachableError(f"it cannot be reached: {error}") from None
+        if answer.status in (_UNAUTHORIZED, _TOO_MANY):
+            raise RefusedError("it has another administrator name or password")
+        if answer.status != _OK or not isinstance(decoded, dict):
+            raise UnreachableError(f"it answers with HTTP status {answer.status}: {_message(decoded)}")
+        return decoded
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+
+def _message(decoded: object) -> str:
+    return str(decoded["error"]["message"]) if isinstance(decoded, dict) and "error" in decoded else ""
+
+
+async def ask(nodes: Sequence[Node], credentials: Credentials) -> dict[str, CapfError | None]:
+    """Return, for every further node, why it does not take these credentials, None where it does."""
+    found = await asyncio.gather(*(asyncio.to_thread(_check, node, credentials) for node in nodes))
+    return {node.name: error for node, error in zip(nodes, found, strict=True)}
+
+
+async def check(nodes: Sequence[Node], credentials: Credentials) -> dict[str, str]:
+    """Ask every further node whether it takes these credentials; returns the problem of each, empty where it does.
+
+    ConflictError names every node that refuses them, before anything is changed anywhere (R17).
+    """
+    found = await ask(nodes, credentials)
+    problems = {name: str(error or "") for name, error in found.items()}
+    refusing = [name for name, error in found.items() if isinstance(error, RefusedError)]
+    if refusing:
+        named = "; ".join(f"{name}: {problems[name]}" for name in refusing)
+        raise ConflictError(f"nothing was changed, because of these nodes: {named}")
+    return problems
+
+
+def _check(node: Node, credentials: Credentials) -> CapfError | None:
+    try:
+        line = _Line(node, credentials)
+    except UnreachableError as error:
+        return error
+    try:
+        if line.ask("GET", "/service")["first_node"]:
+            return RefusedError("it is a first node itself")
+    except (RefusedError, UnreachableError) as error:
+        return error
+    finally:
+        line.close()
+    return None
+
+
+async def push(
+    files: Mapping[str, bytes], nodes: Sequence[Node], credentials: Credentials, *, dry_run: bool = False
+) -> list[Delivery]:
+    """Bring every node's files up to date; a node that cannot be reached is named, the others are done.
+
+    ConflictError, and nothing changed anywhere, where a node refuses the credentials (R17).
+    """
+    problems = await check(nodes, credentials)
+    digests = {name: folder.digest(data) for name, data in files.items()}
+
+    def deliver(node: Node) -> Delivery:
+        if problems[node.name]:
+            return Delivery(node.name, problem=problems[node.name])
+        return _deliver(node, credentials, files, digests, dry_run=dry_run)
+
+    return list(await asyncio.gather(*(asyncio.to_thread(deliver, node) for node in nodes)))
+
+
+def _deliver(
+    node: Node, credentials: Credentials, files: Mapping[str, bytes], digests: Mapping[str, str], *, dry_run: bool
+) -> Delivery:
+    """Send the files that the node does not have."""
+    line, sent = _Line(node, credentials), list[str]()
+    try:
+        different = line.ask("POST", "/files/compare", {"digests": dict(digests)})["different"]
+        unchanged = len(files) - len(different)
+        for batch in [] if dry_run else _batches(different, files):
+            content = {name: base64.b64encode(files[name]).decode() for name in batch}
+            line.ask("PUT", "/files", {"files": content})
+            sent += batch
+    except (RefusedError, UnreachableError) as error:
+        return Delivery(node.name, sent, problem=str(error))
+    finally:
+        line.close()
+    return Delivery(node.name, different if dry_run else sent, unchanged)
+
+
+def _batches(names: Sequence[str], files: Mapping[str, bytes]) -> Iterator[list[str]]:
+    """Yield the names in groups that make requests of a few megabytes."""
+    batch, size = list[str](), 0
+    for name in names:
+        if batch and (size + len(files[name]) > _BATCH_BYTES or len(batch) == _BATCH_FILES):
+            yield batch
+            batch, size = [], 0
+        batch.append(name)
+        size += len(files[name])
+    if batch:
+        yield batch

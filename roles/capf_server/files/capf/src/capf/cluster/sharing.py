@@ -1,0 +1,61 @@
+"""What servers that share a database have in common on disk: their keys, and whom they trust."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from capf.certificates.keystore import SECRET, write_whole
+from capf.model import CapfError
+
+_KEYS = ("strings.key", "capf.key")
+_FOLDERS = ("tokens", "trusted", "manufacturing")
+_SUFFIXES = (".key", ".pem")
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    """Return the files of a state directory that its fellow servers need, by their names in it."""
+    folders = (path for folder in _FOLDERS for path in sorted((directory / folder).glob("*")))
+    paths = [*(directory / name for name in _KEYS), *(path for path in folders if path.suffix in _SUFFIXES)]
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths if path.exists()}
+
+
+def take(directory: Path, wanted: Mapping[str, bytes], *, dry_run: bool = False) -> list[str]:
+    """Make a state directory have these files, and no others of their kind; returns the names of those that change."""
+    check(wanted)
+    held = files(directory)
+    gone = held.keys() - wanted.keys()
+    changed = {name for name, data in wanted.items() if held.get(name) != data}
+    if not dry_run:
+        for name in sorted(changed, key=list(wanted).index):
+            (directory / name).parent.mkdir(mode=0o700, exist_ok=True)
+            write_whole(directory / name, wanted[name], SECRET)
+        for name in gone:
+            (directory / name).unlink()
+    return sorted(changed | gone)
+
+
+def check(wanted: Mapping[str, bytes]) -> None:
+    """CapfError unless these are the files of a CAPF server that ``take`` takes."""
+    if not set(_KEYS) <= set(wanted) or any(not _is_one(name) for name in wanted):
+        raise CapfError("these are no keys of a CAPF server")
+
+
+def _is_one(name: str) -> bool:
+    folder, _slash, file = name.rpartition("/")
+    return name in _KEYS or (folder in _FOLDERS and not file.startswith(".") and file.endswith(_SUFFIXES))
+
+
+def pack(directory: Path) -> str:
+    """Return the files as one text."""
+    return json.dumps({name: base64.b64encode(data).decode() for name, data in files(directory).items()})
+
+
+def unpack(text: str) -> dict[str, bytes]:
+    """Return the files of a text that ``pack`` made; CapfError for any other text."""
+    try:
+        return {str(name): base64.b64decode(data, validate=True) for name, data in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise CapfError("these are no keys of a CAPF server") from None

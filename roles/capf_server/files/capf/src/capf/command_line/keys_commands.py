@@ -1,0 +1,37 @@
+"""``capf keys``: what a server needs of another one with which it shares the database."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from capf.administration import shared_keys
+from capf.cluster import sharing
+from capf.node import belonging
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``keys`` and its commands to the parser of ``capf``."""
+    keys = commands.add_parser("keys", help="keys and trust of servers that share a database")
+    actions = keys.add_subparsers(dest="keys", required=True)
+    show = actions.add_parser("show", help="print them; they are secret")
+    take = actions.add_parser("take", help="read them from standard input, as `capf keys show` prints them")
+    for command in (show, take):
+        command.add_argument("--state-directory", type=Path, required=True)
+    take.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    show.set_defaults(run=_show)
+    take.set_defaults(run=_take)
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    print(sharing.pack(arguments.state_directory))
+
+
+def _take(arguments: argparse.Namespace) -> None:
+    wanted = sharing.unpack(sys.stdin.read())
+    belonging.refuse_links(arguments.state_directory)
+    shared_keys.check(wanted, arguments.state_directory)
+    changed = sharing.take(arguments.state_directory, wanted, dry_run=arguments.dry_run)
+    print(f"changed: {', '.join(changed) or 'nothing'}")

@@ -1,0 +1,343 @@
+"""A port's door: accepts connections, counts them, and keeps each as a bare socket until its first byte has come.
+
+A bare socket costs little; TLS and HTTP begin when there is something to read. Each door has bounds of its own, in all
+and for an address (``addresses.counted_as``). Where a bound is reached, the connection that has been silent longest
+makes room, of the address that has most. One that is *busy* is never closed for that: it has sent a whole request that
+is not answered yet, or it was admitted to an operation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+
+from capf.addresses import counted_as
+from capf.network.line import Line
+
+LOG = logging.getLogger(__name__)
+_ACCEPTED_A_TURN = 250
+_BEGUN_A_TURN = 4
+"""Of connections that have sent something at once, few begin in each turn of the event loop: open ones come first."""
+_ADDRESSES_A_TURN = 1000
+_UNFINISHED = 32
+"""One place in so many is for connections that have begun and are not busy: they cost far more than bare ones."""
+_PATIENCE_SECONDS = 5.0
+"""A connection that has begun makes room for another of an address with as many only after such a silence."""
+_PAUSE_SECONDS = 0.5
+_LOOK_AGAIN_SECONDS = 0.05
+_SWEEP_SECONDS = 0.25
+_QUIET_SECONDS = 60.0
+_ALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+_UNHEARD_MILLISECONDS = 25_000
+"""A phone that lost its power says nothing, while it may be silent for an hour over its key: the kernel asks whether it
+is there, and gives up before the phone comes again after 30 seconds (R5, R6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Connections at once in all and of one address, and the seconds until one has to send its first byte."""
+
+    places: int
+    places_of_address: int
+    first_byte_seconds: float
+
+    def within(self, descriptors: int) -> Bounds:
+        """Return the bounds where there are fewer descriptors than places; an address keeps its share of them."""
+        if descriptors >= self.places:
+            return self
+        of_address = max(1, self.places_of_address * descriptors // self.places)
+        return Bounds(descriptors, of_address, self.first_byte_seconds)
+
+    @property
+    def unfinished(self) -> int:
+        """How many connections may have begun without being busy."""
+        return max(1, self.places // _UNFINISHED)
+
+
+class Guest:
+    """One connection: ``peer`` is its address, ``address`` what it counts as, ``since`` when its silence began.
+
+    Who serves it sets ``hang_up``, which closes it at once.
+    """
+
+    __slots__ = ("address", "busy", "gone", "hang_up", "peer", "since", "socket")
+
+    def __init__(self, accepted: socket.socket, peer: str, now: float) -> None:
+        self.socket = accepted
+        self.peer = peer
+        self.address = counted_as(peer)
+        self.since = now
+        self.busy = 0
+        self.gone = False
+        self.hang_up: Callable[[], object] = accepted.close
+
+
+class Door:
+    """The connections of one service; ``begin`` is called with each guest once it has sent something."""
+
+    def __init__(
+        self, name: str, bounds: Bounds, begin: Callable[[Guest], None], descriptors: Callable[[], int] | None = None
+    ) -> None:
+        """``descriptors`` returns how many this door may use now; without it there is no such limit."""
+        self._name = name
+        self._wanted = self._bounds = bounds
+        self._begin = begin
+        self._descriptors = descriptors or (lambda: sys.maxsize)
+        self._sockets: list[socket.socket] = []
+        self._count = 0
+        self._addresses: Counter[str] = Counter()
+        self._bare: dict[Guest, None] = {}
+        self._arrived: OrderedDict[str, dict[Guest, None]] = OrderedDict()
+        """Who has sent something and has not begun, by address."""
+        self._silent: Line[Guest] = Line()
+        """All guests that are not busy."""
+        self._unfinished: Line[Guest] = Line()
+        """Those of them that have begun."""
+        self._turn: asyncio.TimerHandle | None = None
+        self._sweep: asyncio.TimerHandle | None = None
+        self._complaints: dict[str, float] = {}
+
+    @property
+    def guests(self) -> int:
+        """How many connections are open now."""
+        return self._count
+
+    def open(self, addresses: Sequence[str], port: int) -> None:
+        """Listen on every address; OSError when one cannot be used, and then on none."""
+        try:
+            for address in addresses:
+                self._sockets.append(_listen(address, port))
+        except OSError:
+            self.close()
+            raise
+        for item in self._sockets:
+            self._watch(item)
+        self._expire()
+
+    def close(self) -> None:
+        """Take no new guests; those that have not begun are sent away."""
+        for item in self._sockets:
+            asyncio.get_running_loop().remove_reader(item)
+            item.close()
+        self._sockets.clear()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        waiting = [guest for queue in self._arrived.values() for guest in queue]
+        for guest in [*self._bare, *waiting]:
+            self._send_away(guest)
+
+    def _watch(self, listening: socket.socket) -> None:
+        if listening in self._sockets:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        """Accept pending connections; when out of file descriptors, make room or retry after a pause."""
+        self._bounds = self._wanted.within(self._descriptors())
+        for _unused in range(_ACCEPTED_A_TURN):
+            try:
+                accepted, address = listening.accept()
+            except (BlockingIOError, ConnectionError):
+                return
+            except OSError as error:
+                self._complain("accept-failed", f"error={str(error)!r}")
+                if not self._make_room(self._silent.first()):
+                    loop = asyncio.get_running_loop()
+                    loop.remove_reader(listening)
+                    loop.call_later(_PAUSE_SECONDS, self._watch, listening)
+                return
+            self._let_in(accepted, str(address[0]))
+
+    def _let_in(self, accepted: socket.socket, peer: str) -> None:
+        loop = asyncio.get_running_loop()
+        guest = Guest(accepted, peer, loop.time())
+        if not self._has_place(guest.address):
+            self._complain("limit", f"peer={peer}")
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        self._count += 1
+        self._addresses[guest.address] += 1
+        self._silent.add(guest)
+        self._bare[guest] = None
+        loop.add_reader(accepted.fileno(), self._hear, guest)
+
+    def _has_place(self, address: str) -> bool:
+        """Return whether there is a place for one more of an address; somebody may have made room for it."""
+        if self._addresses[address] >= self._bounds.places_of_address:
+            return self._make_room(self._silent.first(address))
+        return self._count < self._bounds.places or self._make_room(self._silent.first())
+
+    def _make_room(self, guest: Guest | None) -> bool:
+        """Hang up on a guest that was chosen; False where none could be."""
+        if guest is None:
+            return False
+        self._complain("makes-room", f"peer={guest.peer}")
+        self._send_away(guest)
+        return True
+
+    def _send_away(self, guest: Guest) -> None:
+        self.leave(guest)
+        guest.hang_up()
+
+    def leave(self, guest: Guest) -> None:
+        """Count a connection out, once."""
+        if guest.gone:
+            return
+        guest.gone = True
+        self._count -= 1
+        self._addresses[guest.address] -= 1
+        if not self._addresses[guest.address]:
+            del self._addresses[guest.address]
+        self._silent.discard(guest)
+        self._unfinished.discard(guest)
+        self._stop_hearing(guest)
+        self._leave_queue(guest)
+        self._wake()
+
+    def _hear(self, guest: Guest) -> None:
+        """A bare connection has something to read: its first byte, or its end."""
+        self._stop_hearing(guest)
+        try:
+            heard = guest.socket.recv(1, socket.MSG_PEEK)
+        except OSError:
+            heard = b""
+        if heard:
+            self._arrived.setdefault(guest.address, {})[guest] = None
+            self._wake()
+        else:
+            self._send_away(guest)
+
+    def _stop_hearing(self, guest: Guest) -> None:
+        if guest in self._bare:
+            del self._bare[guest]
+            asyncio.get_running_loop().remove_reader(guest.socket.fileno())
+
+    def _leave_queue(self, guest: Guest) -> None:
+        queue = self._arrived.get(guest.address, {})
+        queue.pop(guest, None)
+        if not queue:
+            self._arrived.pop(guest.address, None)
+
+    def _wake(self) -> None:
+        """Let those that have sent something begin, if any, in the next turn of the event loop."""
+        if self._arrived and (self._turn is None or self._turn.when() > asyncio.get_running_loop().time()):
+            self._next_turn(0)
+
+    def _next_turn(self, seconds: float) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+        self._turn = asyncio.get_running_loop().call_later(seconds, self._begin_some)
+
+    def _begin_some(self) -> None:
+        self._turn = None
+        for _unused in range(_BEGUN_A_TURN):
+            guest = self._next()
+            if guest is None:
+                break
+            guest.since = asyncio.get_running_loop().time()
+            self._silent.add(guest)
+            self._unfinished.add(guest)
+            self._begin(guest)
+        if self._arrived:
+            self._next_turn(0 if guest else _LOOK_AGAIN_SECONDS)
+
+    def _next(self) -> Guest | None:
+        """Return who begins now: addresses take turns, and each has to find a place."""
+        for address in list(islice(self._arrived, _ADDRESSES_A_TURN)):
+            self._arrived.move_to_end(address)
+            if self._may_begin(address):
+                guest = next(iter(self._arrived[address]))
+                self._leave_queue(guest)
+                return guest
+        return None
+
+    def _may_begin(self, address: str) -> bool:
+        """Return whether one more of an address may begin; one of an address with more makes room at once."""
+        if len(self._unfinished) < self._bounds.unfinished:
+            return True
+        chosen = self._unfinished.first()
+        if chosen is None:
+            return False
+        less = self._unfinished.share(address) + 1 < self._unfinished.share(chosen.address)
+        silent = asyncio.get_running_loop().time() - chosen.since >= _PATIENCE_SECONDS
+        return (less or silent) and self._make_room(chosen)
+
+    def busy(self, guest: Guest) -> None:
+        """A guest has sent a whole request, or was admitted: it makes room for nobody until it is ``idle``."""
+        guest.busy += 1
+        self._silent.discard(guest)
+        self._unfinished.discard(guest)
+        self._wake()
+
+    def idle(self, guest: Guest) -> None:
+        """A guest's request is answered; its silence begins now."""
+        guest.busy -= 1
+        if guest.busy or guest.gone:
+            return
+        guest.since = asyncio.get_running_loop().time()
+        self._silent.add(guest)
+        self._unfinished.add(guest)
+        if len(self._unfinished) > self._bounds.unfinished:
+            self._make_room(self._unfinished.first())
+
+    def _expire(self) -> None:
+        """Send away who was silent for too long, or has no descriptor left for it, and come again."""
+        loop = asyncio.get_running_loop()
+        self._bounds = self._wanted.within(self._descriptors())
+        latest = loop.time() - self._bounds.first_byte_seconds
+        for guest in list(self._bare):
+            if guest.since > latest:
+                break
+            self._expired(guest)
+        while self._count > self._bounds.places and self._make_room(self._silent.first()):
+            pass
+        self._sweep = loop.call_later(_SWEEP_SECONDS, self._expire)
+
+    def _expired(self, guest: Guest) -> None:
+        """Its time is up; what it has sent by now counts, it only waits for this process to read it."""
+        with suppress(OSError):
+            if guest.socket.recv(1, socket.MSG_PEEK):
+                self._hear(guest)
+                return
+        LOG.debug("event=silent door=%s peer=%s", self._name, guest.peer)
+        self._send_away(guest)
+
+    def _complain(self, event: str, about: str) -> None:
+        """Warn of something that may happen very often, once a minute."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._complaints.get(event, now):
+            self._complaints[event] = now + _QUIET_SECONDS
+            LOG.warning("event=%s door=%s open=%d %s", event, self._name, self._count, about)
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        _set_options(listening)
+        listening.bind((address, port))
+        listening.listen(4096)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _set_options(listening: socket.socket) -> None:
+    """Send at once, and have the kernel notice phones that are gone; the connections that are accepted inherit it."""
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _ALIVE.items():
+        listening.setsockopt(socket.IPPROTO_TCP, option, value)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD_MILLISECONDS)

@@ -1,0 +1,1 @@
+"""What a node has: configuration, state directory, ports, logs and trace files."""

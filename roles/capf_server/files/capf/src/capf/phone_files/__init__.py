@@ -1,0 +1,1 @@
+"""What phones fetch, and the directories and ports from which they fetch it."""

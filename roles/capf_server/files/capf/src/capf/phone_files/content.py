@@ -1,0 +1,122 @@
+"""What phones fetch: CTL file, CAPF certificate, configuration (protocol page: configuration file)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from capf.certificates import authority, ctl
+from capf.model import AuthenticationMode, InvalidRequestError, Problem, SecurityMode
+from capf.phone_files.cnf_xml import MAXIMUM_BYTES, ConfigurationError, PhoneSettings, edit, make
+from capf.phone_files.folder import CONFIGURATION_SUFFIX, Folder
+from capf.registry import lifecycle, trace
+from capf.registry.context import Context
+from capf.registry.parameters import InForce
+from capf.registry.transaction import Transaction
+from capf.store import rows
+
+LOG = logging.getLogger(__name__)
+_SECURITY_MODES = {SecurityMode.NON_SECURE: 1, SecurityMode.AUTHENTICATED: 2, SecurityMode.ENCRYPTED: 3}
+_AUTHENTICATION_MODES = {
+    AuthenticationMode.STRING: 1,
+    AuthenticationMode.NULL_STRING: 2,
+    AuthenticationMode.LSC_FIRST: 3,
+    AuthenticationMode.MIC_FIRST: 4,
+}
+
+
+def configuration(tx: Transaction, device_name: str, node_name: str) -> bytes | None:
+    """Return a phone's configuration file; None for a phone that is not registered with the server.
+
+    ConfigurationError when the administrator's own file of the phone cannot be edited.
+    """
+    for made in configurations(tx, [device_name], node_name).values():
+        if isinstance(made, ConfigurationError):
+            raise made
+        return made
+    return None
+
+
+def configurations(tx: Transaction, names: Sequence[str], node_name: str) -> dict[str, bytes | ConfigurationError]:
+    """Return the configuration files of the registered phones among ``names``, or why there is none."""
+    known, operations = rows.phones_of(tx.connection, names), rows.operations_of(tx.connection, names)
+    certificates = rows.active_certificates(tx.connection, names)
+    in_force = tx.in_force
+    made: dict[str, bytes | ConfigurationError] = {}
+    for name in names:
+        if name not in known:
+            continue
+        held = certificates[name]["der"] if name in certificates else trace.mic(tx.context.trace_directory, name)
+        digest = "" if held is None else hashlib.md5(held, usedforsecurity=False).hexdigest()
+        try:
+            own = _own_file(tx.context, name)
+            settings = _settings(tx.context, in_force, known[name], operations.get(name), node_name)
+            wanted = replace(settings, certificate_hash=digest)
+            made[name] = make(wanted) if own is None else edit(own, wanted)
+        except ConfigurationError as error:
+            LOG.warning("device=%s event=own-file-refused error=%r", name, str(error))
+            made[name] = error
+        except ValueError as error:
+            LOG.error("device=%s event=damaged-row error=%r", name, str(error))
+            made[name] = ConfigurationError(f"the phone's row in the database cannot be read: {error}")
+    return made
+
+
+def _settings(
+    context: Context, in_force: InForce, phone: rows.Row, operation: rows.Row | None, node_name: str
+) -> PhoneSettings:
+    """Return what a phone is told; ``capfAuthMode`` is 0 unless an operation waits for it."""
+    mode = 0
+    if operation is not None and lifecycle.is_open(operation):
+        mode = _AUTHENTICATION_MODES[AuthenticationMode(operation["authentication_mode"])]
+    port = in_force.number("CAPF Phone Port")
+    return PhoneSettings(
+        device_security_mode=_SECURITY_MODES[SecurityMode(phone["device_security_mode"])],
+        authentication_mode=mode,
+        servers=tuple((name, port) for name in context.capf_servers or (node_name,)),
+        certificate_hash="",
+        ip_address_mode=2 if in_force.flag("Enable IPv6") else 0,
+        encrypted=in_force.flag("TFTP Encrypted Config"),
+    )
+
+
+def _own_file(context: Context, device_name: str) -> bytes | None:
+    if context.own_files is None:
+        return None
+    try:
+        with (context.own_files / f"{device_name}{CONFIGURATION_SUFFIX}").open("rb") as handle:
+            return handle.read(MAXIMUM_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"it cannot be read: {error.strerror}") from error
+
+
+def shared_files(context: Context, folder: Folder) -> dict[str, bytes]:
+    """Return what is the same for all phones: the CTL file, and the CAPF certificate under both its names if usable."""
+    certificates = authority.file_names(context.authority.certificate) if context.authority.usable else ()
+    names = (ctl.FILE_NAME, *certificates)
+    found = {name: folder.read(name) for name in names}
+    return {name: data for name, data in found.items() if data is not None}
+
+
+def published_files(tx: Transaction, folder: Folder, phones: Sequence[str] | None) -> dict[str, bytes]:
+    """Return what further nodes hand to phones: the shared files and the configuration files of ``phones`` (None: of
+    all). InvalidRequestError names phones that are not registered, or whose own file cannot be edited."""
+    names = rows.phone_names(tx.connection) if phones is None else phones
+    made = configurations(tx, names, tx.context.node_name)
+    found, problems = shared_files(tx.context, folder), list[Problem]()
+    for name in names:
+        data = made.get(name)
+        if isinstance(data, bytes):
+            found[f"{name}{CONFIGURATION_SUFFIX}"] = data
+            continue
+        allowed = (
+            "phones that are registered with the server" if data is None else f"an own file as phones read ({data})"
+        )
+        problems.append(Problem("phones", name, allowed))
+    if problems:
+        raise InvalidRequestError(problems)
+    return found

@@ -1,0 +1,104 @@
+"""The directory of the files that phones fetch, known by their names and nothing else of the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cryptography import x509
+
+from capf.certificates import ctl
+from capf.model import DEVICE_NAME, CapfError, InvalidRequestError, Problem
+
+CONFIGURATION_SUFFIX = ".cnf.xml"
+_CAPF_CERTIFICATE = re.compile(r"(?:CAPF-)?[0-9a-f]{8}\.0")
+_NAMES_ALLOWED = f"{ctl.FILE_NAME}, CAPF-<8 hex digits>.0, <8 hex digits>.0 or <device name>{CONFIGURATION_SUFFIX}"
+_MAXIMUM_BYTES = 1_000_000
+_FOR_EVERYBODY = 0o644
+
+
+def _is_ctl_file(data: bytes) -> None:
+    ctl.read(data).signer()
+
+
+def _is_certificate(data: bytes) -> None:
+    x509.load_pem_x509_certificate(data)
+
+
+def _is_configuration(_unused: bytes) -> None:
+    """Anything: a site's own file may be encrypted."""
+
+
+def _check_of(name: str) -> Callable[[bytes], None] | None:
+    """Return what checks the content of a file of this name; None for a name that phones never ask for."""
+    if name == ctl.FILE_NAME:
+        return _is_ctl_file
+    if _CAPF_CERTIFICATE.fullmatch(name):
+        return _is_certificate
+    if name.endswith(CONFIGURATION_SUFFIX) and DEVICE_NAME.fullmatch(name.removesuffix(CONFIGURATION_SUFFIX)):
+        return _is_configuration
+    return None
+
+
+def digest(data: bytes) -> str:
+    """Return the digest by which nodes compare files."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Folder:
+    """Files by name; a write replaces a whole file at once. ``path`` is made at the first write."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file that phones may ask for, None where there is none of that name."""
+        if _check_of(name) is None:
+            return None
+        try:
+            return (self._path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Write files whose names and contents were checked."""
+        self._path.mkdir(mode=0o755, exist_ok=True)
+        for name, data in files.items():
+            unfinished = self._path / f".{name}.new"
+            unfinished.write_bytes(data)
+            unfinished.chmod(_FOR_EVERYBODY)
+            unfinished.replace(self._path / name)
+
+    def remove(self, name: str) -> None:
+        """Remove a file where there is one."""
+        if _check_of(name) is not None:
+            (self._path / name).unlink(missing_ok=True)
+
+    def different(self, digests: Mapping[str, str]) -> list[str]:
+        """Return the names of the files that are not here as ``digests`` say."""
+        return [name for name, wanted in digests.items() if (held := self.read(name)) is None or digest(held) != wanted]
+
+
+def check(files: Mapping[str, bytes]) -> None:
+    """InvalidRequestError with each name that phones never ask for, and each content that is not what its name says."""
+    problems = []
+    for name, data in files.items():
+        content = _check_of(name)
+        if content is None:
+            problems.append(Problem(f"files.{name}", name, _NAMES_ALLOWED))
+        elif len(data) > _MAXIMUM_BYTES:
+            problems.append(Problem(f"files.{name}", f"{len(data)} bytes", f"at most {_MAXIMUM_BYTES} bytes"))
+        else:
+            problems += _content_problem(name, content, data)
+    if problems:
+        raise InvalidRequestError(problems)
+
+
+def _content_problem(name: str, content: Callable[[bytes], None], data: bytes) -> list[Problem]:
+    try:
+        content(data)
+    except (CapfError, ValueError) as error:
+        return [Problem(f"files.{name}", f"{len(data)} bytes", f"what its name says ({error})")]
+    return []

@@ -1,0 +1,121 @@
+"""Keeps the directory of the TFTP server as the record says: the same files that phones fetch over HTTP.
+
+It follows the audit table, because no act is without its row: a round reads the rows since the last one and makes the
+files of the phones in them again. Nobody who changes a phone has to think of it, and a large change costs its request
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from capf.model import CapfError, ConflictError
+from capf.phone_files.cnf_xml import ConfigurationError
+from capf.phone_files.content import configurations, shared_files
+from capf.phone_files.folder import CONFIGURATION_SUFFIX, Folder, digest
+from capf.registry.context import Context
+from capf.registry.parameters import InForce
+from capf.registry.phones import REMOVED
+from capf.registry.transaction import Transaction
+from capf.store import journal, rows
+from capf.store.engine import Job, Store
+
+LOG = logging.getLogger(__name__)
+_LOOK_SECONDS = 1.0
+_PHONES_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What happened since the last round."""
+
+    last: int
+    in_force: InForce
+    phones: Sequence[str]
+    removed: frozenset[str]
+
+
+class Publisher:
+    """Writes files that changed, each at once; without a ``directory`` there is nothing to do."""
+
+    def __init__(self, store: Store, context: Context, source: Folder, directory: Path | None) -> None:
+        self._store = store
+        self._context = context
+        self._source = source
+        self._directory = directory
+        self._seen: int | None = None
+        self._in_force: InForce | None = None
+        self._round = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Publish what changes, for ever."""
+        while self._directory is not None:
+            try:
+                await self.publish()
+            except CapfError as error:
+                LOG.error("event=publish-failed error=%r", str(error))
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def publish(self, names: Sequence[str] = ()) -> None:
+        """Return when the files are as the record is now; those of ``names`` are compared in any case.
+
+        ConflictError when the directory cannot be written.
+        """
+        if self._directory is None:
+            return
+        target = Folder(self._directory)
+        try:
+            async with self._round:
+                await self._publish(target, names)
+        except OSError as error:
+            raise ConflictError(f"the TFTP directory {self._directory} cannot be written: {error.strerror}") from error
+
+    async def _publish(self, target: Folder, names: Sequence[str]) -> None:
+        news = await self._store.aread(self._news)
+        shared = await asyncio.to_thread(shared_files, self._context, self._source)
+        written = await asyncio.to_thread(_write, target, shared)
+        phones = list(dict.fromkeys([*names, *news.phones]))
+        for start in range(0, len(phones), _PHONES_AT_ONCE):
+            batch = phones[start : start + _PHONES_AT_ONCE]
+            written += await asyncio.to_thread(_write, target, await self._store.aread(self._files_of(batch)))
+        for name in news.removed:
+            await asyncio.to_thread(target.remove, f"{name}{CONFIGURATION_SUFFIX}")
+        self._seen, self._in_force = news.last, news.in_force
+        if written or news.removed:
+            LOG.info("event=published written=%d removed=%d", written, len(news.removed))
+
+    def _news(self, connection: Connection) -> _News:
+        """Return which phones' files have to be looked at; after a start and new parameters, those of all."""
+        in_force = self._context.in_force(connection)
+        since = journal.last_act(connection) if self._seen is None else self._seen
+        acts = journal.acts_after(connection, since)
+        last = acts[-1].id if acts else since
+        of_all = self._seen is None or in_force != self._in_force
+        phones = rows.phone_names(connection) if of_all else [act.device_name for act in acts]
+        removed = {act.device_name for act in acts if act.action == REMOVED}
+        still = rows.phones_of(connection, sorted(removed))
+        return _News(last, in_force, phones, frozenset(removed - set(still)))
+
+    def _files_of(self, names: Sequence[str]) -> Job[dict[str, bytes]]:
+        def job(connection: Connection) -> dict[str, bytes]:
+            made = configurations(Transaction(connection, self._context), names, self._context.node_name)
+            return {
+                f"{name}{CONFIGURATION_SUFFIX}": data
+                for name, data in made.items()
+                if not isinstance(data, ConfigurationError)
+            }
+
+        return job
+
+
+def _write(target: Folder, files: Mapping[str, bytes]) -> int:
+    """Write the files whose bytes changed; returns how many."""
+    names = target.different({name: digest(data) for name, data in files.items()})
+    target.write({name: files[name] for name in names})
+    return len(names)

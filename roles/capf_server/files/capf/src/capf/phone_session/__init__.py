@@ -1,0 +1,1 @@
+"""One phone's session: wire format, dialogue, proofs, connection and listener."""

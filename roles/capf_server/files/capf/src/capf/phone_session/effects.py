@@ -1,0 +1,163 @@
+"""What one phone's session asks of the world around it, and the answers it gets.
+
+``dialogue`` yields effects; the connection carries them out and sends the reply back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+
+from capf.model import KeySpec, Operation, Outcome
+from capf.phone_session.wire import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who the phone says it is and what it offers as proof (protocol page: AUTH_RESPONSE)."""
+
+    device_name: str
+    version: int
+    session_id: int
+    peer: str
+    password: str | None = field(default=None, repr=False)
+    certificates: tuple[tuple[int, bytes], ...] = ()
+    signed_data: bytes | None = None
+    sha2_signed_data: tuple[int, bytes] | None = None
+    sudi_data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What a session has of an operation: which of the operation's claims it is, and the phone's address."""
+
+    operation_id: int
+    claim: int
+    peer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The operation that the phone may carry out now.
+
+    ``keys`` are tried in order, ``attempts`` key requests in all, each for at most ``key_timeout`` seconds.
+    ``proved``: the phone has proved who it is, and has the operation alone.
+    """
+
+    hold: Hold
+    operation: Operation
+    keys: tuple[KeySpec, ...] = ()
+    attempts: int = 1
+    key_timeout: float = 1800.0
+    proved: bool = False
+
+
+class Cause(StrEnum):
+    """Why a claim is refused, in words that a metric can have as its label."""
+
+    UNKNOWN_DEVICE = "unknown device"
+    NOTHING_SCHEDULED = "nothing scheduled"
+    IN_SESSION = "in another session"
+    TOO_MANY_SESSIONS = "too many sessions"
+    LOCKED = "locked"
+    LATE = "late"
+    INVALID_STRING = "invalid authentication string"
+    INVALID_LSC = "invalid LSC"
+    INVALID_MIC = "invalid MIC"
+    INVALID_CREDENTIALS = "invalid credentials"
+    NO_EC_SUPPORT = "no EC support"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No operation for this phone: the wire's reason, the outcome that is shown where there is one, and the cause.
+
+    ``operation_id``: the operation on which the refusal counts, None where it counts on none. ``problem`` says more
+    than the cause where more is known; it holds no secrets.
+    """
+
+    reason: int
+    outcome: Outcome | None = None
+    cause: Cause = field(default=Cause.IN_SESSION, compare=False)
+    operation_id: int | None = field(default=None, compare=False)
+    problem: str = field(default="", compare=False)
+
+
+class Silence(Enum):
+    """Why no message came."""
+
+    LOST = "connection lost"
+    TIMEOUT = "deadline passed"
+    GARBAGE = "malformed message"
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send one message, in one write."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """Wait for the phone's next message for at most ``timeout`` seconds; the reply is a Message or Silence.
+
+    ``goes_on``: the wait began with the Receive before, whose deadline stands.
+    """
+
+    timeout: float
+    goes_on: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Sign and record a certificate for this public key; the reply is its DER, or None when refused."""
+
+    hold: Hold
+    public_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The phone said that it did what was asked; ``certificate``: the DER that it stored, empty for a Delete."""
+
+    hold: Hold
+    certificate: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Troubleshoot: the certificates that the phone sent, as (type, DER)."""
+
+    hold: Hold
+    certificates: tuple[tuple[int, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The operation failed; ``problem`` says more than the outcome where more is known."""
+
+    hold: Hold
+    outcome: Outcome
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The session was lost; the phone's own retry goes on (R5)."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Protest:
+    """The phone broke the protocol: what it said that makes no sense here."""
+
+    problem: str
+
+
+RecordEffect = Claim | Issue | Confirm | Fetched | Fail | Lost
+"""An effect on the record: one transaction, whose reply comes after its commit."""
+RecordReply = Granted | Refused | bytes | None
+Effect = Send | Receive | Protest | RecordEffect
+Reply = Message | Silence | RecordReply

@@ -1,0 +1,285 @@
+"""Who the phone is: authentication string, certificate and signed data, SUDI data (protocol page, R1).
+
+Pure functions: certificates and times come in, a Verdict comes out that says what is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from capf.model import AuthenticationMode, Outcome
+from capf.phone_session.effects import Claim
+from capf.phone_session.wire import CertificateType, DigestType, Sudi, WireError, unpack_sudi
+
+_DIGESTS: Mapping[int, tuple[str, hashes.HashAlgorithm]] = {
+    DigestType.SHA1: ("sha1", hashes.SHA1()),  # noqa: S303 - the phones' protocol has it; checked beside SHA-512
+    DigestType.SHA256: ("sha256", hashes.SHA256()),
+    DigestType.SHA512: ("sha512", hashes.SHA512()),
+}
+UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
+"""What the library raises for certificates that are damaged or strange."""
+_MIC_NAME = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*-((?:SEP|ATA)[0-9A-F]{12})")
+_LONGEST = 120
+"""Characters that are shown of what a stranger's certificate says."""
+_SOFTPHONE = re.compile(r"(?:.*-)?(?:CSF|TCT|BOT|TAB)")
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whom the server believes: issuers of LSCs and of MICs, and what is allowed of old MICs."""
+
+    lsc_issuers: Sequence[x509.Certificate]
+    mic_issuers: Sequence[x509.Certificate]
+    allow_expired_mic: bool = False
+    allow_sha1_mic: bool = False
+    require_sudi: bool = False
+
+
+def same_string(given: str | None, wanted: str) -> bool:
+    """Compare two authentication strings in constant time; an absent one counts as empty."""
+    return hmac.compare_digest((given or "").encode(), wanted.encode())
+
+
+def raw_block(digest: bytes, size: int) -> bytes:
+    """Return PKCS#1 type 1 padding around the bare digest, ``size`` bytes in all (no DigestInfo)."""
+    return b"\x00\x01" + b"\xff" * (size - len(digest) - 3) + b"\x00" + digest
+
+
+def signature_is_right(key: object, data: bytes, digest: int, signature: bytes) -> bool:
+    """Check a phone's signature over ``data``: raw RSA with its full padding, or ECDSA."""
+    if digest not in _DIGESTS:
+        return False
+    name, algorithm = _DIGESTS[digest]
+    hashed = hashlib.new(name, data).digest()
+    if isinstance(key, rsa.RSAPublicKey):
+        return _raw_rsa_is_right(key, hashed, signature)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        try:
+            key.verify(signature, hashed, ec.ECDSA(Prehashed(algorithm)))
+        except InvalidSignature:
+            return False
+        return True
+    return False
+
+
+def _raw_rsa_is_right(key: rsa.RSAPublicKey, hashed: bytes, signature: bytes) -> bool:
+    """Compare the whole block, so that no reader of padding can be fooled."""
+    numbers = key.public_numbers()
+    size = (numbers.n.bit_length() + 7) // 8
+    number = int.from_bytes(signature, "big")
+    if len(signature) != size or number >= numbers.n or size < len(hashed) + 11:
+        return False
+    return pow(number, numbers.e, numbers.n).to_bytes(size, "big") == raw_block(hashed, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a phone's credentials are worth: ``outcome`` None when nothing is wrong with them, and else ``problem`` says
+    what; ``mic``: the phone proved that it has the key of a MIC that is trusted."""
+
+    outcome: Outcome | None = None
+    problem: str = ""
+    mic: bool = False
+
+
+def check_certificate(claim: Claim, mode: AuthenticationMode, has_preferred: bool, trust: Trust, now: float) -> Verdict:
+    """Check a phone that authenticates by an existing certificate.
+
+    ``has_preferred``: the server knows that this phone has the certificate to which the mode gives precedence, so that
+    no other one authenticates it.
+    ``now``: epoch seconds.
+    """
+    missing = Outcome.INVALID_LSC if mode is AuthenticationMode.LSC_FIRST else Outcome.INVALID_MIC
+    if not claim.certificates:
+        return Verdict(missing, "the phone sent no certificate")
+    try:
+        certificate = x509.load_der_x509_certificate(claim.certificates[0][1])
+        sha1 = isinstance(certificate.signature_hash_algorithm, hashes.SHA1)
+        is_lsc = not sha1 and issuer_of(certificate, trust.lsc_issuers) is not None
+        return _check(claim, certificate, is_lsc, mode, has_preferred, trust, now)
+    except UNREADABLE:
+        return Verdict(missing, "the phone's certificate cannot be read")
+
+
+def _check(
+    claim: Claim,
+    certificate: x509.Certificate,
+    is_lsc: bool,
+    mode: AuthenticationMode,
+    has_preferred: bool,
+    trust: Trust,
+    now: float,
+) -> Verdict:
+    if has_preferred and is_lsc is not (mode is AuthenticationMode.LSC_FIRST):
+        return Verdict(Outcome.INVALID_MIC, _SENT_LSC) if is_lsc else Verdict(Outcome.INVALID_LSC, _SENT_MIC)
+    if not is_lsc and (problem := _mic_problem(certificate, trust, now)):
+        return Verdict(_kind_of(claim), problem)
+    if is_lsc and not _in_date(certificate, now):
+        return Verdict(Outcome.INVALID_LSC, f"the LSC {_dates(certificate, now)}")
+    if not names_device(certificate, claim.device_name, is_lsc):
+        problem = f"the certificate names {_common_names(certificate)}, not {claim.device_name}"
+        return Verdict(Outcome.INVALID_CREDENTIALS, problem)
+    if not _signed(claim, certificate):
+        problem = "the signature is missing or was not made with the certificate's key"
+        return Verdict(Outcome.INVALID_LSC if is_lsc else Outcome.INVALID_MIC, problem)
+    sudi = check_sudi(claim, trust, now)
+    return sudi if sudi.outcome is not None else Verdict(mic=sudi.mic or not is_lsc)
+
+
+_SENT_LSC = "the phone sent its LSC; with precedence to MIC it has to send the MIC that it is known to have"
+_SENT_MIC = "the phone sent no LSC of this CAPF; with precedence to LSC it has to send the LSC that it is known to have"
+
+
+def _kind_of(claim: Claim) -> Outcome:
+    """Name the certificate as the phone does, where no issuer tells what it is."""
+    return Outcome.INVALID_LSC if claim.certificates[0][0] == CertificateType.LSC else Outcome.INVALID_MIC
+
+
+def _mic_problem(certificate: x509.Certificate, trust: Trust, now: float) -> str:
+    """Return why a MIC is not accepted: its issuer, its digest or its dates; empty where nothing is wrong with it."""
+    sha1 = isinstance(certificate.signature_hash_algorithm, hashes.SHA1)
+    if issuer_of(certificate, trust.mic_issuers) is None:
+        return f"its issuer {_shown(certificate.issuer.rfc4514_string())} is not trusted"
+    if sha1 and not _issued_by_old_key(certificate, trust):
+        return "the MIC is signed with SHA-1, and SHA-1 MICs are not allowed"
+    if trust.allow_expired_mic or _in_date(certificate, now):
+        return ""
+    return f"the MIC {_dates(certificate, now)}"
+
+
+def _issued_by_old_key(certificate: x509.Certificate, trust: Trust) -> bool:
+    """True when SHA-1 is allowed in MICs and a trusted issuer made this one with it."""
+    return trust.allow_sha1_mic and any(_signed_with_sha1(certificate, issuer) for issuer in trust.mic_issuers)
+
+
+def _dates(certificate: x509.Certificate, now: float) -> str:
+    """Return what is wrong with a certificate's dates."""
+    if certificate.not_valid_after_utc < datetime.fromtimestamp(now, UTC):
+        return f"expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
+    return f"is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
+
+
+def _common_names(certificate: x509.Certificate) -> str:
+    """Return the common names of a certificate, which are a stranger's words."""
+    names = [str(name.value) for name in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
+    return _shown(" and ".join(names)) if names else "no device"
+
+
+def _shown(text: str) -> str:
+    """Return a stranger's words in one short line, quoted."""
+    return ascii(text if len(text) <= _LONGEST else text[:_LONGEST] + "...")
+
+
+def _signed_with_sha1(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """True when the issuer signed an old MIC; the library itself no longer looks at such certificates."""
+    key = issuer.public_key()
+    if certificate.issuer != issuer.subject or not isinstance(key, rsa.RSAPublicKey):
+        return False
+    try:
+        _unused, sha1 = _DIGESTS[DigestType.SHA1]
+        key.verify(certificate.signature, certificate.tbs_certificate_bytes, padding.PKCS1v15(), sha1)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def issuer_of(certificate: x509.Certificate, issuers: Sequence[x509.Certificate]) -> x509.Certificate | None:
+    """Return the one of these issuers that signed the certificate, None where none did."""
+    for issuer in issuers:
+        try:
+            if isinstance(certificate.signature_hash_algorithm, hashes.SHA1):
+                _check_sha1_issue(certificate, issuer)
+            else:
+                certificate.verify_directly_issued_by(issuer)
+        except (InvalidSignature, *UNREADABLE):
+            continue
+        return issuer
+    return None
+
+
+def _check_sha1_issue(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    """Check what the library does no longer: that the issuer signed with SHA-1; trust is the caller's."""
+    if certificate.issuer != issuer.subject:
+        raise InvalidSignature
+    key, signed = issuer.public_key(), certificate.tbs_certificate_bytes
+    if isinstance(key, rsa.RSAPublicKey):
+        key.verify(certificate.signature, signed, padding.PKCS1v15(), _DIGESTS[DigestType.SHA1][1])
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        key.verify(certificate.signature, signed, ec.ECDSA(_DIGESTS[DigestType.SHA1][1]))
+    else:
+        raise InvalidSignature
+
+
+def _in_date(certificate: x509.Certificate, now: float) -> bool:
+    moment = datetime.fromtimestamp(now, UTC)
+    return certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc
+
+
+def names_device(certificate: x509.Certificate, device_name: str, is_lsc: bool) -> bool:
+    """True when the certificate is this device's and no other's: an LSC's common name is the device name, a MIC's is
+    model, ``-`` and device name. Softphones have no MIC, so that none can be taken for the phone its name ends in."""
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    if len(names) != 1:
+        return False
+    common_name = str(names[0].value)
+    if common_name == device_name:
+        return True
+    named = None if is_lsc or _SOFTPHONE.match(common_name) else _MIC_NAME.fullmatch(common_name)
+    return named is not None and named[1] == device_name
+
+
+def _signed(claim: Claim, certificate: x509.Certificate) -> bool:
+    """Check both signatures over the device name and the certificate that the phone sent."""
+    if claim.signed_data is None or claim.sha2_signed_data is None:
+        return False
+    data = claim.device_name.encode() + b"\0" + claim.certificates[0][1]
+    key = certificate.public_key()
+    digest, signature = claim.sha2_signed_data
+    if digest == DigestType.SHA1:
+        return False
+    return signature_is_right(key, data, DigestType.SHA1, claim.signed_data) and signature_is_right(
+        key, data, digest, signature
+    )
+
+
+def check_sudi(claim: Claim, trust: Trust, now: float) -> Verdict:
+    """Check SUDI data where the phone sent any: a trusted MIC of this device, signed over this session's id."""
+    if claim.sudi_data is None:
+        return Verdict(Outcome.INVALID_MIC, "the phone sent no SUDI data") if trust.require_sudi else Verdict()
+    try:
+        sudi = unpack_sudi(claim.sudi_data)
+        mic = x509.load_der_x509_certificate(sudi.mic)
+        if not names_device(mic, claim.device_name, is_lsc=False):
+            problem = f"the SUDI data's MIC names {_common_names(mic)}, not {claim.device_name}"
+            return Verdict(Outcome.INVALID_CREDENTIALS, problem)
+        problem = _mic_problem(mic, trust, now)
+        right = not problem and _sudi_signed(sudi, mic, claim.session_id)
+    except (WireError, *UNREADABLE):
+        return Verdict(Outcome.INVALID_MIC, "the SUDI data cannot be read")
+    if right:
+        return Verdict(mic=True)
+    return Verdict(Outcome.INVALID_MIC, f"SUDI data: {problem or 'the signature is not of this session'}")
+
+
+def _sudi_signed(sudi: Sudi, mic: x509.Certificate, session_id: int) -> bool:
+    data = session_id.to_bytes(4, "little") + sudi.mic
+    key = mic.public_key()
+    return signature_is_right(key, data, DigestType.SHA1, sudi.sha1_signature) and signature_is_right(
+        key, data, DigestType.SHA512, sudi.sha512_signature
+    )
+
+
+def certificate_serial(der: bytes) -> str:
+    """Return a certificate's serial number as the database has it (32 hex digits)."""
+    return f"{x509.load_der_x509_certificate(der).serial_number:032x}"

@@ -1,0 +1,1 @@
+"""The running process: everything below it, joined."""

@@ -1,0 +1,320 @@
+"""The running node: administration always, phones' files, and the CAPF service while it is activated (R24)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import BinaryIO
+
+from capf.administration.backup import making, staging
+from capf.administration.backup.making import Made
+from capf.administration.logins import Login, Logins
+from capf.administration.readiness import Readiness
+from capf.administration.resets import Resetter
+from capf.administration.service_control import CapfService
+from capf.api.application import application
+from capf.api.ctl_file import put_in_place
+from capf.api.running import SERVICE_CHANGE
+from capf.certificates import ctl
+from capf.certificates.keystore import Keystore
+from capf.cluster.neighbours import Neighbours
+from capf.model import CapfError, DamagedError, Fault, StoreUnavailableError
+from capf.network.descriptors import Descriptors
+from capf.node import ports, state
+from capf.node.configuration import NodeSettings
+from capf.node.trace_files import TraceFiles
+from capf.phone_files import http_server
+from capf.phone_files.folder import Folder
+from capf.phone_files.publisher import Publisher
+from capf.process import expiry
+from capf.process.session_record import RegistryBackend
+from capf.process.web import Web, tls_context
+from capf.registry import guessing, nodes, sessions, strings_key, tokens, trace_settings
+from capf.registry.context import Context, Policy
+from capf.registry.transaction import Transaction
+from capf.store.engine import Store
+
+LOG = logging.getLogger(__name__)
+_SECOND_SIGNAL, _NOT_IN_TIME = 1, 1
+_TRY_AGAIN_SECONDS, _SETTLED_SECONDS = 5.0, 10.0
+"""When work that ended by an error is begun again, and for how long it has to go on until it counts as cured."""
+SECONDS_AFTER_THE_DRAIN = 10
+"""How long everything else may take when the process ends; the unit allows more (roles/capf_server)."""
+
+
+class Server:
+    """One node; implements what the API asks of it."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        """Open state and database; CapfError when either cannot be used."""
+        directory = state.StateDirectory(settings.state_directory)
+        self._settings = settings
+        self._directory = directory
+        self.keystore = Keystore(directory.path)
+        self._lock = directory.lock()
+        state.check_administration(directory)
+        staging.sweep_at_start(directory.path)
+        loaded = state.load(directory)
+        self.context = Context(
+            authority=loaded.authority,
+            secrets=loaded.secrets,
+            clock=time.time,
+            first_node=settings.first_node,
+            trace_directory=directory.trace,
+            token_directory=directory.tokens,
+            node_name=settings.node_name,
+            policy=Policy(
+                settings.allow_expired_mic,
+                settings.allow_sha1_mic,
+                settings.require_sudi,
+                settings.lock_seconds,
+                settings.tries_per_operation,
+                settings.wrong_strings_per_day,
+            ),
+            own_files=settings.own_directory,
+            capf_servers=settings.capf_servers,
+            faults=loaded.faults,
+        )
+        self.store = Store(settings.database)
+        received = settings.tftp_directory or directory.files
+        self.folder = Folder(directory.path if settings.first_node else received)
+        tftp_directory = settings.tftp_directory if settings.first_node else None
+        self._publisher = Publisher(self.store, self.context, self.folder, tftp_directory)
+        self.resetter = Resetter(
+            settings.reset_command, settings.reset_parallel, settings.reset_seconds, self._publisher.publish
+        )
+        self.trace = TraceFiles(directory.trace)
+        self._logins = Logins(self.store)
+        self.readiness = Readiness(self.store, self.context)
+        self._backend = RegistryBackend(self.store, self.context)
+        self._descriptors = Descriptors(
+            settings.administration_maximum_connections, settings.files_maximum_connections, settings.reset_parallel
+        )
+        self._service = CapfService(
+            settings, self.store, self.context, self._backend, self._descriptors.capf, notice=self._lock
+        )
+
+    @property
+    def refusals(self) -> Mapping[str, int]:
+        """How many claims of phones were refused since the start, by cause."""
+        return {cause.value: count for cause, count in self._backend.refusals.by_cause.items()}
+
+    @property
+    def sessions_open(self) -> int:
+        """How many phones are connected now."""
+        return self._service.sessions
+
+    def reload_authority(self) -> None:
+        """Take the keys and certificates as they are on disk now."""
+        loaded = state.load(self._directory)
+        self.context.authority, self.context.faults = loaded.authority, loaded.faults
+
+    def ctl_file(self) -> ctl.CtlFile | None:
+        """Return the CTL file that phones are given, None where there is none; DamagedError where it cannot be read."""
+        path = self._directory.path / ctl.FILE_NAME
+        try:
+            return ctl.read(path.read_bytes()) if path.exists() else None
+        except (ctl.CtlError, OSError) as error:
+            todo = "restart the server, which writes it again as it was made last"
+            raise DamagedError(Fault(str(path), str(error), todo)) from None
+
+    def back_up(self, passphrase: str | None) -> tuple[BinaryIO, Made]:
+        """Return a backup of this node, in a file that the caller closes; None: a plain one."""
+        return making.spool(self._settings, passphrase)
+
+    async def login(self, administrator: str, password: str, address: str) -> Login:
+        """Check the administrator's name and password."""
+        return await self._logins.check(administrator, password, address)
+
+    def close(self) -> None:
+        """Close the database and the trace files, and let another server have the state directory."""
+        self.store.close()
+        self.trace.close()
+        self._lock.close()
+
+    async def check_service(self) -> None:
+        """ConflictError says why CAPF could not be started with the parameters as they are now."""
+        await self._service.check()
+
+    async def accept_strings_key(self, actor: str) -> None:
+        """Take a new strings.key as the right one where nothing needs the earlier one."""
+        await self._service.accept_key(actor)
+
+    async def start_service(self) -> None:
+        """Start CAPF with the parameters as they are now, where it does not run; ConflictError where it cannot."""
+        await self._service.start()
+
+    async def stop_service(self) -> None:
+        """Stop CAPF; open sessions may end first, within the drain time."""
+        await self._service.stop()
+
+    async def follow(self) -> None:
+        """Do what another server that shares the database was told: start, restart or stop CAPF, or make a CTL file."""
+        async with SERVICE_CHANGE:
+            await self._service.follow()
+        await put_in_place(self)
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        _soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _stop_or_exit, stop)
+        settings = self._settings
+        ports.check_free("administration", settings.administration_addresses, settings.administration_port)
+        await self.begin()
+        beside = [asyncio.create_task(self._go_on(name, job, stop)) for name, job in self._work().items()]
+        web = [asyncio.create_task(self._administration(stop.wait))]
+        ends = [*web, asyncio.create_task(stop.wait())]
+        if self._settings.files_enabled:
+            serving = partial(self._files, stop.wait)
+            web.append(asyncio.create_task(self._go_on("serving files to phones", serving, stop)))
+        _notify("READY=1")
+        LOG.info("event=ready administration=%d", self._settings.administration_port)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        _notify("STOPPING=1")
+        _end_at_the_latest(self._settings.drain_seconds + SECONDS_AFTER_THE_DRAIN)
+        await self.stop_service()
+        for task in beside:
+            task.cancel()
+        results = await asyncio.gather(*web, *beside, return_exceptions=True)
+        with contextlib.suppress(StoreUnavailableError):
+            await self._backend.count_refusals()
+        self.close()
+        LOG.info("event=stopped")
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    def _work(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return the work beside administration: none of it is missed in silence, and none of it ends the process."""
+        return {
+            "giving operations back to phones": self._backend.give_back_forever,
+            "counting refused phones": self._backend.count_refusals_forever,
+            "keeping wrong strings counted": self._backend.keep_guesses_forever,
+            "ending operations at their deadline": partial(expiry.run, self.store, self.context),
+            "publishing to the TFTP server": self._publisher.run,
+            "keeping in step with other servers": Neighbours(self.store, self.context, self.follow).run,
+            "looking whether the node is ready": self.readiness.run,
+            "keeping CAPF running": partial(self._service.keep_running, SERVICE_CHANGE),
+        }
+
+    async def _go_on(self, name: str, job: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+        """Do work for as long as it lasts; where it ends by an error, say so and begin it again after a pause."""
+        troubles, loop = self.context.troubles, asyncio.get_running_loop()
+        while not stop.is_set():
+            settled = loop.call_later(_SETTLED_SECONDS, troubles.pop, name, None)
+            try:
+                await job()
+                return
+            except Exception as error:
+                said = str(error) if isinstance(error, CapfError | OSError) else repr(error)
+                if name not in troubles or troubles[name].problem != said:
+                    unexpected = None if isinstance(error, CapfError | OSError) else error
+                    LOG.critical("event=work-failed work=%r error=%r", name, said, exc_info=unexpected)
+                troubles[name] = Fault(name, said, "the server tries again by itself; its log says more")
+            finally:
+                settled.cancel()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _TRY_AGAIN_SECONDS)
+
+    async def begin(self) -> None:
+        """Do what every start does. A step that cannot be done is named, and takes nothing else down."""
+        await self._step("trace files", self._apply_trace)
+        await self._step("operations of lost sessions", lambda: self._write(sessions.recover))
+        await self._step("counted wrong strings", lambda: self._write(guessing.keep))
+        if self.context.first_node:
+            await self._step("strings.key", lambda: self._write(strings_key.keep_first_check))
+            await self._step("the cluster's first node", self._register)
+            await self._step("security tokens", lambda: self._write(tokens.make_missing))
+            await self._step(
+                "security tokens", lambda: self.store.aread(lambda c: tokens.sweep(Transaction(c, self.context)))
+            )
+            await self._step("the CTL file", lambda: put_in_place(self))
+        async with SERVICE_CHANGE:
+            await self._service.follow()
+
+    async def _step(self, name: str, step: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await step()
+        except StoreUnavailableError:
+            raise
+        except Exception as error:
+            unexpected = None if isinstance(error, CapfError | OSError) else error
+            LOG.error("event=start-step-failed step=%r error=%r", name, str(error), exc_info=unexpected)
+            if not isinstance(error, DamagedError):
+                said = str(error) or repr(error)
+                self.context.troubles[f"start: {name}"] = Fault(f"start: {name}", said, "see the log, and restart")
+
+    async def _write(self, job: Callable[[Transaction], object]) -> None:
+        await self.store.awrite(lambda connection: job(Transaction(connection, self.context)))
+
+    async def _apply_trace(self) -> None:
+        self.trace.apply(await self.store.aread(trace_settings.stored))
+
+    async def _register(self) -> None:
+        """Be the first node of the cluster: its entry is as it is here."""
+        certificate = self._directory.administration_certificate.read_text()
+        port = self._settings.administration_port
+        await self.store.awrite(lambda c: nodes.register_first(Transaction(c, self.context), port, certificate))
+
+    async def _administration(self, stopped: Callable[[], Awaitable[object]]) -> None:
+        settings = self._settings
+        web = Web(
+            "administration",
+            application(self, settings.administration_monitors),
+            tls_context(str(self._directory.administration_certificate), str(self._directory.administration_key)),
+            settings.administration_maximum_connections,
+            settings.administration_maximum_connections_per_address,
+            self._descriptors.administration,
+        )
+        await web.serve(settings.administration_addresses, settings.administration_port, stopped)
+
+    async def _files(self, stopped: Callable[[], Awaitable[object]]) -> None:
+        settings = self._settings
+        ports.check_free("files", settings.files_addresses, settings.files_port)
+        web = Web(
+            "files",
+            http_server.application(self.store, self.context, settings.node_name, self.folder),
+            None,
+            settings.files_maximum_connections,
+            settings.files_maximum_connections_per_address,
+            self._descriptors.files,
+        )
+        await web.serve(settings.files_addresses, settings.files_port, stopped)
+
+
+def _stop_or_exit(stop: asyncio.Event) -> None:
+    """End politely at the first signal, at once at the second."""
+    if stop.is_set():
+        os._exit(_SECOND_SIGNAL)
+    stop.set()
+
+
+def _end_at_the_latest(seconds: float) -> None:
+    """See to it that the process ends, whatever still hangs: a database, a disk."""
+    last = threading.Timer(seconds, os._exit, (_NOT_IN_TIME,))
+    last.daemon = True
+    last.start()
+
+
+def _notify(message: str) -> None:
+    """Tell systemd, where it started us."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.connect("\0" + address[1:] if address.startswith("@") else address)
+        notify.send(message.encode())

@@ -1,0 +1,44 @@
+"""The configuration file: frozen settings, or all that is wrong at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from capf.model import InvalidRequestError
+from capf.node.configuration import parse
+
+
+def test_a_state_directory_is_enough() -> None:
+    settings = parse('[server]\nstate_directory = "/srv/capf"')
+    assert settings.database == "sqlite:////srv/capf/capf.db"
+    assert settings.administration_addresses == ("127.0.0.1",)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("nonsense", "file: "),
+        ("", "server.state_directory: 'None' is refused; allowed: a text"),
+        ("[administration]\nport = 70000", "administration.port: '70000' is refused; allowed: a whole number from 1"),
+        ("[administration]\nport = true", "administration.port: 'True' is refused"),
+        ('[capf]\naddresses = ["node1"]', "capf.addresses: 'node1' is refused; allowed: IPv4 or IPv6 addresses"),
+        ('[files]\nenabled = "yes"', "files.enabled: 'yes' is refused; allowed: true or false"),
+        ("[reset]\ncommand = [1]", "reset.command: '[1]' is refused; allowed: a list of texts"),
+        ("[reset]\ncomand = []", "reset.comand: '[]' is refused; allowed: no such setting"),
+        (
+            "[capff]",
+            "capff: '' is refused; allowed: tables: server, administration, capf, authentication, files, reset",
+        ),
+        ("server = 1", "server: '1' is refused; allowed: a table"),
+    ],
+)
+def test_p24_each_fault_names_setting_value_and_what_is_allowed(text: str, problem: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse(text)
+    assert any(str(item).startswith(problem) for item in refused.value.problems), refused.value
+
+
+def test_all_faults_come_at_once() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse("[administration]\nport = 0\n[files]\nport = 0")
+    assert len(refused.value.problems) == 3
