@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from capf.certificates.authority import Signed
 from capf.model import (
     STATUS_PENDING,
     AuthenticationMode,
@@ -228,19 +229,15 @@ def issue(tx: Transaction, wanted: Issue) -> bytes | None:
     if operation is None:
         return None
     years = tx.in_force.number("Duration Of Certificate Validity")
-    keys = need.keys(operation["key_order"], operation["key_size"], operation["ec_key_size"])
     name = operation["device_name"]
     try:
-        signed = tx.context.authority.sign(name, wanted.public_key, keys, years, tx.now)
-        while rows.certificate(tx.connection, signed.serial_number) is not None:
-            signed = tx.context.authority.sign(name, wanted.public_key, keys, years, tx.now)
-        if rows.key_is_used(tx.connection, signed.public_key_sha256, hold.operation_id):
-            raise LintError("the key already has a certificate")
+        signed, unconfirmed = _sign(tx, operation, wanted.public_key, years)
     except LintError as error:
         _stop(tx, operation, hold, Outcome.FAILED, str(error))
         return None
-    issued, abandoned = CertificateState.ISSUED, CertificateState.ABANDONED
-    rows.turn_certificates(tx.connection, name, issued, abandoned, tx.now)
+    if unconfirmed:
+        issued, abandoned = CertificateState.ISSUED, CertificateState.ABANDONED
+        rows.set_certificates(tx.connection, name, issued, abandoned, tx.now)
     rows.move(tx.connection, hold.operation_id, rows.OPEN, State.ISSUED)
     rows.add_certificate(
         tx.connection,
@@ -256,12 +253,28 @@ def issue(tx: Transaction, wanted: Issue) -> bytes | None:
         ec=signed.key.ec,
         bits=signed.key.bits,
         public_key_sha256=signed.public_key_sha256,
-        state=issued.value,
+        state=CertificateState.ISSUED.value,
         changed_at=tx.now,
     )
     detail = {"serial_number": signed.serial_number}
     tx.audit("issue certificate", name, **detail)
     return signed.der
+
+
+def _sign(tx: Transaction, operation: rows.Row, public_key: bytes, years: int) -> tuple[Signed, bool]:
+    """Return a certificate with a new serial number, and whether the phone has one that it never confirmed; LintError
+    where key or profile are wrong, or the key was certified for another operation."""
+    keys = need.keys(operation["key_order"], operation["key_size"], operation["ec_key_size"])
+    name = operation["device_name"]
+    while True:
+        signed = tx.context.authority.sign(name, public_key, keys, years, tx.now)
+        serial, key = signed.serial_number, signed.public_key_sha256
+        found = rows.certificates_in_the_way(tx.connection, serial, key, name)
+        if any(row["public_key_sha256"] == key and row["operation_id"] != operation["id"] for row in found):
+            raise LintError("the key already has a certificate")
+        unconfirmed = any(row["device_name"] == name and row["state"] == CertificateState.ISSUED for row in found)
+        if not any(row["serial_number"] == serial for row in found):
+            return signed, unconfirmed
 
 
 def confirm(tx: Transaction, done: Confirm) -> None:
@@ -273,12 +286,10 @@ def confirm(tx: Transaction, done: Confirm) -> None:
     name, at = operation["device_name"], tx.now
     issued, active = CertificateState.ISSUED, CertificateState.ACTIVE
     if operation["operation"] == Operation.DELETE:
-        rows.turn_certificates(tx.connection, name, active, CertificateState.DELETED, at)
-        rows.turn_certificates(tx.connection, name, issued, CertificateState.DELETED, at)
+        rows.set_certificates(tx.connection, name, active, CertificateState.DELETED, at)
+        rows.set_certificates(tx.connection, name, issued, CertificateState.DELETED, at)
     else:
-        rows.turn_certificates(tx.connection, name, active, CertificateState.SUPERSEDED, at)
-        rows.activate(tx.connection, certificate_serial(done.certificate), done.hold.operation_id, at)
-        rows.turn_certificates(tx.connection, name, issued, CertificateState.ABANDONED, at)
+        rows.activate(tx.connection, name, certificate_serial(done.certificate), done.hold.operation_id, at)
     _end(tx, operation, State.DONE, Outcome.SUCCESS, "")
 
 

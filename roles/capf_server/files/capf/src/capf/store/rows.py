@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select
 from sqlalchemy import delete as delete_from
 
 from capf.model import CertificateState, Operation, State
@@ -53,10 +53,21 @@ _GIVE_BACK = Statement(
 )
 _END_UNATTENDED = Statement(operations.update().where(_THIS_OPERATION, operations.c.holder == "", _in_state(*OPEN)))
 _CERTIFICATE = Statement(select(certificates).where(certificates.c.serial_number == bindparam("serial")))
-_KEY_IS_USED = Statement(
-    select(certificates.c.serial_number)
-    .where(certificates.c.public_key_sha256 == bindparam("key"), certificates.c.operation_id != bindparam("identifier"))
-    .limit(1)
+_ISSUED = certificates.c.state == CertificateState.ISSUED.value
+_IN_THE_WAY = Statement(
+    select(
+        certificates.c.serial_number,
+        certificates.c.public_key_sha256,
+        certificates.c.operation_id,
+        certificates.c.device_name,
+        certificates.c.state,
+    ).where(
+        or_(
+            certificates.c.serial_number == bindparam("serial"),
+            certificates.c.public_key_sha256 == bindparam("key"),
+            and_(certificates.c.device_name == bindparam("name"), _ISSUED),
+        )
+    )
 )
 _ADD_CERTIFICATE = Statement(certificates.insert())
 _ACTIVATE = Statement(
@@ -66,10 +77,16 @@ _ACTIVATE = Statement(
         or_(*(certificates.c.state == s.value for s in (CertificateState.ISSUED, CertificateState.ABANDONED))),
     )
 )
-_TURN_CERTIFICATES = Statement(
-    certificates.update().where(
-        certificates.c.device_name == bindparam("name"), certificates.c.state == bindparam("before")
+_THIS_HOLDER = certificates.c.device_name == bindparam("name")
+_SET_CERTIFICATES = Statement(certificates.update().where(_THIS_HOLDER, certificates.c.state == bindparam("before")))
+_REPLACE = Statement(
+    certificates.update()
+    .where(
+        _THIS_HOLDER,
+        certificates.c.serial_number != bindparam("serial"),
+        or_(certificates.c.state == CertificateState.ACTIVE.value, _ISSUED),
     )
+    .values(state=case((_ISSUED, CertificateState.ABANDONED.value), else_=CertificateState.SUPERSEDED.value))
 )
 
 
@@ -322,10 +339,12 @@ def certificate(connection: Connection, serial_number: str) -> Row | None:
     return _CERTIFICATE.first(connection, {"serial": serial_number})
 
 
-def key_is_used(connection: Connection, public_key_sha256: str, but_in_operation: int) -> bool:
-    """True when another operation's certificate has this public key."""
-    given = {"key": public_key_sha256, "identifier": but_in_operation}
-    return _KEY_IS_USED.first(connection, given) is not None
+def certificates_in_the_way(
+    connection: Connection, serial_number: str, public_key_sha256: str, device_name: str
+) -> Sequence[Row]:
+    """Return what has to be known before a certificate is added: the one with its serial number, those with its public
+    key, and those that were issued to its phone and never confirmed."""
+    return _IN_THE_WAY.all(connection, {"serial": serial_number, "key": public_key_sha256, "name": device_name})
 
 
 def add_certificate(connection: Connection, **values: Any) -> None:
@@ -333,17 +352,21 @@ def add_certificate(connection: Connection, **values: Any) -> None:
     _ADD_CERTIFICATE.run(connection, values)
 
 
-def activate(connection: Connection, serial_number: str, operation_id: int, at: int) -> None:
-    """Make the certificate active that a phone has stored: one of this operation that a phone may hold."""
+def activate(connection: Connection, device_name: str, serial_number: str, operation_id: int, at: int) -> None:
+    """Make the certificate active that a phone has stored: one of this operation that a phone may hold.
+
+    Of its other ones the active one is superseded, and those that were issued are abandoned.
+    """
+    _REPLACE.run(connection, {"name": device_name, "serial": serial_number, "changed_at": at})
     given = {
         "serial": serial_number, "identifier": operation_id, "state": CertificateState.ACTIVE.value, "changed_at": at,
     }  # fmt: skip
     _ACTIVATE.run(connection, given)
 
 
-def turn_certificates(
+def set_certificates(
     connection: Connection, device_name: str, before: CertificateState, after: CertificateState, at: int
 ) -> None:
     """Change the state of a phone's certificates that are in ``before``."""
     given = {"name": device_name, "before": before.value, "state": after.value, "changed_at": at}
-    _TURN_CERTIFICATES.run(connection, given)
+    _SET_CERTIFICATES.run(connection, given)
