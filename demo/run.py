@@ -189,7 +189,7 @@ def right(first: dict[str, Any], second: dict[str, Any]) -> bool:
         behaviours = [row["lab_behaviour"] for row in csv.DictReader(handle)]
     able = sum(behaviour not in FAILING for behaviour in behaviours)
     wrong = behaviours.count("wrong_string")
-    return first["installed"] == second["installed"] == second["skipped"] == able and second["changed"] == wrong
+    return bool(first["installed"] == second["installed"] == second["skipped"] == able and second["changed"] == wrong)
 
 
 def main() -> int:

@@ -35,11 +35,11 @@ class ActionModule(ActionBase):
             total = int(given.get("wait_timeout", _DEFAULT_TIMEOUT))
             interval = max(_MINIMUM_INTERVAL, int(given.get("progress_interval", _DEFAULT_INTERVAL)))
         except (TypeError, ValueError):  # the module reports the option that is not a whole number
-            return t.cast("dict[str, t.Any]", self._execute_module(_MODULE, given, task_vars=task_vars))
+            return self._execute_module(_MODULE, given, task_vars=task_vars)
         while True:
             left = max(0, int(begin + total - time.monotonic()))
             arguments = dict(given, wait_timeout=left, progress_interval=interval)
-            result = t.cast("dict[str, t.Any]", self._execute_module(_MODULE, arguments, task_vars=task_vars))
+            result = self._execute_module(_MODULE, arguments, task_vars=task_vars)
             left = max(0, int(begin + total - time.monotonic()))
             if result.get("failed"):
                 return result

@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
         until = time.monotonic() + _seconds(given)
         line = LiveLine(display)
         while True:
-            result = t.cast("dict[str, t.Any]", self._execute_module(_MODULE, given, task_vars=task_vars))
+            result = self._execute_module(_MODULE, given, task_vars=task_vars)
             left = until - time.monotonic()
             if result.get("code") != _LED_BY_ANOTHER or left <= 0:
                 line.end()

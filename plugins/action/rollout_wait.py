@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
         begin = answered = time.monotonic()
         line = LiveLine(display)
         while True:
-            result = t.cast("dict[str, t.Any]", self._execute_module(_MODULE, given, task_vars=task_vars))
+            result = self._execute_module(_MODULE, given, task_vars=task_vars)
             if result.get("failed"):
                 away = time.monotonic() - answered
                 if not result.get("unavailable") or away > self._outage(given):

@@ -132,7 +132,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 
 def main() -> None:
     options = {"csv_file": {"type": "path"}, "capfd_database": {"type": "path"}}
-    one = {
+    one: dict[str, t.Any] = {
         "mutually_exclusive": [("csv_file", "capfd_database")],
         "required_one_of": [("csv_file", "capfd_database")],
     }

@@ -137,7 +137,7 @@ def main() -> None:
     options = dict(
         selection_options(), parameters={"type": "dict", "default": {}}, reset={"type": "bool", "default": False}
     )
-    selection = {"mutually_exclusive": [("phones", "csv_file")]}
+    selection: dict[str, t.Any] = {"mutually_exclusive": [("phones", "csv_file")]}
     run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **selection), work)
 
 

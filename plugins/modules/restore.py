@@ -101,9 +101,9 @@ def main() -> None:
     except CapfError as error:
         module.fail_json(msg=str(error))
     argv = _argv(module.params, module.check_mode)
-    status, output, error = module.run_command(argv, data=passphrase)
+    status, output, said = module.run_command(argv, data=passphrase)
     if status != 0:
-        module.fail_json(msg=error.strip() or f"{argv[0]} ended with status {status}")
+        module.fail_json(msg=said.strip() or f"{argv[0]} ended with status {status}")
     changed = not output.startswith(_UNCHANGED)
     if module.params["plain"] and changed:
         module.warn(PLAIN.format(module.params["archive"]))

@@ -78,7 +78,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 
 def main() -> None:
     options: dict[str, t.Any] = {"name": {"type": "str"}, "rollout_id": {"type": "int"}}
-    rules = {"required_by": {"rollout_id": "name"}}
+    rules: dict[str, t.Any] = {"required_by": {"rollout_id": "name"}}
     run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **rules), work)
 
 

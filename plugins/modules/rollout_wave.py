@@ -178,7 +178,7 @@ def main() -> None:
         not_registered={"type": "list", "elements": "str", "default": []},
         csv_file={"type": "path"},
     )
-    rules = {"required_if": [("state", "judged", ("number",))]}
+    rules: dict[str, t.Any] = {"required_if": [("state", "judged", ("number",))]}
     run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **rules), work)
 
 

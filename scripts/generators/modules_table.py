@@ -34,7 +34,7 @@ def documentation() -> dict[str, dict[str, Any]]:
     """Return the documentation of each module, fragments included."""
     subprocess.run([ROOT / "scripts" / "copy-collection", COLLECTIONS], check=True, capture_output=True)
     names = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
-    argv = [ANSIBLE_DOC, "--json", "--type", "module", *(f"ucm.capf.{name}" for name in names)]
+    argv: list[str | Path] = [ANSIBLE_DOC, "--json", "--type", "module", *(f"ucm.capf.{name}" for name in names)]
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)}
     done = subprocess.run(argv, env=environment, check=True, capture_output=True, text=True)
     answer = json.loads(done.stdout)

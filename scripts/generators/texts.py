@@ -34,12 +34,12 @@ class _Indented(yaml.SafeDumper):
 
 def as_yaml(value: Any) -> str:
     """Return a value as YAML, its keys in the order given."""
-    return yaml.dump(value, Dumper=_Indented, sort_keys=False, width=WIDTH, allow_unicode=True)
+    return yaml.dump(value, None, _Indented, sort_keys=False, width=WIDTH, allow_unicode=True)
 
 
 def as_python(text: str, name: str) -> str:
     """Return Python as the formatter writes it; ``name``: the file's path, which says how."""
-    argv = [RUFF, "format", "--stdin-filename", name, "-"]
+    argv: list[str | Path] = [RUFF, "format", "--stdin-filename", name, "-"]
     return subprocess.run(argv, input=text, capture_output=True, text=True, check=True).stdout
 
 

@@ -47,7 +47,7 @@ class Bench:
         """Run a task of YAML lines; prints and returns its seconds, times ``scale``."""
         play = self.node.directory / "play.yml"
         play.write_text(self._head + "".join(f"    {line}\n" for line in task.splitlines()))
-        argv = ["/usr/bin/time", "-f", "%U %S %M", PLAYBOOK, play, *options]
+        argv: list[str | Path] = ["/usr/bin/time", "-f", "%U %S %M", PLAYBOOK, play, *options]
         begin, server = time.perf_counter(), Meter(self.pid)
         done = subprocess.run(
             argv, env=environment(), capture_output=True, text=True, check=True, cwd=self.node.directory

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections import Counter
 from multiprocessing.connection import Connection
+from typing import Any
 
 from benchmarks.load import Figures, Job, Phone, client, install_all, prepare, timed
 from benchmarks.machine import Meter
@@ -19,7 +20,7 @@ from support.node import RunningNode
 
 SILENT, SILENT_AFTER_TLS, SLOW, PROBES = 2000, 200, 200, 100
 TRIES, TRIES_A_PHONE = 270, 9
-STRING = {"authentication_mode": "By Authentication String"}
+STRING: dict[str, Any] = {"authentication_mode": "By Authentication String"}
 
 
 def done(node: RunningNode, jobs: list[Job]) -> int:

@@ -52,7 +52,7 @@ def main() -> None:
         try:
             node.activate()
             measure("nobody guesses", node.capf_port, lambda count: count < ALONE)
-            argv = [sys.executable, GUESSER, str(node.port), str(TRIES), str(ADDRESSES)]
+            argv: list[str | Path] = [sys.executable, GUESSER, str(node.port), str(TRIES), str(ADDRESSES)]
             environment = {"PYTHONPATH": str(GUESSER.parents[1])}
             with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment) as guesser:
                 begin = time.perf_counter()

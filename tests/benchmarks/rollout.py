@@ -30,7 +30,7 @@ _WAVE_SECONDS = 900
 
 def phones() -> list[dict[str, str | int]]:
     """Return a site of RSA-2048 phones in twenty device pools."""
-    same = {"authentication_mode": "By Null String", "key_order": "RSA Only", "key_size": 2048}
+    same: dict[str, str | int] = {"authentication_mode": "By Null String", "key_order": "RSA Only", "key_size": 2048}
     return [
         {"device_name": f"SEP{index:012X}", "device_pool": f"Pool-{index % _POOLS:02d}", **same}
         for index in range(PHONES)
@@ -70,7 +70,7 @@ class Bench:
         }
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         begin = time.perf_counter()
-        argv = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(self.node.directory, variables)]
+        argv: list[str | Path] = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(self.node.directory, variables)]
         done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - begin
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]

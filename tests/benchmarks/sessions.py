@@ -11,6 +11,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -76,7 +77,7 @@ def main() -> None:
     """Print all figures."""
     given = [int(value) for value in sys.argv[1:]]
     sessions, at_once, runs, crowd = (*given, *DEFAULTS[len(given) :])
-    show(on_a_node([lambda node, number=number: run(node, number, sessions, at_once) for number in range(runs)]))
+    show(on_a_node([partial(run, number=number, sessions=sessions, at_once=at_once) for number in range(runs)]))
     if not crowd:
         return
     show(on_a_node([lambda node: crowds.crowd(node, 0, CONNECTIONS)], LONG))

@@ -23,7 +23,7 @@ def settle(
     phones.write_text("\n".join(["device_name", *names.split()]))
     summary.write_text(json.dumps({"to_visit": [{"device_name": name} for name in to_visit.split()]}))
     given = json.dumps({"record": RECORD | record, "flash": flash})
-    argv = [sys.executable, ACCOUNT, phones, summary]
+    argv: list[str | Path] = [sys.executable, ACCOUNT, phones, summary]
     done = subprocess.run(argv, input=given, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 

@@ -42,7 +42,7 @@ def look(
         "sessions": [f"event=claim peer={peer} device='{name}' tls=" for name, peer in (SESSIONS | sessions).items()],
         "requests": requests,
     }
-    argv = [sys.executable, CLUSTER / "came_up", phones]
+    argv: list[str | Path] = [sys.executable, CLUSTER / "came_up", phones]
     done = subprocess.run(argv, input=json.dumps(given), capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 

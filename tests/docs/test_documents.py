@@ -36,7 +36,7 @@ def test_every_test_that_a_row_names_exists() -> None:
 
 
 def test_what_is_generated_is_as_the_tables_say() -> None:
-    argv = [sys.executable, ROOT / "scripts" / "generate", "--check"]
+    argv: list[str | Path] = [sys.executable, ROOT / "scripts" / "generate", "--check"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", (ROOT / "docs" / "modules.md").read_text(), re.MULTILINE)

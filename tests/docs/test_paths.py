@@ -153,10 +153,11 @@ def test_p35_the_error_of_a_file_shows_its_absolute_path(
         importlib.import_module(utils + name) for name in ("_csv", "_files", "_earlier", "_client")
     )
     params = {"host": "h", "port": 1, "timeout": 1, "validate_certs": True, "ca_path": "no"}
-    for told in (
+    told_by: tuple[Callable[[], object], ...] = (
         lambda: rows.read("no"), lambda: files.read_pem("files", "no"), lambda: earlier.read_csv("no"),
         lambda: earlier.read_capfd("no"), lambda: client.Client(params),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for told in told_by:
         with pytest.raises(client.CapfError, match=re.escape(f"'{tmp_path}/no'")):
             told()
     with pytest.raises(client.CapfError, match=re.escape(f"{tmp_path}/phones.csv line 1: column 'colour'")):

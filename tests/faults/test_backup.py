@@ -148,7 +148,7 @@ def test_a_record_that_was_changed_since_is_not_the_restores_own(
     use_database(node, cluster.new_database() if database == "postgresql" else None)
     cut_short(node, archive)
     store = Store(configuration.load(node.config).database)
-    store.write(lambda c: journal.record(c, 1, "somebody", [journal.Act("work on")]))
+    store.write(lambda c: journal.record(c, 1, "somebody", "work on"))
     store.close()
     refused = capf("restore", "--plain", "--config", node.config, "--from", archive, status=1)
     assert "is there already" in refused or "is not empty" in refused
@@ -180,8 +180,8 @@ def test_a_backup_that_fails_leaves_neither_file_nor_audit_row(tmp_path: Path) -
         assert said in capf("backup", "--plain", "--config", node.config, "--to", target, status=1)
     assert acts(node) == before
     database.rename(tmp_path / "capf.db")
-    said = {None: "unable to open", b"this is no database" * 100: "not a database"}
-    for content, words in said.items():
+    words_by_content = {None: "unable to open", b"this is no database" * 100: "not a database"}
+    for content, words in words_by_content.items():
         if content is not None:
             database.write_bytes(content)
         output = capf("backup", "--plain", "--config", node.config, "--to", tmp_path / "new.tar.gz", status=1)

@@ -49,7 +49,7 @@ def prove(node: RunningNode, flash: Flash, wire: int = MODE_MIC_FIRST, **changes
     mode = MIC_FIRST if wire == MODE_MIC_FIRST else LSC_FIRST
     node.schedule(A, authentication_mode=mode, force=True)
     client = Client(node.capf_port, A)
-    answer = client.prove(flash, wire, **changes)
+    answer = client.prove(flash, wire, changes=changes)
     client.close()
     node.schedule(A, operation="No Pending Operation")
     return answer

@@ -16,7 +16,7 @@ RUNS = 2000
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_p14_any_bytes_give_a_result_or_one_error(target: str) -> None:
-    argv = [sys.executable, FUZZ, str(RUNS), target]
+    argv: list[str | Path] = [sys.executable, FUZZ, str(RUNS), target]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout
     assert f"{RUNS} inputs" in done.stdout

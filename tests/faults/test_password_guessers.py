@@ -30,7 +30,7 @@ def only(tmp_path: Path) -> Iterator[RunningNode]:
 
 def guesses(node: RunningNode) -> subprocess.Popen[str]:
     """Start guessing from many addresses."""
-    argv = [sys.executable, GUESSER, str(node.port), str(TRIES), str(ADDRESSES)]
+    argv: list[str | Path] = [sys.executable, GUESSER, str(node.port), str(TRIES), str(ADDRESSES)]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(GUESSER.parents[1])})
 
 

@@ -76,8 +76,9 @@ def test_p36_capf_takes_its_port_as_soon_as_it_is_free(node: RunningNode) -> Non
 def test_p36_a_files_port_that_is_taken_leaves_administration_up(node: RunningNode) -> None:
     with socket.create_server(("127.0.0.1", node.files_port)):
         node.start()
-        status, ready = until(lambda: (found := node.api("GET", "/readyz", base=""))[0] == 503 and found, 15)
-        assert f"files cannot listen on 127.0.0.1:{node.files_port}" in ready["problems"][0], status
+        until(lambda: node.api("GET", "/readyz", base="")[0] == 503, 15)
+        ready = node.api("GET", "/readyz", base="")[1]
+        assert f"files cannot listen on 127.0.0.1:{node.files_port}" in ready["problems"][0]
         assert node.ok("GET", "/service")["running"]
     until(lambda: node.api("GET", "/readyz", base="")[0] == 200, 30)
 
@@ -97,7 +98,7 @@ def test_p36_serve_ends_with_one_line_for_what_it_cannot_live_with(node: Running
             DAMAGED[said](node)
         else:
             stack.enter_context(socket.create_server(("127.0.0.1", node.port)))
-        argv = [CAPF, "serve", "--config", node.config]
+        argv: list[str | Path] = [CAPF, "serve", "--config", node.config]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     last = done.stderr.splitlines()[-1]
     assert done.returncode == 1 and last.startswith("capf: ") and said in last
@@ -113,6 +114,15 @@ def test_p36_a_lost_account_is_named_and_set_again(node: RunningNode) -> None:
     secret = node.directory / "password"
     secret.touch(0o600)
     secret.write_text(f"{PASSWORD}\n")
-    argv = [CAPF, "account", "--config", node.config, "--administrator", ADMINISTRATOR, "--password-file", secret]
+    argv: list[str | Path] = [
+        CAPF,
+        "account",
+        "--config",
+        node.config,
+        "--administrator",
+        ADMINISTRATOR,
+        "--password-file",
+        secret,
+    ]
     subprocess.run(argv, check=True, capture_output=True)
     assert node.ok("GET", "/service")["running"]

@@ -110,6 +110,7 @@ def test_p5_code_0_success_is_what_the_phone_acknowledged(world: World, operatio
     world.schedule(operation)
     client = world.call()
     world.enter(client)
+    assert world.phone.lsc is not None
     package = pack_certificates(((1, world.phone.lsc.der),)) if operation == "Troubleshoot" else None
     assert world.node.phone(A)["operation_status"] == "Operation Pending"
     act(client, operation, 1, package)
@@ -198,7 +199,7 @@ CREDENTIALS: dict[str, tuple[str, int, Callable[[World], Flash], dict[str, bytes
 def test_p5_codes_4_to_6_certificates_that_do_not_fit(world: World, operation: str, case: str) -> None:
     mode, wire, flash, changes, suffix = CREDENTIALS[case]
     world.schedule(operation, mode)
-    assert world.call().prove(flash(world), wire, **changes).elements[Tag.REASON] == b"\x07"
+    assert world.call().prove(flash(world), wire, changes=changes).elements[Tag.REASON] == b"\x07"
     assert world.shown() == f"{FAMILIES[operation]} Failed: {suffix}"
 
 

@@ -34,7 +34,7 @@ def test_p36_the_role_shows_the_last_lines_where_the_server_does_not_answer(tmp_
         "capf_server_answer_seconds": 1,
         "capf_server_password": "never-to-be-seen",
     }
-    argv = [PLAYBOOK, tmp_path / "play.yml", *extra_vars(tmp_path, given)]
+    argv: list[str | Path] = [PLAYBOOK, tmp_path / "play.yml", *extra_vars(tmp_path, given)]
     done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False)
     output = " ".join((done.stdout + done.stderr).split())
     assert done.returncode != 0 and "capf: the last word" in output and '"line 31"' in output

@@ -360,7 +360,7 @@ def test_p36_a_capf_key_that_others_can_read_stops_capf_alone(node: RunningNode)
 def test_an_administration_key_that_others_can_read_stops_the_start(node: RunningNode) -> None:
     node.stop()
     (node.state / "administration.key").chmod(0o644)
-    argv = [CAPF, "serve", "--config", node.config]
+    argv: list[str | Path] = [CAPF, "serve", "--config", node.config]
     failed = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     assert failed.returncode == 1 and "its mode must be 0600" in failed.stderr
 
@@ -369,7 +369,15 @@ def test_init_refuses_what_is_there_and_short_passwords(tmp_path: Path, node: Ru
     password = tmp_path / "password"
     password.touch(0o600)
     password.write_text("short\n")
-    argv = [CAPF, "init", "--administrator", "admin", "--password-file", password, "--state-directory"]
+    argv: list[str | Path] = [
+        CAPF,
+        "init",
+        "--administrator",
+        "admin",
+        "--password-file",
+        password,
+        "--state-directory",
+    ]
     short = subprocess.run([*argv, tmp_path / "new"], capture_output=True, text=True, check=False)
     assert short.returncode == 1 and "at least 8 characters" in short.stderr and not (tmp_path / "new").exists()
     password.write_text("long-enough\n")
@@ -490,7 +498,7 @@ def speaks(port: int, version: ssl.TLSVersion) -> bool:
 
 def test_p22_the_audit_table_is_verified_by_command(node: RunningNode) -> None:
     node.ok("POST", "/phones", {"phones": [{"device_name": A}]})
-    argv = [CAPF, "audit", "verify", "--config", node.config]
+    argv: list[str | Path] = [CAPF, "audit", "verify", "--config", node.config]
     assert (
         subprocess.run(argv, capture_output=True, text=True, check=True).stdout
         == "the audit table is as it was written\n"

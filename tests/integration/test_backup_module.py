@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tarfile
 from pathlib import Path
+from typing import Any
 
 from support.archives import PASSPHRASE
 from support.node import CAPF, PASSWORD, RunningNode
@@ -63,7 +64,7 @@ def test_p34_what_is_asked_of_a_backup_is_refused_in_check_mode_too(node: Runnin
     new.write_text(node.config.read_text().replace(str(node.state), str(tmp_path / "new")))
     given = {"archive": str(archive), "configuration": str(new), "executable": str(CAPF)}
     dest = str(tmp_path / "other")
-    said = [
+    said: list[tuple[dict[str, Any], str]] = [
         ({MODULE: {"dest": dest}}, "a passphrase, or plain: true, and not both"),
         ({MODULE: {"dest": dest, "plain": True, **whole}}, "a passphrase, or plain: true, and not both"),
         ({MODULE: {"dest": dest, "passphrase": "too short"}}, "passphrase: '(hidden)' is refused"),

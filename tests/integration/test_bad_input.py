@@ -121,7 +121,7 @@ def test_bad_input_is_named_and_changes_nothing(node: RunningNode, case: str) ->
 
 
 CELLS = "the row and the header have different numbers of cells"
-CSV_CASES = {
+CSV_CASES: dict[str, tuple[str | bytes, str]] = {
     "a string of 3 digits": (
         f"device_name,authentication_string\n{A},123\n",
         "line 2 authentication_string: '(hidden)'",
@@ -184,7 +184,7 @@ def test_a_server_whose_certificate_is_not_trusted_is_told(node: RunningNode) ->
 
 
 def test_connection_options_that_are_wrong_are_named_and_no_outage(node: RunningNode) -> None:
-    wrong = {"host": "https://127.0.0.1", "port": 99999, "timeout": 0, "ca_path": "/no/such.crt"}
+    wrong: dict[str, Any] = {"host": "https://127.0.0.1", "port": 99999, "timeout": 0, "ca_path": "/no/such.crt"}
     (result,), _output = play(node, {"ucm.capf.service_info": {}}, **wrong)
     assert [problem["field"] for problem in result["problems"]] == list(wrong), result
     assert "ca_path: '/no/such.crt' is refused; allowed: a readable PEM file" in result["msg"]

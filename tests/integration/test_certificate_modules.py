@@ -40,7 +40,8 @@ def write_ctl(node: RunningNode, signer: Token, tokens: list[Token], *capf: str)
     """Put a CTL file with these tokens and CAPF certificates (PEM) where phones fetch it."""
     records = [ctl.Record(ctl.Role.SAST, item[1]) for item in tokens]
     records += [ctl.Record(ctl.Role.CAPF, x509.load_pem_x509_certificate(text.encode())) for text in capf]
-    (node.state / ctl.FILE_NAME).write_bytes(ctl.make(records, *reversed(signer), int(time.time())))
+    key, certificate = signer
+    (node.state / ctl.FILE_NAME).write_bytes(ctl.make(records, certificate, key, int(time.time())))
 
 
 def test_p30_r3_a_renewed_capf_issues_and_still_knows_the_lscs_of_the_old_one(make_world: MakeWorld) -> None:
@@ -67,7 +68,13 @@ def test_p30_r3_a_renewed_capf_issues_and_still_knows_the_lscs_of_the_old_one(ma
     lab.reset(A)
     assert node.wait(A)["by_status"] == {"Upgrade Success": 1}
     assert node.phone(A)["lsc_issued_by"].startswith(f"CN={following['common_name']}")
-    verify = ["openssl", "verify", "-CAfile", node.capf_certificate, lab.directory / "phones" / A / "lsc.pem"]
+    verify: list[str | Path] = [
+        "openssl",
+        "verify",
+        "-CAfile",
+        node.capf_certificate,
+        lab.directory / "phones" / A / "lsc.pem",
+    ]
     subprocess.run(verify, check=True, capture_output=True)
 
 

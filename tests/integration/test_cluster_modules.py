@@ -157,7 +157,7 @@ def test_a_token_that_is_wrong_is_named_and_never_shown(node: RunningNode) -> No
     _key, other = write_token(node, "sast2")
     (node.directory / "wrong.pass").write_text("guess\n")
     node.ok("PUT", "/ctl-file", {})
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {CTL_FILE: {"tokens": [{"slot": 2, **good, "passphrase_file": "wrong.pass"}]}},
         {CTL_FILE: {"tokens": [{"slot": 2, **other, "key_file": "sast1.key", "passphrase_file": "sast1.pass"}]}},
         {CTL_FILE: {"tokens": [{"slot": 2, "certificate_file": "sast1.key"}]}},

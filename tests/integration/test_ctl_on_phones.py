@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,11 @@ def world(tmp_path: Path) -> Iterator[World]:
     yield node, lab
     lab.stop()
     node.stop()
+
+
+def lists(lab: RunningLab, token: x509.Certificate) -> bool:
+    """Say whether the phone's CTL file lists this token."""
+    return token in held(lab).certificates(Role.SAST)
 
 
 def held(lab: RunningLab) -> ctl.CtlFile:
@@ -74,7 +80,7 @@ def test_r3_a_phone_follows_its_cluster_from_token_to_token_and_no_stranger(worl
         certificate, key = ((own.directory / name).read_text() for name in ("ca.pem", "ca.key"))
         node.ok("PUT", "/ctl-file", {"tokens": [{"slot": slot, "certificate": certificate, "private_key": key}]})
         lab.reset(A)
-        until(lambda token=own.certificate: token in held(lab).certificates(Role.SAST))
+        until(partial(lists, lab, own.certificate))
     followed = held(lab)
     assert not set(followed.certificates(Role.SAST)) & set(first.certificates(Role.SAST))
     stranger = Maker.open_or_make(tmp_path / "stranger", "Stranger")

@@ -54,7 +54,7 @@ class Deployment:
             "capf_server_certificates": str(self.directory / "certificates"),
             **variables,
         }
-        argv = [
+        argv: list[str | Path] = [
             PLAYBOOK,
             f"ucm.capf.{playbook}",
             "-i",
@@ -98,7 +98,7 @@ def test_deploy_makes_a_first_node_and_is_idempotent(deployment: Deployment) -> 
 
 
 def test_deploy_asks_the_server_where_it_listens(deployment: Deployment) -> None:
-    addresses = {"capf_server_administration_addresses": ["127.0.0.2"], "capf_server_names": ["node1"]}
+    addresses: dict[str, Any] = {"capf_server_administration_addresses": ["127.0.0.2"], "capf_server_names": ["node1"]}
     status, _changed, output = deployment.run(**addresses)
     assert status == 0 and "activated True" in output, output
 
@@ -156,7 +156,7 @@ def test_r13_deploy_makes_further_nodes_on_which_capf_cannot_be_activated(deploy
         "node1": {"state": str(deployment.state), "port": deployment.administration, "files": deployment.files},
         "node2": {"state": str(second.state), "port": administration, "files": files},
     }
-    variables = {
+    variables: dict[str, Any] = {
         "each": each,
         "capf_server_state_directory": "{{ each[inventory_hostname].state }}",
         "capf_server_configuration": "{{ each[inventory_hostname].state }}.toml",

@@ -68,7 +68,7 @@ class Watching:
         path = f"{PLAYBOOK.parent}:{os.environ['PATH']}"
         java = Path(str(shutil.which("java"))).resolve().parents[1]
         variables = {**environment(), "PATH": path, "JAVA_HOME": str(java)}
-        argv = [RULEBOOK, "-r", "ucm.capf.watch", "-i", "inventory", "-e", "variables.yml"]
+        argv: list[str | Path] = [RULEBOOK, "-r", "ucm.capf.watch", "-i", "inventory", "-e", "variables.yml"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(argv, cwd=self.directory, env=variables, stdout=log, stderr=log)
 

@@ -88,7 +88,16 @@ def begin_rollout(node: RunningNode, module: str) -> None:
 
 def prepare_restore(node: RunningNode) -> None:
     """Have a backup, and the configuration of a server without state."""
-    argv = [CAPF, "backup", "--passphrase-file", "-", "--config", node.config, "--to", node.directory / "capf.backup"]
+    argv: list[str | Path] = [
+        CAPF,
+        "backup",
+        "--passphrase-file",
+        "-",
+        "--config",
+        node.config,
+        "--to",
+        node.directory / "capf.backup",
+    ]
     subprocess.run(argv, check=True, capture_output=True, input=PASSPHRASE.encode())
     text = node.config.read_text().replace(str(node.state), str(node.directory / "new"))
     (node.directory / "new.toml").write_text(text)

@@ -19,7 +19,7 @@ from support.plays import PLAYBOOK, ROOT, environment
 
 A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
 STRING = "By Authentication String"
-KEY = {"key_order": "EC Only", "ec_key_size": 256}
+KEY: dict[str, Any] = {"key_order": "EC Only", "ec_key_size": 256}
 INVENTORY = PLAYBOOK.with_name("ansible-inventory")
 
 
@@ -61,7 +61,7 @@ def listed(path: Path, password: str | None = PASSWORD) -> tuple[dict[str, Any],
     variables.pop("CAPF_PASSWORD", None)
     if password is not None:
         variables["CAPF_PASSWORD"] = password
-    argv = [INVENTORY, "-i", path, "--list", "-vvv"]
+    argv: list[str | Path] = [INVENTORY, "-i", path, "--list", "-vvv"]
     done = subprocess.run(argv, env=variables, capture_output=True, text=True, check=False, cwd=path.parent)
     start = done.stdout.find("{\n")
     answer: dict[str, Any] = json.loads(done.stdout[start:], object_hook=plain) if done.returncode == 0 else {}
@@ -104,7 +104,7 @@ def test_an_lsc_that_has_expired_is_in_a_group_of_its_own(three: RunningNode) ->
 
 
 def test_constructed_options_and_criteria(three: RunningNode) -> None:
-    options = {
+    options: dict[str, Any] = {
         "criteria": [{"field": "device_pool", "pattern": "begins with", "value": "Ber"}],
         "compose": {"building": "capf_device_pool.split('-')[1]"},
         "groups": {"with_lsc": "capf_lsc == 'Installed'"},
@@ -115,12 +115,16 @@ def test_constructed_options_and_criteria(three: RunningNode) -> None:
     assert (groups["with_lsc"], groups["keys_EC_Only"]) == ("AB", "AB")
     assert answer["_meta"]["hostvars"][A]["building"] == "Mitte"
     assert C not in answer["_meta"]["hostvars"]
-    wrong = {**options, "strict": True, "groups": {"x": "no_such_variable"}}
+    wrong: dict[str, Any] = {**options, "strict": True, "groups": {"x": "no_such_variable"}}
     assert listed(write(three, **wrong))[0] == {}
 
 
 def test_the_second_time_the_cache_answers_while_the_server_is_stopped(three: RunningNode) -> None:
-    cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(three.directory / "c")}
+    cache: dict[str, Any] = {
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(three.directory / "c"),
+    }
     path = write(three, **cache)
     first, _said = listed(path)
     three.stop()

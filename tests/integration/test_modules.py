@@ -102,7 +102,7 @@ def test_phones_are_registered_changed_and_removed(node: RunningNode) -> None:
 
 
 def test_phones_come_from_a_csv_file(node: RunningNode) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"device_name": A, "description": "Bär, 1. OG", "key_size": 3072, "mic": "true", "lab_behaviour": "slow"},
         {"device_name": B, "description": "", "key_size": "", "mic": "no", "lab_behaviour": ""},
     ]
@@ -134,7 +134,7 @@ def test_phone_operations_are_scheduled_and_cancelled(node: RunningNode) -> None
 
 def test_phone_operations_take_strings_and_settings_from_a_csv_file(node: RunningNode) -> None:
     add(node, A, B, C, authentication_mode=STRING)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"device_name": A, "authentication_string": canary.STRING, "key_size": 3072},
         {"device_name": B, "authentication_string": "", "key_size": ""},
         {"device_name": C, "authentication_string": "", "key_size": ""},
@@ -213,7 +213,7 @@ def test_r30_report_is_not_written_in_check_mode(node: RunningNode) -> None:
 def test_p13_r14_no_secret_in_any_output_log_or_file(node: RunningNode) -> None:
     add(node, A, authentication_mode=STRING)
     write_phones(node.directory / "phones.csv", [{"device_name": A, "authentication_string": canary.STRING}])
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {"ucm.capf.phones": {"csv_file": "phones.csv"}},
         {"ucm.capf.phone_operations": {"csv_file": "phones.csv"}},
         {"ucm.capf.phone_info": {}},

@@ -17,7 +17,7 @@ def preflight(node: RunningNode, *options: str, **variables: Any) -> tuple[int, 
     """Run the playbook; returns its exit status and its output in one line."""
     trust = str(node.state / "administration.crt")
     given = {"capf_port": node.port, "capf_password": PASSWORD, "capf_ca_path": trust, **variables}
-    argv = [PLAYBOOK, "ucm.capf.preflight", *extra_vars(node.directory, given), *options]
+    argv: list[str | Path] = [PLAYBOOK, "ucm.capf.preflight", *extra_vars(node.directory, given), *options]
     done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 

@@ -63,7 +63,7 @@ def rollout(node: RunningNode, lab: RunningLab, *options: str, **variables: Any)
         "lsc_rollout_progress_interval": 1,
         **variables,
     }
-    argv = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(node.directory, given), *options]
+    argv: list[str | Path] = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(node.directory, given), *options]
     done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
     return done.returncode, done.stdout + done.stderr
 
@@ -101,7 +101,7 @@ def test_r4_every_lsc_verifies_and_no_private_key_leaves_its_phone(make_world: M
     contents = {path: path.read_bytes() for path in files}
     for name in NAMES:
         path = lab.directory / "phones" / name / "lsc.pem"
-        verify = ["openssl", "verify", "-CAfile", node.capf_certificate, path]
+        verify: list[str | Path] = ["openssl", "verify", "-CAfile", node.capf_certificate, path]
         assert subprocess.run(verify, capture_output=True, text=True, check=True).stdout.endswith(": OK\n")
         held = lab.flash(name).lsc
         assert held is not None and held.certificate.public_key() == held.key.public_key()
@@ -141,7 +141,7 @@ def test_p34_the_rollouts_own_backup_is_plain_with_one_warning_or_encrypted(
     assert archive.stat().st_mode & 0o777 == 0o600
     assert " ".join(output.split()).count("is not encrypted") == (0 if passphrase else 1), output
     with archive.open("rb") as file:
-        assert sealing.opened(file, passphrase or None)
+        assert b"".join(sealing.opened(file, passphrase or None)())
 
 
 def test_r22_a_capf_that_does_not_run_stops_the_rollout_before_anything_changes(
@@ -288,7 +288,7 @@ def test_p35_what_cannot_be_written_later_is_refused_before_the_rollout_begins(n
 
 def test_a_variable_that_is_missing_is_named(node: RunningNode) -> None:
     given = {"capf_password": PASSWORD, "capf_ca_path": "/none"}
-    argv = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(node.directory, given)]
+    argv: list[str | Path] = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(node.directory, given)]
     done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
     assert done.returncode == 2
     words = " ".join((done.stdout + done.stderr).split())

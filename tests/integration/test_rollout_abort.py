@@ -6,6 +6,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -38,7 +39,7 @@ class Run:
             "lsc_rollout_backup": False,
         }
         self._log = directory / "log"
-        argv = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(directory, given)]
+        argv: list[str | Path] = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(directory, given)]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(argv, env=environment(), stdout=log, stderr=log, cwd=directory)
 

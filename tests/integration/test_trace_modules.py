@@ -31,7 +31,7 @@ def log(node: RunningNode) -> Path:
 
 def capf_trace(node: RunningNode, verb: str, *names: str) -> subprocess.CompletedProcess[str]:
     """Run ``capf trace``."""
-    argv = [CAPF, "trace", verb, "--config", node.config, *names]
+    argv: list[str | Path] = [CAPF, "trace", verb, "--config", node.config, *names]
     return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 

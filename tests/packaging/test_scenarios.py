@@ -25,7 +25,7 @@ def test_every_scenario_is_run_and_has_a_subnet_of_its_own() -> None:
 def test_where_hosts_cannot_run_all_that_is_missing_is_named(tmp_path: Path) -> None:
     for name in ("podman", "debootstrap"):
         (tmp_path / name).symlink_to("/bin/true")
-    argv = [shutil.which("bash") or "bash", MOLECULE / "hosts" / "image"]
+    argv: list[str | Path] = [shutil.which("bash") or "bash", MOLECULE / "hosts" / "image"]
     done = subprocess.run(argv, env={**os.environ, "PATH": str(tmp_path)}, check=False, capture_output=True, text=True)
     assert done.returncode == 1 and done.stdout == ""
     assert [line.rpartition(" ")[2] for line in done.stderr.splitlines()[:2]] == ["runc", "ssh-keygen"]

@@ -64,7 +64,17 @@ def test_p13_a_file_may_hold_only_the_secret_that_is_handed_in_by_it(directory: 
 @pytest.mark.parametrize(("text", "status"), [("all is well", 0), (f"password={PASSWORD}", 1)])
 def test_p13_a_run_that_leaves_a_canary_fails(directory: Path, workers: str, text: str, status: int) -> None:
     (directory / "test_leaves.py").write_text(LEAVING.format(text=text))
-    argv = [sys.executable, "-m", "pytest", "-n", workers, "--rootdir", directory, "--basetemp", directory / "left"]
+    argv: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n",
+        workers,
+        "--rootdir",
+        directory,
+        "--basetemp",
+        directory / "left",
+    ]
     done = subprocess.run(
         [*argv, directory / "test_leaves.py"],
         cwd=directory, env={**os.environ, "PYTHONPATH": str(TESTS)}, capture_output=True, text=True, check=False,

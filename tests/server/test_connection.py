@@ -170,7 +170,7 @@ async def test_p17_a_device_has_its_share(service: Service, record: Record) -> N
     assert (ours.command, ours.elements) == (Command.END_SESSION, {int(Tag.REASON): b"\x07"})
     assert of_another.elements == {int(Tag.REASON): b"\x09"}
     await service.until_empty()
-    causes = service.listener.backend.refusals.by_cause
+    causes = service.backend.refusals.by_cause
     assert (causes[Cause.TOO_MANY_SESSIONS], causes[Cause.IN_SESSION]) == (1, 0)
     assert (await asyncio.to_thread(lambda: Client(service.port, PHONE).authenticate(CODE))).command is not ours.command
 
@@ -269,7 +269,7 @@ class Wire:
     def refused(self, name: str, password: str) -> tuple[int, list[bytes]]:
         """Authenticate; returns the bytes that come on the wire after that, and the messages without session id."""
         identifier = int.from_bytes(self._until(lambda: self._tls.read(8192))[2:6], "big")
-        elements = {Tag.VERSION: b"\3", Tag.DEVICE_NAME: string(name), Tag.PASSWORD: string(password)}
+        elements: dict[int, bytes] = {Tag.VERSION: b"\3", Tag.DEVICE_NAME: string(name), Tag.PASSWORD: string(password)}
         before = self.received
         self._until(lambda: self._tls.write(encode(Message(Command.AUTH_RESPONSE, identifier, elements))))
         messages = []
@@ -277,6 +277,11 @@ class Wire:
             messages.append(data[:2] + data[6:])
         self._socket.close()
         return self.received - before, messages
+
+
+def refused_on_the_wire(port: int, name: str) -> tuple[int, list[bytes]]:
+    """Authenticate by a wrong string; returns what ``Wire.refused`` does."""
+    return Wire(port).refused(name, "00000000")
 
 
 async def test_p12_every_refusal_looks_and_costs_the_same(service: Service, record: Record, commits: list[int]) -> None:
@@ -289,7 +294,7 @@ async def test_p12_every_refusal_looks_and_costs_the_same(service: Service, reco
     seen = {}
     for name in ("SEP0000000000C0", wrong, locked, idle):
         acts, before, begin = len(record.acts()), len(commits), time.monotonic()
-        size, messages = await asyncio.to_thread(lambda name=name: Wire(service.port).refused(name, "00000000"))
+        size, messages = await asyncio.to_thread(refused_on_the_wire, service.port, name)
         seen[name] = (size, len(messages), {message[:-1] for message in messages}, len(commits) - before)
         took = time.monotonic() - begin
         assert len(record.acts()) == acts

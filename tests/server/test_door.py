@@ -254,7 +254,8 @@ async def test_p32_a_phone_that_makes_its_key_is_never_closed_for_room(
         assert phone.send_key()
         assert phone.confirm().command is Command.END_SESSION
         assert sum(map(is_open, flood)) < 3
-        for connection in (*flood, phone, idle):
+        closing: list[socket.socket | Client] = [*flood, phone, idle]
+        for connection in closing:
             connection.close()
 
     limits = Limits(sessions=3, sessions_per_address=3)
@@ -270,7 +271,8 @@ async def test_p16_auth_request_comes_in_a_quarter_of_a_second(
         begin = time.perf_counter()
         client = Client(port, PHONE)
         taken = time.perf_counter() - begin
-        for connection in (*silent, client):
+        closing: list[socket.socket | Client] = [*silent, client]
+        for connection in closing:
             connection.close()
         return taken
 
@@ -391,7 +393,7 @@ async def test_p32_nothing_without_a_login_costs_a_commit(server: Server, commit
     await server.readiness.seen()
     look.cancel()
     app = application(server, MONITORS)
-    hidden = {route.path: {"get": {}} for route in app.routes if isinstance(route, APIRoute)}
+    hidden: dict[str, Any] = {route.path: {"get": {}} for route in app.routes if isinstance(route, APIRoute)}
     routes = {**app.openapi()["paths"], **hidden}
     assert set(routes) > OPEN | NUMBERS and len(routes) > 30
     before = len(commits)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from capf.model import InvalidRequestError, Outcome
 from capf.registry import events
@@ -119,7 +120,7 @@ def test_the_end_of_an_lsc_that_comes_later_is_told(record: Record, earlier: int
         enrol(record, name)
         lower = {"serial_number": f"{len(NAMES) - len(told):032x}", "not_after": end - len(told) * earlier}
         change = update(schema.certificates).where(schema.certificates.c.device_name == name).values(lower)
-        record.run(lambda c, statement=change: c.execute(statement))
+        record.run(partial(Connection.execute, statement=change))
         record.times[0] += 1
         found, cursor = after(record, cursor)
         told += [event for event in kinds(found) if event[0] == "lsc_expires"]

@@ -19,7 +19,7 @@ from capf.registry.search import Page
 from capf.registry.transaction import Transaction
 from capf.store import schema
 from support.guessing import DAY, DAYS, FOUR_DIGITS, GENERATED, MODE, Attack, prepare
-from support.record import NOW, PHONE, Record
+from support.record import NOW, PHONE, Record, claiming
 
 RIGHT, WRONG = "12345678", "00000000"
 HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
@@ -119,7 +119,7 @@ def test_p40_a_locked_try_is_refused_like_all_others_and_leaves_nothing(record: 
     before, acts = record.guesses(PHONE), record.acts()
     for password in (RIGHT, WRONG, "1"):
         claim = Claim(PHONE, 3, 1, HERE, password=password)
-        refused = record.run(lambda c, claim=claim: sessions.claim(Transaction(c, record.context), claim))
+        refused = record.run(claiming(record.context, claim))
         assert refused == Refused(Reason.REJECTED, Outcome.INVALID_STRING, Cause.LOCKED)
     assert (record.guesses(PHONE), record.acts()) == (before, acts)
 
@@ -381,7 +381,7 @@ def test_p40_what_is_kept_is_bounded_and_a_flood_frees_nobody(record: Record, mo
     guess(record, 9, peer=ELSEWHERE)
     flood = [Claim(NAMES[0], 3, 1, f"2001:db8:0:{index:x}::1", password=WRONG) for index in range(400)]
     for claim in flood:
-        record.run(lambda c, claim=claim: sessions.claim(Transaction(c, record.context), claim))
+        record.run(claiming(record.context, claim))
     rows = record.store.read(lambda c: c.execute(select(func.count()).select_from(schema.guesses)).scalar_one())
     assert rows <= 110
     assert record.guesses(PHONE)[HERE]["tries"] == 10
@@ -443,12 +443,10 @@ def test_p40_two_servers_on_postgresql_give_no_more_tries(pair: tuple[Record, Re
     wanted(first, *names)
     order = [(name, peer) for name in names for peer in peers]
     tries = [
-        server.store.submit(
-            lambda c, x=server.context, g=given: sessions.claim(Transaction(c, x), Claim(g[0], 3, 1, g[1], WRONG))
-        )
+        server.store.submit(claiming(server.context, Claim(name, 3, 1, peer, WRONG)))
         for _index in range(30)
         for both in zip(order, reversed(order), strict=True)
-        for server, given in zip(pair, both, strict=True)
+        for server, (name, peer) in zip(pair, both, strict=True)
     ]
     assert all(is_refused(future.result()) for future in tries)
     assert all(60 <= first.guesses()[peer]["tries"] <= 61 for peer in peers)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from capf.certificates.authority import Authority, make_capf_certificate
@@ -26,7 +27,7 @@ def authority() -> Authority:
     return Authority(*make_capf_certificate(os.urandom, NOW, "ucm.capf", "CAPF"), os.urandom)
 
 
-def der(key: object) -> bytes:
+def der(key: PublicKeyTypes) -> bytes:
     """Return a public key as phones send it."""
     return bytes(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 

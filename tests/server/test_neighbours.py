@@ -44,12 +44,17 @@ def test_r18_what_a_silent_server_held_goes_back_to_the_phones_and_it_issues_not
     assert record.operation()["state"] == State.DONE
 
 
+def leave_sign(server: Record, sign: str) -> None:
+    """Let a server show that it lives."""
+    server.run(lambda c: neighbours.leave_sign(Transaction(c, server.context), sign))
+
+
 def test_r18_each_server_leaves_its_own_sign(record: Record) -> None:
     record.add()
     record.plan()
     other = other_server(record)
     other.grant()
     for sign in ("1", "2"):
-        record.run(lambda c: neighbours.leave_sign(Transaction(c, record.context), "of this one"))
-        other.run(lambda c, sign=sign: neighbours.leave_sign(Transaction(c, other.context), sign))
+        leave_sign(record, "of this one")
+        leave_sign(other, sign)
         assert list(record.store.read(lambda c: neighbours.signs(Transaction(c, record.context))).values()) == [sign]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from capf.model import InvalidRequestError
@@ -46,7 +48,7 @@ def test_r25_a_value_out_of_range_is_named(record: Record, name: str, value: obj
 def test_r25_a_value_of_thousands_of_digits_is_refused_and_told_in_short(record: Record, name: str) -> None:
     for value in ("9" * 5000, 10**4000, 1e300):
         with pytest.raises(InvalidRequestError) as refused:
-            record.run(lambda c, value=value: parameters.change(c, "service", {name: value}))
+            record.run(partial(parameters.change, kind="service", wanted={name: value}))
         assert len(refused.value.problems[0].value) <= 100
 
 

@@ -150,7 +150,8 @@ def test_r23_an_operation_that_cannot_go_on_is_named(record: Record) -> None:
 def test_r23_a_serial_number_is_one_certificates_alone(record: Record, earlier: Authority, signer: Any) -> None:
     first = x509.load_pem_x509_certificate(lsc(earlier).encode())
     numbers = iter([first.serial_number.to_bytes(16, "big")] * 2)
-    double = Authority(*signer, lambda _size: next(numbers))
+    key, certificate = signer
+    double = Authority(key, certificate, lambda _size: next(numbers))
     twin, third = lsc(double, B), lsc(double, C)
     said = refused(record, {"device_name": B, "certificate": twin}, {"device_name": C, "certificate": third})
     assert said == [f"phones[1].serial_number: '{first.serial_number:032x}' is refused; allowed: each once;"

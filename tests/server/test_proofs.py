@@ -46,7 +46,7 @@ def _named(name: str) -> x509.Certificate:
 
 
 # Everything that is wrong with a proof, each a case of its own (P10): the claim that comes, and who is trusted.
-RAW_RSA = KeyMaker().make(KeySpec(ec=False, bits=2048))
+RAW_RSA = rsa.generate_private_key(65537, 2048)
 
 
 def raw_signature(block: bytes, key: rsa.RSAPrivateKey = RAW_RSA) -> bytes:
@@ -118,7 +118,7 @@ class Shop:
         )  # fmt: skip
         return certificate_fault(claim, mode, mode is LSC_FIRST, dataclasses.replace(self.trust, **trust), time.time())
 
-    def lsc(self, subject: str = NAME, **given: Any) -> Identity:
+    def lsc(self, subject: str | x509.Name = NAME, **given: Any) -> Identity:
         """Return an LSC of the CAPF."""
         signer = Manufacturer(self.manufacturer.directory, "CAPF")
         return signer.sign(subject, **given)

@@ -16,6 +16,7 @@ from capf.lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
 from capf.lab.flash import Flash
 from capf.model import CertificateState, Operation, Outcome, State
 from capf.phone_session.effects import Cause, Fetched, Granted, Refused
+from capf.phone_session.verify import certificate_serial
 from capf.phone_session.wire import Reason, Tag, unpack_certificates, unpack_sha2
 from capf.process.refusal_counter import Refusals
 from capf.registry import deadlines, moment, phones, progress, refusals, report, search, sessions
@@ -23,7 +24,7 @@ from capf.registry.context import Policy
 from capf.registry.refusals import Gathered
 from capf.registry.search import Criterion, Page
 from capf.registry.transaction import Transaction
-from capf.store import schema
+from capf.store import rows, schema
 from support.client import new_public_key
 from support.identity import Manufacturer, hold, new_ec_key, public_der
 from support.record import BY_STRING, CODE, NOW, PHONE, Record, public_key
@@ -31,7 +32,7 @@ from support.record import BY_STRING, CODE, NOW, PHONE, Record, public_key
 LSC_FIRST = "By Existing Certificate (precedence to LSC)"
 MIC_FIRST = "By Existing Certificate (precedence to MIC)"
 NULL = "By Null String"
-KEY = {"key_order": "EC Only", "ec_key_size": 256}
+KEY: dict[str, Any] = {"key_order": "EC Only", "ec_key_size": 256}
 OTHER = "SEP0000000000FF"
 STRANGER = "203.0.113.9"
 DAY = 86400
@@ -85,7 +86,8 @@ def test_p33_a_refused_claim_changes_nothing(record: Record, case: str, operatio
     before, phone = record.operation(), phone_of(record)
     for _index in range(3):
         record.times[0] += 1
-        assert record.claim(peer=STRANGER, **credentials).reason == Reason.REJECTED
+        refused = record.claim(peer=STRANGER, **credentials)
+        assert isinstance(refused, Refused) and refused.reason == Reason.REJECTED
     after = record.operation()
     family = {"Install/Upgrade": "Upgrade"}.get(operation, str(operation))
     shown = {"status": f"{family} Failed: {suffix}", "problem": after["problem"], "refusals": 3}
@@ -158,7 +160,7 @@ def test_p33_a_refusal_says_what_was_wrong(record: Record, maker: Manufacturer, 
 
 def test_p33_only_a_certificate_whose_key_the_phone_has_shows_its_mic(record: Record, maker: Manufacturer) -> None:
     record.add(mic=False, **KEY)
-    junk = {"certificates": ((2, b"no certificate at all"),)}
+    junk: dict[str, Any] = {"certificates": ((2, b"no certificate at all"),)}
     record.plan()
     record.install(key=new_public_key(), **junk)
     assert not phone_of(record)["mic"]
@@ -267,7 +269,7 @@ def test_p33_two_servers_end_an_operation_once(record: Record) -> None:
     record.add()
     record.plan()
     record.times[0] = NOW + 10 * DAY
-    found = record.store.read(lambda c: deadlines.rows.due_operations(c, int(NOW + 10 * DAY), 10))
+    found = record.store.read(lambda c: rows.due_operations(c, int(NOW + 10 * DAY), 10))
     assert record.end_due() == 1
     assert record.run(lambda c: deadlines._end(Transaction(c, other), found)) == 0
     assert record.acts().count("operation failed") == 1
@@ -350,7 +352,7 @@ def test_p33_by_null_string_a_newer_session_does_not_keep_the_older_one_out(reco
     record.confirm(phone)
     assert record.operation()["status"] == "Upgrade Success"
     active = [serial for serial, state in record.certificates().items() if state == CertificateState.ACTIVE]
-    assert der is not None and active == [f"{sessions.certificate_serial(der)}"]
+    assert der is not None and active == [f"{certificate_serial(der)}"]
     assert sorted(record.certificates().values()) == ["abandoned"] * 3 + ["active"]
 
 

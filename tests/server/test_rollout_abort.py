@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from threading import Barrier, Thread
 from typing import Any
 
@@ -193,7 +194,7 @@ def test_p37_what_abort_says_is_about_the_rollout_that_it_aborted(ready: Record)
     begin(ready, *NAMES[:2])
     again = ready.run(lambda c: aborting.abort(Transaction(c, ready.context, "admin"), NIGHT, first.rollout_id))
     assert not again.changed and not again.cancelled
-    told = [ready.run(lambda c, done=done: aborting.words(c, done, dry_run=False)) for done in (first, again)]
+    told = [ready.run(partial(aborting.words, done=done, dry_run=False)) for done in (first, again)]
     assert told[0].endswith(": 2 operations cancelled") and told[1].endswith("; there is nothing to abort")
     assert ready.run(lambda c: show.find(c, NIGHT))["state"] == "running"
 
@@ -222,7 +223,8 @@ def both_servers(record: Record) -> Iterator[tuple[Store, Store]]:
 
 def race(*jobs: tuple[Store, Callable[[Connection], Any]]) -> list[Any]:
     """Run jobs at the same time; returns their results, or the codes of their refusals."""
-    together, results = Barrier(len(jobs)), [None] * len(jobs)
+    together = Barrier(len(jobs))
+    results: list[Any] = [None] * len(jobs)
 
     def run(place: int, store: Store, job: Callable[[Connection], Any]) -> None:
         together.wait()
@@ -258,7 +260,7 @@ def test_p37_two_runs_and_an_abort_at_once_leave_one_leader_or_none(ready: Recor
             assert was_running is True
             assert sum(run == 1 for run in runs) <= 1, runs
             assert set(runs) <= {1, "led_by_another", "rollout_aborted"}, runs
-            found = ready.run(lambda c, seen=row["id"]: rollouts.members(c, seen))
+            found = ready.run(partial(rollouts.members, rollout_id=row["id"]))
             assert not [item for item in found if item["state"] in rows.OPEN]
             assert [item["state"] for item in ready.run(show.every)] == (turn + 1) * ["aborted"]
 

@@ -141,7 +141,7 @@ def history(signer: tuple[Any, Any]) -> Iterator[History]:
 
 def adds_up(counts: dict[str, Any], phones_in_all: int) -> bool:
     """Return whether the parts add up to the phones, and the phones are so many."""
-    return counts["phones"] == phones_in_all == sum(counts[key] for key in KEYS)
+    return bool(counts["phones"] == phones_in_all == sum(counts[key] for key in KEYS))
 
 
 def check(found: History) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import Connection
 
@@ -65,7 +67,7 @@ def test_r24_no_wave_is_started_while_the_ctl_file_is_outdated(ready: Record) ->
 
 
 def test_r16_a_dry_run_shows_what_the_run_goes_on_with_while_another_leads_it(ready: Record) -> None:
-    settings = {"wave_size": "6", "wave_seconds": 600}
+    settings: dict[str, Any] = {"wave_size": "6", "wave_seconds": 600}
     begin(ready, **settings)
     first = start(ready)["wave"]["phones"]
     enrol(ready, *first[:2])
@@ -104,7 +106,7 @@ def test_r16_a_run_before_the_window_is_refused_where_that_is_wanted(ready: Reco
 
 def test_r16_a_wave_by_string_has_to_end_in_the_window_too(ready: Record) -> None:
     ready.add(NAMES[0], authentication_mode=STRING)
-    times = {"wave_seconds": 100, "string_seconds": 800, "window_end": at(1000)}
+    times: dict[str, Any] = {"wave_seconds": 100, "string_seconds": 800, "window_end": at(1000)}
     made = begin(ready, wave_size="6", spread_by="none", **times)
     assert made.latest_end == NOW + 900 and not made.warnings
     ready.times[0] = NOW + 201

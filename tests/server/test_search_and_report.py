@@ -106,6 +106,12 @@ def pages(record: Record, page: Page, *criteria: Criterion) -> list[dict[str, An
     return record.store.read(lambda c: search.find(Transaction(c, record.context), criteria, page, strings=True))[1]
 
 
+def page_of_ten(record: Record, criterion: Criterion, number: int) -> tuple[int, list[dict[str, Any]]]:
+    """Return how many phones match, and those of one page of ten."""
+    page = Page(number=number, rows=10)
+    return record.store.read(lambda c: search.find(Transaction(c, record.context), [criterion], page, strings=False))
+
+
 @pytest.mark.parametrize("pattern", ["is not empty", "contains"])
 def test_r29_a_page_of_the_found_phones_with_the_number_of_all(record: Record, pattern: str) -> None:
     """Whether the database can count and page, or the strings have to be decrypted for it."""
@@ -115,11 +121,7 @@ def test_r29_a_page_of_the_found_phones_with_the_number_of_all(record: Record, p
     record.plan(items=[{"device_name": name, "authentication_string": "24681357"} for name in given[:23]])
     criterion = Criterion("authentication_string", pattern, "2468")
     for number, expected in ((1, given[:10]), (3, given[20:23]), (4, [])):
-        total, found = record.store.read(
-            lambda c, number=number: search.find(
-                Transaction(c, record.context), [criterion], Page(number=number, rows=10), strings=False
-            )
-        )
+        total, found = page_of_ten(record, criterion, number)
         assert (total, [phone["device_name"] for phone in found]) == (23, expected)
 
 

@@ -37,8 +37,13 @@ def phone(command: Command, session_id: int = SESSION, **elements: bytes) -> Mes
 
 def hello(**elements: bytes) -> Message:
     """Return an AUTH_RESPONSE."""
-    given = {"VERSION": b"\x03", "DEVICE_NAME": string("SEP001122334455"), "PASSWORD": string(""), **elements}
-    return phone(Command.AUTH_RESPONSE, **given)
+    given: dict[str, bytes] = {
+        "VERSION": b"\x03",
+        "DEVICE_NAME": string("SEP001122334455"),
+        "PASSWORD": string(""),
+        **elements,
+    }
+    return phone(Command.AUTH_RESPONSE, SESSION, **given)
 
 
 KEY = phone(Command.KEY_GENERATE_RESPONSE, PUBLIC_KEY=b"key")

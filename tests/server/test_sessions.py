@@ -25,7 +25,7 @@ from capf.registry.transaction import Transaction
 from capf.store import journal, rows
 from support import canary
 from support.identity import Manufacturer, hold, new_ec_key, public_der
-from support.record import BY_STRING, CODE, NOW, PHONE, Record, public_key
+from support.record import BY_STRING, CODE, NOW, PHONE, Record, claiming, public_key
 
 LSC_FIRST = "By Existing Certificate (precedence to LSC)"
 MIC_FIRST = "By Existing Certificate (precedence to MIC)"
@@ -88,14 +88,11 @@ def test_p4_tries_in_parallel_do_not_exceed_the_limit(record: Record) -> None:
     record.add(authentication_mode=BY_STRING)
     record.plan(items=[{"device_name": PHONE, "authentication_string": "0042"}])
     tries = [
-        record.store.submit(
-            lambda c, n=number: sessions.claim(
-                Transaction(c, record.context), Claim(PHONE, 3, 1, "192.0.2.1", password=f"{n:04}")
-            )
-        )
+        record.store.submit(claiming(record.context, Claim(PHONE, 3, 1, "192.0.2.1", password=f"{number:04}")))
         for number in range(1000, 1100)
     ]
-    causes = Counter(future.result().cause for future in tries)
+    refused = [decision for future in tries if isinstance(decision := future.result(), Refused)]
+    causes = Counter(decision.cause for decision in refused)
     assert causes == {Cause.INVALID_STRING: 10, Cause.LOCKED: 90}
     assert record.acts().count("lock phone") == 1
 

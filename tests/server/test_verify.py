@@ -132,24 +132,35 @@ def test_p9_a_certificate_of_one_phone_never_authorises_another(world: tuple[Tru
     assert certificate_fault(claim, MIC_FIRST, False, trust, now) is Outcome.INVALID_CREDENTIALS
 
 
-def _flipped(data: bytes | None) -> bytes:
+def _given(data: bytes | None) -> bytes:
     assert data is not None
+    return data
+
+
+def _sha1(claim: Claim) -> bytes:
+    return _given(claim.signed_data)
+
+
+def _sha2(claim: Claim) -> bytes:
+    assert claim.sha2_signed_data is not None
+    return claim.sha2_signed_data[1]
+
+
+def _flipped(data: bytes) -> bytes:
     return data[:-1] + bytes((data[-1] ^ 1,))
 
 
 DAMAGE: dict[str, Callable[[Claim], Claim]] = {
     "no SHA-1 signature": lambda c: dataclasses.replace(c, signed_data=None),
     "no SHA-2 signature": lambda c: dataclasses.replace(c, sha2_signed_data=None),
-    "a wrong SHA-1 signature": lambda c: dataclasses.replace(c, signed_data=_flipped(c.signed_data)),
-    "a wrong SHA-512 signature": lambda c: dataclasses.replace(
-        c, sha2_signed_data=(3, _flipped(c.sha2_signed_data[1]))
-    ),
-    "SHA-1 in place of SHA-2": lambda c: dataclasses.replace(c, sha2_signed_data=(1, c.signed_data)),
-    "a short signature": lambda c: dataclasses.replace(c, signed_data=c.signed_data[:-1]),
-    "a long signature": lambda c: dataclasses.replace(c, signed_data=c.signed_data + b"\0"),
-    "an unknown digest": lambda c: dataclasses.replace(c, sha2_signed_data=(9, c.sha2_signed_data[1])),
+    "a wrong SHA-1 signature": lambda c: dataclasses.replace(c, signed_data=_flipped(_sha1(c))),
+    "a wrong SHA-512 signature": lambda c: dataclasses.replace(c, sha2_signed_data=(3, _flipped(_sha2(c)))),
+    "SHA-1 in place of SHA-2": lambda c: dataclasses.replace(c, sha2_signed_data=(1, _sha1(c))),
+    "a short signature": lambda c: dataclasses.replace(c, signed_data=_sha1(c)[:-1]),
+    "a long signature": lambda c: dataclasses.replace(c, signed_data=_sha1(c) + b"\0"),
+    "an unknown digest": lambda c: dataclasses.replace(c, sha2_signed_data=(9, _sha2(c))),
     "another session": lambda c: dataclasses.replace(c, session_id=SESSION + 1),
-    "damaged SUDI data": lambda c: dataclasses.replace(c, sudi_data=c.sudi_data[:-1]),
+    "damaged SUDI data": lambda c: dataclasses.replace(c, sudi_data=_given(c.sudi_data)[:-1]),
     "bytes that are no certificate": lambda c: dataclasses.replace(c, certificates=((2, b"junk"),)),
 }
 

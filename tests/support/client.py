@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Mapping
 from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -74,12 +75,16 @@ class Client:
         who = {Tag.VERSION: bytes((version,)), Tag.DEVICE_NAME: string(self._name), Tag.PASSWORD: string(password)}
         self.send(Command.AUTH_RESPONSE, {int(tag): value for tag, value in who.items()})
 
-    def prove(self, flash: Flash, mode: int, name: str | None = None, **changes: bytes | None) -> Message:
+    def prove(
+        self, flash: Flash, mode: int, name: str | None = None, changes: Mapping[str, bytes | None] | None = None
+    ) -> Message:
         """Authenticate by a certificate of a phone's flash; ``changes`` replace elements, None takes one out."""
         message = auth_response(name or self._name, self.session_id, flash, mode, "", 3)
-        elements = {**message.elements, **{int(Tag[tag]): value for tag, value in changes.items() if value is not None}}
-        for tag in [Tag[tag] for tag, value in changes.items() if value is None]:
-            elements.pop(tag, None)
+        elements = dict(message.elements)
+        for tag, value in (changes or {}).items():
+            elements.pop(Tag[tag], None)
+            if value is not None:
+                elements[Tag[tag]] = value
         self.send(Command.AUTH_RESPONSE, elements)
         return self.receive()
 

@@ -98,7 +98,8 @@ def _work(pipe: Connection, targets: Sequence[Target]) -> None:
         while time.monotonic() < begin + 1 / 20:
             flood.look(1 / 20)
         if settled is not None and begin > settled:
-            settled = pipe.send("begun")
+            settled = None
+            pipe.send("begun")
 
 
 @contextlib.contextmanager

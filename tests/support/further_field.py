@@ -28,6 +28,7 @@ from capf.api.shapes import PhonesChange  # noqa: E402
 from capf.certificates.authority import make_capf_certificate  # noqa: E402
 from capf.model import InvalidRequestError  # noqa: E402
 from capf.registry import phones, report, search  # noqa: E402
+from capf.registry.transaction import Transaction  # noqa: E402
 from generators import phone_fields as generator  # noqa: E402
 from support.migrated import put_database  # noqa: E402
 from support.record import NOW, Record, recording  # noqa: E402
@@ -39,7 +40,7 @@ def register(record: Record, building: str) -> None:
     """Register the second phone with this building, as the API takes it."""
     body = PhonesChange.model_validate({"phones": [{"device_name": NAMES[1], "building": building}]})
     given = [phone.model_dump(exclude_none=True) for phone in body.phones]
-    record.run(lambda c: phones.ensure(c, record.context, given, "present", "test"))
+    record.run(lambda c: phones.ensure(Transaction(c, record.context, "test"), given, "present"))
 
 
 def seen(record: Record) -> dict[str, object]:
@@ -48,7 +49,9 @@ def seen(record: Record) -> dict[str, object]:
     page = search.Page(sort="building", descending=True)
 
     def find(*given: search.Criterion) -> list[dict[str, Any]]:
-        return record.store.read(lambda c: list(search.found(c, record.context, given, page, strings=False)))
+        return record.store.read(
+            lambda c: list(search.found(Transaction(c, record.context), given, page, strings=False))
+        )
 
     return {
         "found": [phone["device_name"] for phone in find(*criteria)],

@@ -69,9 +69,9 @@ class Manufacturer:
         key = KeyMaker().make(EC_KEY)
         files = {item: self.directory / f"sha1-{item}" for item in ("key", "request", "mic")}
         files["key"].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        subject = ["-key", files["key"], "-subj", f"/CN=CP-7941G-{name}", "-out", files["request"]]
+        subject: list[str | Path] = ["-key", files["key"], "-subj", f"/CN=CP-7941G-{name}", "-out", files["request"]]
         _openssl("req", "-new", *subject)
-        issuer = ["-CA", self.ca, "-CAkey", self.ca.with_suffix(".key"), "-sha1", "-days", "3650"]
+        issuer: list[str | Path] = ["-CA", self.ca, "-CAkey", self.ca.with_suffix(".key"), "-sha1", "-days", "3650"]
         _openssl("x509", "-req", "-in", files["request"], *issuer, "-out", files["mic"])
         return Identity(x509.load_pem_x509_certificate(files["mic"].read_bytes()), key)
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class InProcess:
             asked = True
             return {"type": "http.request", "body": data, "more_body": False}
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 answer.status = message["status"]
             else:

@@ -19,7 +19,7 @@ def build(directory: Path) -> Path:
     """Return the archive that ansible-galaxy builds from what git tracks."""
     subprocess.run([ROOT / "scripts" / "copy-collection", directory], check=True, capture_output=True)
     tree = directory / "ansible_collections" / "ucm" / "capf"
-    argv = [_GALAXY, "collection", "build", tree, "--output-path", directory]
+    argv: list[str | Path] = [_GALAXY, "collection", "build", tree, "--output-path", directory]
     subprocess.run(argv, check=True, capture_output=True)
     shutil.rmtree(tree.parents[1])  # the tests' own secrets are in it
     (built,) = directory.glob("ucm-capf-*.tar.gz")
@@ -61,13 +61,13 @@ class Installed:
 
     def install(self, archive: Path) -> Installed:
         """Install the archive offline."""
-        argv = [_GALAXY, "collection", "install", archive, "-p", self.place, "--offline"]
+        argv: list[str | Path] = [_GALAXY, "collection", "install", archive, "-p", self.place, "--offline"]
         subprocess.run(argv, check=True, cwd=self.place, env=self.environment, capture_output=True)
         return self
 
     def run(self, typed: Path, playbook: str, *options: str, **variables: Any) -> tuple[int, str]:
         """Type a command in a directory; returns its exit status, and its output on one line."""
         given = Path(tempfile.mkdtemp(dir=self.home))
-        argv = [PLAYBOOK, f"ucm.capf.{playbook}", *extra_vars(given, variables), *options]
+        argv: list[str | Path] = [PLAYBOOK, f"ucm.capf.{playbook}", *extra_vars(given, variables), *options]
         done = subprocess.run(argv, cwd=typed, env=self.environment, capture_output=True, text=True, check=False)
         return done.returncode, " ".join((done.stdout + done.stderr).split())

@@ -38,7 +38,7 @@ class RunningLab:
         """What runs the lab's command, nothing as a rule."""
         self.address = ""
         """Where the running lab takes requests."""
-        argv = [CAPF, "lab", "init", "--directory", directory, "--phones", phones, *options]
+        argv: list[str | Path] = [CAPF, "lab", "init", "--directory", directory, "--phones", phones, *options]
         subprocess.run(argv, check=True, capture_output=True)
 
     def start(self, node: RunningNode, *options: str | Path, hand_out_ctl: bool = True) -> RunningLab:
@@ -74,7 +74,16 @@ class RunningLab:
 
     def move(self, node: RunningNode, *names: str) -> None:
         """Let phones fetch their files from another node, from their next start on."""
-        argv = [CAPF, "lab", "move", "--control", self.address, "--files-server", node.files_server, *names]
+        argv: list[str | Path] = [
+            CAPF,
+            "lab",
+            "move",
+            "--control",
+            self.address,
+            "--files-server",
+            node.files_server,
+            *names,
+        ]
         subprocess.run(argv, check=True, capture_output=True)
 
     def press(self, name: str, *keys: str) -> str:

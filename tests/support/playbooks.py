@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from support.node import PASSWORD, RunningNode
@@ -20,6 +21,6 @@ def playbook(node: RunningNode, name: str, *options: str, **variables: Any) -> t
         "lsc_rollout_progress_interval": 1,
         **variables,
     }
-    argv = [PLAYBOOK, f"ucm.capf.{name}", *extra_vars(node.directory, given), *options]
+    argv: list[str | Path] = [PLAYBOOK, f"ucm.capf.{name}", *extra_vars(node.directory, given), *options]
     done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
     return done.returncode, " ".join((done.stdout + done.stderr).split())

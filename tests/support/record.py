@@ -152,6 +152,11 @@ class Record:
         return list(self.store.read(lambda c: c.execute(select(schema.audit.c.action)).scalars().all()))
 
 
+def claiming(context: Context, claim: Claim) -> Callable[[Connection], Granted | Refused]:
+    """Return the job that decides on a claim."""
+    return lambda c: sessions.claim(Transaction(c, context), claim)
+
+
 def public_key(bits: int = 2048) -> bytes:
     """Return a new RSA public key as a phone sends it."""
     key = rsa.generate_private_key(65537, bits).public_key()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, Table, select
 
 from capf.model import InvalidRequestError, Operation, Outcome
 from capf.phone_session.effects import Granted, Refused
@@ -56,10 +57,15 @@ def dry_run(record: Record, runner: str = "run-2", **settings: Any) -> plan.Plan
     return made
 
 
+def all_rows(connection: Connection, table: Table) -> list[Any]:
+    """Return a table's rows."""
+    return list(connection.execute(select(table)))
+
+
 def on_record(record: Record) -> list[Any]:
     """Return all that the record has of rollouts and of operations."""
     tables = (schema.rollouts, schema.rollout_waves, schema.rollout_phones, schema.operations)
-    return [record.store.read(lambda c, table=table: c.execute(select(table)).all()) for table in tables]
+    return [record.store.read(partial(all_rows, table=table)) for table in tables]
 
 
 def run_of(record: Record, runner: str = RUN) -> lease.Run:

@@ -26,6 +26,7 @@ class Service:
     """A service that runs, and its port."""
 
     listener: Listener
+    backend: RegistryBackend
     port: int
 
     async def until_empty(self) -> None:
@@ -45,10 +46,11 @@ async def serving(
     pem.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(pem)
-    listener = Listener(RegistryBackend(record.store, record.context), tls, limits, patience)
+    backend = RegistryBackend(record.store, record.context)
+    listener = Listener(backend, tls, limits, patience)
     (port,) = free_ports(1)
     await listener.start(["127.0.0.1"], port)
     try:
-        yield Service(listener, port)
+        yield Service(listener, backend, port)
     finally:
         await listener.stop(0)

@@ -89,6 +89,7 @@ def session(data: bytes) -> None:
     steps = dialogue(int.from_bytes(data[2:6], "big"), "192.0.2.1", Patience())
     reply: Reply = None
     effect: Effect = next(steps)
+    answers: dict[str, Reply] = {"Claim": granted, "Issue": b"der"}
     with suppress(StopIteration):
         while True:
             kind = type(effect).__name__
@@ -99,7 +100,7 @@ def session(data: bytes) -> None:
             elif isinstance(effect, Receive):
                 reply = next(incoming)
             else:
-                reply = {"Claim": granted, "Issue": b"der"}.get(kind)
+                reply = answers.get(kind)
             effect = steps.send(reply)
     assert len(outcomes) <= 1
 

@@ -29,7 +29,7 @@ class RunningTftpd:
         self.directory = directory
         self.port = free_udp_port()
         directory.mkdir(mode=0o755, exist_ok=True)
-        argv = [
+        argv: list[str | Path] = [
             IN_TFTPD,
             "--foreground",
             "--address",

@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 class ActionModule(ActionBase):
     """Writes ``content`` to ``dest``."""
 
-    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return nothing but that nothing of the host has changed."""
         super().run(tmp, task_vars)
         content = self._task.args["content"]  # of some versions of ansible-core already what the JSON stands for

@@ -11,7 +11,7 @@ import logging
 import os
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -79,6 +79,13 @@ _LONGEST_PAUSE = 60
 _REFUSED = {401: "administrator name or password is wrong", 422: "an option is refused"}
 
 
+class _Queue(Protocol):
+    """Where events go: ansible-rulebook's queue."""
+
+    async def put(self, event: dict[str, Any]) -> None:
+        """Take an event."""
+
+
 class _Server:
     """The server's events, asked for one after the other."""
 
@@ -118,7 +125,7 @@ def _write(path: Path | None, cursor: str) -> None:
     new.replace(path)
 
 
-async def main(queue: asyncio.Queue, args: dict[str, Any]) -> None:
+async def main(queue: _Queue, args: dict[str, Any]) -> None:
     """Fill the queue until it is cancelled; what is in the queue counts as told."""
     server = _Server(args)
     path = Path(args["cursor_file"]).expanduser() if args.get("cursor_file") else None

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
@@ -21,12 +22,12 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("host", ["cucm-1.example.com", "192.0.2.1", "2001:db8::1", "fe80::1%eth0", "m\u00fcnchen"])
-def test_a_name_and_an_address_are_hosts(host):
+def test_a_name_and_an_address_are_hosts(host: str) -> None:
     Client(dict(RIGHT, host=host))
 
 
 @pytest.mark.parametrize("host", ["https://cucm", "cucm:8443", "cucm/api", "[2001:db8::1]", "a b", "u@cucm", ""])
-def test_a_host_that_is_none_is_refused_by_its_field(host):
+def test_a_host_that_is_none_is_refused_by_its_field(host: str) -> None:
     with pytest.raises(CapfError) as refused:
         Client(dict(RIGHT, host=host))
     assert not refused.value.unavailable
@@ -34,7 +35,7 @@ def test_a_host_that_is_none_is_refused_by_its_field(host):
     assert refused.value.problems == [{"field": "host", "value": host, "allowed": allowed}]
 
 
-def test_every_option_with_which_no_server_is_reached_is_named(tmp_path):
+def test_every_option_with_which_no_server_is_reached_is_named(tmp_path: Path) -> None:
     text = tmp_path / "notes"
     text.write_text("no certificate\n")
     with pytest.raises(CapfError) as refused:
@@ -46,12 +47,12 @@ def test_every_option_with_which_no_server_is_reached_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
-def test_a_port_out_of_range_is_refused(port):
+def test_a_port_out_of_range_is_refused(port: int) -> None:
     with pytest.raises(CapfError, match=f"port: '{port}' is refused"):
         Client(dict(RIGHT, port=port))
 
 
-def test_a_file_of_certificates_that_is_not_there_is_refused_where_it_is_used(tmp_path):
+def test_a_file_of_certificates_that_is_not_there_is_refused_where_it_is_used(tmp_path: Path) -> None:
     missing = str(tmp_path / "administration.crt")
     with pytest.raises(CapfError, match="No such file or directory"):
         Client(dict(RIGHT, ca_path=missing))
@@ -60,7 +61,7 @@ def test_a_file_of_certificates_that_is_not_there_is_refused_where_it_is_used(tm
     Client(dict(RIGHT, ca_path=missing, validate_certs=False))
 
 
-def test_a_server_out_of_reach_may_be_asked_again():
+def test_a_server_out_of_reach_may_be_asked_again() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         with pytest.raises(CapfError) as failed:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError
 from ansible_collections.ucm.capf.plugins.module_utils._csv import names_of, read
@@ -12,27 +14,28 @@ A, B = "SEP00000000000A", "SEP00000000000B"
 
 
 @pytest.fixture(name="path")
-def fixture_path(tmp_path):
+def fixture_path(tmp_path: Path) -> Path:
+    """A file that is not there yet."""
     return tmp_path / "phones.csv"
 
 
-def test_cells_become_values_and_empty_cells_are_not_given(path):
+def test_cells_become_values_and_empty_cells_are_not_given(path: Path) -> None:
     path.write_text(f"device_name,key_size,mic,description,lab_behaviour\n{A},2048,Yes,,slow\n")
     assert read(str(path)).phones == [{"device_name": A, "key_size": 2048, "mic": True}]
 
 
-def test_a_byte_order_mark_of_a_spreadsheet_is_passed_over(path):
+def test_a_byte_order_mark_of_a_spreadsheet_is_passed_over(path: Path) -> None:
     path.write_text(f"\ufeffdevice_name\n{A}\n", encoding="utf-8")
     assert read(str(path)).names == [A]
 
 
-def test_names_come_from_the_list_or_from_the_file(path):
+def test_names_come_from_the_list_or_from_the_file(path: Path) -> None:
     path.write_text(f"device_name\n{A}\n")
     assert names_of({"csv_file": str(path), "phones": None}) == [A]
     assert names_of({"csv_file": None, "phones": [B]}) == [B]
 
 
-def test_an_index_of_the_server_becomes_a_line_of_the_file(path):
+def test_an_index_of_the_server_becomes_a_line_of_the_file(path: Path) -> None:
     path.write_text(f'device_name,description\n{A},"two\nlines"\n{B},\n')
     error = CapfError(
         "2 problem(s); nothing was changed. x",
@@ -46,7 +49,7 @@ def test_an_index_of_the_server_becomes_a_line_of_the_file(path):
     assert str(located).startswith(f"2 problem(s); nothing was changed. {path} line 4 key_size: '5' is refused")
 
 
-def test_only_takes_some_rows_and_keeps_their_lines(path):
+def test_only_takes_some_rows_and_keeps_their_lines(path: Path) -> None:
     path.write_text(f"device_name\n{A}\n{B}\n")
     rows = read(str(path))
     assert rows.only(None) is rows
@@ -76,7 +79,7 @@ def test_only_takes_some_rows_and_keeps_their_lines(path):
         (f'"device_name\n{A}\n', "line 1: the row is not valid CSV: "),
     ],
 )
-def test_a_bad_row_is_named_by_its_line(path, text, message):
+def test_a_bad_row_is_named_by_its_line(path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(CapfError, match=message):
         read(str(path))
@@ -84,20 +87,20 @@ def test_a_bad_row_is_named_by_its_line(path, text, message):
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 @pytest.mark.parametrize("start, line", [(b"", 2), (b"\xef\xbb\xbf", 2), (b"a,", 2), (b"device_name\r\n", 3)])
-def test_a_row_that_is_no_utf_8_is_named_by_its_line(path, start, line, end):
+def test_a_row_that_is_no_utf_8_is_named_by_its_line(path: Path, start: bytes, line: int, end: bytes) -> None:
     path.write_bytes(start + b"device_name" + end + b"M\xfcnchen" + end)
     with pytest.raises(CapfError, match=f"line {line}: not valid UTF-8; save the file as CSV UTF-8: "):
         read(str(path))
 
 
-def test_a_server_out_of_reach_stays_so_when_its_lines_are_named(path):
+def test_a_server_out_of_reach_stays_so_when_its_lines_are_named(path: Path) -> None:
     path.write_text(f"device_name\n{A}\n")
     rows = read(str(path))
     assert rows.located(CapfError("the database is away", unavailable=True)).unavailable
     assert not rows.located(CapfError("1 problem(s)")).unavailable
 
 
-def test_a_refusal_that_names_no_row_is_told_whole(path):
+def test_a_refusal_that_names_no_row_is_told_whole(path: Path) -> None:
     path.write_text(f"device_name\n{A}\n")
     refused = CapfError("nothing was reset. Reset the phones again when the nodes answer")
     assert str(read(str(path)).located(refused)) == str(refused)

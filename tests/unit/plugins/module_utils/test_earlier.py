@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError
@@ -14,7 +15,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._earlier import read_capf
 PHONES, PAGE = 500, 4096
 
 
-def test_p34_a_damaged_database_of_capfd_is_refused(tmp_path):
+def test_p34_a_damaged_database_of_capfd_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "capf.sqlite3"
     with closing(sqlite3.connect(str(path))) as database:
         database.execute("CREATE TABLE devices (device_name TEXT PRIMARY KEY, operation TEXT)")
