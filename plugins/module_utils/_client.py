@@ -22,6 +22,7 @@ from ansible.module_utils.urls import open_url
 from ._paths import absolute
 
 _SHOWN_PROBLEMS = 5
+_REFUSED = "{0!r} is refused; allowed: {1}"
 _PIECE = 1 << 16
 _UNAVAILABLE = 503
 _NAME = re.compile(r"[\w.-]{1,253}")
@@ -32,7 +33,7 @@ _TLS_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 class CapfError(Exception):
-    """A request that failed; C(problems) lists the field, the value and what is allowed, if the server reports them.
+    """A request that failed; C(problems) lists the field, the value and the message of each, if the server reports them.
 
     C(unavailable) is true if the server or its database cannot be reached, so that the same request may succeed later.
     C(code) is the server's code for the kind of error, and C(details) has the data that belongs to it.
@@ -152,7 +153,7 @@ def _checked(headers: t.Mapping[str, str], size: int, digest: t.Any) -> Download
 
 
 def _wrong_options(params: dict[str, t.Any]) -> list[dict[str, str]]:
-    """Return the field, the value and what is allowed for each invalid connection option."""
+    """Return the field, the value and the message for each invalid connection option."""
     ca_path = absolute(params["ca_path"]) if params["ca_path"] else None
     shown = dict(params, ca_path=ca_path)
     rules = [
@@ -164,7 +165,7 @@ def _wrong_options(params: dict[str, t.Any]) -> list[dict[str, str]]:
         fault = _fault_of_certificates(ca_path)
         rules.append(("ca_path", not fault, f"a readable PEM file of certificates ({fault})"))
     return [
-        {"field": name, "value": str(shown[name]), "allowed": allowed}
+        {"field": name, "value": str(shown[name]), "message": _REFUSED.format(str(shown[name]), allowed)}
         for name, is_right, allowed in rules
         if not is_right
     ]
@@ -209,9 +210,7 @@ def _refusal(status: int, data: bytes) -> CapfError:
 
 
 def describe(message: str, problems: list[dict[str, str]]) -> str:
-    """Return a message with the field, the value and what is allowed for each of the first problems."""
-    shown = [
-        "{field}: {value!r} is refused; allowed: {allowed}".format(**problem) for problem in problems[:_SHOWN_PROBLEMS]
-    ]
+    """Return a message with the field and the message of each of the first problems."""
+    shown = ["{field}: {message}".format(**problem) for problem in problems[:_SHOWN_PROBLEMS]]
     more = len(problems) - len(shown)
     return ". ".join([message] + shown + ([f"and {more} more"] if more else []))

@@ -180,7 +180,7 @@ def test_a_backup_that_fails_leaves_neither_file_nor_audit_row(tmp_path: Path) -
         assert said in capf("backup", "--plain", "--config", node.config, "--to", target, status=1)
     assert acts(node) == before
     database.rename(tmp_path / "capf.db")
-    words_by_content = {None: "unable to open", b"this is no database" * 100: "not a database"}
+    words_by_content = {None: "its file cannot be opened", b"this is no database" * 100: "is not a database"}
     for content, words in words_by_content.items():
         if content is not None:
             database.write_bytes(content)
@@ -197,7 +197,7 @@ def test_a_backup_that_cannot_be_made_is_answered_with_the_cause(tmp_path: Path)
     elsewhere.rename(database)
     assert (status, answer["error"]["message"]) == (
         503,
-        "the database cannot be copied: unable to open database file",
+        "the database cannot be copied: its file cannot be opened (SQLITE_CANTOPEN)",
     )
     node.stop()
     assert "back up" not in acts(node)

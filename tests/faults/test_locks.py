@@ -113,7 +113,7 @@ def test_p4_a_lock_is_shown_and_lifted_by_module(node: RunningNode) -> None:
 
 def test_p4_a_phone_that_is_unknown_is_named(node: RunningNode) -> None:
     (result,), _output = play(node, {"ucm.capf.phone_unlock": {"phones": [A]}})
-    assert result["failed"] and f"phones[0]: '{A}' is refused" in result["msg"]
+    assert result["failed"] and f"phones[0]: {A} is not registered" in result["msg"]
 
 
 def test_p40_somebody_elsewhere_cannot_lock_a_phone_out(node: RunningNode) -> None:

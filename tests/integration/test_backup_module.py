@@ -67,7 +67,7 @@ def test_p34_what_is_asked_of_a_backup_is_refused_in_check_mode_too(node: Runnin
     said: list[tuple[dict[str, Any], str]] = [
         ({MODULE: {"dest": dest}}, "a passphrase, or plain: true, and not both"),
         ({MODULE: {"dest": dest, "plain": True, **whole}}, "a passphrase, or plain: true, and not both"),
-        ({MODULE: {"dest": dest, "passphrase": "too short"}}, "passphrase: '(hidden)' is refused"),
+        ({MODULE: {"dest": dest, "passphrase": "too short"}}, "passphrase: this value is refused; allowed: at least"),
         ({RESTORE: given}, "a passphrase, or plain: true, and not both"),
         ({RESTORE: {**given, **whole}}, "it is damaged or was changed"),
         ({RESTORE: {**given, "plain": True}}, "it is encrypted"),

@@ -101,7 +101,10 @@ def test_r16_phones_are_given_named_or_found(node: RunningNode) -> None:
     named = node.ok("PUT", "/rollouts/other", {**RUNNER, "names": NAMES[:1], "dry_run": True})
     assert [wave["phones"] for wave in named["plan"]["waves"]] == [NAMES[:1]]
     status, answer = node.api("PUT", "/rollouts/third", RUNNER)
-    assert (status, answer["error"]["problems"][0]["allowed"]) == (422, "exactly one of phones, names and criteria")
+    assert (status, answer["error"]["problems"][0]["message"]) == (
+        422,
+        "give exactly one of phones, names and criteria",
+    )
 
 
 @pytest.mark.parametrize("path", ["/rollouts/none", "/rollouts/none/waves", "/rollouts/none/abort"])

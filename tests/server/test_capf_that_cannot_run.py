@@ -64,7 +64,9 @@ async def test_p36_a_port_of_the_servers_own_is_refused_when_it_is_set(
     said = {
         "field": f"parameters.{PORT}",
         "value": str(port),
-        "allowed": "a port that the server does not use itself (administration 8443, files 6970)",
+        "message": f"CAPF Phone Port {port} is the port of this server's own"
+        f" {'administration' if port == 8443 else 'files'}; choose a port that the server does not use itself"
+        " (administration 8443, files 6970)",
     }
     assert problem(await set_parameters(node, dry_run, CAPF_Phone_Port=port)) == said
     assert problem(await node.ask("POST", "/preflight", {"parameters": {PORT: port}})) == said
@@ -81,7 +83,10 @@ async def test_p36_a_port_that_cannot_be_bound_is_refused_when_it_is_set(node: I
         ):
             found = problem(answer)
             assert (found["field"], found["value"]) == (f"parameters.{PORT}", str(port))
-            assert found["allowed"] == f"a port that is free on this node (127.0.0.1:{port}: Address already in use)"
+            assert found["message"] == (
+                f"CAPF cannot listen on port {port} (127.0.0.1:{port}: Address already in use);"
+                " choose a port that is free on this node"
+            )
     assert (await set_parameters(node, CAPF_Phone_Port=port)).status == 200
 
 
@@ -89,7 +94,7 @@ async def test_p36_ipv6_addresses_that_cannot_be_bound_are_refused_when_they_are
     (port,) = free_ports(1)
     found = problem(await set_parameters(node, Enable_IPv6=True, CAPF_Phone_Port=port))
     assert (found["field"], found["value"]) == (f"parameters.{IPV6}", "True")
-    assert f"[2001:db8::1]:{port}: " in found["allowed"]
+    assert f"[2001:db8::1]:{port}: " in found["message"]
     assert (await set_parameters(node, Enable_IPv6=False, CAPF_Phone_Port=port)).status == 200
 
 

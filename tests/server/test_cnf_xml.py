@@ -53,15 +53,15 @@ def test_what_says_already_what_is_meant_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("own", "says"),
     [
-        (b"", "not XML"),
-        (b"<device>", "not XML"),
-        (b"<device/><device/>", "not XML"),
+        (b"", "not well-formed XML at line 1, column 1"),
+        (b"<device>", "not well-formed XML at line 1, column 9"),
+        (b"<device/>\n<device/>", "not well-formed XML at line 2, column 1"),
         (b"<flat-profile/>", "its root is <flat-profile>; allowed: <device>"),
         (b"<!DOCTYPE device><device/>", "document type declaration"),
         (b'<!DOCTYPE d [<!ENTITY a "b">]><device>&a;</device>', "document type declaration"),
-        (b"<device>&a;</device>", "not XML: undefined entity"),
-        (b'<?xml version="1.0" encoding="no-such"?><device/>', "not XML: unknown encoding"),
-        ("\ufeff<device/>".encode("utf-16-le") + b"x", "not utf-16-le"),
+        (b"<device>&a;</device>", "not well-formed XML at line 1, column 9"),
+        (b'<?xml version="1.0" encoding="no-such"?><device/>', "not XML in an encoding that can be read"),
+        ("\ufeff<device/>".encode("utf-16-le") + b"x", "not valid utf-16-le; save it as UTF-8"),
         (b"<device>" + b" " * MAXIMUM_BYTES + b"</device>", "allowed: at most 1000000"),
     ],
 )

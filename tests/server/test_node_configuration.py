@@ -24,10 +24,10 @@ def test_a_state_directory_is_enough() -> None:
         ('[capf]\naddresses = ["node1"]', "capf.addresses: 'node1' is refused; allowed: IPv4 or IPv6 addresses"),
         ('[files]\nenabled = "yes"', "files.enabled: 'yes' is refused; allowed: true or false"),
         ("[reset]\ncommand = [1]", "reset.command: '[1]' is refused; allowed: a list of texts"),
-        ("[reset]\ncomand = []", "reset.comand: '[]' is refused; allowed: no such setting"),
+        ("[reset]\ncomand = []", "reset.comand: there is no such setting; correct its name, or remove it"),
         (
             "[capff]",
-            "capff: '' is refused; allowed: tables: server, administration, capf, authentication, files, reset",
+            "capff: there is no such table; the tables are server, administration, capf, authentication, files, reset",
         ),
         ("server = 1", "server: '1' is refused; allowed: a table"),
     ],

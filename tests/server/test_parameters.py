@@ -35,13 +35,19 @@ def test_r25_every_parameter_has_help_default_and_range(kind: parameters.Kind, r
         ("Duration Of Certificate Validity", True, "a whole number from 1 to 20"),
         ("Maximum Allowable Attempts For Key Generation", -1, "a whole number from 0 to 100"),
         ("Certificate Issuer to Endpoint", "Me", "Cisco Certificate Authority Proxy Function"),
-        ("No Such Parameter", 1, "one of: Certificate Issuer"),
     ],
 )
 def test_r25_a_value_out_of_range_is_named(record: Record, name: str, value: object, allowed: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         record.run(lambda c: parameters.change(c, "service", {name: value}))
     assert str(refused.value).startswith(f"parameters.{name}: {str(value)!r} is refused; allowed: {allowed}")
+
+
+def test_r25_an_unknown_parameter_is_named_with_those_that_there_are(record: Record) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        record.run(lambda c: parameters.change(c, "service", {"No Such Parameter": 1}))
+    said = "parameters.No Such Parameter: there is no parameter 'No Such Parameter'; the parameters are Certificate"
+    assert str(refused.value).startswith(said)
 
 
 @pytest.mark.parametrize("name", ["Key Size", "Duration Of Certificate Validity", "Certificate Issuer to Endpoint"])

@@ -115,7 +115,7 @@ def test_a_wave_goes_on_without_a_phone_that_is_refused_by_then(ready: Record) -
     assert start(ready)["wave"]["phones"] == NAMES[1:6]
     judged = verdict(ready, 1)
     assert judged["stopped"] and judged["failing"][0]["device_name"] == NAMES[0]
-    assert "any mode but By Authentication String" in judged["failing"][0]["status"]
+    assert "is a secure device without an LSC" in judged["failing"][0]["status"]
     assert judged["failing"][0]["advice"] == advice.MEND_AND_REPEAT
 
 

@@ -176,7 +176,7 @@ def test_p31_an_error_says_as_whom_the_command_ran(node: Path) -> None:
     options = ["--administrator", "admin", "--password-file", password]
     status, _output, errors = capf("init", "--config", node / "capf.toml", *options)
     assert status == 1
-    assert f"password-file: '{password}' is refused; allowed: a readable file (Permission denied), or - for" in errors
+    assert f"password-file: '{password}' cannot be read (Permission denied); give a readable file, or - for" in errors
     assert f"the command ran as nobody, who owns {node / 'state'}" in errors
 
 

@@ -89,7 +89,7 @@ def test_r26_the_server_makes_a_string_where_none_is_given(record: Record) -> No
 def test_r26_a_string_has_4_to_10_digits(record: Record, string: str) -> None:
     record.add(authentication_mode=STRING)
     (problem,) = problems(record, items=[{"device_name": PHONE, "authentication_string": string}])
-    assert problem == "phones[0].authentication_string: '(hidden)' is refused; allowed: 4 to 10 digits"
+    assert problem == "phones[0].authentication_string: an authentication string has 4 to 10 digits"
 
 
 def test_r26_an_empty_string_is_none_for_a_phone_by_another_mode_either(record: Record) -> None:
@@ -102,7 +102,8 @@ def test_r26_an_empty_string_is_none_for_a_phone_by_another_mode_either(record: 
 def test_r26_delete_and_troubleshoot_need_a_certificate(record: Record, operation: Operation) -> None:
     record.add()
     (problem,) = problems(record, operation=operation)
-    assert problem.startswith(f"phones[0]: '{PHONE}' is refused; allowed: {operation} only for a phone that has")
+    lacks = {Operation.DELETE: "no LSC to delete", Operation.TROUBLESHOOT: "neither an LSC nor a MIC to fetch"}
+    assert problem.startswith(f"phones[0]: {PHONE} has {lacks[operation]}; leave the phone out")
 
 
 def test_r26_troubleshoot_is_for_a_phone_with_a_mic_too(record: Record) -> None:
@@ -114,7 +115,7 @@ def test_r26_troubleshoot_is_for_a_phone_with_a_mic_too(record: Record) -> None:
 def test_r10_no_string_for_a_secure_device_without_lsc(record: Record, mode: str) -> None:
     record.add(device_security_mode=mode, authentication_mode=STRING)
     (problem,) = problems(record)
-    assert problem.startswith(f"phones[0].authentication_mode: '{PHONE}: {STRING}' is refused")
+    assert problem.startswith(f"phones[0].authentication_mode: {PHONE} is a secure device without an LSC")
     record.plan(defaults={"authentication_mode": "By Null String"})
     record.install()
     assert record.plan(force=True).scheduled == [PHONE]
@@ -134,8 +135,9 @@ def test_r10_a_phone_that_waits_for_its_string_is_not_made_secure(record: Record
     with pytest.raises(InvalidRequestError) as refused:
         ensure()
     assert [str(problem) for problem in refused.value.problems] == [
-        f"phones[1].device_security_mode: {mode!r} is refused; allowed: Non Secure while an operation {STRING} is"
-        " pending and the phone has no LSC: it could never register to take its string"
+        f"phones[1].device_security_mode: {PHONE} has no LSC and waits for its authentication string; in mode {mode}"
+        " it could never register to take it: leave it Non Secure until the operation has ended, or cancel the"
+        " operation"
     ]
     assert record.acts() == before
     string = record.context.secrets.decrypt(record.operation()["authentication_string"], PHONE)
@@ -163,13 +165,13 @@ def test_a_device_name_with_a_wrong_form_is_named(record: Record, name: str) -> 
 def test_a_phone_that_is_not_registered_is_named(record: Record) -> None:
     record.add()
     found = problems(record, items=[{"device_name": PHONE}, {"device_name": OTHER}])
-    assert found == [f"phones[1]: {OTHER!r} is refused; allowed: a phone that is registered with the server"]
+    assert found == [f"phones[1]: {OTHER} is not registered with the server; register the phone first, or leave it out"]
 
 
 def test_a_phone_that_stands_twice_is_named_by_its_index(record: Record) -> None:
     record.add()
     found = problems(record, items=[{"device_name": PHONE}, {"device_name": PHONE}])
-    assert found == [f"phones[1]: {PHONE!r} is refused; allowed: each phone once; its first index is 0"]
+    assert found == [f"phones[1]: {PHONE} is listed twice, first at index 0; list each phone once"]
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2020-01-01T00:00", "31.12.2030", "2030-02-31T06:00"])

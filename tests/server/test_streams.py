@@ -89,7 +89,7 @@ def test_p21_a_store_with_no_connection_left_is_unavailable(record: Record) -> N
     pool._timeout = 0
     held = [record.store._engine.connect() for _index in range(pool.size() + pool._max_overflow)]
     for run in (record.store.read, record.store.write):
-        with pytest.raises(StoreUnavailableError, match="QueuePool limit"):
+        with pytest.raises(StoreUnavailableError, match="all connections to it are in use"):
             run(lambda _connection: None)
     for connection in held:
         connection.close()

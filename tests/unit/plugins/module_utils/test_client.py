@@ -31,8 +31,8 @@ def test_a_host_that_is_none_is_refused_by_its_field(host: str) -> None:
     with pytest.raises(CapfError) as refused:
         Client(dict(RIGHT, host=host))
     assert not refused.value.unavailable
-    allowed = "a host name or an IP address, not a URL"
-    assert refused.value.problems == [{"field": "host", "value": host, "allowed": allowed}]
+    message = f"{host!r} is refused; allowed: a host name or an IP address, not a URL"
+    assert refused.value.problems == [{"field": "host", "value": host, "message": message}]
 
 
 def test_every_option_with_which_no_server_is_reached_is_named(tmp_path: Path) -> None:

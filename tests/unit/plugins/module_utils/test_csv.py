@@ -38,15 +38,15 @@ def test_names_come_from_the_list_or_from_the_file(path: Path) -> None:
 def test_an_index_of_the_server_becomes_a_line_of_the_file(path: Path) -> None:
     path.write_text(f'device_name,description\n{A},"two\nlines"\n{B},\n')
     error = CapfError(
-        "2 problem(s); nothing was changed. x",
+        "2 problems; nothing was changed. x",
         [
-            {"field": "items[1].key_size", "value": "5", "allowed": "1024"},
-            {"field": "completes_by", "value": "x", "allowed": "a time"},
+            {"field": "items[1].key_size", "value": "5", "message": "'5' is refused; allowed: 1024"},
+            {"field": "completes_by", "value": "x", "message": "'x' is refused; allowed: a time"},
         ],
     )
     located = read(str(path)).located(error)
     assert [problem["field"] for problem in located.problems] == [f"{path} line 4 key_size", "completes_by"]
-    assert str(located).startswith(f"2 problem(s); nothing was changed. {path} line 4 key_size: '5' is refused")
+    assert str(located).startswith(f"2 problems; nothing was changed. {path} line 4 key_size: '5' is refused")
 
 
 def test_only_takes_some_rows_and_keeps_their_lines(path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_server_out_of_reach_stays_so_when_its_lines_are_named(path: Path) -> 
     path.write_text(f"device_name\n{A}\n")
     rows = read(str(path))
     assert rows.located(CapfError("the database is away", unavailable=True)).unavailable
-    assert not rows.located(CapfError("1 problem(s)")).unavailable
+    assert not rows.located(CapfError("1 problem")).unavailable
 
 
 def test_a_refusal_that_names_no_row_is_told_whole(path: Path) -> None:

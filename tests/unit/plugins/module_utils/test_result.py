@@ -31,7 +31,7 @@ def test_values_are_shown_by_name() -> None:
 
 
 def test_a_refusal_names_field_value_and_what_is_allowed() -> None:
-    problems = [{"field": f"f{i}", "value": "v", "allowed": "w"} for i in range(7)]
+    problems = [{"field": f"f{i}", "value": "v", "message": "'v' is refused; allowed: w"} for i in range(7)]
     text = describe("Wrong", problems)
     assert text.startswith("Wrong. f0: 'v' is refused; allowed: w. f1: ")
     assert text.endswith(". and 2 more")

@@ -7,6 +7,7 @@ modules and the report all show the same words (reference: the field's facts, Ta
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
@@ -201,16 +202,39 @@ class KeySpec:
         return f"{'EC P-' if self.ec else 'RSA '}{self.bits}"
 
 
+HIDDEN = "(hidden)"
+"""What is shown in the place of a secret."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a request: where, what was given, what is allowed."""
+    """One thing that is wrong with a request: the field, what was given there, and what is wrong and what to do.
+
+    The message stands alone: it names the value, unless that is a secret.
+    """
 
     field: str
     value: str
-    allowed: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.value!r} is refused; allowed: {self.allowed}"
+        return f"{self.field}: {self.message}"
+
+
+def not_allowed(field: str, value: str, allowed: str | Iterable[object]) -> Problem:
+    """Return the problem of a value outside a range (in words) or a list of choices."""
+    choices = allowed if isinstance(allowed, str) else ", ".join(str(choice) for choice in allowed)
+    subject = "this value" if value == HIDDEN else repr(value)
+    return Problem(field, value, f"{subject} is refused; allowed: {choices}")
+
+
+def words_of(error: Exception) -> str:
+    """Return what a user is told of an error: our own words and the operating system's, and never a library's."""
+    if isinstance(error, CapfError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    return f"an unexpected error ({type(error).__name__}), which the server's log describes"
 
 
 @dataclass(frozen=True, slots=True)

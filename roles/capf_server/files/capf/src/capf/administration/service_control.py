@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import IO
 
-from capf.model import CapfError, ConflictError, StoreUnavailableError
+from capf.model import ConflictError, StoreUnavailableError, words_of
 from capf.node import state
 from capf.node.configuration import NodeSettings
 from capf.node.ports import Ports
@@ -84,7 +84,7 @@ class CapfService:
             self._stays_stopped(str(error))
             raise
         except Exception as error:
-            said = str(error) if isinstance(error, CapfError | OSError) else repr(error)
+            said = words_of(error)
             self._stays_stopped(said)
             raise ConflictError(said) from error
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Request
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from capf.addresses import is_within
 from capf.administration.logins import Login
+from capf.api.errors import TOO_MANY, UNAUTHORIZED, Refusal
 from capf.api.node import Node
 
 _SCHEME = HTTPBasic(realm="capf")
@@ -23,9 +24,9 @@ async def administrator(request: Request, given: Given) -> str:
     address = request.client.host if request.client else ""
     login = await node.login(given.username, given.password, address)
     if login is Login.WAIT:
-        raise HTTPException(429, "too many wrong passwords from this address; wait a minute")
+        raise Refusal(TOO_MANY, "too many wrong passwords from this address; wait a minute")
     if login is Login.WRONG:
-        raise HTTPException(401, "administrator name or password is wrong")
+        raise Refusal(UNAUTHORIZED, "administrator name or password is wrong")
     return given.username
 
 
@@ -37,7 +38,7 @@ async def monitor(request: Request, given: PerhapsGiven) -> None:
     if request.client is not None and is_within(request.client.host, request.app.state.monitors):
         return
     if given is None:
-        raise HTTPException(401, "not an address of a monitor; administrator name and password are needed")
+        raise Refusal(UNAUTHORIZED, "not an address of a monitor; administrator name and password are needed")
     await administrator(request, given)
 
 

@@ -51,7 +51,7 @@ async def back_up(wanted: Backup, actor: Actor, node: RunningNode) -> Response:
     With ``dry_run`` none is made.
     """
     if (wanted.passphrase is None) != wanted.plain:
-        raise InvalidRequestError([Problem("passphrase", "(hidden)", "a passphrase, or plain: true, and not both")])
+        raise InvalidRequestError([Problem("passphrase", "(hidden)", "give either a passphrase or plain: true")])
     if wanted.dry_run:
         return JSONResponse({"changed": True})
     file, made = await asyncio.to_thread(node.back_up, wanted.passphrase)

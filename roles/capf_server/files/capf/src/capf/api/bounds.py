@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from fastapi.security import HTTPBasic
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -59,11 +59,11 @@ class _Body:
             async with asyncio.timeout_at(self._start + _SECONDS + self._bytes / _BYTES_A_SECOND):
                 message = await self._receive()
         except TimeoutError:
-            raise HTTPException(errors.TOO_SLOW, "the request's body did not come in time") from None
+            raise errors.Refusal(errors.TOO_SLOW, "the request's body did not come in time") from None
         before, self._bytes = self._bytes, self._bytes + len(message.get("body", b""))
         self._whole = not message.get("more_body", False)
         if self._bytes > MAXIMUM_BODY:
-            raise HTTPException(errors.TOO_LARGE, f"at most {MAXIMUM_BODY} bytes are allowed")
+            raise errors.Refusal(errors.TOO_LARGE, f"at most {MAXIMUM_BODY} bytes are allowed")
         if before <= _BODY_OF_ANYBODY < self._bytes:
             await self._log_in()
         return message
@@ -73,5 +73,5 @@ class _Body:
         request = Request(self._scope)
         credentials = await _SCHEME(request)
         if credentials is None:
-            raise HTTPException(errors.UNAUTHORIZED, "administrator name or password is wrong")
+            raise errors.Refusal(errors.UNAUTHORIZED, "administrator name or password is wrong")
         await administrator(request, credentials)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -11,8 +12,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from capf.api import validation
 from capf.api.shapes import ErrorAnswer
-from capf.model import CapfError, ConflictError, InvalidRequestError, StoreUnavailableError
+from capf.model import HIDDEN, CapfError, ConflictError, InvalidRequestError, Problem, StoreUnavailableError
 
 LOG = logging.getLogger(__name__)
 _HIDDEN = ("authentication_string", "password", "passphrase", "private_key", "files")
@@ -25,13 +27,14 @@ TOO_LARGE, INVALID, TOO_MANY, INTERNAL, UNAVAILABLE = 413, 422, 429, 500, 503
 _MEANINGS = {
     UNREADABLE: "The body cannot be read; nothing was changed",
     UNAUTHORIZED: "Administrator name or password is wrong",
+    NOT_FOUND: "There is no such path, or nothing of that name",
     NO_METHOD: "The path is not used in this way",
     TOO_SLOW: "The body did not come in time",
     CONFLICT: "The present state does not allow it",
     TOO_LARGE: "The body is too large",
     INVALID: "Something in the request is wrong; nothing was changed",
     TOO_MANY: "Too many wrong passwords from this address",
-    INTERNAL: "An error of the server itself, which its log tells",
+    INTERNAL: "An error of the server itself, which its log describes",
     UNAVAILABLE: "The database cannot be used now; nothing was changed",
 }
 _CODES = {
@@ -48,15 +51,19 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
 OF_MONITORS: dict[int | str, dict[str, Any]] = {status: DOCUMENTED[status] for status in (UNAUTHORIZED, TOO_MANY)}
 
 
+class Refusal(HTTPException):
+    """An answer with one of these statuses, in our own words; an ``HTTPException`` of a library gets the table's."""
+
+
 def answer(
     status: int,
     code: str,
     message: str,
-    problems: list[dict[str, str]] | None = None,
+    problems: Sequence[Problem] = (),
     details: Mapping[str, int | str] | None = None,
 ) -> JSONResponse:
     """Return an error answer."""
-    shown = [{name: _encodable(text) for name, text in problem.items()} for problem in (problems or [])[:_PROBLEMS]]
+    shown = [{name: _encodable(text) for name, text in asdict(item).items()} for item in problems[:_PROBLEMS]]
     body = {"error": {"code": code, "message": _encodable(message), "problems": shown, "details": dict(details or {})}}
     headers = {"WWW-Authenticate": 'Basic realm="capf"'} if status == UNAUTHORIZED else None
     return JSONResponse(body, status, headers)
@@ -69,8 +76,7 @@ def _encodable(text: str) -> str:
 
 async def _capf_error(_unused: Request, error: Exception) -> Response:
     if isinstance(error, InvalidRequestError):
-        problems = [{"field": item.field, "value": item.value, "allowed": item.allowed} for item in error.problems]
-        return answer(INVALID, "invalid", f"{len(problems)} problem(s); nothing was changed", problems)
+        return _invalid(error.problems)
     if isinstance(error, StoreUnavailableError):
         LOG.error("event=store-unavailable error=%r", str(error))
         return answer(UNAVAILABLE, "unavailable", str(error))
@@ -81,19 +87,22 @@ async def _capf_error(_unused: Request, error: Exception) -> Response:
 
 
 async def _validation_error(_unused: Request, error: Exception) -> Response:
-    """Name field, value and what is allowed of every error that pydantic found."""
+    """Name field and value of every error that pydantic found, in our own words."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - FastAPI calls this handler for no other
-    problems = [_problem(item) for item in error.errors()]
-    return answer(INVALID, "invalid", f"{len(problems)} problem(s); nothing was changed", problems)
+    return _invalid([_problem(item) for item in error.errors()])
 
 
-def _problem(error: Any) -> dict[str, str]:
+def _invalid(problems: Sequence[Problem]) -> JSONResponse:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return answer(INVALID, "invalid", f"{count}; nothing was changed", problems)
+
+
+def _problem(error: Any) -> Problem:
     field = ""
     for part in error["loc"][1:]:
         field += f"[{part}]" if isinstance(part, int) else f".{part}"
-    hidden = any(word in field for word in _HIDDEN)
-    value = "(hidden)" if hidden else _given(error)
-    return {"field": field.lstrip(".") or "body", "value": value, "allowed": error["msg"]}
+    value = HIDDEN if any(word in field for word in _HIDDEN) else _given(error)
+    return validation.problem(field.lstrip(".") or "body", value, error["type"], error.get("ctx", {}))
 
 
 def _given(error: Any) -> str:
@@ -102,19 +111,22 @@ def _given(error: Any) -> str:
     if kind == "missing":
         return "(missing)"
     if kind in _OF_NO_FIELD or not isinstance(given, str | int | float | None):
-        return "(hidden)"
+        return HIDDEN
     return str(given)[:_VALUE_CHARACTERS]
 
 
 async def _http_error(_unused: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - FastAPI calls this handler for no other
-    return answer(error.status_code, _CODES.get(error.status_code, "invalid"), str(error.detail))
+    status = error.status_code
+    meaning = _MEANINGS.get(status, _MEANINGS[UNREADABLE])
+    message = str(error.detail) if isinstance(error, Refusal) else meaning[:1].lower() + meaning[1:]
+    return answer(status, _CODES.get(status, "invalid"), message)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    """Answer where nobody thought of an error; what it is stands in the log alone."""
+    """Handle unexpected exceptions: log their type, and answer without any detail."""
     LOG.error("event=request-failed method=%s path=%r error=%s", request.method, request.url.path, type(error).__name__)
-    return answer(INTERNAL, "internal", "the server made an error; its log says more")
+    return answer(INTERNAL, "internal", "an error of the server itself, which its log describes")
 
 
 def install(app: FastAPI) -> None:

@@ -46,7 +46,7 @@ async def change(wanted: OperationsChange, actor: Actor, node: RunningNode) -> d
 
 def _request(wanted: OperationsChange) -> schedule.Request:
     if (wanted.phones is None) == (wanted.items is None):
-        raise InvalidRequestError([Problem("phones", "", "either phones or items")])
+        raise InvalidRequestError([Problem("phones", "", "give either phones or items")])
     defaults = wanted.model_dump(include=set(schedule.SETTINGS), exclude_none=True)
     problems = phones.choice_problems(defaults, "")
     if problems:

@@ -101,7 +101,7 @@ def _phones(tx: Transaction, wanted: Rollout) -> tuple[list[str], phones.Changes
     """Return the device names of the rollout: registered by this request, named, or found by criteria."""
     given = [item for item in (wanted.phones, wanted.names, wanted.criteria) if item is not None]
     if len(given) != 1:
-        raise InvalidRequestError([Problem("phones", "", "exactly one of phones, names and criteria")])
+        raise InvalidRequestError([Problem("phones", "", "give exactly one of phones, names and criteria")])
     if wanted.phones is not None:
         settings = begin.settings_of(tx.connection, [item.model_dump(exclude_none=True) for item in wanted.phones])
         changes = phones.ensure(tx, settings, "present")

@@ -22,7 +22,7 @@ from capf.model import Operation
 from capf.registry.phone_fields import Kind, settings
 
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_TEXT_ALLOWED = "text in Unicode without control characters but tabs and line breaks"
+TEXT_ALLOWED = "text in Unicode without control characters but tabs and line breaks"
 MAXIMUM_PHONES = 100_000
 _MAXIMUM_PAGE = 1_000_000_000
 
@@ -30,7 +30,7 @@ _MAXIMUM_PAGE = 1_000_000_000
 def _plain(value: Any) -> Any:
     """Refuse a text that not every database, report and configuration file can hold; half a surrogate pair is none."""
     if isinstance(value, str) and _NO_TEXT.search(value):
-        raise PydanticCustomError("no_text", _TEXT_ALLOWED)
+        raise PydanticCustomError("no_text", TEXT_ALLOWED)
     return value
 
 
@@ -54,11 +54,11 @@ class Change(Strict):
 
 
 class Wrong(BaseModel):
-    """One thing that is wrong with a request."""
+    """One thing that is wrong with a request; ``message`` says what is wrong and what to do."""
 
     field: str
     value: str
-    allowed: str
+    message: str
 
 
 class Failure(BaseModel):

@@ -6,12 +6,13 @@ import asyncio
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, StrictBool, StrictInt
 from sqlalchemy import Connection
 
 from capf.api.authentication import Actor, RunningNode
+from capf.api.errors import NOT_FOUND, Refusal
 from capf.api.running import carry_out
 from capf.api.shapes import Change, ShownParameter
 from capf.node import trace_files
@@ -103,7 +104,7 @@ async def show_file(
     """Return a trace file, or its last lines."""
     content = await asyncio.to_thread(trace_files.read, node.trace.directory, name)
     if content is None:
-        raise HTTPException(404, f"name: {name!r} is refused; allowed: a name that the list of trace files has")
+        raise Refusal(NOT_FOUND, f"name: there is no trace file {name!r}; take a name from the list of trace files")
     if last is not None:
         content = b"".join(content.splitlines(keepends=True)[-last:])
     return PlainTextResponse(content)

@@ -55,15 +55,17 @@ def certificates(path: Path) -> list[x509.Certificate]:
     try:
         return certificates_in(path.read_bytes(), str(path))
     except OSError as error:
-        raise InvalidRequestError([Problem("certificates", str(path), f"a readable PEM file ({error})")]) from None
+        message = f"{path} cannot be read ({error.strerror}); give a readable file with certificates in PEM"
+        raise InvalidRequestError([Problem("certificates", str(path), message)]) from None
 
 
 def certificates_in(data: bytes, name: str) -> list[x509.Certificate]:
     """Return the certificates of a PEM text that came from ``name``; InvalidRequestError when it is none."""
     try:
         return x509.load_pem_x509_certificates(data)
-    except ValueError as error:
-        raise InvalidRequestError([Problem("certificates", name, f"a readable PEM file ({error})")]) from None
+    except ValueError:
+        message = f"{name} holds no certificates in PEM; give a file whose certificates are all in PEM"
+        raise InvalidRequestError([Problem("certificates", name, message)]) from None
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

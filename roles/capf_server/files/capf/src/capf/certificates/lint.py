@@ -36,7 +36,7 @@ class Lint:
             certificate = x509.load_der_x509_certificate(der)
             faults = self._faults(certificate, device_name, key, now)
         except ValueError as error:
-            raise LintError(f"the certificate cannot be read: {error}") from error
+            raise LintError("the certificate cannot be read") from error
         for fault, present in faults.items():
             if present:
                 raise LintError(fault)

@@ -9,12 +9,13 @@ import asyncio
 import base64
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from capf.model import CapfError, ConflictError
+from capf.model import CapfError, ConflictError, words_of
 from capf.phone_files import folder
 from capf.registry.nodes import Node
 
@@ -22,6 +23,8 @@ _SECONDS = 10
 _BATCH_BYTES = 4_000_000
 _BATCH_FILES = 5_000
 _OK, _UNAUTHORIZED, _TOO_MANY = 200, 401, 429
+_DISTRUST = {10: "it has expired", 62: "it is of another name", 64: "it is of another address"}
+"""By OpenSSL's number of the fault (X509_V_ERR_...)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,14 @@ class _Line:
             text = answer.read()
             decoded = json.loads(text)
         except ssl.SSLCertVerificationError as error:
-            raise UnreachableError(f"its certificate is not trusted: {error.verify_message}") from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise UnreachableError(f"it cannot be reached: {error}") from None
+            why = _DISTRUST.get(error.verify_code, "it is not the one that this cluster knows")
+            raise UnreachableError(f"its certificate is not trusted: {why}; set it again with ucm.capf.nodes") from None
+        except TimeoutError:
+            raise UnreachableError(f"it cannot be reached: it does not answer within {_SECONDS} seconds") from None
+        except OSError as error:
+            raise UnreachableError(f"it cannot be reached: {_why_unreachable(error)}") from None
+        except (http.client.HTTPException, ValueError):
+            raise UnreachableError("it cannot be reached: what answers there is not a CAPF server") from None
         if answer.status in (_UNAUTHORIZED, _TOO_MANY):
             raise RefusedError("it has another administrator name or password")
         if answer.status != _OK or not isinstance(decoded, dict):
@@ -85,6 +93,12 @@ class _Line:
     def close(self) -> None:
         """Hang up."""
         self._connection.close()
+
+
+def _why_unreachable(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "what answers there does not speak TLS as this server does"
+    return "its name cannot be resolved" if isinstance(error, socket.gaierror) else words_of(error)
 
 
 def _message(decoded: object) -> str:

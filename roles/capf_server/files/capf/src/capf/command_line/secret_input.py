@@ -18,7 +18,8 @@ def first_line(path: Path, option: str) -> str:
     """Return the first line of a file, or of standard input for ``-``; InvalidRequestError says what it lacks."""
     with _opened(path, option) as file:
         if path != STANDARD_INPUT and os.fstat(file.fileno()).st_mode & _READ_BY_OTHERS:
-            raise InvalidRequestError([Problem(option, str(path), "a file that only its owner can read")])
+            message = f"others can read {path}; let only its owner read it (chmod 0600)"
+            raise InvalidRequestError([Problem(option, str(path), message)])
         return _text(file.readline(), path, option)
 
 
@@ -35,12 +36,16 @@ def _opened(path: Path, option: str) -> AbstractContextManager[BinaryIO]:
     try:
         return path.open("rb")
     except OSError as error:
-        allowed = f"a readable file ({error.strerror}), or {STANDARD_INPUT} for standard input"
-        raise InvalidRequestError([Problem(option, str(path), allowed)]) from None
+        message = (
+            f"{str(path)!r} cannot be read ({error.strerror});"
+            f" give a readable file, or {STANDARD_INPUT} for standard input"
+        )
+        raise InvalidRequestError([Problem(option, str(path), message)]) from None
 
 
 def _text(line: bytes, path: Path, option: str) -> str:
     try:
         return line.rstrip(b"\r\n").decode()
     except UnicodeDecodeError:
-        raise InvalidRequestError([Problem(option, str(path), "a first line in UTF-8")]) from None
+        message = f"the first line of {path} is not valid UTF-8; save it as UTF-8"
+        raise InvalidRequestError([Problem(option, str(path), message)]) from None

@@ -35,5 +35,5 @@ def _list(arguments: argparse.Namespace) -> None:
 def _show(arguments: argparse.Namespace) -> None:
     content = trace_files.read(_directory(arguments), arguments.name)
     if content is None:
-        raise CapfError(f"name: {arguments.name!r} is refused; allowed: a name that capf trace list shows")
+        raise CapfError(f"name: there is no trace file {arguments.name!r}; take a name that capf trace list shows")
     sys.stdout.buffer.write(content)

@@ -46,8 +46,8 @@ def read(path: Path) -> list[Row]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         rows = list(_rows(path, reader))
-    except csv.Error as error:
-        raise CsvError(f"{path} line {reader.reader.line_num}: this is no CSV: {error}") from None
+    except csv.Error:
+        raise CsvError(f"{path} line {reader.reader.line_num}: not valid CSV") from None
     if not rows:
         raise CsvError(f"{path}: no phones in it")
     return rows

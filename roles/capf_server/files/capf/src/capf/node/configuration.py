@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capf.model import InvalidRequestError, Problem
+from capf.model import InvalidRequestError, Problem, not_allowed
 from capf.phone_files.cnf_xml import MAXIMUM_SERVERS
 
 _MAXIMUM_PORT = 65535
@@ -69,7 +70,7 @@ class _Table:
             self._wrong("", table, "a table")
 
     def _wrong(self, key: str, value: object, allowed: str) -> None:
-        self._problems.append(Problem(f"{self._name}.{key}".rstrip("."), str(value), allowed))
+        self._problems.append(not_allowed(f"{self._name}.{key}".rstrip("."), str(value), allowed))
 
     def text(self, key: str, default: str | None = None) -> str:
         """Take a text that is not empty, unless its default is."""
@@ -134,9 +135,16 @@ class _Table:
         return places, self.number(f"maximum_{name}_per_address", half, 1, _MAXIMUM_PLACES)
 
     def end(self) -> None:
-        """Every key that nobody took is a typing error."""
+        """Report every unknown key."""
         for key, value in self._left.items():
-            self._wrong(key, value, "no such setting")
+            message = "there is no such setting; correct its name, or remove it"
+            self._problems.append(Problem(f"{self._name}.{key}", str(value), message))
+
+
+def _place(error: tomllib.TOMLDecodeError) -> str:
+    """Return where the file stops being TOML, empty where that is not known."""
+    found = re.search(r"line \d+, column \d+", str(error))
+    return f" at {found[0]}" if found else ""
 
 
 def parse(text: str) -> NodeSettings:
@@ -144,10 +152,14 @@ def parse(text: str) -> NodeSettings:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidRequestError([Problem("file", str(error), "TOML")]) from None
+        raise InvalidRequestError([Problem("file", "", f"not valid TOML{_place(error)}; correct the file")]) from None
     problems: list[Problem] = []
     names = ("server", "administration", "capf", "authentication", "files", "reset")
-    problems += [Problem(name, "", f"tables: {', '.join(names)}") for name in document if name not in names]
+    problems += [
+        Problem(name, "", f"there is no such table; the tables are {', '.join(names)}")
+        for name in document
+        if name not in names
+    ]
     tables = {name: _Table(document, name, problems) for name in names}
     settings = _settings(tables)
     for table in tables.values():
@@ -209,7 +221,9 @@ def load(path: Path) -> NodeSettings:
     try:
         return parse(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InvalidRequestError([Problem("file", str(path), f"a readable file ({error.strerror})")]) from None
+        message = f"{path} cannot be read ({error.strerror}); give a readable file"
+        raise InvalidRequestError([Problem("file", str(path), message)]) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise InvalidRequestError([Problem("file", f"{path} line {line}", "TOML, which is in UTF-8")]) from None
+        message = f"{path} line {line} is not valid UTF-8; save the file as UTF-8"
+        raise InvalidRequestError([Problem("file", str(path), message)]) from None

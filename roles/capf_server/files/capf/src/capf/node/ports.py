@@ -41,7 +41,7 @@ class Ports:
             return ()
         used = ", ".join(f"{name} {number}" for number, name in own.items())
         reason = f"CAPF Phone Port {port} is the port of this server's own {own[port]}"
-        return [Hindrance((PORT,), reason, f"a port that the server does not use itself ({used})")]
+        return [Hindrance((PORT,), reason, f"choose a port that the server does not use itself ({used})")]
 
     def _own(self) -> dict[int, str]:
         own = {self._settings.administration_port: "administration"}
@@ -54,9 +54,10 @@ class Ports:
         where = _shown(address, port)
         reason = f"CAPF cannot listen on port {port} ({where}: {error.strerror})"
         if address in self._settings.capf_addresses:
-            return Hindrance((PORT,), reason, f"a port that is free on this node ({where}: {error.strerror})")
+            return Hindrance((PORT,), reason, "choose a port that is free on this node")
         names = (PORT, IPV6) if error.errno == errno.EADDRINUSE else (IPV6,)
-        return Hindrance(names, reason, f"what this node can listen on ({where}: {error.strerror})")
+        todo = f"choose a port that is free on this node, or set {IPV6} to False"
+        return Hindrance(names, reason, todo)
 
 
 def check_free(what: str, addresses: Sequence[str], port: int) -> None:

@@ -26,7 +26,7 @@ from capf.certificates.authority import Authority, MissingAuthority
 from capf.certificates.keystore import KeyPair, Keystore, write_whole
 from capf.certificates.secretbox import KEY_BYTES, MissingSecretBox, SecretBox
 from capf.cluster import sharing
-from capf.model import CapfError, ConflictError, Fault, InvalidRequestError, Problem
+from capf.model import CapfError, ConflictError, Fault, InvalidRequestError, Problem, not_allowed
 from capf.registry import account, strings_key
 from capf.store import journal
 from capf.store.engine import Store
@@ -141,7 +141,7 @@ def initialise(node: NewNode, now: float) -> str:
 def _check(node: NewNode) -> None:
     """InvalidRequestError before anything is made."""
     problems = [
-        Problem("name", name, f"a host name or an IP address, in ASCII, of at most {longest} characters")
+        not_allowed("name", name, f"a host name or an IP address, in ASCII, of at most {longest} characters")
         for name, longest in zip(node.names, (_COMMON_NAME, *[_DNS_NAME] * len(node.names)), strict=False)
         if not (0 < len(name) <= longest and name.isascii() and name.isprintable())
     ]
@@ -156,10 +156,10 @@ def _account_problems(administrator: str, password: str) -> list[Problem]:
     problems = []
     if not _ADMINISTRATOR.fullmatch(administrator):
         allowed = "1 to 200 printable ASCII characters without a colon"
-        problems.append(Problem("administrator", administrator, allowed))
+        problems.append(not_allowed("administrator", administrator, allowed))
     if len(password) < _MINIMUM_PASSWORD or not password.isascii() or not password.isprintable():
-        allowed = f"at least {_MINIMUM_PASSWORD} characters, printable and ASCII"
-        problems.append(Problem("password", "(hidden)", allowed))
+        message = f"the password does not fit; give at least {_MINIMUM_PASSWORD} characters, printable and ASCII"
+        problems.append(Problem("password", "(hidden)", message))
     return problems
 
 

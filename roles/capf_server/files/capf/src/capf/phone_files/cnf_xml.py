@@ -86,8 +86,8 @@ def edit(own: bytes, settings: PhoneSettings) -> bytes:
         return _edit(own, None, settings)
     try:
         return _edit(own.decode(wide).encode(), "utf-8", settings).decode().encode(wide)
-    except UnicodeError as error:
-        raise ConfigurationError(f"it is not {wide}: {error}") from None
+    except UnicodeError:
+        raise ConfigurationError(f"it is not valid {wide}; save it as UTF-8") from None
 
 
 def check(own: bytes) -> None:
@@ -201,8 +201,11 @@ def _scan(data: bytes, encoding: str | None) -> tuple[_Element, list[_Element]]:
     scan = _Scan(encoding)
     try:
         scan.parser.Parse(data, True)
-    except (expat.ExpatError, ValueError, LookupError) as error:
-        raise ConfigurationError(f"it is not XML: {error}") from None
+    except expat.ExpatError as error:
+        place = f"line {error.lineno}, column {error.offset + 1}"
+        raise ConfigurationError(f"it is not well-formed XML at {place}") from None
+    except (ValueError, LookupError):
+        raise ConfigurationError("it is not XML in an encoding that can be read; save it as UTF-8") from None
     return scan.root, scan.children
 
 

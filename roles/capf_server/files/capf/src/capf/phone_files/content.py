@@ -14,6 +14,7 @@ from capf.phone_files.folder import CONFIGURATION_SUFFIX, Folder
 from capf.registry import lifecycle, trace
 from capf.registry.context import Context
 from capf.registry.parameters import InForce
+from capf.registry.phones import not_registered
 from capf.registry.transaction import Transaction
 from capf.store import rows
 
@@ -60,7 +61,7 @@ def configurations(tx: Transaction, names: Sequence[str], node_name: str) -> dic
             made[name] = error
         except ValueError as error:
             LOG.error("device=%s event=damaged-row error=%r", name, str(error))
-            made[name] = ConfigurationError(f"the phone's row in the database cannot be read: {error}")
+            made[name] = ConfigurationError("the phone's row in the database cannot be read")
     return made
 
 
@@ -113,10 +114,8 @@ def published_files(tx: Transaction, folder: Folder, phones: Sequence[str] | Non
         if isinstance(data, bytes):
             found[f"{name}{CONFIGURATION_SUFFIX}"] = data
             continue
-        allowed = (
-            "phones that are registered with the server" if data is None else f"an own file as phones read ({data})"
-        )
-        problems.append(Problem("phones", name, allowed))
+        unusable = f"the administrator's own file of {name} cannot be used: {data}; correct or remove it"
+        problems.append(not_registered("phones", name) if data is None else Problem("phones", name, unusable))
     if problems:
         raise InvalidRequestError(problems)
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography import x509
 
 from capf.certificates import ctl
-from capf.model import DEVICE_NAME, CapfError, InvalidRequestError, Problem
+from capf.model import DEVICE_NAME, CapfError, InvalidRequestError, Problem, not_allowed
 
 CONFIGURATION_SUFFIX = ".cnf.xml"
 _CAPF_CERTIFICATE = re.compile(r"(?:CAPF-)?[0-9a-f]{8}\.0")
@@ -87,9 +87,9 @@ def check(files: Mapping[str, bytes]) -> None:
     for name, data in files.items():
         content = _check_of(name)
         if content is None:
-            problems.append(Problem(f"files.{name}", name, _NAMES_ALLOWED))
+            problems.append(not_allowed(f"files.{name}", name, _NAMES_ALLOWED))
         elif len(data) > _MAXIMUM_BYTES:
-            problems.append(Problem(f"files.{name}", f"{len(data)} bytes", f"at most {_MAXIMUM_BYTES} bytes"))
+            problems.append(not_allowed(f"files.{name}", f"{len(data)} bytes", f"at most {_MAXIMUM_BYTES} bytes"))
         else:
             problems += _content_problem(name, content, data)
     if problems:
@@ -100,5 +100,7 @@ def _content_problem(name: str, content: Callable[[bytes], None], data: bytes) -
     try:
         content(data)
     except (CapfError, ValueError) as error:
-        return [Problem(f"files.{name}", f"{len(data)} bytes", f"what its name says ({error})")]
+        why = f": {error}" if isinstance(error, CapfError) else ""
+        message = f"the content is not what the name {name} says{why}; send the file again as it was made"
+        return [Problem(f"files.{name}", f"{len(data)} bytes", message)]
     return []

@@ -27,7 +27,7 @@ from capf.api.running import SERVICE_CHANGE
 from capf.certificates import ctl
 from capf.certificates.keystore import Keystore
 from capf.cluster.neighbours import Neighbours
-from capf.model import CapfError, DamagedError, Fault, StoreUnavailableError
+from capf.model import CapfError, DamagedError, Fault, StoreUnavailableError, words_of
 from capf.network.descriptors import Descriptors
 from capf.node import ports, state
 from capf.node.configuration import NodeSettings
@@ -125,7 +125,7 @@ class Server:
             return ctl.read(path.read_bytes()) if path.exists() else None
         except (ctl.CtlError, OSError) as error:
             todo = "restart the server, which writes it again as it was made last"
-            raise DamagedError(Fault(str(path), str(error), todo)) from None
+            raise DamagedError(Fault(str(path), words_of(error), todo)) from None
 
     def back_up(self, passphrase: str | None) -> tuple[BinaryIO, Made]:
         """Return a backup of this node, in a file that the caller closes; None: a plain one."""
@@ -220,7 +220,7 @@ class Server:
                 await job()
                 return
             except Exception as error:
-                said = str(error) if isinstance(error, CapfError | OSError) else repr(error)
+                said = words_of(error)
                 if name not in troubles or troubles[name].problem != said:
                     unexpected = None if isinstance(error, CapfError | OSError) else error
                     LOG.critical("event=work-failed work=%r error=%r", name, said, exc_info=unexpected)
@@ -255,7 +255,7 @@ class Server:
             unexpected = None if isinstance(error, CapfError | OSError) else error
             LOG.error("event=start-step-failed step=%r error=%r", name, str(error), exc_info=unexpected)
             if not isinstance(error, DamagedError):
-                said = str(error) or repr(error)
+                said = words_of(error)
                 self.context.troubles[f"start: {name}"] = Fault(f"start: {name}", said, "see the log, and restart")
 
     async def _write(self, job: Callable[[Transaction], object]) -> None:

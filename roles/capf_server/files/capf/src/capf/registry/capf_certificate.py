@@ -179,8 +179,8 @@ def distrust(tx: Transaction, keys: Keystore, names: Sequence[str], *, force: bo
     earlier = tx.context.authority.lsc_issuers[1:]
     before = _names(tx.context)
     if before["current"] in names:
-        allowed = "earlier CAPF certificates; the current one is replaced by a renewal"
-        raise InvalidRequestError([Problem("names", before["current"], allowed)])
+        message = f"{before['current']} is the current CAPF certificate; renew it first, or name earlier ones only"
+        raise InvalidRequestError([Problem("names", before["current"], message)])
     gone = [item for item in earlier if authority.common_name(item) in names]
     active = issuers.active_by_issuer(tx.connection)
     warnings = []

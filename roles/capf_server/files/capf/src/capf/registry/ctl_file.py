@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from capf.certificates import authority, ctl, keystore
 from capf.certificates.ctl import CtlError, CtlFile, Digest, Record, Role
-from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem
+from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
 from capf.registry import moment, nodes, service, tokens
 from capf.registry.transaction import Transaction
 from capf.store import cluster
@@ -214,12 +214,13 @@ def _options(options: Options, records: Iterable[Record], held: Last | None) -> 
     version = SIGNER_VERSIONS["1.1" if curves else "1.0"]
     problems = []
     if options.digest is not None and options.digest not in DIGESTS:
-        problems.append(Problem("digest", options.digest, ", ".join(DIGESTS)))
+        problems.append(not_allowed("digest", options.digest, DIGESTS))
     if options.signer_version is not None and options.signer_version not in SIGNER_VERSIONS:
-        problems.append(Problem("signer_version", options.signer_version, ", ".join(SIGNER_VERSIONS)))
+        problems.append(not_allowed("signer_version", options.signer_version, SIGNER_VERSIONS))
     if options.signer_version == "1.0" and curves:
         names = ", ".join(record.dns_name or _name(record.certificate) for record in curves)
-        problems.append(Problem("signer_version", "1.0", f"1.1, or RSA certificates for {names}, whose key is EC"))
+        message = f"version 1.0 has no room for the EC keys of {names}; choose 1.1, or give them RSA certificates"
+        problems.append(Problem("signer_version", "1.0", message))
     if problems:
         raise InvalidRequestError(problems)
     if options.digest is not None:

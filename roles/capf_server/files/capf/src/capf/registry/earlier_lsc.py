@@ -29,7 +29,7 @@ class Given:
 
 
 def read(pem: str, device_name: str, issuers: Sequence[x509.Certificate], now: int) -> Given | str:
-    """Return what the certificate is, or what would be allowed in its place.
+    """Return what the certificate is, or what is wrong with it and what to do.
 
     An LSC keeps its real issuer: key id and end are those of the trusted issuer (among ``issuers``) that signed it,
     and else the authority key id that the certificate itself names, and the certificate's own end.
@@ -38,16 +38,16 @@ def read(pem: str, device_name: str, issuers: Sequence[x509.Certificate], now: i
         certificate = x509.load_pem_x509_certificate(pem.encode())
         if not names_device(certificate, device_name, is_lsc=True):
             mic = names_device(certificate, device_name, is_lsc=False)
-            return Given(None) if mic else f"a certificate of {device_name}"
+            return Given(None) if mic else f"this is not a certificate of {device_name}; give that phone's own"
         key = authority.key_of(certificate.public_key())
         issuer = issuer_of(certificate, issuers)
         key_id = _named_issuer(certificate) if issuer is None else authority.key_id(issuer)
     except LintError as error:
-        return f"a certificate that phones can have: {error}"
+        return f"phones cannot have this certificate: {error}; leave it out"
     except UNREADABLE:
-        return "a certificate in PEM"
+        return "this is not a certificate in PEM; give one, or leave it out"
     if issuer is None and key_id in map(authority.key_id, issuers):
-        return "a certificate that was signed by the issuer that it names"
+        return "the issuer that this certificate names has not signed it; give the genuine one, or leave it out"
     end = int(certificate.not_valid_after_utc.timestamp())
     public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     row = {

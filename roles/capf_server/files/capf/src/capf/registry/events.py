@@ -49,7 +49,8 @@ def read_cursor(connection: Connection, text: str) -> Cursor:
         return Cursor(statements.last_audit_id(connection))
     found = _CURSOR.fullmatch(text)
     if found is None:
-        raise InvalidRequestError([Problem("after", text[:100], "the cursor of an earlier answer, 0, or nothing")])
+        message = f"{text[:100]!r} is not a cursor; give that of an earlier answer, 0, or nothing"
+        raise InvalidRequestError([Problem("after", text[:100], message)])
     number, ends_told, serial_number, capf_serial_number = found.groups(default="")
     return Cursor(int(number), int(ends_told or 0), serial_number, capf_serial_number)
 

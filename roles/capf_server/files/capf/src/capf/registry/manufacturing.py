@@ -16,7 +16,7 @@ from capf.registry import moment
 from capf.registry.plan import Plan
 from capf.registry.transaction import Transaction
 
-_CA_ALLOWED = "a CA certificate in PEM, one or more"
+_TO_DO = "give one or more CA certificates in PEM"
 
 
 def read(texts: Sequence[str], field: str) -> list[x509.Certificate]:
@@ -27,10 +27,10 @@ def read(texts: Sequence[str], field: str) -> list[x509.Certificate]:
         try:
             held = x509.load_pem_x509_certificates(text.encode())
             faults = [fault for fault in map(_fault, held) if fault is not None]
-        except (ValueError, UnsupportedAlgorithm) as error:
-            held, faults = [], [str(error)]
+        except (ValueError, UnsupportedAlgorithm):
+            held, faults = [], ["this holds no certificates in PEM that can be read"]
         found += held
-        problems += [Problem(f"{field}[{index}]", fault, _CA_ALLOWED) for fault in faults]
+        problems += [Problem(f"{field}[{index}]", "(certificate)", f"{fault}; {_TO_DO}") for fault in faults]
     if problems:
         raise InvalidRequestError(problems)
     return list(dict.fromkeys(found))
@@ -45,7 +45,7 @@ def _fault(certificate: x509.Certificate) -> str | None:
         basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
         return f"{subject} has no basic constraints"
-    return None if basic.ca else f"{subject} is no CA"
+    return None if basic.ca else f"{subject} is not a CA"
 
 
 def show(certificate: x509.Certificate) -> dict[str, Any]:

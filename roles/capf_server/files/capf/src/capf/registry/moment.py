@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from capf.model import InvalidRequestError, Problem
+from capf.model import InvalidRequestError, not_allowed
 
 ALLOWED = "a date and time to come, such as 2030-01-31T06:00 (the first node's time) or 2030-01-31T06:00+01:00"
 _ENDS = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
@@ -20,14 +20,14 @@ def read(text: str, field: str) -> int:
         _local(moment)
         return moment
     except (ValueError, OverflowError, OSError):
-        raise InvalidRequestError([Problem(field, text, ALLOWED)]) from None
+        raise InvalidRequestError([not_allowed(field, text, ALLOWED)]) from None
 
 
 def parse(text: str, now: int) -> int:
     """Return epoch seconds of a time to come; InvalidRequestError when it is unreadable or past."""
     moment = read(text, "completes_by")
     if moment <= now:
-        raise InvalidRequestError([Problem("completes_by", text, ALLOWED)])
+        raise InvalidRequestError([not_allowed("completes_by", text, ALLOWED)])
     return moment
 
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection
 
 from capf.certificates.ctl import Role
-from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem
+from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
 from capf.registry import moment
 from capf.registry.transaction import Transaction
 from capf.store import cluster
@@ -193,12 +193,14 @@ def _problems(wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Node], st
         where, name = f"nodes[{index}].", item["name"]
         node = known.get(name)
         if not _is_host(name):
-            problems.append(Problem(f"{where}name", name, _HOST_ALLOWED))
+            problems.append(not_allowed(f"{where}name", name, _HOST_ALLOWED))
         if name in seen:
-            problems.append(Problem(f"{where}name", name, f"each node once; its first index is {seen[name]}"))
+            message = f"{name} is listed twice, first at index {seen[name]}; list each node once"
+            problems.append(Problem(f"{where}name", name, message))
         seen.setdefault(name, index)
         if state == "absent" and node is not None and node.first_node:
-            problems.append(Problem(f"{where}name", name, "further nodes; the first node cannot be removed"))
+            message = f"{name} is the first node, which cannot be removed; list further nodes only"
+            problems.append(Problem(f"{where}name", name, message))
         if state == "present":
             problems += _setting_problems(where, item, node)
     return problems
@@ -217,18 +219,20 @@ def _setting_problems(where: str, item: Mapping[str, Any], node: Node | None) ->
     first = node is not None and node.first_node
     for name in ("administration_address", "administration_port", "administration_certificate"):
         if first and item.get(name) is not None:
-            problems.append(Problem(where + name, _short(item[name]), "nothing here: the first node knows its own"))
+            message = "this cannot be set for the first node, which knows its own; leave it out"
+            problems.append(Problem(where + name, _short(item[name]), message))
     if node is None and item.get("administration_certificate") is None:
-        problems.append(Problem(f"{where}administration_certificate", "", "the PEM by which its API is trusted"))
+        message = "a new node needs the certificate of its administration API; give it in PEM"
+        problems.append(Problem(f"{where}administration_certificate", "", message))
     address, port = item.get("administration_address"), item.get("administration_port")
     if address is not None and not _is_host(address):
-        problems.append(Problem(f"{where}administration_address", address, _HOST_ALLOWED))
+        problems.append(not_allowed(f"{where}administration_address", address, _HOST_ALLOWED))
     if port is not None and not 1 <= port <= _MAXIMUM_PORT:
-        problems.append(Problem(f"{where}administration_port", str(port), f"1 to {_MAXIMUM_PORT}"))
+        problems.append(not_allowed(f"{where}administration_port", str(port), f"1 to {_MAXIMUM_PORT}"))
     for name in _PEMS:
         if item.get(name) is not None and not _is_certificate(item[name]):
-            allowed = "one certificate in PEM, its key RSA or EC"
-            problems.append(Problem(where + name, _short(item[name]), allowed))
+            message = "this is not one certificate in PEM with an RSA or EC key; give one"
+            problems.append(Problem(where + name, _short(item[name]), message))
     return problems
 
 

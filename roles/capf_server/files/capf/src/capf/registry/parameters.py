@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from capf.model import RSA_KEY_SIZES, Fault, InvalidRequestError, Problem
+from capf.model import RSA_KEY_SIZES, Fault, InvalidRequestError, Problem, not_allowed
 from capf.store import journal
 
 Value = str | int | bool
@@ -161,11 +161,11 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class Hindrance:
-    """Why CAPF cannot listen: the parameters that decide it, the one to blame first, and the values that would do."""
+    """Why CAPF cannot listen: the parameters that decide it, the one to blame first, and what to do."""
 
     names: tuple[str, ...]
     reason: str
-    allowed: str
+    todo: str
 
 
 WhyNotListen = Callable[[InForce], Sequence[Hindrance]]
@@ -227,11 +227,12 @@ def _check(allowed: Sequence[Parameter], wanted: Mapping[str, object]) -> dict[s
     problems, values = [], {}
     for name, value in wanted.items():
         if name not in known:
-            problems.append(Problem(f"parameters.{name}", _shown(value), f"one of: {', '.join(known)}"))
+            message = f"there is no parameter {_shown(name)!r}; the parameters are {', '.join(known)}"
+            problems.append(Problem(f"parameters.{name}", _shown(value), message))
             continue
         parsed = known[name].parse(value)
         if parsed is None:
-            problems.append(Problem(f"parameters.{name}", _shown(value), known[name].allowed))
+            problems.append(not_allowed(f"parameters.{name}", _shown(value), known[name].allowed))
         else:
             values[name] = parsed
     if problems:
@@ -247,7 +248,8 @@ def check_listening(now: InForce, wanted: Mapping[str, Value], why_not_listen: W
     for hindrance in why_not_listen(InForce({**now.values, **wanted})):
         name = next((name for name in hindrance.names if name in wanted), None)
         if name is not None:
-            problems.setdefault(name, Problem(f"parameters.{name}", str(wanted[name]), hindrance.allowed))
+            message = f"{hindrance.reason}; {hindrance.todo}"
+            problems.setdefault(name, Problem(f"parameters.{name}", str(wanted[name]), message))
     if problems:
         raise InvalidRequestError(list(problems.values()))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -114,7 +114,8 @@ def _serial_problem(where: str, given: str | None, row: Item | None) -> list[Pro
     """Return a problem where a serial number stands beside a certificate that has another one."""
     if not given or row is None or given.lower().lstrip("0") == row["serial_number"].lstrip("0"):
         return []
-    return [Problem(where, given, f"{row['serial_number']}, which the certificate has")]
+    message = f"{given!r} is not the certificate's serial number; give {row['serial_number']}, or leave it out"
+    return [Problem(where, given, message)]
 
 
 def carry_out(tx: Transaction, reading: Reading) -> Import:
@@ -151,9 +152,11 @@ def _collisions(given: Sequence[_Phone], here: Mapping[str, rows.Row]) -> list[P
         serial, where = phone.row["serial_number"], f"{_FIELD.format(phone.index)}.serial_number"
         if serial in here and here[serial]["der"] != phone.row["der"]:
             other = here[serial]["device_name"]
-            problems.append(Problem(where, serial, f"one that no other certificate has; here it is {other}'s"))
+            message = f"{serial} is the serial number of another certificate, of {other}; check both certificates"
+            problems.append(Problem(where, serial, message))
         elif serial in seen:
-            problems.append(Problem(where, serial, f"each once; its first index is {seen[serial]}"))
+            message = f"{serial} is also the serial number at index {seen[serial]}; give each certificate once"
+            problems.append(Problem(where, serial, message))
         seen.setdefault(serial, phone.index)
     return problems
 
@@ -236,4 +239,4 @@ def _add_operations(tx: Transaction, new: Sequence[_Phone], done: Import) -> int
 def _moved(problem: Problem, members: Sequence[_Phone]) -> Problem:
     """Return a problem of a group with the index that the phone has in the import."""
     place = _INDEX.sub(lambda found: _FIELD.format(members[int(found[1])].index), problem.field)
-    return Problem(place, problem.value, problem.allowed)
+    return replace(problem, field=place)

@@ -17,15 +17,16 @@ from capf.model import (
     Problem,
     SecurityMode,
     State,
+    not_allowed,
 )
 from capf.registry import guessing, lifecycle, phone_fields
 from capf.registry.transaction import Transaction
 from capf.store import guesses, rows
 
 _MODE = "device_security_mode"
-_WAITING_ALLOWED = (
-    f"{SecurityMode.NON_SECURE} while an operation {AuthenticationMode.STRING} is pending and the phone has no LSC: it"
-    " could never register to take its string"
+_WAITS_FOR_STRING = (
+    f"{{}} has no LSC and waits for its authentication string; in mode {{}} it could never register to take it: leave"
+    f" it {SecurityMode.NON_SECURE} until the operation has ended, or cancel the operation"
 )
 REMOVED = "remove phone"
 """What the audit table says of a phone that was removed."""
@@ -52,21 +53,23 @@ def name_problems(names: Iterable[str], where: str) -> list[Problem]:
     for index, name in enumerate(names):
         field = where.format(index)
         if not DEVICE_NAME.fullmatch(name):
-            problems.append(Problem(field, name, DEVICE_NAME_ALLOWED))
+            problems.append(not_allowed(field, name, DEVICE_NAME_ALLOWED))
         elif name in seen:
-            problems.append(Problem(field, name, f"each phone once; its first index is {seen[name]}"))
+            message = f"{name} is listed twice, first at index {seen[name]}; list each phone once"
+            problems.append(Problem(field, name, message))
         seen.setdefault(name, index)
     return problems
+
+
+def not_registered(field: str, name: str) -> Problem:
+    """Return the problem of a phone that the server does not know."""
+    return Problem(field, name, f"{name} is not registered with the server; register the phone first, or leave it out")
 
 
 def refuse_unregistered(names: Sequence[str], known: Collection[str]) -> None:
     """InvalidRequestError with each name that is wrong, stands twice, or is not among the ``known`` ones."""
     problems = name_problems(names, "phones[{}]")
-    problems += [
-        Problem(f"phones[{index}]", name, "a phone that is registered with the server")
-        for index, name in enumerate(names)
-        if name not in known
-    ]
+    problems += [not_registered(f"phones[{index}]", name) for index, name in enumerate(names) if name not in known]
     if problems:
         raise InvalidRequestError(problems)
 
@@ -74,7 +77,7 @@ def refuse_unregistered(names: Sequence[str], known: Collection[str]) -> None:
 def choice_problems(values: Mapping[str, Any], where: str) -> list[Problem]:
     """Return a problem for each value that is not among its field's choices."""
     return [
-        Problem(f"{where}{name}", str(values[name]), ", ".join(str(choice) for choice in choices))
+        not_allowed(f"{where}{name}", str(values[name]), choices)
         for name, choices in CHOICES.items()
         if values.get(name) is not None and values[name] not in choices
     ]
@@ -119,7 +122,7 @@ def _waiting_problems(
     operations = rows.operations_of(connection, list(asked))
     with_lsc = rows.active_certificates(connection, list(asked))
     return [
-        Problem(f"phones[{index}].{_MODE}", mode, _WAITING_ALLOWED)
+        Problem(f"phones[{index}].{_MODE}", mode, _WAITS_FOR_STRING.format(name, mode))
         for name, (index, mode) in asked.items()
         if name in operations
         and lifecycle.is_open(operations[name])

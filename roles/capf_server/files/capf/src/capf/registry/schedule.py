@@ -18,7 +18,7 @@ from capf.model import (
 )
 from capf.registry import lifecycle, moment, need, strings
 from capf.registry.context import Context
-from capf.registry.phones import choice_problems, name_problems, never_registers
+from capf.registry.phones import choice_problems, name_problems, never_registers, not_registered
 from capf.registry.transaction import Transaction
 from capf.store import rows
 
@@ -183,7 +183,7 @@ def _phones(tx: Transaction, request: Request, plan: Plan) -> list[_Phone]:
         for problem in _item_problems(tx.context, item, where, last.get(name)):
             plan.refuse(name, problem)
         if row is None:
-            plan.refuse(name, Problem(where, name, "a phone that is registered with the server"))
+            plan.refuse(name, not_registered(where, name))
             continue
         settings = {key: item.get(key) or request.defaults.get(key) or row[key] for key in SETTINGS}
         settings["key_size"] = settings["key_size"] or key_size
@@ -242,17 +242,21 @@ def _cancel(phone: _Phone, plan: Plan) -> None:
 def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
     """Return why this phone may not have this operation (R26, R10), None when it may."""
     if operation is Operation.DELETE and phone.certificate is None:
-        return Problem(phone.field, phone.name, "Delete only for a phone that has an LSC")
+        return Problem(phone.field, phone.name, f"{phone.name} has no LSC to delete; leave the phone out")
     if operation is Operation.TROUBLESHOOT and phone.certificate is None and not phone.row["mic"]:
-        return Problem(phone.field, phone.name, "Troubleshoot only for a phone that has a certificate")
+        message = f"{phone.name} has neither an LSC nor a MIC to fetch; leave the phone out, or register its MIC"
+        return Problem(phone.field, phone.name, message)
     by_string = phone.settings["authentication_mode"] == AuthenticationMode.STRING
     security_mode, has_lsc = phone.row["device_security_mode"], phone.certificate is not None
     if never_registers(phone.settings["authentication_mode"], security_mode, has_lsc=has_lsc):
-        allowed = "for a secure device without LSC, any mode but By Authentication String: it could never register"
-        return Problem(f"{phone.field}.authentication_mode", f"{phone.name}: {AuthenticationMode.STRING}", allowed)
+        message = (
+            f"{phone.name} is a secure device without an LSC, which could never register to take an authentication"
+            " string; choose another authentication mode, or make the device Non Secure first"
+        )
+        return Problem(f"{phone.field}.authentication_mode", AuthenticationMode.STRING, message)
     if phone.string is not None and not by_string:
-        allowed = "an authentication string only with By Authentication String"
-        return Problem(f"{phone.field}.{strings.FIELD}", strings.HIDDEN, allowed)
+        message = f"a string needs the mode {AuthenticationMode.STRING}; leave the string out, or set that mode"
+        return Problem(f"{phone.field}.{strings.FIELD}", strings.HIDDEN, message)
     return None
 
 

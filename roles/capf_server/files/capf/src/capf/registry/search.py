@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, select
 
-from capf.model import STATUS_NONE, CertificateState, InvalidRequestError, KeySpec, Operation, Problem
+from capf.model import STATUS_NONE, CertificateState, InvalidRequestError, KeySpec, Operation, not_allowed
 from capf.registry import guessing, moment, refusals
 from capf.registry.context import Context
 from capf.registry.phone_fields import DATE_PATTERNS, NAME, TEXT_PATTERNS, Kind, names, searchable, settings
@@ -89,13 +89,13 @@ def check(criteria: Sequence[Criterion], sort: str) -> None:
         where = f"criteria[{index}]"
         patterns = DATE_PATTERNS if criterion.field in DATE_FIELDS else TEXT_PATTERNS
         if criterion.field not in FIELDS:
-            problems.append(Problem(f"{where}.field", criterion.field, ", ".join(FIELDS)))
+            problems.append(not_allowed(f"{where}.field", criterion.field, FIELDS))
         elif criterion.pattern not in patterns:
-            problems.append(Problem(f"{where}.pattern", criterion.pattern, ", ".join(patterns)))
+            problems.append(not_allowed(f"{where}.pattern", criterion.pattern, patterns))
         elif criterion.field in DATE_FIELDS and "empty" not in criterion.pattern and _date(criterion.value) is None:
-            problems.append(Problem(f"{where}.value", criterion.value, "a date such as 2030-01-31"))
+            problems.append(not_allowed(f"{where}.value", criterion.value, "a date such as 2030-01-31"))
     if sort not in {**TEXT_FIELDS, **DATE_FIELDS}:
-        problems.append(Problem("sort", sort, ", ".join((*TEXT_FIELDS, *DATE_FIELDS))))
+        problems.append(not_allowed("sort", sort, (*TEXT_FIELDS, *DATE_FIELDS)))
     if problems:
         raise InvalidRequestError(problems)
 
@@ -211,7 +211,7 @@ def find(
     known = {**TEXT_FIELDS, **DATE_FIELDS}
     unknown = [name for name in fields if name not in known]
     if unknown:
-        raise InvalidRequestError([Problem("fields", name, ", ".join(known)) for name in unknown])
+        raise InvalidRequestError([not_allowed("fields", name, known) for name in unknown])
     return total, [{name: phone[name] for name in fields} for phone in phones_of_page]
 
 

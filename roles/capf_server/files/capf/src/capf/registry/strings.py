@@ -21,9 +21,10 @@ FIELD = "authentication_string"
 HIDDEN = "(hidden)"
 _NUMBER = re.compile(r"[+-]?[0-9][0-9., '\u00a0\u202f]*(?:[eE][+-]?[0-9]+)?")
 _TO_DO = "format the column as text in the spreadsheet and enter the string again"
-NUMBER_ALLOWED = f"{AUTHENTICATION_STRING_ALLOWED}; a spreadsheet has written this one as a number: {_TO_DO}"
-SHRUNK_ALLOWED = (
-    "the pending string with the zeros at its beginning, which a spreadsheet has dropped from this one:"
+WRONG_FORM = f"an authentication string has {AUTHENTICATION_STRING_ALLOWED}"
+IS_A_NUMBER = f"{WRONG_FORM}; a spreadsheet has written this one as a number: {_TO_DO}"
+HAS_SHRUNK = (
+    "a spreadsheet has dropped the zeros at the beginning of the pending string:"
     f" {_TO_DO}, or cancel the pending operation to schedule another string"
 )
 
@@ -35,11 +36,11 @@ def problem(where: str, given: str, expected: str | None) -> Problem | None:
     in the answer.
     """
     if expected is not None and _has_shrunk(given, expected):
-        return Problem(f"{where}.{FIELD}", HIDDEN, SHRUNK_ALLOWED)
+        return Problem(f"{where}.{FIELD}", HIDDEN, HAS_SHRUNK)
     if AUTHENTICATION_STRING.fullmatch(given):
         return None
     is_number = not given.isdecimal() and _NUMBER.fullmatch(given)
-    return Problem(f"{where}.{FIELD}", HIDDEN, NUMBER_ALLOWED if is_number else AUTHENTICATION_STRING_ALLOWED)
+    return Problem(f"{where}.{FIELD}", HIDDEN, IS_A_NUMBER if is_number else WRONG_FORM)
 
 
 def _has_shrunk(given: str, expected: str) -> bool:

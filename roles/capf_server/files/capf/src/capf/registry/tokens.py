@@ -23,7 +23,7 @@ from capf.certificates.authority import new_serial
 from capf.certificates.ctl import MODULUS_BITS
 from capf.certificates.keystore import SECRET, fingerprint, key_pem, write_whole
 from capf.certificates.secretbox import UnreadableError
-from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem
+from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store import cluster
@@ -157,7 +157,7 @@ def _key_text(context: Context, token: Token) -> str:
     except FileNotFoundError:
         raise ConflictError(f"the key of security token {token.slot} is not on this server ({path})") from None
     except OSError as error:
-        raise ConflictError(f"the key of security token {token.slot} cannot be read: {error}") from None
+        raise ConflictError(f"the key of security token {token.slot} cannot be read: {error.strerror}") from None
     except UnreadableError:
         raise ConflictError(
             f"the key of security token {token.slot} cannot be read: {path} was changed, or strings.key was"
@@ -194,8 +194,12 @@ def _checked(wanted: Sequence[Supplied], held: Mapping[int, Token]) -> dict[int,
     taken = {token.certificate: slot for slot, token in held.items()}
     for index, item in enumerate(wanted):
         where = f"tokens[{index}]."
-        if item.slot not in SLOTS or item.slot in new:
-            problems.append(Problem(f"{where}slot", str(item.slot), "1 and 2, each once"))
+        if item.slot not in SLOTS:
+            problems.append(not_allowed(f"{where}slot", str(item.slot), SLOTS))
+            continue
+        if item.slot in new:
+            message = f"slot {item.slot} is given twice; give each slot once"
+            problems.append(Problem(f"{where}slot", str(item.slot), message))
             continue
         token = held.get(item.slot)
         if item.certificate is None and item.private_key is None:
@@ -206,7 +210,8 @@ def _checked(wanted: Sequence[Supplied], held: Mapping[int, Token]) -> dict[int,
         if pair is not None and (token is None or token.certificate != pair[0]):
             new[item.slot] = pair
             if taken.setdefault(pair[0], item.slot) != item.slot:
-                problems.append(Problem(f"{where}certificate", "the other slot's token", "a token of its own"))
+                message = "this is the token of the other slot; give each slot a token of its own"
+                problems.append(Problem(f"{where}certificate", "(certificate)", message))
     if problems:
         raise InvalidRequestError(problems)
     return new
@@ -217,21 +222,27 @@ def _pair(where: str, item: Supplied, problems: list[Problem]) -> Pair | None:
     try:
         certificate = x509.load_pem_x509_certificate((item.certificate or "").encode())
     except ValueError:
-        problems.append(Problem(f"{where}certificate", (item.certificate or "")[:60], "a certificate in PEM"))
+        given = (item.certificate or "")[:60]
+        problems.append(Problem(f"{where}certificate", given, f"{given!r} is not a certificate in PEM; give one"))
         return None
     passphrase = None if item.passphrase is None else item.passphrase.encode()
     try:
         key = serialization.load_pem_private_key((item.private_key or "").encode(), passphrase)
     except (ValueError, TypeError):
-        allowed = "a private key in PEM that the passphrase opens; no passphrase where it is not encrypted"
-        problems.append(Problem(f"{where}private_key", "(hidden)", allowed))
+        message = (
+            "this is not a private key in PEM that the passphrase opens;"
+            " give the key with its passphrase, or without one where it is not encrypted"
+        )
+        problems.append(Problem(f"{where}private_key", "(hidden)", message))
         return None
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size not in MODULUS_BITS:
-        allowed = f"an RSA key of {', '.join(map(str, MODULUS_BITS))} bits"
-        problems.append(Problem(f"{where}private_key", "(hidden)", allowed))
+        sizes = " or ".join(map(str, MODULUS_BITS))
+        message = f"the key is of another kind or size; give an RSA key of {sizes} bits"
+        problems.append(Problem(f"{where}private_key", "(hidden)", message))
         return None
     if certificate.public_key() != key.public_key():
-        problems.append(Problem(f"{where}private_key", "(hidden)", "the key of the certificate"))
+        message = "the key does not belong to the certificate; give the certificate's own key"
+        problems.append(Problem(f"{where}private_key", "(hidden)", message))
         return None
     return certificate, key
 

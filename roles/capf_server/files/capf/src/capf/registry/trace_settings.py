@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.model import Fault, InvalidRequestError, Problem
+from capf.model import Fault, InvalidRequestError, not_allowed
 from capf.registry.parameters import Parameter, Value
 from capf.registry.transaction import Transaction
 from capf.store import journal
@@ -99,7 +99,7 @@ def change(tx: Transaction, wanted: Mapping[str, object]) -> tuple[dict[str, Val
     """
     parsed = {setting: setting.parse(wanted[setting.name]) for setting in SETTINGS if setting.name in wanted}
     problems = [
-        Problem(setting.name, str(wanted[setting.name]), setting.allowed)
+        not_allowed(setting.name, str(wanted[setting.name]), setting.allowed)
         for setting, value in parsed.items()
         if value is None
     ]

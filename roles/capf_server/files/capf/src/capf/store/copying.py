@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, create_engine, delete, func, inspect, 
 from sqlalchemy.exc import DBAPIError
 
 from capf.model import ConflictError, StoreUnavailableError
-from capf.store import journal, rows
+from capf.store import driver_errors, journal, rows
 from capf.store.engine import Store
 from capf.store.schema import metadata, operations, phones, settings
 
@@ -46,7 +46,7 @@ def to_file(url: str, target: Path) -> None:
             ):
                 given.backup(copy)
         except sqlite3.Error as error:
-            raise StoreUnavailableError(f"the database cannot be copied: {error}") from error
+            raise StoreUnavailableError(f"the database cannot be copied: {driver_errors.words(error)}") from error
         return
     source_store, copy_store = Store(url), Store(f"{SQLITE}{target}")
     try:

@@ -20,8 +20,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
-from capf.model import InvalidRequestError, Problem, StoreUnavailableError
-from capf.store import journal
+from capf.model import HIDDEN, InvalidRequestError, Problem, StoreUnavailableError
+from capf.store import driver_errors, journal
 
 T = TypeVar("T")
 Job = Callable[[Connection], T]
@@ -121,7 +121,7 @@ class Store:
 
                     upgrade(connection)
         except DBAPIError as error:
-            raise StoreUnavailableError(f"the database cannot be opened: {error.orig}") from error
+            raise StoreUnavailableError(f"the database cannot be opened: {driver_errors.words(error)}") from error
 
     def close(self) -> None:
         """Finish the jobs that wait and close the database."""
@@ -181,7 +181,7 @@ class Store:
         except DataError as error:
             raise _refusal(error) from error
         except (DBAPIError, NoConnectionError) as error:
-            raise StoreUnavailableError(f"the database cannot be read: {_said(error)}") from error
+            raise StoreUnavailableError(f"the database cannot be read: {driver_errors.words(error)}") from error
 
     def snapshot(self, job: Job[T]) -> T:
         """Run a job that reads many tables, all as they are at one moment."""
@@ -246,9 +246,9 @@ class Store:
         jobs = DataError | IntegrityError | driver.DataError | driver.IntegrityError
         if not isinstance(error, DBAPIError | NoConnectionError | driver.Error) or isinstance(error, jobs):
             return None
-        trouble = StoreUnavailableError(f"the database cannot be written: {_said(error)}")
-        trouble.__cause__ = error
-        return trouble
+        unavailable = StoreUnavailableError(f"the database cannot be written: {driver_errors.words(error)}")
+        unavailable.__cause__ = error
+        return unavailable
 
     def _fault(self, error: Exception) -> Exception:
         """Return what to say to a job that is at fault."""
@@ -266,12 +266,8 @@ def _is_deadlock(error: Exception) -> bool:
 
 def _refusal(error: Exception) -> InvalidRequestError:
     """Return what to say of values that do not fit the database's columns."""
-    return InvalidRequestError([Problem("body", "(hidden)", f"values that the database takes ({_said(error)})")])
-
-
-def _said(error: Exception) -> object:
-    """Return the database's own words where there are some."""
-    return getattr(error, "orig", error)
+    message = f"the database does not take one of the values ({driver_errors.code(error)}); correct or shorten it"
+    return InvalidRequestError([Problem("body", HIDDEN, message)])
 
 
 def _settle(group: list[_Work]) -> None:

@@ -134,7 +134,7 @@ def _as_refusal() -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, *_NO_MANIFEST) as error:
-        raise CapfError(f"it is damaged: {error}") from error
+        raise CapfError("it is damaged: its content cannot be unpacked") from error
 
 
 def unpack(pieces: Pieces, directory: Path) -> Manifest:

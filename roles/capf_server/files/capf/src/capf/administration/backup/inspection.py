@@ -15,7 +15,7 @@ from capf.administration.backup.sealing import Pieces
 from capf.model import CapfError
 from capf.node import fitting
 from capf.registry import account
-from capf.store import copying, journal
+from capf.store import copying, driver_errors, journal
 from capf.store.engine import Store
 
 _SHOWN = 5
@@ -64,8 +64,8 @@ def _check_integrity(database: Path) -> None:
             (said, *_more) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             orphan = connection.execute("PRAGMA foreign_key_check").fetchone()
     except sqlite3.Error as error:
-        raise CapfError(f"its database is damaged: {error}") from error
+        raise CapfError(f"its database is damaged: {driver_errors.words(error)}") from error
     if said != "ok":
-        raise CapfError(f"its database is damaged: {said}")
+        raise CapfError("its database is damaged: SQLite's integrity check finds faults in it")
     if orphan is not None:
         raise CapfError(f"its database is damaged: a row of {orphan[0]} has lost its parent")

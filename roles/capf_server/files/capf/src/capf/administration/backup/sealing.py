@@ -22,7 +22,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from capf.model import CapfError, InvalidRequestError, Problem
+from capf.model import HIDDEN, CapfError, InvalidRequestError, Problem
 
 MINIMUM_PASSPHRASE = 12
 COST = 16
@@ -93,9 +93,8 @@ def sealed(target: BinaryIO, passphrase: str | None, cost: int = COST) -> _Encry
     if passphrase is None:
         return _Plain(target)
     if len(passphrase) < MINIMUM_PASSPHRASE:
-        raise InvalidRequestError(
-            [Problem("passphrase", "(hidden)", f"at least {MINIMUM_PASSPHRASE} characters in its first line")]
-        )
+        message = f"the passphrase is too short; give at least {MINIMUM_PASSPHRASE} characters in its first line"
+        raise InvalidRequestError([Problem("passphrase", HIDDEN, message)])
     return _Encrypted(target, passphrase, cost)
 
 

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from capf.model import Problem
+from capf.model import Problem, not_allowed
 
 ALLOWED = "a number of phones such as 25, or a share such as 10%"
 _FORM = re.compile(r"(\d{1,6})(%?)")
@@ -34,6 +34,6 @@ def parse(text: str, field: str, problems: list[Problem], minimum: int = 0) -> A
     found = _FORM.fullmatch(text)
     amount = Amount(int(found[1]), bool(found[2])) if found else None
     if amount is None or amount.number < minimum or (amount.share and amount.number > _WHOLE):
-        problems.append(Problem(field, text, ALLOWED + (f", from {minimum}" if minimum else "")))
+        problems.append(not_allowed(field, text, ALLOWED + (f", from {minimum}" if minimum else "")))
         return Amount(minimum, share=False)
     return amount

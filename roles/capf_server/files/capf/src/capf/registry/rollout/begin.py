@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.model import ConflictError, InvalidRequestError, Problem, SecurityMode
+from capf.model import ConflictError, InvalidRequestError, SecurityMode, not_allowed
 from capf.registry import moment
 from capf.registry.rollout import lease, plan, rest
 from capf.registry.rollout.plan import Plan, Request
@@ -111,10 +111,10 @@ def _record(tx: Transaction, request: Request, made: Plan) -> None:
 def _check(request: Request) -> None:
     problems = []
     if not NAME.fullmatch(request.name):
-        problems.append(Problem("name", request.name, NAME_ALLOWED))
+        problems.append(not_allowed("name", request.name, NAME_ALLOWED))
     allowed = [mode.value for mode in SecurityMode]
     problems += [
-        Problem(f"security_mode_after of {name}", mode, ", ".join(allowed))
+        not_allowed(f"security_mode_after of {name}", mode, allowed)
         for name, mode in request.modes_after.items()
         if mode not in allowed
     ]

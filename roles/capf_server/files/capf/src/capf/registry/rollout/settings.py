@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from capf.model import AuthenticationMode, DamagedError, Fault, InvalidRequestError, Problem
+from capf.model import AuthenticationMode, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
 from capf.registry import moment, parameters
 from capf.registry.rollout import amounts
 from capf.registry.rollout.amounts import Amount
@@ -61,11 +61,13 @@ def pace(settings: Settings, now: int) -> Pace:
     amounts.parse(settings.failure_limit, "failure_limit", problems)
     amounts.parse(settings.pilot_failure_limit, "pilot_failure_limit", problems)
     if settings.spread_by not in SITES:
-        problems.append(Problem("spread_by", settings.spread_by, ", ".join(SITES)))
+        problems.append(not_allowed("spread_by", settings.spread_by, SITES))
     if automatic and found.ends_at is None:
-        problems.append(Problem("wave_size", AUTO, "auto only with window_end"))
+        message = "auto needs window_end; set it, or give a number of phones or a share"
+        problems.append(Problem("wave_size", AUTO, message))
     if found.ends_at is not None and found.ends_at <= max(now, found.starts_at or 0):
-        problems.append(Problem("window_end", settings.window_end, "a time to come, after window_start"))
+        message = f"{settings.window_end!r} is over, or before window_start; give a time to come, after window_start"
+        problems.append(Problem("window_end", settings.window_end, message))
     if problems:
         raise InvalidRequestError(problems)
     return found

@@ -148,7 +148,7 @@ def _refused(plan: schedule.Plan) -> dict[str, list[str]]:
     """Return the phones that the wave goes on without, by what is noted of them."""
     found: dict[str, list[str]] = {}
     for device_name, problem in plan.refused.items():
-        found.setdefault(f"{REFUSED}: {problem.allowed}", []).append(device_name)
+        found.setdefault(f"{REFUSED}: {problem.message}", []).append(device_name)
     return found
 
 

@@ -1,0 +1,50 @@
+"""What pydantic finds wrong with a request, said in this server's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from capf.api.shapes import TEXT_ALLOWED
+from capf.model import Problem, not_allowed
+
+_WHOLE_NUMBER, _FLAG, _FIELDS = "a whole number", "true or false", "an object with named fields"
+_ALLOWED = {
+    "base64_decode": "bytes in Base64",
+    "bool_parsing": _FLAG,
+    "bool_type": _FLAG,
+    "bytes_type": "bytes in Base64",
+    "dict_type": _FIELDS,
+    "enum": "{expected}",
+    "greater_than_equal": "at least {ge}",
+    "int_from_float": _WHOLE_NUMBER,
+    "int_parsing": _WHOLE_NUMBER,
+    "int_parsing_size": _WHOLE_NUMBER,
+    "int_type": _WHOLE_NUMBER,
+    "less_than_equal": "at most {le}",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "model_attributes_type": _FIELDS,
+    "model_type": _FIELDS,
+    "no_text": TEXT_ALLOWED,
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "at least {min_length} characters",
+    "string_type": "a text",
+    "string_unicode": TEXT_ALLOWED,
+    "too_long": "at most {max_length} items",
+    "too_short": "at least {min_length} items",
+}
+"""By the type of pydantic's error: choices and ranges, with the bounds that its context has."""
+_MESSAGES = {
+    "extra_forbidden": "there is no such field; correct its name, or leave it out",
+    "json_invalid": "the body is not valid JSON; correct it",
+    "missing": "this field is missing; give it",
+}
+_OTHERS = "this value does not fit; the OpenAPI document says what the field takes"
+
+
+def problem(field: str, value: str, kind: str, context: Mapping[str, Any]) -> Problem:
+    """Return the problem of a field with a ``value`` in which pydantic found an error of this kind."""
+    if kind in _ALLOWED:
+        return not_allowed(field, value, _ALLOWED[kind].format(**context))
+    return Problem(field, value, _MESSAGES.get(kind, _OTHERS))
