@@ -33,7 +33,7 @@ _TLS_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 class CapfError(Exception):
-    """A request that failed; C(problems) lists the field, the value and the message of each, if the server reports them.
+    """A request that failed; C(problems) lists field, value and message of each problem, if the server reports them.
 
     C(unavailable) is true if the server or its database cannot be reached, so that the same request may succeed later.
     C(code) is the server's code for the kind of error, and C(details) has the data that belongs to it.

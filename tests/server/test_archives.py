@@ -271,7 +271,7 @@ FAULTS = {
     "parent": (statement("PRAGMA foreign_keys = OFF", "DELETE FROM phones"), "has lost its parent"),
     "table": (
         statement("DROP TABLE settings", "DROP TABLE nodes"),
-        "its database is damaged: its error code is SQLITE_ERROR",
+        "its tables are not as this server makes them",
     ),
     "empty": (replace(DATABASE, lambda _files: b""), "its database has no administrator"),
     "pages": (replace(DATABASE, pages_swapped), "its database is damaged"),

@@ -8,6 +8,7 @@ _WORDS = {
     "SQLITE_BUSY": "another process has locked it",
     "SQLITE_CANTOPEN": "its file cannot be opened",
     "SQLITE_CORRUPT": "its file is damaged; restore a backup",
+    "SQLITE_ERROR": "its tables are not as this server makes them; restore a backup",
     "SQLITE_FULL": "its disk is full",
     "SQLITE_IOERR": "its disk has an error",
     "SQLITE_NOTADB": "its file is not a database; restore a backup",
@@ -17,7 +18,8 @@ _WORDS = {
     "28": "it refuses the server's user or password",
     "3D000": "there is no database of that name",
     "42501": "the server's user lacks a privilege",
-    "42P01": "a table is missing",
+    "42703": "its tables are not as this server makes them; restore a backup",
+    "42P01": "its tables are not as this server makes them; restore a backup",
     "53": "it has no room or memory left",
     "57": "it is being stopped or started",
 }
