@@ -9,7 +9,6 @@ import asyncio
 import base64
 import http.client
 import json
-import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,7 +97,7 @@ class _Line:
 def _why_unreachable(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return "what answers there does not speak TLS as this server does"
-    return "its name cannot be resolved" if isinstance(error, socket.gaierror) else words_of(error)
+    return words_of(error)
 
 
 def _message(decoded: object) -> str:
