@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from capf.model import Outcome
+from capf.registry.parameters import ENTERPRISE, SERVICE
+
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| R(\d+) \|(.*)\|(.*)\|$", re.MULTILINE)
 TEST = re.compile(r"`(test_\w+)`")
@@ -20,8 +23,10 @@ def _tests() -> set[str]:
     return set(re.findall(r"^\s*(?:async )?def (test_\w+)", "\n".join(sources), re.MULTILINE))
 
 
-def test_every_requirement_has_a_row() -> None:
-    assert sorted(_rows()) == list(range(1, 34))
+def test_every_requirement_has_a_sentence_and_a_row() -> None:
+    text = (ROOT / "docs" / "requirements.md").read_text()
+    said = [int(number) for number in re.findall(r"^- \*\*R(\d+)\*\* \w", text, re.MULTILINE)]
+    assert said == sorted(_rows()) == list(range(1, 34))
 
 
 def test_every_row_names_a_test() -> None:
@@ -33,6 +38,17 @@ def test_every_test_that_a_row_names_exists() -> None:
     named = {name for proof in _rows().values() for name in TEST.findall(proof)}
     assert named - _tests() == set()
     assert named
+
+
+def test_the_vocabulary_has_every_status_and_parameter_as_the_server_has_it() -> None:
+    text = (ROOT / "docs" / "vocabulary.md").read_text()
+    rows = {cells[0].strip("` "): cells for line in text.splitlines() if (cells := line.strip("| ").split(" | "))}
+    assert {str(outcome.value) for outcome in Outcome} - set(rows) == set()
+    for parameter in (*SERVICE, *ENTERPRISE):
+        assert parameter.name in rows, parameter.name
+        assert str(parameter.default) in " ".join(rows[parameter.name]), parameter.name
+        if parameter in SERVICE and parameter.minimum is not None:
+            assert rows[parameter.name][-1] == f"{parameter.minimum} to {parameter.maximum}", parameter.name
 
 
 def test_what_is_generated_is_as_the_tables_say() -> None:

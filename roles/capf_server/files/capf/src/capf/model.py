@@ -1,7 +1,7 @@
 """The words of the field and the values that travel between the layers.
 
 Every enumeration carries the strings of the field, so that the database, the API, the
-modules and the report all show the same words (reference: the field's facts, Table 10-3).
+modules and the report all show the same words (docs/vocabulary.md, Table 10-3).
 """
 
 from __future__ import annotations

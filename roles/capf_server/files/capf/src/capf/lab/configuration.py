@@ -1,4 +1,4 @@
-"""What a phone reads in its configuration file (protocol page: Phone configuration file)."""
+"""What a phone reads in its configuration file (docs/phone-files.md, "Phone configuration file")."""
 
 from __future__ import annotations
 

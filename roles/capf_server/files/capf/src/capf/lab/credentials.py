@@ -1,4 +1,4 @@
-"""What a phone offers as proof of who it is (protocol page: Authentication by certificate)."""
+"""What a phone offers as proof of who it is (docs/protocol.md, "Proof by certificate")."""
 
 from __future__ import annotations
 

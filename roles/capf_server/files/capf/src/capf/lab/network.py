@@ -50,8 +50,8 @@ WITHOUT_HTTP = ("7902", "7905", "7912", "7940", "7960")
 def to_try(phone: PhoneAddresses, capf_ipv4: str | None, capf_ipv6: str | None) -> tuple[str, ...]:
     """Return CAPF's addresses in the order in which the phone tries them, none when it cannot connect.
 
-    Source: the fifteen rows of Table 10-1 (R12). A dual-stack phone prefers IPv6 and falls back to IPv4, also
-    where it believes to have an IPv6 address only.
+    Source: the fifteen rows of Table 10-1 (docs/phone-files.md, R12). A dual-stack phone prefers IPv6 and falls back
+    to IPv4, also where it believes to have an IPv6 address only.
     """
     order = []
     if capf_ipv6 and phone.ipv6 and phone.mode is not IpMode.IPV4:

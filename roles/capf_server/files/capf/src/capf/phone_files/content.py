@@ -1,4 +1,4 @@
-"""What phones fetch: CTL file, CAPF certificate, configuration (protocol page: configuration file)."""
+"""What phones fetch: CTL file, CAPF certificate, configuration (docs/phone-files.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One phone's dialogue, without input or output: a generator that yields effects (protocol page: The session)."""
+"""One phone's dialogue, without input or output: a generator that yields effects (docs/protocol.md, "A session")."""
 
 from __future__ import annotations
 

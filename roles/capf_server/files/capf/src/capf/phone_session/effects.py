@@ -14,7 +14,7 @@ from capf.phone_session.wire import Message
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who the phone says it is and what it offers as proof (protocol page: AUTH_RESPONSE)."""
+    """Who the phone says it is and what it offers as proof (docs/protocol.md, "A session")."""
 
     device_name: str
     version: int

@@ -1,4 +1,4 @@
-"""Who the phone is: authentication string, certificate and signed data, SUDI data (protocol page, R1).
+"""Who the phone is: authentication string, certificate and signed data, SUDI data (docs/protocol.md, R1).
 
 Pure functions: certificates and times come in, a Verdict comes out that says what is wrong.
 """

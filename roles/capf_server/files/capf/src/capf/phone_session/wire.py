@@ -1,4 +1,4 @@
-"""The CAPF wire protocol: numbers, messages, and a bounded reader and writer (protocol page).
+"""The CAPF wire protocol: numbers, messages, and a bounded reader and writer (docs/protocol.md).
 
 Nothing here does input or output. Bytes become a Message, "need more", or one WireError.
 """

@@ -1,4 +1,6 @@
-"""What a phone's session may do to the record: claim, issue, confirm, fail (R5, R14, R27, the design's order).
+"""What a phone's session may do to the record: claim, issue, confirm, fail (R5, R14, R27).
+
+Source of the order: docs/design.md, "A phone's session".
 
 Every function runs in one transaction of the store's writer, its audit row included.
 """
