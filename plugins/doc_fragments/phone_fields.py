@@ -38,9 +38,9 @@ options:
       device_security_mode:
         description:
           - Device Security Mode.
-          - While an operation V(By Authentication String) is pending, a phone without LSC is not made secure, because
-            it could never register to take its string.
-          - New phones have V(Non Secure).
+          - A phone without an LSC cannot be made secure while an operation V(By Authentication String) is pending,
+            because it could not register to receive its string.
+          - The default for new phones is V(Non Secure).
         type: str
         choices:
           - Non Secure
@@ -48,12 +48,12 @@ options:
           - Encrypted
       mic:
         description:
-          - Whether the phone is known to have a manufacturing installed certificate.
+          - Whether the phone has a manufacturing installed certificate (MIC).
         type: bool
       authentication_mode:
         description:
-          - Authentication Mode of operations that do not say.
-          - New phones have V(By Null String).
+          - Default Authentication Mode of the phone's operations.
+          - The default for new phones is V(By Null String).
         type: str
         choices:
           - By Authentication String
@@ -62,8 +62,8 @@ options:
           - By Existing Certificate (precedence to MIC)
       key_order:
         description:
-          - Key Order of operations that do not say.
-          - New phones have V(RSA Only).
+          - Default Key Order of the phone's operations.
+          - The default for new phones is V(RSA Only).
         type: str
         choices:
           - RSA Only
@@ -71,7 +71,7 @@ options:
           - EC Preferred, RSA Backup
       key_size:
         description:
-          - RSA key size in bits. Phones without one take the service parameter Key Size.
+          - RSA key size in bits. The default is the service parameter Key Size.
         type: int
         choices:
           - 512
@@ -82,7 +82,7 @@ options:
       ec_key_size:
         description:
           - EC key size in bits.
-          - New phones have V(384).
+          - The default for new phones is V(384).
         type: int
         choices:
           - 256
@@ -94,7 +94,7 @@ options:
 options:
   authentication_mode:
     description:
-      - Authentication Mode, where the CSV file does not say. Without it the phone's own is taken.
+      - Authentication Mode for phones without one in the CSV file. The default is the phone's own setting.
     type: str
     choices:
       - By Authentication String
@@ -103,7 +103,7 @@ options:
       - By Existing Certificate (precedence to MIC)
   key_order:
     description:
-      - Key Order, where the CSV file does not say. Without it the phone's own is taken.
+      - Key Order for phones without one in the CSV file. The default is the phone's own setting.
     type: str
     choices:
       - RSA Only
@@ -111,7 +111,7 @@ options:
       - EC Preferred, RSA Backup
   key_size:
     description:
-      - RSA key size in bits, where the CSV file does not say. Without it the phone's own is taken.
+      - RSA key size in bits for phones without one in the CSV file. The default is the phone's own setting.
     type: int
     choices:
       - 512
@@ -121,7 +121,7 @@ options:
       - 4096
   ec_key_size:
     description:
-      - EC key size in bits, where the CSV file does not say. Without it the phone's own is taken.
+      - EC key size in bits for phones without one in the CSV file. The default is the phone's own setting.
     type: int
     choices:
       - 256
@@ -132,13 +132,13 @@ options:
     CRITERIA = r"""
 options:
   criteria:
-    description: Search criteria, which must all match; none finds all phones.
+    description: Search criteria. A phone has to match all of them; an empty list matches every phone.
     type: list
     elements: dict
     default: []
     suboptions:
       field:
-        description: The field that is compared.
+        description: The field to compare.
         type: str
         required: true
         choices:
@@ -164,8 +164,8 @@ options:
           - lsc_issuer_expires_by
       pattern:
         description:
-          - How it is compared.
-          - V(is before) and V(is after) are for dates, as are V(is exactly), V(is empty) and V(is not empty).
+          - How to compare the field with O(criteria[].value).
+          - Dates can be compared with V(is before), V(is after), V(is exactly), V(is empty) and V(is not empty).
         type: str
         default: is exactly
         choices:
@@ -178,7 +178,7 @@ options:
           - is before
           - is after
       value:
-        description: What it is compared with; a date is written as V(2030-01-31).
+        description: The value to compare with. Write a date as V(2030-01-31).
         type: str
         default: ''
 """
@@ -187,8 +187,8 @@ options:
 options:
   sort:
     description:
-      - The field by which the phones are sorted.
-      - Authentication strings are only kept encrypted, so that phones cannot be sorted by them.
+      - The field to sort by.
+      - Phones cannot be sorted by authentication string, because strings are stored encrypted.
     type: str
     default: device_name
     choices:
@@ -212,7 +212,8 @@ options:
       - lsc_issued_by
       - lsc_issuer_expires_by
   fields:
-    description: Only these fields of each phone are returned, which keeps long lists small; without it, all are.
+    description: Return only these fields of each phone, which keeps long lists small. By default, all fields are
+      returned.
     type: list
     elements: str
     choices:

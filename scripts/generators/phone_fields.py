@@ -54,7 +54,7 @@ def _documentation() -> str:
     name = next(field for field in FIELDS if field.name == phone_fields.NAME)
     settings = phone_fields.settings()
     suboptions = {name.name: {"description": list(name.help), "type": "str", "required": True}}
-    suboptions |= {field.name: _documented(field, _told(field)) for field in settings}
+    suboptions |= {field.name: _documented(field, _described(field)) for field in settings}
     of_operation = {
         field.name: _documented(field, [_OF_OPERATION.format(field.title)]) for field in settings if field.of_operation
     }
@@ -69,13 +69,13 @@ def _documentation() -> str:
     )
 
 
-_OF_OPERATION = "{}, where the CSV file does not say. Without it the phone's own is taken."
+_OF_OPERATION = "{} for phones without one in the CSV file. The default is the phone's own setting."
 
 
-def _told(field: Field) -> list[str]:
-    """Return what a setting is, and what it is for a new phone."""
+def _described(field: Field) -> list[str]:
+    """Return the description of a setting, with its default for a new phone."""
     default = field.default if field.kind is not Kind.FLAG else None
-    return [*field.help, *([f"New phones have V({default})."] if default else [])]
+    return [*field.help, *([f"The default for new phones is V({default})."] if default else [])]
 
 
 def _documented(field: Field, description: list[str]) -> dict[str, Any]:
@@ -86,21 +86,21 @@ def _documented(field: Field, description: list[str]) -> dict[str, Any]:
 def _criteria() -> dict[str, Any]:
     return {
         "criteria": {
-            "description": "Search criteria, which must all match; none finds all phones.",
+            "description": "Search criteria. A phone has to match all of them; an empty list matches every phone.",
             "type": "list",
             "elements": "dict",
             "default": [],
             "suboptions": {
                 "field": {
-                    "description": "The field that is compared.",
+                    "description": "The field to compare.",
                     "type": "str",
                     "required": True,
                     "choices": phone_fields.searchable(*Kind),
                 },
                 "pattern": {
                     "description": [
-                        "How it is compared.",
-                        "V(is before) and V(is after) are for dates, as are V(is exactly), V(is empty) and"
+                        "How to compare the field with O(criteria[].value).",
+                        "Dates can be compared with V(is before), V(is after), V(is exactly), V(is empty) and"
                         " V(is not empty).",
                     ],
                     "type": "str",
@@ -108,7 +108,7 @@ def _criteria() -> dict[str, Any]:
                     "choices": list(PATTERNS),
                 },
                 "value": {
-                    "description": "What it is compared with; a date is written as V(2030-01-31).",
+                    "description": "The value to compare with. Write a date as V(2030-01-31).",
                     "type": "str",
                     "default": "",
                 },
@@ -121,16 +121,16 @@ def _order() -> dict[str, Any]:
     return {
         "sort": {
             "description": [
-                "The field by which the phones are sorted.",
-                "Authentication strings are only kept encrypted, so that phones cannot be sorted by them.",
+                "The field to sort by.",
+                "Phones cannot be sorted by authentication string, because strings are stored encrypted.",
             ],
             "type": "str",
             "default": phone_fields.NAME,
             "choices": phone_fields.searchable(Kind.TEXT, Kind.MOMENT),
         },
         "fields": {
-            "description": "Only these fields of each phone are returned, which keeps long lists small; without it, all"
-            " are.",
+            "description": "Return only these fields of each phone, which keeps long lists small. By default, all"
+            " fields are returned.",
             "type": "list",
             "elements": "str",
             "choices": phone_fields.searchable(Kind.TEXT, Kind.MOMENT),

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 RUFF = Path(sys.executable).with_name("ruff")
-WIDTH = 116
+WIDTH = 110
 HEAD = """# Copyright (c) The ucm.capf founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later

@@ -39,7 +39,7 @@ def test_p36_the_role_shows_the_last_lines_where_the_server_does_not_answer(tmp_
     output = " ".join((done.stdout + done.stderr).split())
     assert done.returncode != 0 and "capf: the last word" in output and '"line 31"' in output
     assert '"line 30"' not in output and "never-to-be-seen" not in output
-    assert f"does not answer on 127.0.0.1 port {port} after 1 seconds" in output
+    assert f"did not answer on 127.0.0.1 port {port} within 1 seconds" in output
 
 
 @pytest.mark.parametrize(("run_as", "reads"), [("systemd", "journalctl"), ("process", "tail")])

@@ -47,17 +47,17 @@ def test_renew_takes_what_expires_and_what_an_earlier_capf_issued(make_world: Ma
     assert status == 0 and "1 LSCs expire within 400 days" in output, output
     assert node.phone(A)["lsc_serial_number"] == before[A]
     status, output = playbook(node, "renew", renew_days=400)
-    assert status == 0 and "0 are of earlier CAPF certificates, 1 phones were taken" in output, output
+    assert status == 0 and "0 were issued by earlier CAPF certificates; phones selected: 1" in output, output
     assert node.phone(A)["lsc_serial_number"] != before[A] and node.phone(B)["lsc_serial_number"] == before[B]
     assert node.phone(C)["lsc"] == "Not Installed"
     status, output = playbook(node, "renew", renew_days=400)
-    assert status == 0 and "0 phones were taken" in output and "changed=0 " in output, output
+    assert status == 0 and "phones selected: 0" in output and "changed=0 " in output, output
 
 
 @pytest.mark.parametrize("step", [{}, {"move_phones_step": "before"}, {"move_phones_step": "nonsense"}])
 def test_r19_move_phones_says_what_is_missing(node: RunningNode, step: dict[str, str]) -> None:
     status, output = playbook(node, "move_phones", **step)
-    assert status == 2 and "move_phones_step has to be before or after" in output, output
+    assert status == 2 and "set move_phones_step to before or after" in output, output
 
 
 def test_r19_lscs_are_deleted_before_a_move(make_world: MakeWorld) -> None:

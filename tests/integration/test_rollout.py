@@ -197,7 +197,7 @@ def test_r16_check_mode_shows_what_the_next_run_goes_on_with(make_world: MakeWor
         plan_of(real)
         == plan_of(check)
         == [
-            "The rollout lsc-rollout is taken up again: 9 phones: 6 waiting, 1 in flight, 2 done.",
+            "Resuming the rollout lsc-rollout: 9 phones: 6 waiting, 1 in flight, 2 done.",
             "7 phones need an LSC, 2 skipped.",
             'Skipped because of "Upgrade Success": 2',
             "3 waves: 1, 3, 3 phones.",

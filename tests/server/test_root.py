@@ -216,7 +216,7 @@ def test_p31_root_writes_only_where_nobody_else_can(node: Path) -> None:
         f"{node / 'others'} belongs to the user {OWNER - 1}, not to the service user"
     ]
     (node / "outside").chmod(0o777)
-    assert look("--root", node / "outside" / "x") == [f"{node / 'outside'} can be written to by everybody"]
+    assert look("--root", node / "outside" / "x") == [f"{node / 'outside'} is writable by everybody"]
     (node / "outside").chmod(0o1777)
     assert look("--root", node / "outside" / "x") == []
 

@@ -1,13 +1,12 @@
-"""Says which of the places that root writes to on a node are in the hands of another user (P31).
+"""Reports paths that root writes to on a node but that another user could change (P31).
 
 Usage: python3 - USER --root PATH ... --service DIRECTORY ...
 
-Whatever is on the way to the paths of --root, and they themselves, has to be root's, and only root may be able to write
-to it. The directories of --service belong to USER once they are made; everything above them has to be root's, and they
-must not be links. A name in a directory that only root can write to stays what it is between this look and what root
-does there.
+The paths of --root and every directory above them must belong to root, and only root may be able to write to them. The
+directories of --service belong to USER once they exist; everything above them must belong to root, and they must not
+be links. A name in a directory that only root can write to cannot change between this check and what root does there.
 
-Exits with 1 and one line for each place that is not so. It needs nothing but Python.
+Exits with status 1 and prints one line for each path that breaks this rule. It needs only Python.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 _LINKS = 40
-"""As many links as the kernel follows for one name."""
+"""The number of links that the kernel follows for one name."""
 
 
 def _id(name: str, table: Callable[[str], Sequence[Any]]) -> int:
-    """Return the number of a user or group, -1 where there is none of that name yet."""
+    """Return the id of a user or group, -1 if it does not exist yet."""
     try:
         return int(table(name)[2])
     except KeyError:
@@ -34,16 +33,16 @@ def _id(name: str, table: Callable[[str], Sequence[Any]]) -> int:
 
 
 def not_roots(path: str, found: os.stat_result, group: int) -> str | None:
-    """Return why others than root can put something into a directory, None where they cannot."""
+    """Return why a user other than root can change a path, None if no other user can."""
     if found.st_uid != 0:
         return f"{path} belongs to the user {_name(found.st_uid)}, not to root"
     if stat.S_ISLNK(found.st_mode):
         return None
     sticky = found.st_mode & stat.S_ISVTX
     if found.st_mode & stat.S_IWOTH and not sticky:
-        return f"{path} can be written to by everybody"
+        return f"{path} is writable by everybody"
     if found.st_mode & stat.S_IWGRP and found.st_gid == group and not sticky:
-        return f"{path} can be written to by the service user's group"
+        return f"{path} is writable by the service user's group"
     return None
 
 
@@ -55,7 +54,7 @@ def _name(user: int) -> str:
 
 
 def way(path: str, links: int = _LINKS) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield everything on the way to a path, from the top down, with what it is; what is missing ends it."""
+    """Yield every path from the root down to a path with its status; stop at the first one that does not exist."""
     present = "/"
     yield present, os.lstat(present)
     parts = [part for part in os.path.abspath(path).split("/") if part]
@@ -74,7 +73,7 @@ def way(path: str, links: int = _LINKS) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def problems(path: str, group: int) -> Iterator[str]:
-    """Yield what is wrong on the way to a directory that root writes to."""
+    """Yield what is wrong with a path that root writes to, or with a directory above it."""
     for place, found in way(path):
         why = not_roots(place, found, group)
         if why:
@@ -83,7 +82,7 @@ def problems(path: str, group: int) -> Iterator[str]:
 
 
 def problems_of_service(path: str, user: int, group: int) -> Iterator[str]:
-    """Yield what is wrong with a directory that the service user owns or shall own."""
+    """Yield what is wrong with a directory that belongs or will belong to the service user."""
     above = list(problems(os.path.dirname(os.path.abspath(path)), group))
     yield from above
     if above or not os.path.lexists(path):
@@ -98,7 +97,7 @@ def problems_of_service(path: str, user: int, group: int) -> Iterator[str]:
 
 
 def main() -> int:
-    """Look; returns the exit status."""
+    """Check the paths of the command line; return the exit status."""
     parser = argparse.ArgumentParser()
     parser.add_argument("user")
     parser.add_argument("--root", nargs="*", default=[])

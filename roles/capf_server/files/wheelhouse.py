@@ -1,8 +1,9 @@
-"""Makes, on the control node, an archive of all wheels that the server needs on a node.
+"""Builds an archive on the control node with all wheels that the server needs on a node.
 
-Prints JSON: the archive's path, its name, and whether it was built now. The name holds a digest of the server's source,
-so that a new version makes a new wheelhouse and an old one is not built again. Beside each archive is its SHA-256: one
-that was damaged is built again. Its last file is empty and called ``whole``: where it is, all was unpacked.
+Prints JSON: the archive's path, its name, and whether it was built by this run. The name contains a digest of the
+server's source, so that a new version makes a new wheelhouse and an old one is not rebuilt. Next to each archive is a
+file with its SHA-256: a damaged archive is rebuilt. Its last file is empty and called ``whole``: it exists once
+everything is unpacked.
 """
 
 from __future__ import annotations
@@ -53,25 +54,25 @@ def sha256(path: Path) -> str:
 
 
 def sum_of(archive: Path) -> Path:
-    """Return the file that has the SHA-256 of an archive."""
+    """Return the file with the SHA-256 of an archive."""
     return archive.with_name(f"{archive.name}.sha256")
 
 
 def is_whole(archive: Path) -> bool:
-    """Return whether an archive is there as it was built."""
+    """Return whether an archive exists and is undamaged."""
     kept = sum_of(archive)
     return archive.exists() and kept.exists() and kept.read_text() == sha256(archive)
 
 
 def pip(*arguments: str) -> None:
-    """Run pip; its output goes to the error stream."""
+    """Run pip with its output on standard error."""
     subprocess.run(
         [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments], check=True, stdout=sys.stderr
     )
 
 
 def build(source: Path, directory: Path, python: str, machine: str, extra: str) -> None:
-    """Fill the directory with the wheels of the server, of what it needs, and of pip."""
+    """Fill the directory with the wheels of the server, its dependencies and pip."""
     with tempfile.TemporaryDirectory() as copy:
         project = Path(copy) / "capf"
         shutil.copytree(source, project, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", "build"))
@@ -84,13 +85,13 @@ def build(source: Path, directory: Path, python: str, machine: str, extra: str) 
 
 
 def main() -> None:
-    """Make the archive where it is missing."""
+    """Build the archive if it is missing."""
     parser = argparse.ArgumentParser()
     for name in ("--source", "--cache"):
         parser.add_argument(name, type=Path, required=True)
     for name in ("--python", "--machine"):
         parser.add_argument(name, required=True)
-    parser.add_argument("--postgresql", action="store_true", help="with what PostgreSQL needs")
+    parser.add_argument("--postgresql", action="store_true", help="include the wheels for PostgreSQL")
     arguments = parser.parse_args()
     kind, extra = ("-postgresql", "[postgresql]") if arguments.postgresql else ("", "")
     name = f"wheelhouse-{arguments.python}-{arguments.machine}-{digest(arguments.source)}{kind}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Event source for Event-Driven Ansible: asks a CAPF server for what happened, and goes on where it stopped."""
+"""Event source for Event-Driven Ansible: polls a CAPF server for events, and resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ import aiohttp
 
 DOCUMENTATION = r"""
 ---
-short_description: Failed operations, stopped rollouts and certificates that expire, from a CAPF server
+short_description: Failed operations, stopped rollouts and expiring certificates from a CAPF server
 description:
-  - Puts an event into the queue for every certificate operation that failed (C(operation_failed)), operation
-    whose phone was refused (C(claim_refused), for the first refusal, the tenth, the hundredth and so on), address that
-    guesses authentication strings (C(guessing)), rollout that was stopped or aborted (C(rollout_stopped),
-    C(rollout_aborted)), LSC that expires soon or has expired (C(lsc_expires), C(lsc_expired)), and CAPF certificate
-    that expires within a year (C(capf_certificate_expires)).
-  - There is an event C(guessing) each time that a phone is locked for an address, and once a day for an address that
-    has used up its wrong strings, then with an empty C(device_name). Its C(detail) has the C(address), how many
-    C(tries) it has made, and for how many C(seconds) it is refused.
+  - Puts an event into the queue for every failed certificate operation (C(operation_failed)), operation whose phone
+    was refused (C(claim_refused), for the first refusal, the tenth, the hundredth and so on), address that guesses
+    authentication strings (C(guessing)), stopped or aborted rollout (C(rollout_stopped), C(rollout_aborted)), LSC that
+    expires soon or has expired (C(lsc_expires), C(lsc_expired)), and CAPF certificate that expires within a year
+    (C(capf_certificate_expires)).
+  - An event C(guessing) is sent each time a phone is locked for an address, and once a day, with an empty
+    C(device_name), for an address that has reached its limit of wrong strings. Its C(detail) contains the C(address),
+    its number of C(tries), and the number of C(seconds) for which it is refused.
   - The event is under C(event.capf) with the keys C(kind), C(at), C(device_name) and C(detail).
-  - A server that cannot be reached is tried again, at most a minute apart; wrong credentials end the source.
+  - If the server cannot be reached, the source retries at least once a minute. Wrong credentials end the source.
 options:
   host:
-    description: Name or address of the first node's CAPF server.
+    description: Host name or IP address of the first node's CAPF server.
     type: str
     default: 127.0.0.1
   port:
@@ -43,23 +43,23 @@ options:
     type: str
     required: true
   password:
-    description: The administrator's password; without it the environment variable E(CAPF_PASSWORD).
+    description: The administrator's password. If it is not set, the environment variable E(CAPF_PASSWORD) is used.
     type: str
   ca_path:
-    description: PEM file with the certificate that the administration API's certificate is checked against.
+    description: PEM file with the certificate used to verify the administration API.
     type: str
   validate_certs:
-    description: Whether the administration API's certificate is checked.
+    description: Verify the administration API's certificate.
     type: bool
     default: true
   expires_within_days:
-    description: How many days before its end an LSC makes an event.
+    description: Number of days before its expiry at which an LSC causes an event.
     type: int
     default: 30
   cursor_file:
     description:
-      - Where it keeps how far it has come, so that after a restart nothing is lost or told twice.
-      - Without it, a start tells what happens from then on, and every certificate that expires soon.
+      - File that stores the position in the event stream, so that a restart neither loses nor repeats events.
+      - Without it, each start sends all certificates that expire soon, and events that happen from then on.
     type: str
 """
 
@@ -87,7 +87,7 @@ class _Queue(Protocol):
 
 
 class _Server:
-    """The server's events, asked for one after the other."""
+    """A client for the server's event stream."""
 
     def __init__(self, args: dict[str, Any]) -> None:
         host = str(args.get("host", "127.0.0.1"))
@@ -103,7 +103,7 @@ class _Server:
             self._tls = ssl.create_default_context(cafile=args.get("ca_path"))
 
     async def after(self, session: aiohttp.ClientSession, cursor: str) -> dict[str, Any]:
-        """Return the next events and the cursor after them; waits for some while there are none."""
+        """Return the next events and the cursor after them; wait for events if there are none yet."""
         wanted = {"after": cursor, "wait": str(_WAIT_SECONDS), "days": str(self._days)}
         async with session.get(self._url, params=wanted, auth=self._login, ssl=self._tls) as answer:
             if answer.status in _REFUSED:
@@ -126,7 +126,7 @@ def _write(path: Path | None, cursor: str) -> None:
 
 
 async def main(queue: _Queue, args: dict[str, Any]) -> None:
-    """Fill the queue until it is cancelled; what is in the queue counts as told."""
+    """Fill the queue until cancelled; an event counts as delivered once it is in the queue."""
     server = _Server(args)
     path = Path(args["cursor_file"]).expanduser() if args.get("cursor_file") else None
     cursor, pause = _read(path), 1
@@ -136,7 +136,7 @@ async def main(queue: _Queue, args: dict[str, Any]) -> None:
             try:
                 answer = await server.after(session, cursor)
             except (TimeoutError, aiohttp.ClientError) as error:
-                LOG.warning("ucm.capf.events: %s; next try in %d s", str(error) or "no answer in time", pause)
+                LOG.warning("ucm.capf.events: %s; retrying in %d s", str(error) or "no answer in time", pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
@@ -151,7 +151,7 @@ async def main(queue: _Queue, args: dict[str, Any]) -> None:
 if __name__ == "__main__":
 
     class _Printer:
-        """Stands in for the queue where the source is tried out by hand."""
+        """Replaces the queue when the source is run by hand."""
 
         async def put(self, event: dict[str, Any]) -> None:
             """Print the event."""

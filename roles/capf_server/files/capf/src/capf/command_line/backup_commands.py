@@ -12,7 +12,7 @@ from capf.command_line import secret_input
 from capf.node import belonging, configuration
 
 _PLAIN = (
-    "is not encrypted: whoever reads it has the server's keys, and whoever can write to it can forge it; "
+    "is not encrypted: anyone who can read it has the server's keys, and anyone who can write to it can forge it; "
     "give --passphrase-file instead of --plain"
 )
 

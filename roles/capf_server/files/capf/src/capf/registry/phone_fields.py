@@ -29,11 +29,11 @@ class Kind(Enum):
 class Field:
     """One field of a phone.
 
-    ``title``: its header in the report; ``help``: what the collection's documentation says of it, a sentence each;
-    ``setting``: the administrator sets it for the phone, and ``default`` is what a new phone has; ``of_operation``: a
-    certificate operation may have another value; ``searchable``: phones are found by it (texts, moments and what is
-    hidden), and sorted unless it is hidden; ``reported``: it is a column of the report; ``free_text``: people or phones
-    write it, so that a spreadsheet may take it for a formula.
+    ``title``: its header in the report; ``help``: its description in the collection's documentation, a sentence each;
+    ``setting``: the administrator sets it for the phone, and ``default`` is its value for a new phone;
+    ``of_operation``: a certificate operation may have a different value; ``searchable``: phones are found by it
+    (texts, moments and what is hidden), and sorted unless it is hidden; ``reported``: it is a column of the report;
+    ``free_text``: people or phones write it, so that a spreadsheet may take it for a formula.
     """
 
     name: str
@@ -93,8 +93,8 @@ FIELDS: list[Field] = [
         "Device Security Mode",
         help=(
             "Device Security Mode.",
-            "While an operation V(By Authentication String) is pending, a phone without LSC is not made secure, because"
-            " it could never register to take its string.",
+            "A phone without an LSC cannot be made secure while an operation V(By Authentication String) is pending,"
+            " because it could not register to receive its string.",
         ),
         choices=tuple(mode.value for mode in SecurityMode),
         default=SecurityMode.NON_SECURE.value,
@@ -106,7 +106,7 @@ FIELDS: list[Field] = [
         "mic",
         "MIC",
         Kind.FLAG,
-        help=("Whether the phone is known to have a manufacturing installed certificate.",),
+        help=("Whether the phone has a manufacturing installed certificate (MIC).",),
         default=False,
         setting=True,
     ),
@@ -114,7 +114,7 @@ FIELDS: list[Field] = [
     Field(
         "authentication_mode",
         "Authentication Mode",
-        help=("Authentication Mode of operations that do not say.",),
+        help=("Default Authentication Mode of the phone's operations.",),
         choices=tuple(mode.value for mode in AuthenticationMode),
         default=AuthenticationMode.NULL_STRING.value,
         setting=True,
@@ -125,7 +125,7 @@ FIELDS: list[Field] = [
     Field(
         "key_order",
         "Key Order",
-        help=("Key Order of operations that do not say.",),
+        help=("Default Key Order of the phone's operations.",),
         choices=tuple(order.value for order in KeyOrder),
         default=KeyOrder.RSA.value,
         setting=True,
@@ -136,7 +136,7 @@ FIELDS: list[Field] = [
         "key_size",
         "RSA key size in bits",
         Kind.NUMBER,
-        help=("RSA key size in bits. Phones without one take the service parameter Key Size.",),
+        help=("RSA key size in bits. The default is the service parameter Key Size.",),
         choices=RSA_KEY_SIZES,
         default=None,
         setting=True,
