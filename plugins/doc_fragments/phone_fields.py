@@ -15,25 +15,20 @@ options:
     elements: dict
     suboptions:
       device_name:
-        description:
-          - Device name, such as V(SEP001122334455).
+        description: Device name, such as V(SEP001122334455).
         type: str
         required: true
       description:
-        description:
-          - Description.
+        description: Description.
         type: str
       device_pool:
-        description:
-          - Device pool.
+        description: Device pool.
         type: str
       device_type:
-        description:
-          - Device type, such as V(Cisco 8845).
+        description: Device type, such as V(Cisco 8845).
         type: str
       security_profile:
-        description:
-          - Name of the phone's security profile.
+        description: Name of the phone's security profile.
         type: str
       device_security_mode:
         description:
@@ -47,8 +42,7 @@ options:
           - Authenticated
           - Encrypted
       mic:
-        description:
-          - Whether the phone has a manufacturing installed certificate (MIC).
+        description: Whether the phone has a manufacturing installed certificate (MIC).
         type: bool
       authentication_mode:
         description:
@@ -70,8 +64,7 @@ options:
           - EC Only
           - EC Preferred, RSA Backup
       key_size:
-        description:
-          - RSA key size in bits. The default is the service parameter Key Size.
+        description: RSA key size in bits. The default is the service parameter Key Size.
         type: int
         choices:
           - 512
@@ -93,8 +86,8 @@ options:
     OPERATION = r"""
 options:
   authentication_mode:
-    description:
-      - Authentication Mode for phones without one in the CSV file. The default is the phone's own setting.
+    description: Authentication Mode for phones without one in the CSV file. The default is the phone's own
+      setting.
     type: str
     choices:
       - By Authentication String
@@ -102,16 +95,15 @@ options:
       - By Existing Certificate (precedence to LSC)
       - By Existing Certificate (precedence to MIC)
   key_order:
-    description:
-      - Key Order for phones without one in the CSV file. The default is the phone's own setting.
+    description: Key Order for phones without one in the CSV file. The default is the phone's own setting.
     type: str
     choices:
       - RSA Only
       - EC Only
       - EC Preferred, RSA Backup
   key_size:
-    description:
-      - RSA key size in bits for phones without one in the CSV file. The default is the phone's own setting.
+    description: RSA key size in bits for phones without one in the CSV file. The default is the phone's own
+      setting.
     type: int
     choices:
       - 512
@@ -120,8 +112,8 @@ options:
       - 3072
       - 4096
   ec_key_size:
-    description:
-      - EC key size in bits for phones without one in the CSV file. The default is the phone's own setting.
+    description: EC key size in bits for phones without one in the CSV file. The default is the phone's own
+      setting.
     type: int
     choices:
       - 256
@@ -212,8 +204,8 @@ options:
       - lsc_issued_by
       - lsc_issuer_expires_by
   fields:
-    description: Return only these fields of each phone, which keeps long lists small. By default, all fields are
-      returned.
+    description: Return only these fields of each phone, which keeps long lists small. By default, all fields
+      are returned.
     type: list
     elements: str
     choices:

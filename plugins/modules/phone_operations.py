@@ -163,7 +163,7 @@ def _item(phone: dict[str, t.Any]) -> dict[str, t.Any]:
 
 def _ask(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     wanted = {name: module.params[name] for name in _DEFAULTS}
-    wanted.update(renew_before_days=module.params["renew_before"], dry_run=module.check_mode)
+    wanted.update(renew_before=module.params["renew_before"], dry_run=module.check_mode)
     if module.params["csv_file"] is None:
         return client.send("POST", "/operations", dict(wanted, phones=module.params["phones"]))
     rows = read(module.params["csv_file"]).only(module.params["only"])

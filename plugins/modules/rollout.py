@@ -26,6 +26,7 @@ author:
 extends_documentation_fragment:
   - ucm.capf.connection
   - ucm.capf.rollout
+  - ucm.capf.rollout_settings
   - ucm.capf.phone_fields.criteria
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
@@ -61,69 +62,6 @@ options:
   criteria:
     description: Search criteria. A phone has to match all of them; an empty list matches every phone.
     default: null
-  wave_size:
-    description:
-      - Maximum number of phones in a wave, as a number such as V(50), a percentage of the phones such as V(5%), or
-        V(auto), which is the smallest size with which all waves fit into the window.
-      - A wave never contains more than half of a site's phones.
-    type: str
-    default: "50"
-  wave_seconds:
-    description:
-      - Maximum duration of a wave in seconds. Phones that are not done by then count as failed.
-      - V(0) means five minutes more than the service parameter C(Maximum Allowable Time For Key Generation).
-    type: int
-    default: 0
-  string_seconds:
-    description: Maximum duration in seconds of a wave in which people have to enter authentication strings; V(0) means
-      the same as O(wave_seconds).
-    type: int
-    default: 0
-  pilot_size:
-    description: Number or percentage of phones in the pilot wave, which goes first; V(0) means no pilot.
-    type: str
-    default: "0"
-  failure_limit:
-    description: Number or percentage of phones of a wave that may fail without stopping the rollout.
-    type: str
-    default: 10%
-  pilot_failure_limit:
-    description: Number or percentage of phones of the pilot wave that may fail without stopping the rollout.
-    type: str
-    default: 5%
-  open_sessions:
-    description: Maximum number of phones in flight at the same time, including those of earlier waves.
-    type: int
-    default: 2500
-  spread_by:
-    description: The field that identifies a phone's site, used to keep a wave from taking all phones of one site.
-    type: str
-    choices: [device_pool, device_type, security_profile, none]
-    default: device_pool
-  more_tries:
-    description: Number of retries for a phone that may succeed on a retry. Retries have their own waves.
-    type: int
-    default: 1
-  renew_before:
-    description: Renew an LSC that expires within this number of days.
-    type: int
-    default: 0
-  force:
-    description: Also issue a new LSC to phones whose LSC is up to date.
-    type: bool
-    default: false
-  window_start:
-    description: Start of the maintenance window, such as V(2030-01-31T22:00), in the first node's time zone. Empty
-      means now.
-    type: str
-    default: ''
-  window_end:
-    description:
-      - End of the maintenance window. It is also Operation Completes By of every phone. A wave is only started if it
-        can end before the window closes.
-      - Empty means no end.
-    type: str
-    default: ''
   before_window:
     description: Wait for the window to open, or refuse to begin before it opens.
     type: str
@@ -240,38 +178,13 @@ from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError,
 from ansible_collections.ucm.capf.plugins.module_utils._csv import read
 from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
 from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of, request_of
+from ansible_collections.ucm.capf.plugins.module_utils._rollout_settings import ROLLOUT_SETTINGS
 
-_SETTINGS: dict[str, t.Any] = {
-    "wave_size": {"type": "str", "default": "50"},
-    "wave_seconds": {"type": "int", "default": 0},
-    "string_seconds": {"type": "int", "default": 0},
-    "pilot_size": {"type": "str", "default": "0"},
-    "failure_limit": {"type": "str", "default": "10%"},
-    "pilot_failure_limit": {"type": "str", "default": "5%"},
-    "open_sessions": {"type": "int", "default": 2500},
-    "spread_by": {
-        "type": "str",
-        "choices": ["device_pool", "device_type", "security_profile", "none"],
-        "default": "device_pool",
-    },
-    "more_tries": {"type": "int", "default": 1},
-    "force": {"type": "bool", "default": False},
-    "window_start": {"type": "str", "default": ""},
-    "window_end": {"type": "str", "default": ""},
-    "before_window": {"type": "str", "choices": ["wait", "refuse"], "default": "wait"},
-}
+_SENT = (*ROLLOUT_SETTINGS, "before_window", "runner", "rollout_id")
 
 
 def _body(module: AnsibleModule) -> dict[str, t.Any]:
-    params = module.params
-    body = {name: params[name] for name in _SETTINGS}
-    body.update(
-        runner=params["runner"],
-        rollout_id=params["rollout_id"],
-        renew_before_days=params["renew_before"],
-        dry_run=module.check_mode,
-    )
-    return body
+    return dict({name: module.params[name] for name in _SENT}, dry_run=module.check_mode)
 
 
 def _begin(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
@@ -319,9 +232,9 @@ def main() -> None:
         csv_file={"type": "path"},
         phones={"type": "list", "elements": "str"},
         criteria=dict(criteria_options()["criteria"], default=None),
-        renew_before={"type": "int", "default": 0},
+        before_window={"type": "str", "choices": ["wait", "refuse"], "default": "wait"},
         wait_timeout={"type": "int", "default": 0},
-        **_SETTINGS,
+        **ROLLOUT_SETTINGS,
     )
     rules: dict[str, t.Any] = {
         "mutually_exclusive": [("csv_file", "phones", "criteria")],

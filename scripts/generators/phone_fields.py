@@ -33,10 +33,8 @@ def _options() -> str:
         "PATTERNS": list(PATTERNS),
         "REPORT_COLUMNS": phone_fields.columns(),
     }
-    body = "".join(f"{name} = {value!r}\n" for name, value in lists.items())
-    docstring = '"""The fields of a phone, the options that set them, and how phones are searched by them."""'
-    imports = "from __future__ import annotations\n\nimport typing as t\n\n"
-    return texts.as_python(f"{texts.HEAD.format(table=TABLE)}\n{docstring}\n{imports}{body}", OPTIONS)
+    told = "The fields of a phone, the options that set them, and how phones are searched by them."
+    return texts.module(OPTIONS, TABLE, told, lists)
 
 
 def _spec(field: Field) -> dict[str, Any]:
@@ -53,7 +51,7 @@ def _documentation() -> str:
     """Return the documentation fragments."""
     name = next(field for field in FIELDS if field.name == phone_fields.NAME)
     settings = phone_fields.settings()
-    suboptions = {name.name: {"description": list(name.help), "type": "str", "required": True}}
+    suboptions = {name.name: {"description": texts.described(name.help), "type": "str", "required": True}}
     suboptions |= {field.name: _documented(field, _described(field)) for field in settings}
     of_operation = {
         field.name: _documented(field, [_OF_OPERATION.format(field.title)]) for field in settings if field.of_operation
@@ -79,7 +77,7 @@ def _described(field: Field) -> list[str]:
 
 
 def _documented(field: Field, description: list[str]) -> dict[str, Any]:
-    shown: dict[str, Any] = {"description": description, "type": TYPES[field.kind]}
+    shown: dict[str, Any] = {"description": texts.described(description), "type": TYPES[field.kind]}
     return shown | ({"choices": list(field.choices)} if field.choices else {})
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 RUFF = Path(sys.executable).with_name("ruff")
-WIDTH = 110
+ROOT = Path(__file__).resolve().parents[2]
+WIDTH = 106
+BEGIN = "# Begin: made by scripts/generate from {table}"
+END = "# End: made by scripts/generate from {table}"
 HEAD = """# Copyright (c) The ucm.capf founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -37,10 +41,29 @@ def as_yaml(value: Any) -> str:
     return yaml.dump(value, None, _Indented, sort_keys=False, width=WIDTH, allow_unicode=True)
 
 
-def as_python(text: str, name: str) -> str:
-    """Return Python as the formatter writes it; ``name``: the file's path, which says how."""
+def described(sentences: Sequence[str]) -> str | list[str]:
+    """Return a description as documentation has it: a text, or a list where it has several paragraphs."""
+    return sentences[0] if len(sentences) == 1 else list(sentences)
+
+
+def module(name: str, table: str, told: str, values: Mapping[str, Any]) -> str:
+    """Return a Python file of constants as the formatter writes it; ``name``: its path, which says how."""
+    imports = "from __future__ import annotations\n\nimport typing as t\n"
+    body = "".join(f"{constant} = {value!r}\n" for constant, value in values.items())
+    text = f'{HEAD.format(table=table)}\n"""{told}"""\n\n{imports}\n{body}'
     argv: list[str | Path] = [RUFF, "format", "--stdin-filename", name, "-"]
     return subprocess.run(argv, input=text, capture_output=True, text=True, check=True).stdout
+
+
+def with_block(name: str, table: str, made: str) -> str:
+    """Return a file whose part between the lines that name ``table`` is ``made``, indented as they are."""
+    text, begin, end = (ROOT / name).read_text(), BEGIN.format(table=table), END.format(table=table)
+    head, found, rest = text.partition(begin)
+    _old, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise SystemExit(f"{name}: the lines {begin!r} and {end!r} are missing")
+    indent = head.rpartition("\n")[2]
+    return f"{head}{begin}\n{textwrap.indent(made, indent)}{indent}{end}{tail}"
 
 
 def fragments(table: str, parts: Mapping[str, Mapping[str, Any]]) -> str:

@@ -16,7 +16,7 @@ from capf.phone_session.effects import Refused
 from capf.registry.rollout import abort as aborting
 from capf.registry.rollout import begin as beginning
 from capf.registry.rollout import judge, lease, plan, show, waves
-from capf.registry.rollout.settings import Settings
+from capf.registry.rollout.settings import read
 from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
 from capf.store.engine import Store
@@ -267,7 +267,7 @@ def test_p37_two_runs_and_an_abort_at_once_leave_one_leader_or_none(ready: Recor
 
 def test_p37_of_two_runs_that_begin_at_once_one_is_told_to_wait_for_the_other(ready: Record) -> None:
     def job(runner: str) -> Callable[[Connection], Any]:
-        request = plan.Request(NIGHT, runner, NAMES, Settings())
+        request = plan.Request(NIGHT, runner, NAMES, read({}))
         return lambda c: beginning.begin(Transaction(c, ready.context, "admin"), request).resumed
 
     with both_servers(ready) as (first, second):

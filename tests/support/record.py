@@ -18,7 +18,7 @@ from capf.certificates.secretbox import KEY_BYTES, SecretBox
 from capf.model import Operation, Outcome
 from capf.phone_session.effects import Claim, Confirm, Fail, Granted, Hold, Issue, Lost, Refused
 from capf.process.refusal_counter import Refusals
-from capf.registry import deadlines, phones, refusals, schedule, sessions
+from capf.registry import deadlines, moment, phones, refusals, schedule, sessions
 from capf.registry.context import Context
 from capf.registry.elapsed import Elapsed
 from capf.registry.transaction import Transaction
@@ -67,7 +67,9 @@ class Record:
     def plan(self, *names: str, operation: Operation = Operation.INSTALL, **request: Any) -> schedule.Plan:
         """Schedule an operation."""
         items = request.pop("items", None) or [{"device_name": name} for name in names or (PHONE,)]
-        wanted = schedule.Request(operation, items, **request)
+        text = request.pop("completes_by", None)
+        completes_by = None if text is None else moment.parse(text, self.context.now)
+        wanted = schedule.Request(operation, items, completes_by=completes_by, **request)
         return self.run(lambda c: schedule.schedule(Transaction(c, self.context, "test"), wanted))
 
     def plan_by_string(self, name: str = PHONE, **settings: Any) -> None:

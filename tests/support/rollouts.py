@@ -17,7 +17,7 @@ from capf.registry.parts import KEYS
 from capf.registry.rollout import abort as aborting
 from capf.registry.rollout import begin as beginning
 from capf.registry.rollout import judge, lease, plan, show, waves
-from capf.registry.rollout.settings import Settings
+from capf.registry.rollout.settings import read
 from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows, schema
 from support.client import new_public_key
@@ -41,14 +41,14 @@ def begin(record: Record, *names: str, runner: str = RUN, rollout: str = NIGHT, 
     modes = settings.pop("modes_after", {})
     strings, early = settings.pop("strings", {}), settings.pop("early", True)
     awaited = settings.pop("rollout_id", None)
-    wanted = (rollout, runner, names or NAMES, Settings(**settings), modes, strings, early)
+    wanted = (rollout, runner, names or NAMES, read(settings), modes, strings, early)
     request = plan.Request(*wanted, rollout_id=awaited)
     return record.run(lambda c: beginning.begin(Transaction(c, record.context, "admin"), request))
 
 
 def dry_run(record: Record, runner: str = "run-2", **settings: Any) -> plan.Plan:
     """Return the plan that a run would have, which changes nothing."""
-    request = plan.Request(NIGHT, runner, NAMES, Settings(**settings), dry_run=True)
+    request = plan.Request(NIGHT, runner, NAMES, read(settings), dry_run=True)
     before = on_record(record)
     made = asyncio.run(
         record.store.adry_run(lambda c: beginning.begin(Transaction(c, record.context, "admin"), request))

@@ -20,7 +20,7 @@ router = APIRouter(tags=["operations"])
 @router.post("/operations", response_model=OperationsChanged)
 async def change(wanted: OperationsChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Schedule an operation for every phone that needs it, or cancel what is pending; all or nothing."""
-    request = _request(wanted)
+    request = _request(wanted, node.context.now)
 
     def job(connection: Connection) -> schedule.Plan:
         return schedule.schedule(Transaction(connection, node.context, actor), request)
@@ -44,7 +44,7 @@ async def change(wanted: OperationsChange, actor: Actor, node: RunningNode) -> d
     }
 
 
-def _request(wanted: OperationsChange) -> schedule.Request:
+def _request(wanted: OperationsChange, now: int) -> schedule.Request:
     if (wanted.phones is None) == (wanted.items is None):
         raise InvalidRequestError([Problem("phones", "", "give either phones or items")])
     defaults = wanted.model_dump(include=set(schedule.SETTINGS), exclude_none=True)
@@ -57,8 +57,8 @@ def _request(wanted: OperationsChange) -> schedule.Request:
         items=items or [{"device_name": name} for name in wanted.phones or ()],
         item_field="phones[{}]" if wanted.items is None else "items[{}]",
         defaults=defaults,
-        completes_by=wanted.completes_by,
-        renew_before_days=wanted.renew_before_days,
+        completes_by=None if wanted.completes_by is None else moment.parse(wanted.completes_by, now),
+        renew_before=wanted.renew_before,
         force=wanted.force,
     )
 

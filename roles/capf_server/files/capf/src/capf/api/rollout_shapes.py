@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, Field, StrictBool
+from pydantic import BaseModel, Field, StrictBool, create_model
 
 from capf.api.shapes import MAXIMUM_PHONES, Change, Name, Phone, SearchCriterion, Strict
+from capf.registry.rollout.settings import Kind, Setting, described
 
 _Runner = Annotated[str, Field(min_length=1, max_length=80)]
 _RolloutId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 OneRollout = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 """The id of a rollout in a query; without it, the latest of the name is meant."""
 _Phones = Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)]
+
+
+def _type_of(setting: Setting) -> Any:
+    """Return how a setting travels; the registry reads amounts and moments from texts."""
+    if setting.kind is Kind.NUMBER:
+        return Annotated[int, Field(title=setting.title, ge=setting.minimum, le=setting.maximum)]
+    return Annotated[StrictBool if setting.kind is Kind.FLAG else str, Field(title=setting.title)]
 
 
 class RolloutPhone(Phone):
@@ -23,7 +31,18 @@ class RolloutPhone(Phone):
     security_mode_after: str | None = None
 
 
-class Rollout(Change):
+if TYPE_CHECKING:
+    PacedChange = Change
+else:
+    PacedChange = create_model(
+        "PacedChange",
+        __base__=Change,
+        __doc__="A change with the settings of a rollout.",
+        **{name: (_type_of(setting), setting.default) for name, setting in described().items()},
+    )
+
+
+class Rollout(PacedChange):
     """Phones, and how they are paced and judged; ``runner`` is a name of this run alone. ``rollout_id``: the running
     rollout that this run has waited for, which it takes up or nothing."""
 
@@ -32,19 +51,6 @@ class Rollout(Change):
     phones: Annotated[list[RolloutPhone], Field(max_length=MAXIMUM_PHONES)] | None = None
     names: _Phones | None = None
     criteria: list[SearchCriterion] | None = None
-    wave_size: str = "50"
-    wave_seconds: Annotated[int, Field(ge=0, le=86400)] = 0
-    string_seconds: Annotated[int, Field(ge=0, le=604_800)] = 0
-    pilot_size: str = "0"
-    failure_limit: str = "10%"
-    pilot_failure_limit: str = "5%"
-    open_sessions: Annotated[int, Field(ge=1, le=100_000)] = 2500
-    spread_by: str = "device_pool"
-    more_tries: Annotated[int, Field(ge=0, le=10)] = 1
-    renew_before_days: Annotated[int, Field(ge=0, le=7300)] = 0
-    force: StrictBool = False
-    window_start: str = ""
-    window_end: str = ""
     before_window: Literal["wait", "refuse"] = "wait"
 
 

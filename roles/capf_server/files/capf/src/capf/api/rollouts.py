@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from fastapi import APIRouter
@@ -29,8 +28,7 @@ from capf.api.rollout_shapes import (
 from capf.api.running import carry_out, until_ended
 from capf.model import InvalidRequestError, Problem
 from capf.registry import phones, search, strings
-from capf.registry.rollout import abort, begin, judge, lease, plan, show, waves
-from capf.registry.rollout.settings import Settings
+from capf.registry.rollout import abort, begin, judge, lease, plan, settings, show, waves
 from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["rollouts"], prefix="/rollouts")
@@ -88,7 +86,7 @@ def _request(name: str, wanted: Rollout, names: list[str]) -> plan.Request:
         name=name,
         runner=wanted.runner,
         phones=names,
-        settings=Settings(**wanted.model_dump(include={item.name for item in fields(Settings)})),
+        settings=settings.read(wanted.model_dump(include=set(settings.described()))),
         modes_after={item.device_name: item.security_mode_after for item in given if item.security_mode_after},
         strings={item.device_name: item.authentication_string for item in given if item.authentication_string},
         early=wanted.before_window == "wait",
@@ -103,8 +101,8 @@ def _phones(tx: Transaction, wanted: Rollout) -> tuple[list[str], phones.Changes
     if len(given) != 1:
         raise InvalidRequestError([Problem("phones", "", "give exactly one of phones, names and criteria")])
     if wanted.phones is not None:
-        settings = begin.settings_of(tx.connection, [item.model_dump(exclude_none=True) for item in wanted.phones])
-        changes = phones.ensure(tx, settings, "present")
+        registered = begin.settings_of(tx.connection, [item.model_dump(exclude_none=True) for item in wanted.phones])
+        changes = phones.ensure(tx, registered, "present")
         return [item.device_name for item in wanted.phones], changes
     if wanted.names is not None:
         return list(wanted.names), None

@@ -296,7 +296,7 @@ class OperationsChange(Change):
     key_size: int | None = None
     ec_key_size: int | None = None
     completes_by: str | None = None
-    renew_before_days: Annotated[int, Field(ge=0, le=7300)] = 0
+    renew_before: Annotated[int, Field(ge=0, le=7300)] = 0
     force: StrictBool = False
 
 

@@ -213,11 +213,11 @@ def _add_lscs(tx: Transaction, given: Sequence[_Phone], done: Import) -> None:
 
 def _add_operations(tx: Transaction, new: Sequence[_Phone], done: Import) -> int:
     """Schedule what is pending on the earlier CAPF; one whose time is past there gets the time of new ones here."""
-    groups: dict[tuple[Operation, str | None], list[_Phone]] = {}
+    groups: dict[tuple[Operation, int | None], list[_Phone]] = {}
     for phone in new:
         if phone.pending is not Operation.NONE:
             late = phone.completes_by is None or phone.completes_by <= tx.now
-            groups.setdefault((phone.pending, None if late else phone.item["completes_by"]), []).append(phone)
+            groups.setdefault((phone.pending, None if late else phone.completes_by), []).append(phone)
     count, problems = 0, []
     for (operation, completes_by), members in groups.items():
         items = [{"device_name": phone.name, strings.FIELD: phone.item.get(strings.FIELD)} for phone in members]

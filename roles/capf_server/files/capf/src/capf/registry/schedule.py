@@ -16,7 +16,7 @@ from capf.model import (
     Problem,
     State,
 )
-from capf.registry import lifecycle, moment, need, strings
+from capf.registry import lifecycle, need, strings
 from capf.registry.context import Context
 from capf.registry.phones import choice_problems, name_problems, never_registers, not_registered
 from capf.registry.transaction import Transaction
@@ -34,14 +34,15 @@ that nobody can take it back."""
 @dataclass(frozen=True, slots=True)
 class Request:
     """What an administrator wants of a list of phones. ``items`` are mappings with ``device_name`` and,
-    where a phone differs from ``defaults``, its own settings and ``authentication_string``."""
+    where a phone differs from ``defaults``, its own settings and ``authentication_string``. ``completes_by``: epoch
+    seconds to come; ``renew_before``: days before its expiry from which an LSC is renewed."""
 
     operation: Operation
     items: Sequence[Mapping[str, Any]]
     item_field: str = "phones[{}]"
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    completes_by: str | None = None
-    renew_before_days: int = 0
+    completes_by: int | None = None
+    renew_before: int = 0
     force: bool = False
 
 
@@ -126,7 +127,7 @@ def make_plan(tx: Transaction, request: Request) -> Plan:
 def _plan(tx: Transaction, request: Request) -> Plan:
     now = tx.now
     days = tx.in_force.number("CAPF Operation Expires in (days)")
-    given = None if request.completes_by is None else moment.parse(request.completes_by, now)
+    given = request.completes_by
     plan = Plan(given or now + days * need.SECONDS_A_DAY)
     phones = _phones(tx, request, plan)
     for phone in phones:
@@ -217,7 +218,7 @@ def _decide(context: Context, request: Request, phone: _Phone, plan: Plan, given
     reason: str | None = "asked for"
     if request.operation is Operation.INSTALL:
         keys = need.keys(phone.settings["key_order"], phone.settings["key_size"], phone.settings["ec_key_size"])
-        wanted = need.Wanted(keys, context.authority.key_id, request.renew_before_days, request.force)
+        wanted = need.Wanted(keys, context.authority.key_id, request.renew_before, request.force)
         reason = need.reason(phone.certificate, wanted, now)
     if reason is None and phone.open is None:
         plan.skip(phone.name, LSC_IS_RIGHT)

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from capf.model import State, status_of
 from capf.registry.parts import NOT_REGISTERED
-from capf.registry.rollout.settings import Settings
+from capf.registry.rollout.settings import RolloutSettings
 from capf.store import rows
 
 
-def names(members: Iterable[rows.Row], settings: Settings) -> list[str]:
+def names(members: Iterable[rows.Row], settings: RolloutSettings) -> list[str]:
     """Return the phones for which another try may help, as many as may be in a session at once; those too that got
     their LSC only after their wave was judged, and have yet to get another Device Security Mode."""
     found = [row["device_name"] for row in members if 0 < row["tries"] <= settings.more_tries and _may_help(row)]

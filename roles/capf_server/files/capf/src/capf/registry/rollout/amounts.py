@@ -20,6 +20,9 @@ class Amount:
     number: int
     share: bool
 
+    def __str__(self) -> str:
+        return f"{self.number}{'%' if self.share else ''}"
+
     def of(self, total: int) -> int:
         """Return how many of ``total`` phones that is, a share rounded down: the reading of a limit."""
         return total * self.number // _WHOLE if self.share else self.number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -14,7 +14,7 @@ from capf.model import ConflictError, InvalidRequestError, SecurityMode, not_all
 from capf.registry import moment
 from capf.registry.rollout import lease, plan, rest
 from capf.registry.rollout.plan import Plan, Request
-from capf.registry.rollout.settings import pace, with_wave_seconds
+from capf.registry.rollout.settings import as_record, check, with_wave_seconds
 from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
 
@@ -40,8 +40,9 @@ def begin(tx: Transaction, request: Request) -> Plan:
         made = rest.left(tx, taken_up, request)
     else:
         _refuse_others(tx, request.phones)
+        check(request.settings, now)
         request = replace(request, settings=with_wave_seconds(request.settings, tx.in_force))
-        made = plan.make(tx, request, pace(request.settings, now))
+        made = plan.make(tx, request)
     if made.starts_at > now and not request.early:
         early = f"the window opens at {moment.show(made.starts_at)}; nothing is begun before it"
         if not request.dry_run:
@@ -84,7 +85,7 @@ def _record(tx: Transaction, request: Request, made: Plan) -> None:
     values = {
         "name": request.name,
         "state": rollouts.RUNNING,
-        "settings": json.dumps(asdict(request.settings)),
+        "settings": json.dumps(as_record(request.settings)),
         "skipped": json.dumps({reason: len(names) for reason, names in made.skipped.items()}),
         "starts_at": made.starts_at,
         "ends_at": made.ends_at,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from capf.model import AuthenticationMode, Operation
 from capf.registry import moment, schedule
 from capf.registry.rollout import order
-from capf.registry.rollout.settings import Pace, Settings, seconds
+from capf.registry.rollout.settings import NO_SITES, RolloutSettings, seconds
 from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
 
@@ -35,7 +35,7 @@ class Request:
     name: str
     runner: str
     phones: Sequence[str]
-    settings: Settings
+    settings: RolloutSettings
     modes_after: Mapping[str, str] = field(default_factory=dict)
     strings: Mapping[str, str] = field(default_factory=dict, repr=False)
     early: bool = True
@@ -66,26 +66,26 @@ class Plan:
     resumed: bool = False
 
 
-def make(tx: Transaction, request: Request, found: Pace) -> Plan:
+def make(tx: Transaction, request: Request) -> Plan:
     """Return the plan and change nothing; InvalidRequestError names every phone that cannot be scheduled."""
     settings, now = request.settings, tx.now
     known = rows.phones_of(tx.connection, request.phones)
     wanted = schedule.Request(
         operation=Operation.INSTALL,
         items=items(known, request.phones, request.strings),
-        completes_by=settings.window_end or None,
-        renew_before_days=settings.renew_before_days,
+        completes_by=settings.window_end,
+        renew_before=settings.renew_before,
         force=settings.force,
     )
     planned = schedule.make_plan(tx, wanted)
     wanted_now = {*planned.scheduled, *planned.pending}
     names = [name for name in request.phones if name in wanted_now]
-    starts_at = max(now, found.starts_at or 0)
+    starts_at = max(now, settings.window_start or 0)
     modes = {name: known[name]["authentication_mode"] for name in names}
-    waves = _waves(tx.connection, {name: known[name] for name in names}, settings, found, starts_at)
+    waves = _waves(tx.connection, {name: known[name] for name in names}, settings, starts_at)
     lasting = [seconds(settings, map(modes.__getitem__, wave.phones)) for wave in waves]
-    warnings = [*planned.warnings, *fit(lasting, starts_at, found.ends_at)]
-    return Plan(waves, planned.skipped, warnings, starts_at, starts_at + sum(lasting), found.ends_at)
+    warnings = [*planned.warnings, *fit(lasting, starts_at, settings.window_end)]
+    return Plan(waves, planned.skipped, warnings, starts_at, starts_at + sum(lasting), settings.window_end)
 
 
 def items(known: Mapping[str, rows.Row], names: Sequence[str], strings: Mapping[str, str]) -> list[dict[str, str]]:
@@ -109,14 +109,14 @@ def fit(lasting: Sequence[int], starts_at: int, ends_at: int | None) -> list[str
 
 
 def _waves(
-    connection: Connection, known: Mapping[str, rows.Row], settings: Settings, found: Pace, starts_at: int
+    connection: Connection, known: Mapping[str, rows.Row], settings: RolloutSettings, starts_at: int
 ) -> list[PlannedWave]:
     by, count = settings.spread_by, len(known)
-    site_of = {name: "" if by == "none" else row[by] for name, row in known.items()}
-    site_sizes = {"": 0} if by == "none" else rollouts.count_sites(connection, by)
+    site_of = {name: "" if by == NO_SITES else row[by] for name, row in known.items()}
+    site_sizes = {"": 0} if by == NO_SITES else rollouts.count_sites(connection, by)
     longest = seconds(settings, (row["authentication_mode"] for row in known.values()))
-    pilot = found.pilot.size(count)
-    size = min(_wave_size(count - pilot, settings, found, starts_at, longest, pilot), settings.open_sessions)
+    pilot = settings.pilot_size.size(count)
+    size = min(_wave_size(count - pilot, settings, starts_at, longest, pilot), settings.open_sessions)
     pilot = min(pilot, settings.open_sessions)
     waves = order.cut(order.spread(list(known), site_of), site_of, site_sizes, pilot, max(1, size))
     return [
@@ -125,12 +125,12 @@ def _waves(
     ]
 
 
-def _wave_size(count: int, settings: Settings, found: Pace, starts_at: int, longest: int, pilot: int) -> int:
+def _wave_size(count: int, settings: RolloutSettings, starts_at: int, longest: int, pilot: int) -> int:
     """Return the size that is set, or the smallest with which all waves and one for second tries fit, each taking as
     long as the ``longest``."""
-    if found.wave is not None:
-        return found.wave.size(count)
-    window = (found.ends_at or starts_at) - starts_at
+    if settings.wave_size is not None:
+        return settings.wave_size.size(count)
+    window = (settings.window_end or starts_at) - starts_at
     room = window // longest - (1 if pilot else 0) - (1 if settings.more_tries else 0)
     return math.ceil(count / max(1, room))
 

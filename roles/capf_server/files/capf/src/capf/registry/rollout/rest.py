@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from capf.registry import parts
 from capf.registry.rollout import again
 from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, Request, fit, some
-from capf.registry.rollout.settings import Settings, from_record, seconds, with_wave_seconds
+from capf.registry.rollout.settings import RolloutSettings, from_record, seconds, show, with_wave_seconds
 from capf.registry.rollout.waves import goes_on_until
 from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
@@ -44,9 +43,9 @@ def left(tx: Transaction, rollout: rows.Row, request: Request) -> Plan:
     return Plan(waves, skipped, warnings, starts_at, starts_at + sum(lasting), rollout["ends_at"], resumed=True)
 
 
-def _too_late(tx: Transaction, request: Request, settings: Settings, members: Sequence[rows.Row]) -> list[str]:
-    kept = asdict(settings)
-    asked = asdict(with_wave_seconds(request.settings, tx.in_force))
+def _too_late(tx: Transaction, request: Request, settings: RolloutSettings, members: Sequence[rows.Row]) -> list[str]:
+    kept = show(settings)
+    asked = show(with_wave_seconds(request.settings, tx.in_force))
     warnings = [
         f"{name} stays {kept[name]!r}, with which the rollout was begun; {value!r} is for the next one"
         for name, value in asked.items()

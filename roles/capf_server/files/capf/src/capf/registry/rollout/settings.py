@@ -1,10 +1,17 @@
-"""How a rollout is paced and judged; kept with it, so that taking it up again goes on in the same way."""
+"""The settings of a rollout: the one table from which the API's shape and the collection's options are made (R16).
+
+They are read once, where the API takes them, into amounts and moments, and recorded as they were read, so that a
+rollout that is taken up goes on in the same way. To add one, add a field to ``RolloutSettings`` and run
+``scripts/generate``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, get_type_hints
 
 from capf.model import AuthenticationMode, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
 from capf.registry import moment, parameters
@@ -12,68 +19,245 @@ from capf.registry.rollout import amounts
 from capf.registry.rollout.amounts import Amount
 
 AUTO = "auto"
+NO_SITES = "none"
 RESET_SECONDS = 300
 """What a phone may take from its reset until it makes its key."""
-SITES = ("device_pool", "device_type", "security_profile", "none")
+_DAY, _WEEK = 86400, 604_800
+
+
+class Kind(Enum):
+    """What the values of a setting are."""
+
+    AMOUNT = "amount"
+    NUMBER = "number"
+    CHOICE = "choice"
+    FLAG = "flag"
+    MOMENT = "moment"
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """``wave_size``, ``pilot_size`` and both limits are numbers or shares; times are seconds, dates texts (R26).
+class Setting:
+    """What a setting is: ``title`` in a few words, ``help`` a sentence each, ``default`` as people write it.
 
-    ``wave_seconds`` 0: as long as a phone may take that is reset and makes its key."""
+    ``choices``: the words of a choice, or what an amount can be besides a number or a share. ``minimum`` and
+    ``maximum`` bound a number, ``minimum`` an amount too.
+    """
 
-    wave_size: str = "50"
-    wave_seconds: int = 0
-    string_seconds: int = 0
-    pilot_size: str = "0"
-    failure_limit: str = "10%"
-    pilot_failure_limit: str = "5%"
-    open_sessions: int = 2500
-    spread_by: str = "device_pool"
-    more_tries: int = 1
-    renew_before_days: int = 0
-    force: bool = False
-    window_start: str = ""
-    window_end: str = ""
+    title: str
+    kind: Kind
+    default: str | int | bool
+    help: tuple[str, ...]
+    choices: tuple[str, ...] = ()
+    minimum: int = 0
+    maximum: int | None = None
+
+
+def _read(name: str, setting: Setting, value: Any, problems: list[Problem]) -> Any:
+    """Return a value as it is worked with; adds a problem for ``name`` where the setting does not allow it."""
+    if setting.kind is Kind.AMOUNT:
+        return None if value in setting.choices else amounts.parse(value, name, problems, setting.minimum)
+    if setting.kind is Kind.MOMENT:
+        return _moment(value, name, problems)
+    if setting.kind is Kind.CHOICE and value not in setting.choices:
+        problems.append(not_allowed(name, value, setting.choices))
+    return value
+
+
+def _moment(text: str, name: str, problems: list[Problem]) -> int | None:
+    if not text:
+        return None
+    try:
+        return moment.read(text, name)
+    except InvalidRequestError as error:
+        problems += error.problems
+        return None
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """Settings that were read: ``wave`` is None where it is computed from the window; times are epoch seconds."""
+class RolloutSettings:
+    """How a rollout is paced and judged (R26). Times are seconds, moments epoch seconds; ``wave_size`` is None where it
+    is computed from the window, and a moment None where it is not given."""
 
-    wave: Amount | None
-    pilot: Amount
-    starts_at: int | None
-    ends_at: int | None
+    wave_size: Annotated[
+        Amount | None,
+        Setting(
+            "Wave Size",
+            Kind.AMOUNT,
+            "50",
+            (
+                "Maximum number of phones in a wave, as a number such as V(50), a percentage of the phones such as"
+                " V(5%), or V(auto), which is the smallest size with which all waves fit into the window.",
+                "A wave never contains more than half of a site's phones.",
+            ),
+            choices=(AUTO,),
+            minimum=1,
+        ),
+    ]
+    wave_seconds: Annotated[
+        int,
+        Setting(
+            "Seconds a Wave",
+            Kind.NUMBER,
+            0,
+            (
+                "Maximum duration of a wave in seconds. Phones that are not done by then count as failed.",
+                "V(0) means five minutes more than the service parameter C(Maximum Allowable Time For Key Generation).",
+            ),
+            maximum=_DAY,
+        ),
+    ]
+    string_seconds: Annotated[
+        int,
+        Setting(
+            "Seconds a Wave with Strings",
+            Kind.NUMBER,
+            0,
+            (
+                "Maximum duration in seconds of a wave in which people have to enter authentication strings; V(0) means"
+                " the same as without strings.",
+            ),
+            maximum=_WEEK,
+        ),
+    ]
+    pilot_size: Annotated[
+        Amount,
+        Setting(
+            "Pilot Size",
+            Kind.AMOUNT,
+            "0",
+            ("Number or percentage of phones in the pilot wave, which goes first; V(0) means no pilot.",),
+        ),
+    ]
+    failure_limit: Annotated[
+        Amount,
+        Setting(
+            "Failure Limit",
+            Kind.AMOUNT,
+            "10%",
+            ("Number or percentage of phones of a wave that may fail without stopping the rollout.",),
+        ),
+    ]
+    pilot_failure_limit: Annotated[
+        Amount,
+        Setting(
+            "Failure Limit of the Pilot",
+            Kind.AMOUNT,
+            "5%",
+            ("Number or percentage of phones of the pilot wave that may fail without stopping the rollout.",),
+        ),
+    ]
+    open_sessions: Annotated[
+        int,
+        Setting(
+            "Open Sessions",
+            Kind.NUMBER,
+            2500,
+            ("Maximum number of phones in flight at the same time, including those of earlier waves.",),
+            minimum=1,
+            maximum=100_000,
+        ),
+    ]
+    spread_by: Annotated[
+        str,
+        Setting(
+            "Spread By",
+            Kind.CHOICE,
+            "device_pool",
+            ("The field that identifies a phone's site, used to keep a wave from taking all phones of one site.",),
+            choices=("device_pool", "device_type", "security_profile", NO_SITES),
+        ),
+    ]
+    more_tries: Annotated[
+        int,
+        Setting(
+            "More Tries",
+            Kind.NUMBER,
+            1,
+            ("Number of retries for a phone that may succeed on a retry. Retries have their own waves.",),
+            maximum=10,
+        ),
+    ]
+    renew_before: Annotated[
+        int,
+        Setting(
+            "Renew Before", Kind.NUMBER, 0, ("Renew an LSC that expires within this number of days.",), maximum=7300
+        ),
+    ]
+    force: Annotated[
+        bool, Setting("Force", Kind.FLAG, False, ("Also issue a new LSC to phones whose LSC is up to date.",))
+    ]
+    window_start: Annotated[
+        int | None,
+        Setting(
+            "Window Start",
+            Kind.MOMENT,
+            "",
+            (
+                "Start of the maintenance window, such as V(2030-01-31T22:00), in the first node's time zone. Empty"
+                " means now.",
+            ),
+        ),
+    ]
+    window_end: Annotated[
+        int | None,
+        Setting(
+            "Window End",
+            Kind.MOMENT,
+            "",
+            (
+                "End of the maintenance window. It is also Operation Completes By of every phone. A wave is only"
+                " started if it can end before the window closes.",
+                "Empty means no end.",
+            ),
+        ),
+    ]
 
 
-def pace(settings: Settings, now: int) -> Pace:
-    """Return what the settings say; InvalidRequestError names all that makes no sense. ``now``: epoch seconds."""
-    problems: list[Problem] = []
-    automatic = settings.wave_size == AUTO
-    found = Pace(
-        wave=None if automatic else amounts.parse(settings.wave_size, "wave_size", problems, minimum=1),
-        pilot=amounts.parse(settings.pilot_size, "pilot_size", problems),
-        starts_at=_moment(settings.window_start, "window_start", problems),
-        ends_at=_moment(settings.window_end, "window_end", problems),
-    )
-    amounts.parse(settings.failure_limit, "failure_limit", problems)
-    amounts.parse(settings.pilot_failure_limit, "pilot_failure_limit", problems)
-    if settings.spread_by not in SITES:
-        problems.append(not_allowed("spread_by", settings.spread_by, SITES))
-    if automatic and found.ends_at is None:
-        message = "auto needs window_end; set it, or give a number of phones or a share"
-        problems.append(Problem("wave_size", AUTO, message))
-    if found.ends_at is not None and found.ends_at <= max(now, found.starts_at or 0):
-        message = f"{settings.window_end!r} is over, or before window_start; give a time to come, after window_start"
-        problems.append(Problem("window_end", settings.window_end, message))
+@cache
+def described() -> Mapping[str, Setting]:
+    """Return what each setting is, by its name."""
+    hints = get_type_hints(RolloutSettings, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}
+
+
+def read(given: Mapping[str, Any]) -> RolloutSettings:
+    """Return settings that people have written, with defaults for the others; InvalidRequestError names all that cannot
+    be read."""
+    problems, known = list[Problem](), described()
+    values = {name: _read(name, setting, given.get(name, setting.default), problems) for name, setting in known.items()}
     if problems:
         raise InvalidRequestError(problems)
-    return found
+    return RolloutSettings(**values)
 
 
-def with_wave_seconds(settings: Settings, in_force: parameters.InForce) -> Settings:
+def check(settings: RolloutSettings, now: int) -> None:
+    """InvalidRequestError where a rollout cannot be begun with these settings ``now`` (epoch seconds)."""
+    problems, end = list[Problem](), settings.window_end
+    if settings.wave_size is None and end is None:
+        message = "auto needs window_end; set it, or give a number of phones or a share"
+        problems.append(Problem("wave_size", AUTO, message))
+    if end is not None and end <= max(now, settings.window_start or 0):
+        shown = moment.show(end) or ""
+        message = f"{shown!r} is over, or before window_start; give a time to come, after window_start"
+        problems.append(Problem("window_end", shown, message))
+    if problems:
+        raise InvalidRequestError(problems)
+
+
+def show(settings: RolloutSettings) -> dict[str, Any]:
+    """Return the settings as people write them."""
+    return {name: _shown(setting, getattr(settings, name)) for name, setting in described().items()}
+
+
+def _shown(setting: Setting, value: Any) -> Any:
+    if setting.kind is Kind.AMOUNT:
+        return AUTO if value is None else str(value)
+    if setting.kind is Kind.MOMENT:
+        return moment.show(value) or ""
+    return value
+
+
+def with_wave_seconds(settings: RolloutSettings, in_force: parameters.InForce) -> RolloutSettings:
     """Return the settings with the seconds of a wave, where they are left to the phones' key generation time."""
     if settings.wave_seconds:
         return settings
@@ -81,31 +265,26 @@ def with_wave_seconds(settings: Settings, in_force: parameters.InForce) -> Setti
     return replace(settings, wave_seconds=RESET_SECONDS + 60 * minutes)
 
 
-def seconds(settings: Settings, modes: Iterable[str | None]) -> int:
+def seconds(settings: RolloutSettings, modes: Iterable[str | None]) -> int:
     """Return the seconds of a wave whose phones have these Authentication Modes: people may need more for strings."""
     by_string = AuthenticationMode.STRING in modes
     return max(settings.wave_seconds, settings.string_seconds) if by_string else settings.wave_seconds
 
 
-def limit(settings: Settings, *, pilot: bool) -> Amount:
-    """Return how many phones of a wave may fail, by settings that were accepted when the rollout began."""
-    return amounts.parse(settings.pilot_failure_limit if pilot else settings.failure_limit, "failure_limit", [])
+def as_record(settings: RolloutSettings) -> dict[str, Any]:
+    """Return the settings as the record keeps them; ``from_record`` reads them again."""
+    return asdict(settings)
 
 
-def _moment(text: str, field: str, problems: list[Problem]) -> int | None:
-    if not text:
-        return None
-    try:
-        return moment.read(text, field)
-    except InvalidRequestError as error:
-        problems += error.problems
-        return None
-
-
-def from_record(kept: Mapping[str, Any]) -> Settings:
+def from_record(kept: Mapping[str, Any]) -> RolloutSettings:
     """Return settings as the record keeps them; DamagedError where they are not those of a rollout."""
+    known = described()
     try:
-        return Settings(**kept)
-    except TypeError:
+        return replace(read({}), **{name: _recorded(known[name], value) for name, value in kept.items()})
+    except (TypeError, KeyError):
         todo = "abort the rollout and begin it under another name, or restore a backup"
         raise DamagedError(Fault("table rollouts", "the settings of a rollout cannot be read", todo)) from None
+
+
+def _recorded(setting: Setting, value: Any) -> Any:
+    return Amount(**value) if setting.kind is Kind.AMOUNT and value is not None else value

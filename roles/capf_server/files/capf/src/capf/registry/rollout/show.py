@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from capf.model import ConflictError
 from capf.registry import moment, parts
-from capf.registry.rollout import lease, tally, verdict
+from capf.registry.rollout import lease, settings, tally, verdict
 from capf.store import rollouts, rows
 
 
@@ -50,7 +50,7 @@ def state(connection: Connection, name: str, rollout_id: int | None = None) -> d
     counts = parts.show(counted.parts)
     return {
         **_head(rollout),
-        "settings": rollouts.settings_of(rollout),
+        "settings": settings.show(settings.from_record(rollouts.settings_of(rollout))),
         "skipped": rollouts.skipped_of(rollout),
         "counts": counts,
         "words": parts.words(counts),

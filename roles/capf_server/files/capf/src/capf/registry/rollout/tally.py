@@ -14,9 +14,9 @@ from capf.model import State
 from capf.registry import moment, parts, refusals
 from capf.registry.parts import NOT_REGISTERED, Part
 from capf.registry.rollout import advice
+from capf.registry.rollout.settings import NO_SITES
 from capf.store import rollouts, rows
 
-NO_SITES = "none"
 _SLOWEST = 10
 
 

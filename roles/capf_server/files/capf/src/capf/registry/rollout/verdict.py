@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from capf.registry.parts import Part, counted
 from capf.registry.rollout.plan import PILOT, RETRY
-from capf.registry.rollout.settings import Settings, limit
+from capf.registry.rollout.settings import RolloutSettings
 from capf.store import rows
 
 
@@ -32,12 +32,13 @@ class Verdict:
         return f"{'stopped the rollout' if self.stopped else 'passed'}: {numbers}, {self.allowed} allowed"
 
 
-def give(kind: str, counts: Mapping[str, int], settings: Settings) -> Verdict:
+def give(kind: str, counts: Mapping[str, int], settings: RolloutSettings) -> Verdict:
     """Return the verdict on a wave of this kind by its ``parts.counts``: all are judged but those that were skipped,
     and who is not done by now counts as failing."""
     judged = counts["phones"] - counts[Part.SKIPPED.key]
     failing = judged - counts[Part.DONE.key]
-    allowed = None if kind == RETRY else limit(settings, pilot=kind == PILOT).of(judged)
+    limit = settings.pilot_failure_limit if kind == PILOT else settings.failure_limit
+    allowed = None if kind == RETRY else limit.of(judged)
     return Verdict(judged, failing, allowed, stopped=allowed is not None and failing > allowed)
 
 

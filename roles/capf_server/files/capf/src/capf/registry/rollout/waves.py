@@ -13,7 +13,7 @@ from capf.registry.context import Context
 from capf.registry.parts import REFUSED, Part
 from capf.registry.rollout import again, lease, show
 from capf.registry.rollout.plan import RETRY, items
-from capf.registry.rollout.settings import Settings, from_record, seconds
+from capf.registry.rollout.settings import RolloutSettings, from_record, seconds
 from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
 
@@ -64,7 +64,7 @@ def _refuse_unready(tx: Transaction) -> None:
 
 
 def _next(
-    connection: Connection, rollout: rows.Row, settings: Settings, waves: Sequence[rows.Row]
+    connection: Connection, rollout: rows.Row, settings: RolloutSettings, waves: Sequence[rows.Row]
 ) -> Sequence[rows.Row]:
     """Return the phones of the next wave, or those for a second try once all waves are done."""
     for wave in waves:
@@ -75,7 +75,7 @@ def _next(
     return [row for row in members if row["device_name"] in names]
 
 
-def _ends_by(context: Context, settings: Settings, phones: Sequence[rows.Row]) -> int:
+def _ends_by(context: Context, settings: RolloutSettings, phones: Sequence[rows.Row]) -> int:
     """Return when a wave of these phones ends at the latest that is started now."""
     return context.now + seconds(settings, (row["wanted_mode"] for row in phones))
 
@@ -127,8 +127,8 @@ def _begin(tx: Transaction, rollout: rows.Row, number: int, strings: Mapping[str
     wanted = schedule.Request(
         operation=Operation.INSTALL,
         items=items(known, sorted(known), strings),
-        completes_by=settings.window_end or None,
-        renew_before_days=settings.renew_before_days,
+        completes_by=settings.window_end,
+        renew_before=settings.renew_before,
         force=settings.force,
     )
     plan = schedule.schedule_others(tx, wanted)
