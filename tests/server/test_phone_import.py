@@ -19,6 +19,7 @@ from capf.model import InvalidRequestError, KeySpec, Operation
 from capf.registry import phone_import
 from capf.registry.transaction import Transaction
 from capf.store import rows, schema
+from capf.store.schema import CertificateRow
 from support.record import NOW, PHONE, Record, public_key
 
 B, C = "SEP00000000000B", "SEP00000000000C"
@@ -54,7 +55,7 @@ def refused(record: Record, *items: dict[str, Any]) -> list[str]:
     return [str(problem) for problem in error.value.problems]
 
 
-def active(record: Record, name: str = PHONE) -> rows.Row:
+def active(record: Record, name: str = PHONE) -> CertificateRow:
     """Return a phone's active certificate."""
     return record.store.read(lambda c: rows.active_certificates(c, [name]))[name]
 
@@ -63,8 +64,8 @@ def test_r23_an_imported_lsc_keeps_its_real_issuer(record: Record, earlier: Auth
     done = bring(record, {"device_name": PHONE, "certificate": lsc(earlier)})
     assert done.counts == {"created": 1, "certificates": 1, "operations": 0, "unchanged": 0, "conflicts": 0}
     row = active(record)
-    assert (row["issuer_key_id"], row["operation_id"]) == (key_id(earlier.certificate), 0)
-    assert row["issuer_not_after"] == row["not_after"]
+    assert (row.issuer_key_id, row.operation_id) == (key_id(earlier.certificate), 0)
+    assert row.issuer_not_after == row.not_after
     assert len(done.warnings) == 1 and "is not trusted here" in done.warnings[0]
     assert record.plan().results[0]["reason"] == "LSC of another issuer"
     record.install()
@@ -75,7 +76,7 @@ def test_r23_the_end_of_a_trusted_issuer_is_known(record: Record, earlier: Autho
     record.context.authority = Authority(*signer, os.urandom, earlier=[earlier.certificate])
     done = bring(record, {"device_name": PHONE, "certificate": lsc(earlier)})
     assert done.warnings == []
-    assert active(record)["issuer_not_after"] == int(earlier.certificate.not_valid_after_utc.timestamp())
+    assert active(record).issuer_not_after == int(earlier.certificate.not_valid_after_utc.timestamp())
 
 
 def test_r23_a_pending_operation_goes_on_with_its_string_encrypted(record: Record) -> None:
@@ -93,7 +94,7 @@ def test_r23_what_this_server_knows_stays(record: Record, earlier: Authority) ->
     record.plan()
     record.install()
     record.add(B)
-    mine = active(record)["serial_number"]
+    mine = active(record).serial_number
     item = {"device_name": PHONE, "description": "Lobby", "certificate": lsc(earlier), "operation": "Delete"}
     other = {"device_name": B, "certificate": lsc(earlier, B)}
     done = bring(record, item, other)
@@ -101,7 +102,7 @@ def test_r23_what_this_server_knows_stays(record: Record, earlier: Authority) ->
     assert [(item["field"], item["here"]) for item in done.conflicts] == [
         ("description", "Reception"), ("lsc_serial_number", mine),
     ]  # fmt: skip
-    assert active(record)["serial_number"] == mine and active(record, B)["issuer_key_id"] == earlier.key_id
+    assert active(record).serial_number == mine and active(record, B).issuer_key_id == earlier.key_id
     again = bring(record, item, other)
     assert not again.after and again.counts["unchanged"] == 2
 
@@ -113,7 +114,7 @@ def test_r23_an_lsc_that_was_renewed_since_is_no_conflict(record: Record, earlie
     record.install()
     again = bring(record, item)
     assert (again.after, again.conflicts) == ({}, [])
-    assert active(record)["issuer_key_id"] == record.context.authority.key_id
+    assert active(record).issuer_key_id == record.context.authority.key_id
 
 
 def test_r23_all_that_is_wrong_is_named_and_nothing_is_changed(record: Record, earlier: Authority) -> None:
@@ -181,7 +182,7 @@ def test_r23_a_serial_number_may_have_20_bytes(record: Record) -> None:
         .sign(rsa.generate_private_key(65537, 2048), hashes.SHA256())
     )
     bring(record, {"device_name": PHONE, "certificate": made.public_bytes(Encoding.PEM).decode()})
-    assert active(record)["serial_number"] == f"{number:x}"
+    assert active(record).serial_number == f"{number:x}"
 
 
 def test_r23_each_import_has_its_audit_rows(record: Record, earlier: Authority) -> None:

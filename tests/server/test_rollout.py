@@ -317,7 +317,7 @@ def test_r10_secure_phones_take_the_second_step_only_with_their_lsc(ready: Recor
     enrol(ready, *phones[1:])
     judged = verdict(ready, 1, phones[1])
     assert judged["switched"] == phones[2:]
-    modes = {row["device_name"]: row["device_security_mode"] for row in members(ready)}
+    modes = {row.device_name: row.device_security_mode for row in members(ready)}
     assert modes[phones[0]] == modes[phones[1]] == "Non Secure" and modes[phones[2]] == "Encrypted"
     assert [item["advice"] for item in judged["failing"]][1] == NOT_REGISTERED
 

@@ -196,7 +196,7 @@ def test_p37_what_abort_says_is_about_the_rollout_that_it_aborted(ready: Record)
     assert not again.changed and not again.cancelled
     told = [ready.run(partial(aborting.words, done=done, dry_run=False)) for done in (first, again)]
     assert told[0].endswith(": 2 operations cancelled") and told[1].endswith("; there is nothing to abort")
-    assert ready.run(lambda c: show.find(c, NIGHT))["state"] == "running"
+    assert ready.run(lambda c: show.find(c, NIGHT)).state == "running"
 
 
 def test_p37_nobody_leads_or_ends_a_rollout_that_has_ended_meanwhile(ready: Record) -> None:
@@ -208,7 +208,7 @@ def test_p37_nobody_leads_or_ends_a_rollout_that_has_ended_meanwhile(ready: Reco
     abort(ready)
     assert not ready.run(lambda c: rollouts.lead(c, seen, runner=OTHER, seen_at=int(NOW) + 3))
     assert not ready.run(lambda c: lease.close(Transaction(c, ready.context, "admin"), seen, rollouts.DONE, ""))
-    assert ready.run(lambda c: show.find(c, NIGHT))["ended_by"] == "admin"
+    assert ready.run(lambda c: show.find(c, NIGHT)).ended_by == "admin"
 
 
 @contextmanager
@@ -248,11 +248,11 @@ def test_p37_two_runs_and_an_abort_at_once_leave_one_leader_or_none(ready: Recor
             row = ready.run(lambda c: show.find(c, NIGHT))
             ready.times[0] += lease.SECONDS
 
-            def take_up(runner: str, seen: int = row["id"]) -> Callable[[Connection], Any]:
+            def take_up(runner: str, seen: int = row.id) -> Callable[[Connection], Any]:
                 run = lease.Run(NIGHT, seen, runner)
                 return lambda c: waves.start(Transaction(c, ready.context, "admin"), run, {})["wave"]["number"]
 
-            def give_up(connection: Connection, seen: int = row["id"]) -> bool:
+            def give_up(connection: Connection, seen: int = row.id) -> bool:
                 return aborting.abort(Transaction(connection, ready.context, "admin"), NIGHT, seen).changed
 
             jobs = [(first, take_up("a")), (second, take_up("b")), ((first, second)[turn % 2], give_up)]
@@ -260,8 +260,8 @@ def test_p37_two_runs_and_an_abort_at_once_leave_one_leader_or_none(ready: Recor
             assert was_running is True
             assert sum(run == 1 for run in runs) <= 1, runs
             assert set(runs) <= {1, "led_by_another", "rollout_aborted"}, runs
-            found = ready.run(partial(rollouts.members, rollout_id=row["id"]))
-            assert not [item for item in found if item["state"] in rows.OPEN]
+            found = ready.run(partial(rollouts.members, rollout_id=row.id))
+            assert not [item for item in found if item.state in rows.OPEN]
             assert [item["state"] for item in ready.run(show.every)] == (turn + 1) * ["aborted"]
 
 

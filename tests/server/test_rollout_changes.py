@@ -55,7 +55,7 @@ def test_r10_a_phone_whose_lsc_another_operation_deleted_stays_non_secure(
     meanwhile(ready)
     judged = verdict(ready, 1)
     assert judged["switched"] == []
-    assert members(ready)[0]["device_security_mode"] == "Non Secure"
+    assert members(ready)[0].device_security_mode == "Non Secure"
 
 
 def test_r10_a_phone_that_lost_its_lsc_again_counts_as_failing(ready: Record) -> None:

@@ -57,9 +57,9 @@ class History:
     def judge(self, name: str) -> None:
         """Judge the wave that runs; call processing does not know one phone."""
         rollout = self.record.store.read(lambda c: show.find(c, NIGHT))
-        begun = self.record.store.read(lambda c: rollouts.waves(c, rollout["id"]))
-        number = next((wave["number"] for wave in begun if wave["started_at"] and wave["judged_at"] is None), 1)
-        self.verdicts[rollout["id"], number] = steps.verdict(self.record, number, name)
+        begun = self.record.store.read(lambda c: rollouts.waves(c, rollout.id))
+        number = next((wave.number for wave in begun if wave.started_at and wave.judged_at is None), 1)
+        self.verdicts[rollout.id, number] = steps.verdict(self.record, number, name)
 
     def come(self, name: str) -> None:
         """Let a phone begin a session, which lasts."""
@@ -168,7 +168,7 @@ def check_waves(found: History, state: dict[str, Any], members: Any, watched: wa
     """Look at each wave: its numbers, and the verdict that was given on it."""
     record, text = found.record, None
     for wave in state["waves"]:
-        of_wave = [row for row in members if row["wave"] == wave["number"]]
+        of_wave = [row for row in members if row.wave == wave["number"]]
         assert adds_up(wave, wave["phones"] if wave["judged_at"] else len(of_wave))
         given = found.verdicts.get((state["id"], wave["number"]))
         assert (given is None) == (wave["verdict"] is None) == (wave["judged_at"] is None)

@@ -161,9 +161,9 @@ def test_phones_are_added_in_the_transaction_that_read_all_phones_of_a_rollout(r
 
     def read_and_change(connection: Connection) -> int:
         rollout = show.find(connection, NIGHT)
-        found = len(list(rollouts.each_member(connection, rollout["id"])))
+        found = len(list(rollouts.each_member(connection, rollout.id)))
         more = [{"device_name": f"SEPFFFF0000{number:04X}", "wave": 1} for number in range(2)]
-        rollouts.add_phones(connection, rollout["id"], more)
+        rollouts.add_phones(connection, rollout.id, more)
         return found
 
     assert ready.run(read_and_change) == len(NAMES)

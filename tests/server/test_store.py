@@ -72,7 +72,7 @@ def test_many_phones_are_changed_each_in_its_own_way(record: Record) -> None:
     done = record.run(lambda c: phones.ensure(Transaction(c, record.context, "test"), wanted, "present"))
     assert done.counts == {"created": 0, "updated": 5, "removed": 0, "unchanged": 1}
     now = record.store.read(lambda c: rows.phones_of(c, names))
-    assert [(now[name]["description"], now[name]["device_pool"]) for name in names] == [
+    assert [(now[name].description, now[name].device_pool) for name in names] == [
         ("d0", "p0"), ("d1", "p1"), ("d2", "p2"), ("d3", "before"), ("before", "p4"), ("before", "before")]  # fmt: skip
 
 

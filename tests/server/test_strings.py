@@ -16,6 +16,7 @@ from capf.registry import phone_import, phones, report, search, strings
 from capf.registry.rollout import waves
 from capf.registry.search import Criterion, Page
 from capf.registry.transaction import Transaction
+from capf.store.schema import OperationRow
 from support import spreadsheet
 from support.record import PHONE, Record
 from support.rollouts import NAMES, NIGHT, begin, problems, run_of, start, verdict
@@ -38,7 +39,7 @@ def give(record: Record, name: str, string: str) -> None:
 
 def pending(record: Record, name: str = PHONE) -> str | None:
     """Return the string of a phone's pending operation."""
-    return strings.of(record.context, record.operation(name))
+    return strings.of(record.context, OperationRow(**record.operation(name)))
 
 
 def refused(record: Record, string: str) -> str:

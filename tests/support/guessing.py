@@ -93,11 +93,11 @@ class Attack:
         return True
 
     def _would_be_taken(self, connection: Connection, name: str) -> bool:
-        claim, operation = Claim(name, 3, 1, self.address, password=STRING), rows.comer(connection, name)
-        assert operation is not None
+        claim, phone = Claim(name, 3, 1, self.address, password=STRING), rows.claimant(connection, name)
+        assert phone is not None and phone.operation is not None
         with _undone(connection):
             return guessing.may_try(
-                Transaction(connection, self.record.context), claim, operation, string_is_right=True
+                Transaction(connection, self.record.context), claim, phone.operation, string_is_right=True
             )
 
     def _next_end(self) -> float:

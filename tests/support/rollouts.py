@@ -70,7 +70,7 @@ def on_record(record: Record) -> list[Any]:
 
 def run_of(record: Record, runner: str = RUN) -> lease.Run:
     """Return a run that leads the latest rollout."""
-    return lease.Run(NIGHT, record.store.read(lambda c: show.find(c, NIGHT))["id"], runner)
+    return lease.Run(NIGHT, record.store.read(lambda c: show.find(c, NIGHT)).id, runner)
 
 
 def start(record: Record, runner: str = RUN) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def enrol(record: Record, *names: str) -> None:
 def arrive(record: Record, name: str) -> Granted | Refused:
     """Let a phone come, with its string where one is wanted."""
     operation = record.store.read(lambda c: rows.operations_of(c, [name])).get(name)
-    sealed = None if operation is None else operation["authentication_string"]
+    sealed = None if operation is None else operation.authentication_string
     return record.claim(name, **({} if sealed is None else {"password": record.context.secrets.decrypt(sealed, name)}))
 
 
@@ -145,6 +145,6 @@ def problems(record: Record, **settings: Any) -> str:
     return str(refused.value)
 
 
-def members(record: Record) -> Any:
+def members(record: Record) -> list[rollouts.MemberRow]:
     """Return the rollout's phones from the record itself."""
-    return record.run(lambda c: rollouts.members(c, show.find(c, NIGHT)["id"]))
+    return record.run(lambda c: rollouts.members(c, show.find(c, NIGHT).id))

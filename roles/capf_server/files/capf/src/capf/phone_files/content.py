@@ -17,6 +17,7 @@ from capf.registry.parameters import InForce
 from capf.registry.phones import not_registered
 from capf.registry.transaction import Transaction
 from capf.store import rows
+from capf.store.schema import OperationRow, PhoneRow
 
 LOG = logging.getLogger(__name__)
 _SECURITY_MODES = {SecurityMode.NON_SECURE: 1, SecurityMode.AUTHENTICATED: 2, SecurityMode.ENCRYPTED: 3}
@@ -49,7 +50,7 @@ def configurations(tx: Transaction, names: Sequence[str], node_name: str) -> dic
     for name in names:
         if name not in known:
             continue
-        held = certificates[name]["der"] if name in certificates else trace.mic(tx.context.trace_directory, name)
+        held = certificates[name].der if name in certificates else trace.mic(tx.context.trace_directory, name)
         digest = "" if held is None else hashlib.md5(held, usedforsecurity=False).hexdigest()
         try:
             own = _own_file(tx.context, name)
@@ -66,15 +67,15 @@ def configurations(tx: Transaction, names: Sequence[str], node_name: str) -> dic
 
 
 def _settings(
-    context: Context, in_force: InForce, phone: rows.Row, operation: rows.Row | None, node_name: str
+    context: Context, in_force: InForce, phone: PhoneRow, operation: OperationRow | None, node_name: str
 ) -> PhoneSettings:
     """Return what a phone is told; ``capfAuthMode`` is 0 unless an operation waits for it."""
     mode = 0
     if operation is not None and lifecycle.is_open(operation):
-        mode = _AUTHENTICATION_MODES[AuthenticationMode(operation["authentication_mode"])]
+        mode = _AUTHENTICATION_MODES[AuthenticationMode(operation.authentication_mode)]
     port = in_force.number("CAPF Phone Port")
     return PhoneSettings(
-        device_security_mode=_SECURITY_MODES[SecurityMode(phone["device_security_mode"])],
+        device_security_mode=_SECURITY_MODES[SecurityMode(phone.device_security_mode)],
         authentication_mode=mode,
         servers=tuple((name, port) for name in context.capf_servers or (node_name,)),
         certificate_hash="",

@@ -82,7 +82,7 @@ def last(connection: Connection) -> Last | None:
     if row is None:
         return None
     try:
-        return Last(row["data"], ctl.read(row["data"]), row["made_at"], row["activations"])
+        return Last(row.data, ctl.read(row.data), row.made_at, row.activations)
     except (CtlError, ValueError, IndexError) as error:
         raise DamagedError(Fault("table ctl_file", f"the CTL file cannot be read: {error}", _MAKE_AGAIN)) from None
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from capf.model import Operation, Outcome, operation_status
 from capf.registry.transaction import SERVER, Transaction
 from capf.store import rows
+from capf.store.schema import OperationRow
 
 AT_ONCE = 500
 """Operations that one transaction ends: no phone waits for thousands of them."""
@@ -32,13 +33,13 @@ def end_refused(tx: Transaction, operation_ids: Sequence[int]) -> int:
     return _end(tx, rows.refused_operations(tx.connection, operation_ids))
 
 
-def _end(tx: Transaction, found: Sequence[rows.Row]) -> int:
+def _end(tx: Transaction, found: Sequence[OperationRow]) -> int:
     """End operations, each with what is shown of it; another server may have ended one meanwhile."""
     ended, server = 0, tx.by(SERVER)
     for row in found:
-        late = operation_status(Operation(row["operation"]), Outcome.LATE)
-        status, problem = (row["refused_as"], row["refused_because"]) if row["refusals"] else (late, row["problem"])
-        if rows.end_unattended(tx.connection, row["id"], status=status, problem=problem, ended_at=tx.now):
-            server.audit("operation failed", row["device_name"], status=status, problem=problem)
+        late = operation_status(Operation(row.operation), Outcome.LATE)
+        status, problem = (row.refused_as, row.refused_because) if row.refusals else (late, row.problem)
+        if rows.end_unattended(tx.connection, row.id, status=status, problem=problem, ended_at=tx.now):
+            server.audit("operation failed", row.device_name, status=status, problem=problem)
             ended += 1
     return ended

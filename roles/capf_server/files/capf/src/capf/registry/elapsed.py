@@ -18,7 +18,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from capf.store import guesses
-from capf.store.rows import Row
+from capf.store.schema import GuessingClockRow
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -62,7 +62,7 @@ class Elapsed:
         host = int(self._since_boot())
         guesses.set_clock(connection, host + self._ahead, self._boot, host)
 
-    def _recorded(self, row: Row) -> int:
+    def _recorded(self, row: GuessingClockRow) -> int:
         """Return how far the record's count is ahead of the host's clock."""
-        same = self._boot and row["boot"] == self._boot
-        return int(row["seconds"] - (row["since_boot"] if same else int(self._since_boot())))
+        same = self._boot and row.boot == self._boot
+        return int(row.seconds - (row.since_boot if same else int(self._since_boot())))

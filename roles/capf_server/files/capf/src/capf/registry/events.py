@@ -15,7 +15,8 @@ from capf.registry import guessing, health, moment, need, refusals
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store import events as statements
-from capf.store.rows import Row
+from capf.store.events import EndingRow
+from capf.store.schema import AuditRow
 
 LIMIT = 1000
 """Events of one kind in one answer; the next answer has those that follow."""
@@ -59,14 +60,14 @@ def after(tx: Transaction, cursor: Cursor, days: int) -> tuple[list[dict[str, An
     """Return the events after ``cursor`` and the next cursor. ``days``: how long before its end an LSC is told of."""
     until = statements.last_audit_id(tx.connection)
     rows = statements.audit_rows(tx.connection, cursor.audit_id, until, list(KINDS), LIMIT)
-    done = rows[-1]["id"] if len(rows) == LIMIT else max(until, cursor.audit_id)
+    done = rows[-1].id if len(rows) == LIMIT else max(until, cursor.audit_id)
     found, cursor = [_happened(row) for row in rows], replace(cursor, audit_id=done)
     ahead = days * need.SECONDS_A_DAY
     told = (cursor.ends_told, cursor.serial_number)
     ending = statements.ending(tx.connection, told, tx.now + ahead, ahead, LIMIT)
     if ending:
         last = ending[-1]
-        cursor = replace(cursor, ends_told=last["key"], serial_number=last["serial_number"])
+        cursor = replace(cursor, ends_told=last.key, serial_number=last.serial_number)
     found += [_lsc_ends(row, tx.now) for row in ending]
     serial = f"{tx.context.authority.certificate.serial_number:x}" if tx.context.authority.usable else ""
     if tx.context.authority.usable and health.expires_soon(tx.context) and cursor.capf_serial_number != serial:
@@ -79,25 +80,25 @@ def _event(kind: str, at: int, device_name: str, detail: dict[str, Any]) -> dict
     return {"kind": kind, "at": moment.show(at), "device_name": device_name, "detail": detail}
 
 
-def _happened(row: Row) -> dict[str, Any]:
+def _happened(row: AuditRow) -> dict[str, Any]:
     detail = _detail(row)
-    return _event(KINDS[row["action"]], row["at"], row["device_name"], {"audit_id": row["id"], **detail})
+    return _event(KINDS[row.action], row.at, row.device_name, {"audit_id": row.id, **detail})
 
 
-def _detail(row: Row) -> dict[str, Any]:
+def _detail(row: AuditRow) -> dict[str, Any]:
     """Return the detail of an audit row; one that cannot be read is said to be so."""
     try:
-        detail = json.loads(row["detail"]) if row["detail"] else {}
+        detail = json.loads(row.detail) if row.detail else {}
     except ValueError:
         detail = None
     return detail if isinstance(detail, dict) else {"unreadable": "table audit: `capf audit verify` says more"}
 
 
-def _lsc_ends(row: Row, now: int) -> dict[str, Any]:
-    kind = "lsc_expires" if row["not_after"] > now else "lsc_expired"
-    expires = moment.show(row["not_after"])
-    detail = {"serial_number": row["serial_number"], "expires": expires, "issuer": row["issuer"]}
-    return _event(kind, now, row["device_name"], detail)
+def _lsc_ends(row: EndingRow, now: int) -> dict[str, Any]:
+    kind = "lsc_expires" if row.not_after > now else "lsc_expired"
+    expires = moment.show(row.not_after)
+    detail = {"serial_number": row.serial_number, "expires": expires, "issuer": row.issuer}
+    return _event(kind, now, row.device_name, detail)
 
 
 def _capf_ends(context: Context) -> dict[str, Any]:

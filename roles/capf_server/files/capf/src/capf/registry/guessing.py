@@ -28,7 +28,7 @@ from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store import guesses
 from capf.store.guesses import ALL_PHONES
-from capf.store.rows import Row
+from capf.store.schema import GuessRow, OperationRow
 
 TRIES_TO_LOCK = 10
 _SECONDS_A_MINUTE = 60
@@ -52,21 +52,21 @@ class _Try:
 
     address: str
     device_name: str
-    operation: Row
+    operation: OperationRow
     now: int
-    of_address: Row | None
-    of_phone: Row | None
+    of_address: GuessRow | None
+    of_phone: GuessRow | None
 
     def forgotten(self) -> bool:
         """True when what the address has tried at the phone no longer counts."""
         row = self.of_phone
         if row is None:
             return True
-        other: bool = row["operation_id"] != self.operation["id"]
-        return other and row["last_at"] + QUIET_SECONDS <= self.now and row["locked_until"] <= self.now
+        other: bool = row.operation_id != self.operation.id
+        return other and row.last_at + QUIET_SECONDS <= self.now and row.locked_until <= self.now
 
 
-def may_try(tx: Transaction, claim: Claim, operation: Row, string_is_right: bool) -> bool:
+def may_try(tx: Transaction, claim: Claim, operation: OperationRow, string_is_right: bool) -> bool:
     """Say whether this address may try the phone's string now, and count the string where it is a guess.
 
     ``operation`` is the one that the string is for, its mode By Authentication String. Who may not try leaves nothing
@@ -110,20 +110,20 @@ def _is_locked(context: Context, tried: _Try) -> bool:
     row = tried.of_phone
     if row is None or tried.forgotten():
         return False
-    used_up: bool = row["tries"] >= context.policy.tries_per_operation
-    return row["locked_until"] > tried.now or (used_up and row["operation_id"] == tried.operation["id"])
+    used_up: bool = row.tries >= context.policy.tries_per_operation
+    return row.locked_until > tried.now or (used_up and row.operation_id == tried.operation.id)
 
 
 def _is_exhausted(context: Context, tried: _Try) -> bool:
     """True while the address has used up its wrong strings of a day."""
     row, most = tried.of_address, context.policy.wrong_strings_per_day
-    return row is not None and row["tries"] >= most and sum(_last_day(row, tried.now).values()) >= most
+    return row is not None and row.tries >= most and sum(_last_day(row, tried.now).values()) >= most
 
 
-def _last_day(row: Row | None, now: int) -> dict[int, int]:
+def _last_day(row: GuessRow | None, now: int) -> dict[int, int]:
     """Return how many wrong strings came in which minute, of those that still count; none of a damaged row."""
     try:
-        minutes = json.loads(row["minutes"]) if row is not None and row["minutes"] else {}
+        minutes = json.loads(row.minutes) if row is not None and row.minutes else {}
     except ValueError:
         minutes = {}
     return {int(minute): count for minute, count in minutes.items() if _end(int(minute)) > now}
@@ -161,7 +161,7 @@ def _guess_of_address(tx: Transaction, tried: _Try) -> Mapping[str, Any]:
     minute = now // _SECONDS_A_MINUTE
     minutes[minute] = minutes.get(minute, 0) + 1
     tries = sum(minutes.values())
-    told_at = None if tried.of_address is None else tried.of_address["told_at"]
+    told_at = None if tried.of_address is None else tried.of_address.told_at
     until = _end(min(minutes)) if tries >= tx.context.policy.wrong_strings_per_day else 0
     if until and (told_at is None or told_at + DAY <= now):
         told_at = now
@@ -174,23 +174,23 @@ def _guess_of_address(tx: Transaction, tried: _Try) -> Mapping[str, Any]:
 def _guess_of_phone(tx: Transaction, tried: _Try) -> Mapping[str, Any]:
     """Count a wrong string for its phone, and lock the phone for the address where that is due; returns the row's
     change."""
-    policy, row = tx.context.policy, {} if tried.forgotten() else dict(tried.of_phone or {})
-    tries, to_lock, locks = (row.get(name, 0) for name in ("tries", "tries_to_lock", "locks"))
-    tries, to_lock, wait = tries + 1, to_lock + 1, 0
+    policy, row = tx.context.policy, None if tried.forgotten() else tried.of_phone
+    tries, to_lock, locks = (0, 0, 0) if row is None else (row.tries, row.tries_to_lock, row.locks)
+    tries, to_lock, until, wait = tries + 1, to_lock + 1, 0 if row is None else row.locked_until, 0
     if tries >= policy.tries_per_operation:
-        wait = max(QUIET_SECONDS, tried.operation["completes_by"] - tx.now)
+        wait = max(QUIET_SECONDS, tried.operation.completes_by - tx.now)
     elif to_lock >= TRIES_TO_LOCK:
         wait = waits(policy.lock_seconds, locks)
     if wait:
-        to_lock, locks = 0, locks + 1
+        to_lock, locks, until = 0, locks + 1, tried.now + wait
         guesses.count_lock(tx.connection)
         _say(tx, LOCKED, tried.device_name, tried.address, tries, wait)
     return {
-        "operation_id": tried.operation["id"],
+        "operation_id": tried.operation.id,
         "tries": tries,
         "tries_to_lock": to_lock,
         "locks": locks,
-        "locked_until": tried.now + wait if wait else row.get("locked_until", 0),
+        "locked_until": until,
         "last_at": tried.now,
     }
 
@@ -234,7 +234,7 @@ def exhausted(tx: Transaction) -> list[str]:
     """Return the addresses that have used up their wrong strings of a day."""
     now, most = tx.context.elapsed.now(tx.connection), tx.context.policy.wrong_strings_per_day
     rows = guesses.of_addresses(tx.connection, most)
-    return [row["address"] for row in rows if sum(_last_day(row, now).values()) >= most]
+    return [row.address for row in rows if sum(_last_day(row, now).values()) >= most]
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,7 @@ class Totals:
 def totals(connection: Connection) -> Totals:
     """Return the totals, which all servers of the record share."""
     row = guesses.clock(connection)
-    return Totals(row["locks"], row["exhaustions"])
+    return Totals(row.locks, row.exhaustions)
 
 
 def any_on_record(connection: Connection) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from capf.model import KeyOrder, KeySpec
-from capf.store.rows import Row
+from capf.store.schema import CertificateRow
 
 SECONDS_A_DAY = 86400
 
@@ -26,18 +26,18 @@ def keys(key_order: str, key_size: int, ec_key_size: int) -> tuple[KeySpec, ...]
     return {KeyOrder.RSA.value: (rsa,), KeyOrder.EC.value: (ec,), KeyOrder.EC_RSA.value: (ec, rsa)}[key_order]
 
 
-def reason(certificate: Row | None, wanted: Wanted, now: int) -> str | None:
+def reason(certificate: CertificateRow | None, wanted: Wanted, now: int) -> str | None:
     """Return why the phone needs an LSC, None when the one it has is right. ``now``: epoch seconds."""
     if certificate is None:
         return "no LSC"
     if wanted.force:
         return "forced"
-    if certificate["not_after"] <= now:
+    if certificate.not_after <= now:
         return "LSC expired"
-    if certificate["not_after"] <= now + wanted.renew_before_days * SECONDS_A_DAY:
+    if certificate.not_after <= now + wanted.renew_before_days * SECONDS_A_DAY:
         return f"LSC expires within {wanted.renew_before_days} days"
-    if certificate["issuer_key_id"] != wanted.issuer_key_id:
+    if certificate.issuer_key_id != wanted.issuer_key_id:
         return "LSC of another issuer"
-    if KeySpec(certificate["ec"], certificate["bits"]) not in wanted.keys:
+    if KeySpec(certificate.ec, certificate.bits) not in wanted.keys:
         return "LSC with another key"
     return None

@@ -69,7 +69,7 @@ class Changes:
 
 def all_nodes(connection: Connection) -> list[Node]:
     """Return the cluster's nodes, the first one first."""
-    return [Node(**row) for row in cluster.all_nodes(connection)]
+    return [Node(*row) for row in cluster.all_nodes(connection)]
 
 
 def faults(tx: Transaction) -> list[Fault]:

@@ -18,11 +18,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from capf.model import State
 from capf.registry import lifecycle
 from capf.store import rows
+from capf.store.rollouts import MemberRow
 
 REFUSED = "refused"
 NOT_REGISTERED = "the phone has its LSC and is not registered with call processing: visit it"
@@ -85,21 +86,38 @@ def _part_without_operation(wave: Wave, note: str) -> Part:
     return Part.SKIPPED if wave.begun or wave.over else Part.WAITING
 
 
-def of(row: rows.Row) -> Part:
+class MemberState(lifecycle.HasSession, Protocol):
+    """The columns of a rollout's phone that its part depends on."""
+
+    @property
+    def note(self) -> str: ...
+    @property
+    def refusals(self) -> int | None: ...
+    @property
+    def lost_sessions(self) -> int | None: ...
+    @property
+    def started_at(self) -> int | None: ...
+    @property
+    def judged_at(self) -> int | None: ...
+    @property
+    def rollout_ended_at(self) -> int | None: ...
+
+
+def of(row: MemberState) -> Part:
     """Return the part of a rollout's phone, by its row (``store.rollouts.members``)."""
-    begun = row["started_at"] is not None
-    over = row["judged_at"] is not None or row["rollout_ended_at"] is not None
-    came = bool(row["refusals"] or row["lost_sessions"])
-    return part(row["state"], Wave(begun, over), came=came, in_session=lifecycle.in_session(row), note=row["note"])
+    begun = row.started_at is not None
+    over = row.judged_at is not None or row.rollout_ended_at is not None
+    came = bool(row.refusals or row.lost_sessions)
+    return part(row.state, Wave(begun, over), came=came, in_session=lifecycle.in_session(row), note=row.note)
 
 
-def status_of(row: rows.Row) -> str:
+def status_of(row: MemberRow) -> str:
     """Return the Operation Status of a rollout's phone, or why it has none."""
-    if row["status"] or row["note"]:
-        return str(row["status"] or row["note"])
-    if row["started_at"] is not None:
+    if row.status or row.note:
+        return str(row.status or row.note)
+    if row.started_at is not None:
         return GONE
-    return NOT_BEGUN if row["rollout_ended_at"] is None else ENDED_BEFORE
+    return NOT_BEGUN if row.rollout_ended_at is None else ENDED_BEFORE
 
 
 def counts(found: Iterable[Part]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from capf.registry import earlier_lsc, moment, phones, schedule, strings
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store import imports, rows
+from capf.store.schema import CertificateRow, PhoneRow
 
 _FIELD = "phones[{}]"
 _INDEX = re.compile(r"phones\[(\d+)\]")
@@ -137,21 +138,21 @@ def carry_out(tx: Transaction, reading: Reading) -> Import:
     return done
 
 
-def _unused_strings(tx: Transaction, given: Sequence[_Phone], known: Mapping[str, rows.Row]) -> list[Problem]:
+def _unused_strings(tx: Transaction, given: Sequence[_Phone], known: Mapping[str, PhoneRow]) -> list[Problem]:
     """Return a problem for each wrong string of a phone for which nothing is scheduled."""
     unused = [{} if phone.name not in known and phone.pending is not Operation.NONE else phone.item for phone in given]
     return strings.problems(tx, unused)
 
 
-def _collisions(given: Sequence[_Phone], here: Mapping[str, rows.Row]) -> list[Problem]:
+def _collisions(given: Sequence[_Phone], here: Mapping[str, CertificateRow]) -> list[Problem]:
     """Return a problem for each serial number that another certificate has, here or in the import."""
     problems, seen = [], dict[str, int]()
     for phone in given:
         if phone.row is None:
             continue
         serial, where = phone.row["serial_number"], f"{_FIELD.format(phone.index)}.serial_number"
-        if serial in here and here[serial]["der"] != phone.row["der"]:
-            other = here[serial]["device_name"]
+        if serial in here and here[serial].der != phone.row["der"]:
+            other = here[serial].device_name
             message = f"{serial} is the serial number of another certificate, of {other}; check both certificates"
             problems.append(Problem(where, serial, message))
         elif serial in seen:
@@ -164,9 +165,9 @@ def _collisions(given: Sequence[_Phone], here: Mapping[str, rows.Row]) -> list[P
 def _conflicts(
     connection: Connection,
     given: Sequence[_Phone],
-    known: Mapping[str, rows.Row],
+    known: Mapping[str, PhoneRow],
     recorded: set[str],
-    serials: Mapping[str, rows.Row],
+    serials: Mapping[str, CertificateRow],
 ) -> list[dict[str, str]]:
     """Return what the import says otherwise than this server, which stays as it is here."""
     active = rows.active_certificates(connection, [phone.name for phone in given])
@@ -175,9 +176,12 @@ def _conflicts(
         here = known.get(phone.name)
         differing: list[tuple[str, Any, Any]] = []
         if here is not None:
-            differing += [(name, here[name], value) for name, value in phone.settings.items() if here[name] != value]
+            stored = {name: getattr(here, name) for name in phone.settings}
+            differing += [
+                (name, stored[name], value) for name, value in phone.settings.items() if stored[name] != value
+            ]
         if phone.row is not None and phone.name in recorded and phone.row["serial_number"] not in serials:
-            own = active[phone.name]["serial_number"] if phone.name in active else "none"
+            own = active[phone.name].serial_number if phone.name in active else "none"
             differing.append(("lsc_serial_number", own, phone.row["serial_number"]))
         found += [
             {"device_name": phone.name, "field": name, "here": str(own), "imported": str(other)}

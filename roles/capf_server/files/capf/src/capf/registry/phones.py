@@ -101,7 +101,7 @@ def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal[
         problems += choice_problems(phone, f"phones[{index}].")
     if problems:
         raise InvalidRequestError(problems)
-    known = rows.phones_of(tx.connection, names)
+    known = rows.fields_of(tx.connection, names)
     if state == "absent":
         return _remove(tx, [name for name in names if name in known], len(names))
     problems = _waiting_problems(tx.connection, wanted, known)
@@ -111,7 +111,7 @@ def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal[
 
 
 def _waiting_problems(
-    connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, rows.Row]
+    connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]]
 ) -> list[Problem]:
     """Return a problem for each phone that could no longer take the string for which its operation waits."""
     asked = {
@@ -126,7 +126,7 @@ def _waiting_problems(
         for name, (index, mode) in asked.items()
         if name in operations
         and lifecycle.is_open(operations[name])
-        and never_registers(operations[name]["authentication_mode"], mode, has_lsc=name in with_lsc)
+        and never_registers(operations[name].authentication_mode, mode, has_lsc=name in with_lsc)
     ]
 
 
@@ -141,7 +141,7 @@ def unlock(tx: Transaction, names: Sequence[str]) -> list[str]:
 
 def _remove(tx: Transaction, names: list[str], asked: int) -> Changes:
     operations = rows.operations_of(tx.connection, names)
-    busy = [name for name, row in operations.items() if lifecycle.in_session(row) or row["state"] == State.ISSUED]
+    busy = [name for name, row in operations.items() if lifecycle.in_session(row) or row.state == State.ISSUED]
     if busy:
         raise ConflictError(f"in a session with CAPF now: {', '.join(sorted(busy)[:10])}")
     rows.remove_phones(tx.connection, names)
@@ -153,7 +153,7 @@ def _remove(tx: Transaction, names: list[str], asked: int) -> Changes:
     return Changes(counts, results)
 
 
-def _present(tx: Transaction, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, rows.Row]) -> Changes:
+def _present(tx: Transaction, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]]) -> Changes:
     new: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     for phone in wanted:
@@ -166,7 +166,7 @@ def _present(tx: Transaction, wanted: Sequence[Mapping[str, Any]], known: Mappin
         after = {name: value for name, value in given.items() if row[name] != value}
         if after:
             before = {name: row[name] for name in after}
-            results.append({"device_name": row["device_name"], "before": before, "after": after})
+            results.append({"device_name": given["device_name"], "before": before, "after": after})
     rows.add_phones(tx.connection, new)
     rows.change_phones(
         tx.connection, {item["device_name"]: item["after"] for item in results if item["before"] is not None}

@@ -12,6 +12,7 @@ from capf.registry import moment, parts, refusals
 from capf.registry.parts import Part
 from capf.registry.phones import refuse_unregistered
 from capf.store import rows
+from capf.store.rows import ProgressRow
 
 
 def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
     """
     found = rows.progress_of(connection, names)
     refuse_unregistered(names, found)
-    part_of = {name: parts.part(row["state"]) for name, row in found.items()}
+    part_of = {name: parts.part(row.state) for name, row in found.items()}
     in_flight = sorted(name for name, part in part_of.items() if part is Part.IN_FLIGHT)
     failed = sorted(name for name, part in part_of.items() if part is Part.FAILED)
     return {
@@ -31,22 +32,22 @@ def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
             **parts.counts(part_of[name] for name in names),
             "lsc_installed": rows.count_active_certificates(connection, names),
         },
-        "by_status": dict(sorted(Counter(row["status"] for row in found.values() if row["state"]).items())),
+        "by_status": dict(sorted(Counter(row.status for row in found.values() if row.state).items())),
         "failed": [
-            {"device_name": name, "status": found[name]["status"], "problem": found[name]["problem"]} for name in failed
+            {"device_name": name, "status": found[name].status, "problem": found[name].problem} for name in failed
         ],
         "in_flight": in_flight,
-        "refused": [_refused(name, found[name]) for name in in_flight if found[name]["refusals"]],
+        "refused": [_refused(name, found[name]) for name in in_flight if found[name].refusals],
     }
 
 
-def _refused(name: str, operation: rows.Row) -> dict[str, Any]:
+def _refused(name: str, operation: ProgressRow) -> dict[str, Any]:
     """Return what is known of the refusals of a phone whose operation is still open."""
     return {
         "device_name": name,
-        "status": operation["status"],
-        "refusals": operation["refusals"],
-        "last_refusal": refusals.told(operation["refused_as"], operation["refused_because"]),
-        "refused_at": moment.show(operation["refused_at"]),
-        "refused_from": operation["refused_from"],
+        "status": operation.status,
+        "refusals": operation.refusals,
+        "last_refusal": refusals.told(operation.refused_as, operation.refused_because),
+        "refused_at": moment.show(operation.refused_at),
+        "refused_from": operation.refused_from,
     }

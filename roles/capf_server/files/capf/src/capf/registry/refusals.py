@@ -16,6 +16,7 @@ from capf.model import Operation, Outcome, operation_status
 from capf.registry import lifecycle
 from capf.registry.transaction import SERVER, Transaction
 from capf.store import journal, rows
+from capf.store.schema import OperationRow
 
 _LONGEST_ADDRESS = 64
 ACT = "refuse claim"
@@ -39,21 +40,21 @@ def write(tx: Transaction, gathered: Mapping[int, Gathered]) -> None:
         count(tx.connection, rows.operation(tx.connection, operation_id), found)
 
 
-def count(connection: Connection, operation: rows.Row | None, found: Gathered) -> None:
+def count(connection: Connection, operation: OperationRow | None, found: Gathered) -> None:
     """Count refusals on an operation, and show the last one as its status while no session carries the operation out;
     nothing where the operation has gone."""
     if operation is None:
         return
-    before, status = operation["refusals"], operation_status(Operation(operation["operation"]), found.outcome)
+    before, status = operation.refusals, operation_status(Operation(operation.operation), found.outcome)
     peer = found.peer[:_LONGEST_ADDRESS]
     values: dict[str, Any] = {"refusals": before + found.count, "refused_at": found.at, "refused_from": peer}
     values |= {"refused_as": status, "refused_because": found.problem}
-    if lifecycle.is_open(operation) and not operation["holder"]:
+    if lifecycle.is_open(operation) and not operation.holder:
         values |= {"status": status, "problem": found.problem}
-    rows.change_operation(connection, operation["id"], **values)
+    rows.change_operation(connection, operation.id, **values)
     if is_worth_a_row(before, before + found.count):
         detail = {"status": status, "problem": found.problem, "refusals": before + found.count, "from": peer}
-        journal.record(connection, found.at, SERVER, ACT, operation["device_name"], **detail)
+        journal.record(connection, found.at, SERVER, ACT, operation.device_name, **detail)
 
 
 def told(status: str | None, problem: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from capf.certificates.secretbox import generate_string
 from capf.model import (
@@ -21,14 +21,31 @@ from capf.registry.context import Context
 from capf.registry.phones import choice_problems, name_problems, never_registers, not_registered
 from capf.registry.transaction import Transaction
 from capf.store import rows
+from capf.store.schema import CertificateRow, OperationRow, PhoneRow
 
 LSC_IS_RIGHT = "LSC is right"
 _LONG_ENOUGH = 6
 """Digits of an authentication string that is not warned of."""
-SETTINGS = ("authentication_mode", "key_order", "key_size", "ec_key_size")
 IN_SESSION = "in a session now"
 """Why a phone is skipped whose session does something else than what is asked: the phone may have done it already, so
 that nobody can take it back."""
+
+
+class OperationSettings(NamedTuple):
+    """How a phone authenticates itself for an operation, and which key it makes."""
+
+    authentication_mode: str
+    key_order: str
+    key_size: int
+    ec_key_size: int
+
+    @classmethod
+    def of(cls, operation: OperationRow) -> OperationSettings:
+        """Return the settings of an operation that was scheduled."""
+        return cls(operation.authentication_mode, operation.key_order, operation.key_size, operation.ec_key_size)
+
+
+SETTINGS = OperationSettings._fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +95,14 @@ class _Phone:
 
     name: str
     field: str
-    row: rows.Row
-    last: rows.Row | None
-    certificate: rows.Row | None
-    settings: Mapping[str, Any]
+    row: PhoneRow
+    last: OperationRow | None
+    certificate: CertificateRow | None
+    settings: OperationSettings
     string: str | None
 
     @property
-    def open(self) -> rows.Row | None:
+    def open(self) -> OperationRow | None:
         return self.last if lifecycle.is_open(self.last) else None
 
     @property
@@ -186,14 +203,21 @@ def _phones(tx: Transaction, request: Request, plan: Plan) -> list[_Phone]:
         if row is None:
             plan.refuse(name, not_registered(where, name))
             continue
-        settings = {key: item.get(key) or request.defaults.get(key) or row[key] for key in SETTINGS}
-        settings["key_size"] = settings["key_size"] or key_size
+        settings = _settings(item, request.defaults, row, key_size)
         string = item.get(strings.FIELD)
         found.append(_Phone(name, where, row, last.get(name), certificates.get(name), settings, string))
     return found
 
 
-def _item_problems(context: Context, item: Mapping[str, Any], where: str, last: rows.Row | None) -> list[Problem]:
+def _settings(
+    item: Mapping[str, Any], defaults: Mapping[str, Any], phone: PhoneRow, key_size: int
+) -> OperationSettings:
+    """Return a phone's settings: its item's, the request's, or its own; ``key_size`` where none of them has one."""
+    given = {key: item.get(key) or defaults.get(key) or getattr(phone, key) for key in SETTINGS}
+    return OperationSettings(**{**given, "key_size": given["key_size"] or key_size})
+
+
+def _item_problems(context: Context, item: Mapping[str, Any], where: str, last: OperationRow | None) -> list[Problem]:
     string = item.get(strings.FIELD)
     wrong = None if string is None else strings.problem(where, string, strings.pending(context, last))
     return choice_problems(item, f"{where}.") + ([] if wrong is None else [wrong])
@@ -217,7 +241,7 @@ def _decide(context: Context, request: Request, phone: _Phone, plan: Plan, given
         return
     reason: str | None = "asked for"
     if request.operation is Operation.INSTALL:
-        keys = need.keys(phone.settings["key_order"], phone.settings["key_size"], phone.settings["ec_key_size"])
+        keys = need.keys(phone.settings.key_order, phone.settings.key_size, phone.settings.ec_key_size)
         wanted = need.Wanted(keys, context.authority.key_id, request.renew_before, request.force)
         reason = need.reason(phone.certificate, wanted, now)
     if reason is None and phone.open is None:
@@ -234,8 +258,8 @@ def _cancel(phone: _Phone, plan: Plan) -> None:
         plan.skip(phone.name, IN_SESSION)
         return
     plan.cancelled.append(phone.name)
-    plan.replaced.append(phone.open["id"])
-    before = {"certificate_operation": phone.open["operation"], "operation_status": phone.open["status"]}
+    plan.replaced.append(phone.open.id)
+    before = {"certificate_operation": phone.open.operation, "operation_status": phone.open.status}
     after = {"certificate_operation": Operation.NONE.value, "operation_status": STATUS_NONE}
     plan.results.append({"device_name": phone.name, "reason": "cancelled", "before": before, "after": after})
 
@@ -244,12 +268,12 @@ def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
     """Return why this phone may not have this operation (R26, R10), None when it may."""
     if operation is Operation.DELETE and phone.certificate is None:
         return Problem(phone.field, phone.name, f"{phone.name} has no LSC to delete; leave the phone out")
-    if operation is Operation.TROUBLESHOOT and phone.certificate is None and not phone.row["mic"]:
+    if operation is Operation.TROUBLESHOOT and phone.certificate is None and not phone.row.mic:
         message = f"{phone.name} has neither an LSC nor a MIC to fetch; leave the phone out, or register its MIC"
         return Problem(phone.field, phone.name, message)
-    by_string = phone.settings["authentication_mode"] == AuthenticationMode.STRING
-    security_mode, has_lsc = phone.row["device_security_mode"], phone.certificate is not None
-    if never_registers(phone.settings["authentication_mode"], security_mode, has_lsc=has_lsc):
+    by_string = phone.settings.authentication_mode == AuthenticationMode.STRING
+    security_mode, has_lsc = phone.row.device_security_mode, phone.certificate is not None
+    if never_registers(phone.settings.authentication_mode, security_mode, has_lsc=has_lsc):
         message = (
             f"{phone.name} is a secure device without an LSC, which could never register to take an authentication"
             " string; choose another authentication mode, or make the device Non Secure first"
@@ -261,31 +285,33 @@ def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
     return None
 
 
-def _goes_on(context: Context, request: Request, phone: _Phone, pending: rows.Row, given: int | None, now: int) -> bool:
+def _goes_on(
+    context: Context, request: Request, phone: _Phone, pending: OperationRow, given: int | None, now: int
+) -> bool:
     """True when the phone's open operation is the wanted one; when it has to be begun matters only before it is."""
-    same = pending["operation"] == request.operation and all(pending[key] == phone.settings[key] for key in SETTINGS)
-    in_time = phone.in_session or (pending["completes_by"] > now and given in (None, pending["completes_by"]))
+    same = pending.operation == request.operation and OperationSettings.of(pending) == phone.settings
+    in_time = phone.in_session or (pending.completes_by > now and given in (None, pending.completes_by))
     return same and in_time and _keeps_string(context, phone, pending)
 
 
-def _keeps_string(context: Context, phone: _Phone, pending: rows.Row) -> bool:
+def _keeps_string(context: Context, phone: _Phone, pending: OperationRow) -> bool:
     """True when the open operation has the wanted string, or any that can be read where none is wanted."""
     string = strings.of(context, pending)
-    readable = string is not None or pending["authentication_string"] is None
+    readable = string is not None or pending.authentication_string is None
     return readable and phone.string in (None, string)
 
 
 def _add(context: Context, request: Request, phone: _Phone, plan: Plan, reason: str, now: int) -> None:
-    by_string = phone.settings["authentication_mode"] == AuthenticationMode.STRING
+    by_string = phone.settings.authentication_mode == AuthenticationMode.STRING
     string = (phone.string or generate_string()) if by_string else None
     if phone.open is not None:
-        plan.replaced.append(phone.open["id"])
+        plan.replaced.append(phone.open.id)
     plan.scheduled.append(phone.name)
     plan.new.append(
         {
             "device_name": phone.name,
             "operation": request.operation.value,
-            **phone.settings,
+            **phone.settings._asdict(),
             "authentication_string": None if string is None else context.secrets.encrypt(string, phone.name),
             "completes_by": plan.completes_by,
             "state": State.PENDING.value,
@@ -295,8 +321,8 @@ def _add(context: Context, request: Request, phone: _Phone, plan: Plan, reason: 
     )
     last = phone.last
     before = {
-        "certificate_operation": Operation.NONE.value if phone.open is None else phone.open["operation"],
-        "operation_status": STATUS_NONE if last is None else last["status"],
+        "certificate_operation": Operation.NONE.value if phone.open is None else phone.open.operation,
+        "operation_status": STATUS_NONE if last is None else last.status,
     }
     after = {"certificate_operation": request.operation.value, "operation_status": STATUS_PENDING}
     plan.results.append({"device_name": phone.name, "reason": reason, "before": before, "after": after})

@@ -16,9 +16,9 @@ from capf.registry import guessing, moment, refusals
 from capf.registry.context import Context
 from capf.registry.phone_fields import DATE_PATTERNS, NAME, TEXT_PATTERNS, Kind, names, searchable, settings
 from capf.registry.transaction import Transaction
-from capf.store import rollouts, rows
+from capf.store import rollouts
 from capf.store.rows import OPEN
-from capf.store.schema import certificates, operations, phones
+from capf.store.schema import WaveRow, certificates, operations, phones
 
 INSTALLED, NOT_INSTALLED = "Installed", "Not Installed"
 _NO_OPERATION = Operation.NONE.value
@@ -159,7 +159,7 @@ _OPEN = frozenset(OPEN)
 _Values = Sequence[Any]
 
 
-def _query(criteria: Sequence[Criterion], wave: rows.Row | None = None) -> Select[Any]:
+def _query(criteria: Sequence[Criterion], wave: WaveRow | None = None) -> Select[Any]:
     active = and_(certificates.c.device_name == phones.c.device_name, certificates.c.state == CertificateState.ACTIVE)
     query = select(*_SHOWN).select_from(
         phones.outerjoin(operations, operations.c.id == phones.c.operation_id).outerjoin(certificates, active)
@@ -173,13 +173,13 @@ def _tests(criteria: Sequence[Criterion]) -> list[Criterion]:
     return [item for item in criteria if item.field == STRING_FIELD and "empty" not in item.pattern]
 
 
-def _ordered(criteria: Sequence[Criterion], page: Page, wave: rows.Row | None = None) -> Select[Any]:
+def _ordered(criteria: Sequence[Criterion], page: Page, wave: WaveRow | None = None) -> Select[Any]:
     order = {**TEXT_FIELDS, **DATE_FIELDS}[page.sort]
     return _query(criteria, wave).order_by(order.desc() if page.descending else order.asc(), phones.c.device_name)
 
 
 def found(
-    tx: Transaction, criteria: Sequence[Criterion], page: Page, *, strings: bool, wave: rows.Row | None = None
+    tx: Transaction, criteria: Sequence[Criterion], page: Page, *, strings: bool, wave: WaveRow | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield every phone that matches, in order; ``strings`` adds the authentication strings.
 

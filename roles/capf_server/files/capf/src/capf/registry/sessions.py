@@ -46,6 +46,7 @@ from capf.registry import guessing, lifecycle, need, refusals, trace
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store import rows
+from capf.store.schema import OperationRow
 
 LARGEST_LOSS = 4
 """Sessions that an operation may lose: the first try and the phone's three more (R5)."""
@@ -58,26 +59,27 @@ def claim(tx: Transaction, wanted: Claim) -> Granted | Refused:
 
     A claim that proves nothing changes nothing: a refusal is only returned, and the caller counts it (``refusals``).
     """
-    comer = rows.comer(tx.connection, wanted.device_name)
-    string_is_right = _string_is_right(tx.context, wanted, comer)
-    if comer is None:
+    phone = rows.claimant(tx.connection, wanted.device_name)
+    operation = None if phone is None else phone.operation
+    string_is_right = _string_is_right(tx.context, wanted, operation)
+    if phone is None:
         return Refused(Reason.UNKNOWN_DEVICE, cause=Cause.UNKNOWN_DEVICE)
-    if not lifecycle.is_open(comer):
+    if operation is None or not lifecycle.is_open(operation):
         return Refused(Reason.NO_ACTION, cause=Cause.NOTHING_SCHEDULED)
-    mode = AuthenticationMode(comer["authentication_mode"])
-    if mode.proves and comer["holder"]:
+    mode = AuthenticationMode(operation.authentication_mode)
+    if mode.proves and operation.holder:
         return Refused(Reason.REJECTED, cause=Cause.IN_SESSION)
-    if comer["completes_by"] <= tx.now:
+    if operation.completes_by <= tx.now:
         return Refused(Reason.REJECTED, Outcome.LATE, Cause.LATE)
     by_string = mode is AuthenticationMode.STRING
-    if by_string and not guessing.may_try(tx, wanted, comer, string_is_right):
+    if by_string and not guessing.may_try(tx, wanted, operation, string_is_right):
         return Refused(Reason.REJECTED, Outcome.INVALID_STRING, Cause.LOCKED)
-    verdict = _identity(tx, wanted, comer, string_is_right)
+    verdict = _identity(tx, wanted, operation, string_is_right, has_mic=phone.mic)
     if verdict.outcome is not None:
-        return _refused(comer, verdict.outcome, verdict.problem)
-    if _lacks_ec(wanted, comer):
-        return _without_ec(tx, wanted, comer)
-    return _grant(tx, wanted, comer, mic=verdict.mic)
+        return _refused(operation, verdict.outcome, verdict.problem)
+    if _lacks_ec(wanted, operation):
+        return _without_ec(tx, wanted, operation)
+    return _grant(tx, wanted, operation, mic=verdict.mic and not phone.mic)
 
 
 _CAUSES: Mapping[Outcome, Cause] = {
@@ -89,22 +91,24 @@ _CAUSES: Mapping[Outcome, Cause] = {
 }
 
 
-def _refused(operation: rows.Row, outcome: Outcome, problem: str) -> Refused:
+def _refused(operation: OperationRow, outcome: Outcome, problem: str) -> Refused:
     """Return a refusal that counts on the operation."""
-    return Refused(Reason.REJECTED, outcome, _CAUSES[outcome], operation["id"], problem)
+    return Refused(Reason.REJECTED, outcome, _CAUSES[outcome], operation.id, problem)
 
 
-def _string_is_right(context: Context, claim: Claim, comer: rows.Row | None) -> bool:
+def _string_is_right(context: Context, claim: Claim, operation: OperationRow | None) -> bool:
     """Compare the phone's string with its operation's, or with a decoy where there is none, at the same cost: nobody
     learns from the time of an answer whether a device is known or has an operation."""
-    kept = None if comer is None else comer["authentication_string"]
+    kept = None if operation is None else operation.authentication_string
     wanted = None if kept is None else context.secrets.read(kept, claim.device_name)
     return same_string(claim.password, wanted or context.secrets.decoy()) and wanted is not None
 
 
-def _identity(tx: Transaction, claim: Claim, operation: rows.Row, string_is_right: bool) -> Verdict:
+def _identity(
+    tx: Transaction, claim: Claim, operation: OperationRow, string_is_right: bool, *, has_mic: bool
+) -> Verdict:
     """Check the phone's credentials by the operation's mode (R1)."""
-    mode = AuthenticationMode(operation["authentication_mode"])
+    mode = AuthenticationMode(operation.authentication_mode)
     if mode is AuthenticationMode.NULL_STRING:
         if claim.password:
             return Verdict(Outcome.INVALID_STRING, "a string was sent, and the operation is by null string")
@@ -113,34 +117,34 @@ def _identity(tx: Transaction, claim: Claim, operation: rows.Row, string_is_righ
         if not string_is_right:
             return Verdict(Outcome.INVALID_STRING, "a wrong string" if claim.password else "no string was sent")
         return _bound(tx.context, claim)
-    has_preferred = _has_preferred(tx.connection, claim, mode, operation)
+    has_preferred = _has_preferred(tx.connection, claim, operation, has_mic=has_mic)
     verdict = check_certificate(claim, mode, has_preferred, _trust(tx.context), tx.now)
     return _superseded(tx.connection, claim) or verdict if verdict.outcome is None else verdict
 
 
-def _lacks_ec(claim: Claim, operation: rows.Row) -> bool:
+def _lacks_ec(claim: Claim, operation: OperationRow) -> bool:
     """True when the phone is to make a key that it cannot make."""
-    ec_only = operation["operation"] == Operation.INSTALL and operation["key_order"] == KeyOrder.EC
+    ec_only = operation.operation == Operation.INSTALL and operation.key_order == KeyOrder.EC
     return bool(ec_only) and claim.version < _VERSION_WITH_EC
 
 
-def _without_ec(tx: Transaction, claim: Claim, operation: rows.Row) -> Refused:
+def _without_ec(tx: Transaction, claim: Claim, operation: OperationRow) -> Refused:
     """A phone that proved itself and cannot do EC ends its operation; one that proved nothing is refused."""
     refused = _refused(operation, Outcome.NO_EC_SUPPORT, f"the client speaks version {claim.version}")
-    if not AuthenticationMode(operation["authentication_mode"]).proves:
+    if not AuthenticationMode(operation.authentication_mode).proves:
         return refused
     _fail(tx, operation, Outcome.NO_EC_SUPPORT, refused.problem)
     return replace(refused, operation_id=None)
 
 
-def _has_preferred(connection: Connection, claim: Claim, mode: AuthenticationMode, comer: rows.Row) -> bool:
+def _has_preferred(connection: Connection, claim: Claim, operation: OperationRow, *, has_mic: bool) -> bool:
     """True when the phone is known to have the certificate to which the mode gives precedence.
 
     One may have deleted its LSC in a session whose end was lost: then its MIC authenticates it.
     """
-    if mode is AuthenticationMode.MIC_FIRST:
-        return bool(comer["mic"])
-    may_be_deleted = comer["operation"] == Operation.DELETE and comer["lost_sessions"]
+    if operation.authentication_mode == AuthenticationMode.MIC_FIRST:
+        return has_mic
+    may_be_deleted = operation.operation == Operation.DELETE and operation.lost_sessions
     return not may_be_deleted and bool(rows.active_certificates(connection, [claim.device_name]))
 
 
@@ -167,28 +171,29 @@ def _superseded(connection: Connection, claim: Claim) -> Verdict | None:
     the way, until an operation after it has told what the phone holds.
     """
     record = rows.certificate(connection, certificate_serial(claim.certificates[0][1]))
-    if record is None or record["state"] in (CertificateState.ACTIVE, CertificateState.ISSUED):
+    if record is None or record.state in (CertificateState.ACTIVE, CertificateState.ISSUED):
         return None
-    lost = record["state"] == CertificateState.ABANDONED and record["operation_id"] > rows.last_confirmed(
+    lost = record.state == CertificateState.ABANDONED and record.operation_id > rows.last_confirmed(
         connection, claim.device_name
     )
-    return None if lost else Verdict(Outcome.INVALID_LSC, f"the LSC that was sent is {record['state']}")
+    return None if lost else Verdict(Outcome.INVALID_LSC, f"the LSC that was sent is {record.state}")
 
 
-def _grant(tx: Transaction, claim: Claim, comer: rows.Row, *, mic: bool) -> Granted | Refused:
-    """Take the operation for the session; ``mic``: the phone proved that it has the key of its MIC."""
+def _grant(tx: Transaction, claim: Claim, operation: OperationRow, *, mic: bool) -> Granted | Refused:
+    """Take the operation for the session; ``mic``: the phone proved for the first time that it has the key of
+    its MIC."""
     values = {"status": STATUS_PENDING, "problem": "", "ended_at": None}
-    alone, claims = AuthenticationMode(comer["authentication_mode"]).proves, comer["claims"]
-    if not rows.hold(tx.connection, comer["id"], tx.context.holder, claims, alone=alone, **values):
+    alone, claims = AuthenticationMode(operation.authentication_mode).proves, operation.claims
+    if not rows.hold(tx.connection, operation.id, tx.context.holder, claims, alone=alone, **values):
         return Refused(Reason.REJECTED, cause=Cause.IN_SESSION)
-    if mic and not comer["mic"]:
+    if mic:
         rows.change_phone(tx.connection, claim.device_name, mic=True)
     if alone or refusals.is_worth_a_row(claims, claims + 1):
         tx.by(claim.peer).audit("claim operation", claim.device_name)
-    in_force, keys = tx.in_force, _keys(comer, claim.version)
+    in_force, keys = tx.in_force, _keys(operation, claim.version)
     return Granted(
-        hold=Hold(comer["id"], claims + 1, claim.peer),
-        operation=Operation(comer["operation"]),
+        hold=Hold(operation.id, claims + 1, claim.peer),
+        operation=Operation(operation.operation),
         keys=keys,
         attempts=max(len(keys), 1 + in_force.number("Maximum Allowable Attempts For Key Generation")),
         key_timeout=in_force.number("Maximum Allowable Time For Key Generation") * _SECONDS_A_MINUTE,
@@ -196,12 +201,12 @@ def _grant(tx: Transaction, claim: Claim, comer: rows.Row, *, mic: bool) -> Gran
     )
 
 
-def _keys(operation: rows.Row, version: int) -> tuple[KeySpec, ...]:
-    keys = need.keys(operation["key_order"], operation["key_size"], operation["ec_key_size"])
+def _keys(operation: OperationRow, version: int) -> tuple[KeySpec, ...]:
+    keys = need.keys(operation.key_order, operation.key_size, operation.ec_key_size)
     return keys if version >= _VERSION_WITH_EC else tuple(key for key in keys if not key.ec)
 
 
-def _held(tx: Transaction, hold: Hold) -> rows.Row | None:
+def _held(tx: Transaction, hold: Hold) -> OperationRow | None:
     """Return the operation while the session may go on with it, None when it may not.
 
     A session that proved itself has the operation alone: it must be this server's, for another one that shares the
@@ -213,12 +218,12 @@ def _held(tx: Transaction, hold: Hold) -> rows.Row | None:
         return None
     if not _proves(operation):
         return operation
-    mine = operation["holder"] == tx.context.holder or operation["holder"] in tx.context.holders
-    return operation if mine and operation["claims"] == hold.claim else None
+    mine = operation.holder == tx.context.holder or operation.holder in tx.context.holders
+    return operation if mine and operation.claims == hold.claim else None
 
 
-def _proves(operation: rows.Row) -> bool:
-    return AuthenticationMode(operation["authentication_mode"]).proves
+def _proves(operation: OperationRow) -> bool:
+    return AuthenticationMode(operation.authentication_mode).proves
 
 
 def issue(tx: Transaction, wanted: Issue) -> bytes | None:
@@ -231,7 +236,7 @@ def issue(tx: Transaction, wanted: Issue) -> bytes | None:
     if operation is None:
         return None
     years = tx.in_force.number("Duration Of Certificate Validity")
-    name = operation["device_name"]
+    name = operation.device_name
     try:
         signed, unconfirmed = _sign(tx, operation, wanted.public_key, years)
     except LintError as error:
@@ -263,19 +268,19 @@ def issue(tx: Transaction, wanted: Issue) -> bytes | None:
     return signed.der
 
 
-def _sign(tx: Transaction, operation: rows.Row, public_key: bytes, years: int) -> tuple[Signed, bool]:
+def _sign(tx: Transaction, operation: OperationRow, public_key: bytes, years: int) -> tuple[Signed, bool]:
     """Return a certificate with a new serial number, and whether the phone has one that it never confirmed; LintError
     where key or profile are wrong, or the key was certified for another operation."""
-    keys = need.keys(operation["key_order"], operation["key_size"], operation["ec_key_size"])
-    name = operation["device_name"]
+    keys = need.keys(operation.key_order, operation.key_size, operation.ec_key_size)
+    name = operation.device_name
     while True:
         signed = tx.context.authority.sign(name, public_key, keys, years, tx.now)
         serial, key = signed.serial_number, signed.public_key_sha256
         found = rows.certificates_in_the_way(tx.connection, serial, key, name)
-        if any(row["public_key_sha256"] == key and row["operation_id"] != operation["id"] for row in found):
+        if any(row.public_key_sha256 == key and row.operation_id != operation.id for row in found):
             raise LintError("the key already has a certificate")
-        unconfirmed = any(row["device_name"] == name and row["state"] == CertificateState.ISSUED for row in found)
-        if not any(row["serial_number"] == serial for row in found):
+        unconfirmed = any(row.device_name == name and row.state == CertificateState.ISSUED for row in found)
+        if not any(row.serial_number == serial for row in found):
             return signed, unconfirmed
 
 
@@ -285,9 +290,9 @@ def confirm(tx: Transaction, done: Confirm) -> None:
     operation = _held(tx, done.hold)
     if operation is None:
         return
-    name, at = operation["device_name"], tx.now
+    name, at = operation.device_name, tx.now
     issued, active = CertificateState.ISSUED, CertificateState.ACTIVE
-    if operation["operation"] == Operation.DELETE:
+    if operation.operation == Operation.DELETE:
         rows.set_certificates(tx.connection, name, active, CertificateState.DELETED, at)
         rows.set_certificates(tx.connection, name, issued, CertificateState.DELETED, at)
     else:
@@ -300,7 +305,7 @@ def fetched(tx: Transaction, found: Fetched) -> None:
     operation = _held(tx, found.hold)
     if operation is None:
         return
-    name = operation["device_name"]
+    name = operation.device_name
     if _proves(operation) and any(kind == CertificateType.MIC for kind, _unused in found.certificates):
         rows.change_phone(tx.connection, name, mic=True)
     problem = "" if found.certificates else "the phone has no certificate"
@@ -315,7 +320,7 @@ def fail(tx: Transaction, failure: Fail) -> None:
         _stop(tx, operation, failure.hold, failure.outcome, failure.problem)
 
 
-def _stop(tx: Transaction, operation: rows.Row, hold: Hold, outcome: Outcome, problem: str) -> None:
+def _stop(tx: Transaction, operation: OperationRow, hold: Hold, outcome: Outcome, problem: str) -> None:
     """End the operation where the phone proved itself; by null string count the failed try and leave it open."""
     if _proves(operation):
         _fail(tx, operation, outcome, problem)
@@ -331,17 +336,17 @@ def _let_go(tx: Transaction, hold: Hold, **values: Any) -> bool:
     return any(rows.give_back(tx.connection, hold.operation_id, hold.claim, name, **values) for name in names)
 
 
-def _fail(tx: Transaction, operation: rows.Row, outcome: Outcome, problem: str) -> None:
+def _fail(tx: Transaction, operation: OperationRow, outcome: Outcome, problem: str) -> None:
     _end(tx, operation, State.FAILED, outcome, problem)
 
 
-def _end(tx: Transaction, operation: rows.Row, state: State, outcome: Outcome, problem: str) -> None:
+def _end(tx: Transaction, operation: OperationRow, state: State, outcome: Outcome, problem: str) -> None:
     """End an operation with its status, and erase its string: what has ended is never carried out again."""
-    status = operation_status(Operation(operation["operation"]), outcome)
+    status = operation_status(Operation(operation.operation), outcome)
     values: dict[str, Any] = {"status": status, "problem": problem, "ended_at": tx.now, "holder": ""}
     values["authentication_string"] = None
-    rows.move(tx.connection, operation["id"], [State(operation["state"])], state, **values)
-    tx.audit(f"operation {state}", operation["device_name"], status=status, problem=problem)
+    rows.move(tx.connection, operation.id, [State(operation.state)], state, **values)
+    tx.audit(f"operation {state}", operation.device_name, status=status, problem=problem)
 
 
 def lost(tx: Transaction, loss: Lost) -> None:
@@ -352,14 +357,14 @@ def lost(tx: Transaction, loss: Lost) -> None:
     operation = _held(tx, loss.hold)
     if operation is None:
         return
-    losses, proves = operation["lost_sessions"] + 1, _proves(operation)
+    losses, proves = operation.lost_sessions + 1, _proves(operation)
     rows.change_operation(tx.connection, loss.hold.operation_id, lost_sessions=losses)
     if losses >= LARGEST_LOSS:
         _stop(tx, operation, loss.hold, Outcome.COMMUNICATION_FAILURE, _sessions_were_lost(losses))
         return
     _let_go(tx, loss.hold, problem="session lost")
     if proves or refusals.is_worth_a_row(losses - 1, losses):
-        tx.audit("session lost", operation["device_name"])
+        tx.audit("session lost", operation.device_name)
 
 
 def _sessions_were_lost(number: int) -> str:

@@ -16,6 +16,7 @@ from capf.registry import lifecycle
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store import rows
+from capf.store.schema import OperationRow
 
 FIELD = "authentication_string"
 HIDDEN = "(hidden)"
@@ -47,13 +48,13 @@ def _has_shrunk(given: str, expected: str) -> bool:
     return given != expected and given == (expected.lstrip("0") or "0")
 
 
-def of(context: Context, operation: Mapping[str, Any]) -> str | None:
+def of(context: Context, operation: OperationRow) -> str | None:
     """Return the string of an operation, None where it has none any more or one that cannot be read."""
-    secret = operation[FIELD]
-    return None if secret is None else context.secrets.read(secret, operation["device_name"])
+    secret = operation.authentication_string
+    return None if secret is None else context.secrets.read(secret, operation.device_name)
 
 
-def pending(context: Context, last: rows.Row | None) -> str | None:
+def pending(context: Context, last: OperationRow | None) -> str | None:
     """Return the string for which a phone's latest operation waits, None where it waits for none."""
     return of(context, last) if last is not None and lifecycle.is_open(last) else None
 

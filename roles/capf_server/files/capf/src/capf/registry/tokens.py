@@ -74,13 +74,13 @@ def _read(connection: Connection) -> tuple[list[Token], list[Fault]]:
     found, damaged = [], []
     for row in cluster.tokens(connection):
         try:
-            certificate = x509.load_der_x509_certificate(row["certificate"])
+            certificate = x509.load_der_x509_certificate(row.certificate)
         except ValueError:
-            where = f"table security_tokens, slot {row['slot']}"
+            where = f"table security_tokens, slot {row.slot}"
             todo = "make the token again with the tokens of ucm.capf.ctl_file, or restore a backup"
             damaged.append(Fault(where, "its certificate cannot be read", todo))
             continue
-        found.append(Token(row["slot"], certificate, row["made_here"]))
+        found.append(Token(row.slot, certificate, row.made_here))
     return found, damaged
 
 
@@ -98,7 +98,7 @@ def faults(tx: Transaction) -> list[Fault]:
 
 def make_missing(tx: Transaction) -> None:
     """Make the tokens of the slots that have none; done at the first start."""
-    held = {row["slot"] for row in cluster.tokens(tx.connection)}
+    held = {row.slot for row in cluster.tokens(tx.connection)}
     for slot in SLOTS:
         if slot not in held:
             _put(tx, slot, *_make(tx.context), made_here=True)

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, select
+from sqlalchemy import Connection, delete, select
 
-from capf.store.schema import ctl_file, nodes, security_tokens
+from capf.store.schema import CtlFileRow, NodeRow, SecurityTokenRow, ctl_file, nodes, security_tokens
+from capf.store.statements import rows_of
 
 _THE_FILE = 1
 
 
-def all_nodes(connection: Connection) -> list[RowMapping]:
+def all_nodes(connection: Connection) -> list[NodeRow]:
     """Return the cluster's nodes, the first one first, the others by name."""
     query = select(nodes).order_by(nodes.c.first_node.desc(), nodes.c.name)
-    return list(connection.execute(query).mappings())
+    return rows_of(connection, NodeRow._make, query)
 
 
 def add_node(connection: Connection, values: Mapping[str, Any]) -> None:
@@ -36,9 +37,9 @@ def remove_nodes(connection: Connection, names: Sequence[str]) -> None:
     connection.execute(delete(nodes).where(nodes.c.name.in_(names)))
 
 
-def tokens(connection: Connection) -> list[RowMapping]:
+def tokens(connection: Connection) -> list[SecurityTokenRow]:
     """Return the security tokens by slot."""
-    return list(connection.execute(select(security_tokens).order_by(security_tokens.c.slot)).mappings())
+    return rows_of(connection, SecurityTokenRow._make, select(security_tokens).order_by(security_tokens.c.slot))
 
 
 def put_token(connection: Connection, slot: int, certificate: bytes, *, made_here: bool) -> None:
@@ -47,9 +48,10 @@ def put_token(connection: Connection, slot: int, certificate: bytes, *, made_her
     connection.execute(security_tokens.insert(), {"slot": slot, "certificate": certificate, "made_here": made_here})
 
 
-def last_ctl_file(connection: Connection) -> RowMapping | None:
+def last_ctl_file(connection: Connection) -> CtlFileRow | None:
     """Return the CTL file that was made last, None before the first."""
-    return connection.execute(select(ctl_file).where(ctl_file.c.id == _THE_FILE)).mappings().first()
+    row = connection.execute(select(ctl_file).where(ctl_file.c.id == _THE_FILE)).first()
+    return None if row is None else CtlFileRow._make(row)
 
 
 def keep_ctl_file(connection: Connection, data: bytes, made_at: int, activations: int) -> None:

@@ -14,9 +14,9 @@ from sqlalchemy import BindParameter, Connection, bindparam, case, delete, exist
 from sqlalchemy.dialects.postgresql import insert
 
 from capf.model import StoreUnavailableError
-from capf.store.rows import Row, batches
-from capf.store.schema import guesses, guessing_clock, operations
-from capf.store.statements import Statement
+from capf.store.rows import batches
+from capf.store.schema import GuessingClockRow, GuessRow, guesses, guessing_clock, operations
+from capf.store.statements import Query, Statement, rows_of
 
 ALL_PHONES = ""
 """Stands for the device name in the row of an address as a whole."""
@@ -28,9 +28,9 @@ _TWO_ROWS = (
     .where(guesses.c.address == _ADDRESS, or_(guesses.c.device_name == ALL_PHONES, guesses.c.device_name == _DEVICE))
     .order_by(guesses.c.device_name)
 )
-_FIND = Statement(_TWO_ROWS)
+_FIND = Query(GuessRow._make, _TWO_ROWS)
 # The row of the address comes first, so that servers that share the database lock the two in the same order.
-_FIND_TO_WRITE = Statement(_TWO_ROWS.with_for_update())
+_FIND_TO_WRITE = Query(GuessRow._make, _TWO_ROWS.with_for_update())
 _ADD = Statement(insert(guesses).on_conflict_do_nothing())
 _CHANGE = Statement(guesses.update().where(guesses.c.address == _ADDRESS, guesses.c.device_name == _DEVICE))
 _FORGET = Statement(delete(guesses).where(guesses.c.address == _ADDRESS, guesses.c.device_name == _DEVICE))
@@ -44,18 +44,18 @@ class Lock:
     until: int
 
 
-def find(connection: Connection, address: str, device_name: str) -> tuple[Row | None, Row | None]:
+def find(connection: Connection, address: str, device_name: str) -> tuple[GuessRow | None, GuessRow | None]:
     """Return what an address has tried in all, and at one phone."""
     return _two(_FIND.all(connection, {"of_address": address, "of_device": device_name}), device_name)
 
 
-def find_to_write(connection: Connection, address: str, device_name: str) -> tuple[Row | None, Row | None]:
+def find_to_write(connection: Connection, address: str, device_name: str) -> tuple[GuessRow | None, GuessRow | None]:
     """Do what ``find`` does; the rows stay as they are until the transaction ends."""
     return _two(_FIND_TO_WRITE.all(connection, {"of_address": address, "of_device": device_name}), device_name)
 
 
-def _two(rows: Sequence[Row], device_name: str) -> tuple[Row | None, Row | None]:
-    by_device = {row["device_name"]: row for row in rows}
+def _two(rows: Sequence[GuessRow], device_name: str) -> tuple[GuessRow | None, GuessRow | None]:
+    by_device = {row.device_name: row for row in rows}
     return by_device.get(ALL_PHONES), by_device.get(device_name)
 
 
@@ -96,10 +96,10 @@ def locks(connection: Connection, now: int, names: Sequence[str] | None = None) 
     return found
 
 
-def of_addresses(connection: Connection, tries: int) -> list[Row]:
+def of_addresses(connection: Connection, tries: int) -> list[GuessRow]:
     """Return the rows of addresses as a whole that have at least so many tries on record, by address."""
     query = select(guesses).where(guesses.c.device_name == ALL_PHONES, guesses.c.tries >= tries)
-    return list(connection.execute(query.order_by(guesses.c.address)).mappings())
+    return rows_of(connection, GuessRow._make, query.order_by(guesses.c.address))
 
 
 def any_on_record(connection: Connection) -> bool:
@@ -137,8 +137,8 @@ def _delete(connection: Connection, query: Any) -> None:
         connection.execute(delete(guesses).where(tuple_(guesses.c.address, guesses.c.device_name).in_(batch)))
 
 
-_CLOCK = Statement(select(guessing_clock))
-_CLOCK_TO_WRITE = Statement(select(guessing_clock).with_for_update())
+_CLOCK = Query(GuessingClockRow._make, select(guessing_clock))
+_CLOCK_TO_WRITE = Query(GuessingClockRow._make, select(guessing_clock).with_for_update())
 _SET_CLOCK = Statement(guessing_clock.update())
 _COUNT = {
     name: Statement(guessing_clock.update().values({name: guessing_clock.c[name] + 1}))
@@ -146,17 +146,17 @@ _COUNT = {
 }
 
 
-def clock(connection: Connection) -> Row:
+def clock(connection: Connection) -> GuessingClockRow:
     """Return the record's seconds as they were last written, and how many locks there ever were."""
     return _there(_CLOCK.first(connection, {}))
 
 
-def clock_to_write(connection: Connection) -> Row:
+def clock_to_write(connection: Connection) -> GuessingClockRow:
     """Do what ``clock`` does; the row stays as it is until the transaction ends."""
     return _there(_CLOCK_TO_WRITE.first(connection, {}))
 
 
-def _there(row: Row | None) -> Row:
+def _there(row: GuessingClockRow | None) -> GuessingClockRow:
     if row is None:
         raise StoreUnavailableError("the clock of the locks has lost its row")
     return row

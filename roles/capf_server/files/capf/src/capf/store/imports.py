@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from capf.store.rows import Row, batches
-from capf.store.schema import certificates
+from capf.store.rows import batches
+from capf.store.schema import CertificateRow, certificates
+from capf.store.statements import rows_of
 
 
 def phones_with_record(connection: Connection, names: Sequence[str]) -> set[str]:
@@ -20,12 +21,12 @@ def phones_with_record(connection: Connection, names: Sequence[str]) -> set[str]
     return found
 
 
-def certificates_of(connection: Connection, serial_numbers: Sequence[str]) -> dict[str, Row]:
+def certificates_of(connection: Connection, serial_numbers: Sequence[str]) -> dict[str, CertificateRow]:
     """Return the certificates on record that have one of these serial numbers."""
-    found: dict[str, Row] = {}
+    found: dict[str, CertificateRow] = {}
     for batch in batches(serial_numbers):
         query = select(certificates).where(certificates.c.serial_number.in_(batch))
-        found.update((row["serial_number"], row) for row in connection.execute(query).mappings())
+        found.update((row.serial_number, row) for row in rows_of(connection, CertificateRow._make, query))
     return found
 
 

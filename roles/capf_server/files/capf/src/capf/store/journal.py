@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, RowMapping, func, select
 
 from capf.model import DamagedError, Fault
 from capf.store.schema import audit, audit_head, settings
-from capf.store.statements import Statement
+from capf.store.statements import Query, Statement
 
-_HEAD = Statement(select(audit_head.c.digest).with_for_update())
+_HEAD = Query(itemgetter(0), select(audit_head.c.digest).with_for_update())
 _NEW_HEAD = Statement(audit_head.update())
 _INSERT = Statement(audit.insert())
 NO_HEAD = Fault("table audit_head", "its row is missing, so that nothing can be recorded", "restore a backup")
@@ -49,10 +50,9 @@ def end(connection: Connection) -> None:
     rows = connection.info.pop(_UNWRITTEN)
     if not rows:
         return
-    held = _HEAD.first(connection, {})
-    if held is None:
+    digest = _HEAD.first(connection, {})
+    if digest is None:
         raise DamagedError(NO_HEAD)
-    digest = held["digest"]
     for row in rows:
         digest = row["digest"] = _digest(digest, row)
     _INSERT.run_many(connection, rows)

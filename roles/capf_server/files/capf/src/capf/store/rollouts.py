@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, select
 
 from capf.model import DamagedError, Fault
-from capf.store.rows import Row, batches
-from capf.store.schema import operations, phones, rollout_phones, rollout_waves, rollouts
+from capf.store.rows import batches
+from capf.store.schema import RolloutRow, WaveRow, operations, phones, rollout_phones, rollout_waves, rollouts
+from capf.store.statements import rows_of
 
 # An id alone may by now be the operation of another phone: SQLite gives ids of removed rows away again.
 _ITS_OPERATION = and_(
@@ -32,32 +33,46 @@ def one_begins_at_a_time(connection: Connection) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(_BEGINNING)))
 
 
-def by_id(connection: Connection, rollout_id: int) -> Row | None:
+def by_id(connection: Connection, rollout_id: int) -> RolloutRow | None:
     """Return one rollout."""
-    return connection.execute(select(rollouts).where(rollouts.c.id == rollout_id)).mappings().first()
+    return _first(connection, select(rollouts).where(rollouts.c.id == rollout_id))
 
 
-def latest(connection: Connection, name: str) -> Row | None:
+def latest(connection: Connection, name: str) -> RolloutRow | None:
     """Return the latest rollout of this name."""
     query = select(rollouts).where(rollouts.c.name == name).order_by(rollouts.c.id.desc()).limit(1)
-    return connection.execute(query).mappings().first()
+    return _first(connection, query)
 
 
-def every(connection: Connection) -> Sequence[Row]:
+def _first(connection: Connection, query: Select[Any]) -> RolloutRow | None:
+    row = connection.execute(query).first()
+    return None if row is None else RolloutRow._make(row)
+
+
+def every(connection: Connection) -> list[RolloutRow]:
     """Return all rollouts, the latest first."""
-    return connection.execute(select(rollouts).order_by(rollouts.c.id.desc())).mappings().all()
+    return rows_of(connection, RolloutRow._make, select(rollouts).order_by(rollouts.c.id.desc()))
 
 
-def others(connection: Connection, names: Sequence[str]) -> Sequence[Row]:
-    """Return (rollout, device name) of the running rollouts that have any of these phones."""
-    found: list[Row] = []
+class OtherRow(NamedTuple):
+    """A phone of a running rollout."""
+
+    id: int
+    name: str
+    ends_at: int | None
+    device_name: str
+
+
+def others(connection: Connection, names: Sequence[str]) -> list[OtherRow]:
+    """Return the phones among ``names`` that a running rollout has."""
+    found: list[OtherRow] = []
     for batch in batches(names):
         query = (
             select(rollouts.c.id, rollouts.c.name, rollouts.c.ends_at, rollout_phones.c.device_name)
             .join(rollout_phones, rollout_phones.c.rollout_id == rollouts.c.id)
             .where(rollouts.c.state == RUNNING, rollout_phones.c.device_name.in_(batch))
         )
-        found += connection.execute(query).mappings().all()
+        found += rows_of(connection, OtherRow._make, query)
     return found
 
 
@@ -78,10 +93,10 @@ def add_phones(connection: Connection, rollout_id: int, values: Iterable[Mapping
         connection.execute(rollout_phones.insert(), rows)
 
 
-def lead(connection: Connection, rollout: Row, **values: Any) -> bool:
+def lead(connection: Connection, rollout: RolloutRow, **values: Any) -> bool:
     """Update a running rollout if it is led as this row says, by the same run since the same time (compare-and-swap);
     True when it was. Nobody else changes it until the transaction ends."""
-    as_seen = [rollouts.c[name] == rollout[name] for name in ("id", "runner", "seen_at")]
+    as_seen = [rollouts.c[name] == getattr(rollout, name) for name in ("id", "runner", "seen_at")]
     query = rollouts.update().where(*as_seen, rollouts.c.state == RUNNING).values(**values)
     return connection.execute(query).rowcount == 1
 
@@ -92,10 +107,10 @@ def end(connection: Connection, rollout_id: int, state: str, **values: Any) -> b
     return connection.execute(rollouts.update().where(running).values(state=state, **values)).rowcount == 1
 
 
-def waves(connection: Connection, rollout_id: int) -> Sequence[Row]:
+def waves(connection: Connection, rollout_id: int) -> list[WaveRow]:
     """Return the waves in their order."""
     query = select(rollout_waves).where(rollout_waves.c.rollout_id == rollout_id).order_by(rollout_waves.c.number)
-    return connection.execute(query).mappings().all()
+    return rows_of(connection, WaveRow._make, query)
 
 
 def add_wave(connection: Connection, rollout_id: int, **values: Any) -> None:
@@ -109,23 +124,61 @@ def change_wave(connection: Connection, rollout_id: int, number: int, **values: 
     connection.execute(rollout_waves.update().where(this).values(**values))
 
 
-def members(connection: Connection, rollout_id: int, wave: int | None = None) -> Sequence[Row]:
+class MemberRow(NamedTuple):
+    """A phone of a rollout with its operation, its settings and its wave's start.
+
+    Of a phone that was removed the settings are None, of one that has had no operation the operation's columns, of one
+    that waits for its wave the wave's.
+    """
+
+    rollout_id: int
+    device_name: str
+    wave: int
+    tries: int
+    operation_id: int | None
+    security_mode_after: str
+    note: str
+    description: str | None
+    device_pool: str | None
+    device_type: str | None
+    security_profile: str | None
+    device_security_mode: str | None
+    wanted_mode: str | None
+    state: str | None
+    status: str | None
+    problem: str | None
+    holder: str | None
+    authentication_mode: str | None
+    refusals: int | None
+    refused_at: int | None
+    refused_from: str | None
+    refused_as: str | None
+    refused_because: str | None
+    lost_sessions: int | None
+    created_at: int | None
+    ended_at: int | None
+    started_at: int | None
+    judged_at: int | None
+    rollout_ended_at: int | None
+
+
+def members(connection: Connection, rollout_id: int, wave: int | None = None) -> list[MemberRow]:
     """Return the phones of a rollout, or of one of its waves, each with its operation, site and wave's start."""
     query = _members(rollout_id)
     if wave is not None:
         query = query.where(rollout_phones.c.wave == wave)
-    return connection.execute(query).mappings().all()
+    return rows_of(connection, MemberRow._make, query)
 
 
-def of_wave(wave: Row) -> ColumnElement[bool]:
+def of_wave(wave: WaveRow) -> ColumnElement[bool]:
     """Return the condition that an operation is the one that this wave has scheduled for its phone."""
-    this = (rollout_phones.c.rollout_id == wave["rollout_id"], rollout_phones.c.wave == wave["number"])
+    this = (rollout_phones.c.rollout_id == wave.rollout_id, rollout_phones.c.wave == wave.number)
     return exists().where(*this, _ITS_OPERATION).correlate(operations)
 
 
-def each_member(connection: Connection, rollout_id: int) -> Iterator[Row]:
+def each_member(connection: Connection, rollout_id: int) -> Iterator[MemberRow]:
     """Yield what ``members`` returns, however many phones the rollout has."""
-    yield from connection.execute(_members(rollout_id).execution_options(yield_per=1000)).mappings()
+    yield from map(MemberRow._make, connection.execute(_members(rollout_id).execution_options(yield_per=1000)))
 
 
 def _members(rollout_id: int) -> Select[Any]:
@@ -204,7 +257,25 @@ def sessions_open(connection: Connection) -> int:
     return connection.execute(query).scalar_one()
 
 
-def count_alike(connection: Connection, identifiers: Sequence[int]) -> Sequence[Row]:
+class AlikeRow(NamedTuple):
+    """How many phones of a rollout (``number``) are alike in all that their part depends on; the operation's columns
+    are None where a phone has had none, the wave's where it has not begun."""
+
+    id: int
+    name: str
+    rollout_ended_at: int | None
+    state: str | None
+    authentication_mode: str | None
+    note: str
+    started_at: int | None
+    judged_at: int | None
+    refusals: bool | None
+    lost_sessions: bool | None
+    holder: str
+    number: int
+
+
+def count_alike(connection: Connection, identifiers: Sequence[int]) -> list[AlikeRow]:
     """Return how many phones (``number``) of these rollouts are alike in all that their part depends on."""
     each = (
         select(
@@ -229,10 +300,10 @@ def count_alike(connection: Connection, identifiers: Sequence[int]) -> Sequence[
         .subquery()
     )
     query = select(*each.c, func.count().label("number")).group_by(*each.c)
-    return connection.execute(query).mappings().all()
+    return rows_of(connection, AlikeRow._make, query)
 
 
-def settings_of(rollout: Row) -> dict[str, Any]:
+def settings_of(rollout: RolloutRow) -> dict[str, Any]:
     """Return the settings that a rollout was begun with; DamagedError where they cannot be read."""
     kept = _kept(rollout, "settings")
     if "spread_by" not in kept:
@@ -240,14 +311,14 @@ def settings_of(rollout: Row) -> dict[str, Any]:
     return kept
 
 
-def skipped_of(rollout: Row) -> dict[str, int]:
+def skipped_of(rollout: RolloutRow) -> dict[str, int]:
     """Return how many phones were skipped when a rollout was begun, by reason; DamagedError as ``settings_of``."""
     return _kept(rollout, "skipped")
 
 
-def _kept(rollout: Row, column: str) -> dict[str, Any]:
+def _kept(rollout: RolloutRow, column: str) -> dict[str, Any]:
     try:
-        kept = json.loads(rollout[column])
+        kept = json.loads(getattr(rollout, column))
     except ValueError:
         kept = None
     if not isinstance(kept, dict):
@@ -255,7 +326,7 @@ def _kept(rollout: Row, column: str) -> dict[str, Any]:
     return kept
 
 
-def _damaged(rollout: Row, column: str) -> DamagedError:
-    where = f"table rollouts, the row of rollout {rollout['name']!r}"
+def _damaged(rollout: RolloutRow, column: str) -> DamagedError:
+    where = f"table rollouts, the row of rollout {rollout.name!r}"
     todo = "abort the rollout if it runs and begin it under another name, or restore a backup"
     return DamagedError(Fault(where, f"its {column} cannot be read", todo))

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select
 from sqlalchemy import delete as delete_from
 
 from capf.model import CertificateState, Operation, State
-from capf.store.schema import IS_OPEN, certificates, operations, phones
-from capf.store.statements import Statement
+from capf.store.schema import IS_OPEN, CertificateRow, OperationRow, PhoneRow, certificates, operations, phones
+from capf.store.statements import Query, Statement, rows_of
 
-Row = Mapping[Any, Any]
 _BATCH = 5000
 """Names in one IN list; SQLite allows 32,766 variables."""
 OPEN = tuple(state for state in State if not state.ended)
@@ -25,18 +24,41 @@ _THIS_PHONE = phones.c.device_name == bindparam("name")
 _THIS_OPERATION = operations.c.id == bindparam("identifier")
 
 
+class Claimant(NamedTuple):
+    """What a phone's claim is judged by: whether it has a MIC, and its latest operation, None when it never had one."""
+
+    mic: bool
+    operation: OperationRow | None
+
+
+class ConflictRow(NamedTuple):
+    """A certificate that may be in the way of a new one."""
+
+    serial_number: str
+    public_key_sha256: str
+    operation_id: int
+    device_name: str
+    state: str
+
+
+def _claimant(values: Sequence[Any]) -> Claimant:
+    return Claimant(values[0], None if values[1] is None else OperationRow._make(values[1:]))
+
+
 def _in_state(*states: State) -> ColumnElement[bool]:
     return or_(*(operations.c.state == state.value for state in states))
 
 
+_PHONE = [phones.c[name] for name in PhoneRow._fields]
 # The statements of a session; what each of them does, the function that runs it says.
-_COMER = Statement(
+_CLAIMANT = Query(
+    _claimant,
     select(phones.c.mic, *operations.c)
     .outerjoin_from(phones, operations, phones.c.operation_id == operations.c.id)
-    .where(_THIS_PHONE)
+    .where(_THIS_PHONE),
 )
 _CHANGE_PHONE = Statement(phones.update().where(_THIS_PHONE))
-_OPERATION = Statement(select(operations).where(_THIS_OPERATION).with_for_update())
+_OPERATION = Query(OperationRow._make, select(operations).where(_THIS_OPERATION).with_for_update())
 _CHANGE_OPERATION = Statement(operations.update().where(_THIS_OPERATION))
 _THIS_CLAIM = operations.c.claims == bindparam("claim")
 _TAKE = (
@@ -52,22 +74,19 @@ _GIVE_BACK = Statement(
     .values(state=case((_in_state(State.ISSUED), State.ISSUED.value), else_=State.PENDING.value))
 )
 _END_UNATTENDED = Statement(operations.update().where(_THIS_OPERATION, operations.c.holder == "", _in_state(*OPEN)))
-_CERTIFICATE = Statement(select(certificates).where(certificates.c.serial_number == bindparam("serial")))
+_CERTIFICATE = Query(
+    CertificateRow._make, select(certificates).where(certificates.c.serial_number == bindparam("serial"))
+)
 _ISSUED = certificates.c.state == CertificateState.ISSUED.value
-_IN_THE_WAY = Statement(
-    select(
-        certificates.c.serial_number,
-        certificates.c.public_key_sha256,
-        certificates.c.operation_id,
-        certificates.c.device_name,
-        certificates.c.state,
-    ).where(
+_IN_THE_WAY = Query(
+    ConflictRow._make,
+    select(*(certificates.c[name] for name in ConflictRow._fields)).where(
         or_(
             certificates.c.serial_number == bindparam("serial"),
             certificates.c.public_key_sha256 == bindparam("key"),
             and_(certificates.c.device_name == bindparam("name"), _ISSUED),
         )
-    )
+    ),
 )
 _ADD_CERTIFICATE = Statement(certificates.insert())
 _ACTIVATE = Statement(
@@ -100,23 +119,26 @@ def batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (values[start : start + _BATCH] for start in range(0, len(values), _BATCH))
 
 
-def phone(connection: Connection, device_name: str) -> Row | None:
-    """Return one phone, None when it is not registered with the server."""
-    return connection.execute(select(phones).where(_THIS_PHONE), {"name": device_name}).mappings().first()
+def claimant(connection: Connection, device_name: str) -> Claimant | None:
+    """Return what a phone's claim is judged by, None when the phone is not registered with the server."""
+    return _CLAIMANT.first(connection, {"name": device_name})
 
 
-def comer(connection: Connection, device_name: str) -> Row | None:
-    """Return what a phone that comes needs: ``mic`` of its own, and its latest operation (``id`` None when it never had
-    one); None when it is not registered with the server."""
-    return _COMER.first(connection, {"name": device_name})
-
-
-def phones_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
+def phones_of(connection: Connection, names: Sequence[str]) -> dict[str, PhoneRow]:
     """Return the registered phones among ``names``."""
-    found: dict[str, Row] = {}
+    found: dict[str, PhoneRow] = {}
     for batch in batches(names):
-        rows = connection.execute(select(phones).where(phones.c.device_name.in_(batch))).mappings()
-        found.update((row["device_name"], row) for row in rows)
+        query = select(*_PHONE).where(phones.c.device_name.in_(batch))
+        found.update((row.device_name, row) for row in rows_of(connection, PhoneRow._make, query))
+    return found
+
+
+def fields_of(connection: Connection, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Return all that is kept of each registered phone among ``names``, by the name of the field."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for batch in batches(names):
+        query = select(phones).where(phones.c.device_name.in_(batch))
+        found.update((row["device_name"], dict(row)) for row in connection.execute(query).mappings())
     return found
 
 
@@ -138,7 +160,7 @@ def change_phone(connection: Connection, device_name: str, **values: Any) -> Non
 
 def change_phones(connection: Connection, changes: Mapping[str, Mapping[str, Any]]) -> None:
     """Update many phones, each with values of its own, without waiting for the database once a phone."""
-    alike: dict[tuple[str, ...], list[Row]] = {}
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for device_name, values in changes.items():
         alike.setdefault(tuple(sorted(values)), []).append({"name": device_name, **values})
     for given in alike.values():
@@ -151,37 +173,48 @@ def remove_phones(connection: Connection, names: Sequence[str]) -> None:
         connection.execute(delete_from(phones).where(phones.c.device_name.in_(batch)))
 
 
-def operation(connection: Connection, operation_id: int) -> Row | None:
+def operation(connection: Connection, operation_id: int) -> OperationRow | None:
     """Return one operation, which stays as it is until the caller's transaction ends."""
     return _OPERATION.first(connection, {"identifier": operation_id})
 
 
-def operations_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
+def operations_of(connection: Connection, names: Sequence[str]) -> dict[str, OperationRow]:
     """Return the latest operation of each phone among ``names`` that ever had one."""
-    found: dict[str, Row] = {}
+    found: dict[str, OperationRow] = {}
     for batch in batches(names):
         query = (
             select(operations)
             .join(phones, phones.c.operation_id == operations.c.id)
             .where(phones.c.device_name.in_(batch))
         )
-        found.update((row["device_name"], row) for row in connection.execute(query).mappings())
+        found.update((row.device_name, row) for row in rows_of(connection, OperationRow._make, query))
     return found
 
 
-_PROGRESS = ("state", "status", "problem", "refusals", "refused_at", "refused_from", "refused_as", "refused_because")
+class ProgressRow(NamedTuple):
+    """A phone and how far its latest operation is; all but the name is None where it never had one."""
+
+    device_name: str
+    state: str | None
+    status: str | None
+    problem: str | None
+    refusals: int | None
+    refused_at: int | None
+    refused_from: str | None
+    refused_as: str | None
+    refused_because: str | None
 
 
-def progress_of(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
+def progress_of(connection: Connection, names: Sequence[str]) -> dict[str, ProgressRow]:
     """Return state, status, problem and refusals of the latest operation of each registered phone among ``names``."""
-    found: dict[str, Row] = {}
+    found: dict[str, ProgressRow] = {}
     for batch in batches(names):
         query = (
-            select(phones.c.device_name, *(operations.c[name] for name in _PROGRESS))
+            select(phones.c.device_name, *(operations.c[name] for name in ProgressRow._fields[1:]))
             .outerjoin(operations, phones.c.operation_id == operations.c.id)
             .where(phones.c.device_name.in_(batch))
         )
-        found.update((row["device_name"], row) for row in connection.execute(query).mappings())
+        found.update((row.device_name, row) for row in rows_of(connection, ProgressRow._make, query))
     return found
 
 
@@ -251,20 +284,20 @@ def release(connection: Connection, holder: str) -> int:
     return connection.execute(operations.update().where(mine).values(holder="")).rowcount
 
 
-def due_operations(connection: Connection, now: int, limit: int) -> Sequence[Row]:
+def due_operations(connection: Connection, now: int, limit: int) -> list[OperationRow]:
     """Return the first open operations whose deadline has passed and that no session has."""
     query = select(operations).where(IS_OPEN, operations.c.completes_by <= now, operations.c.holder == "")
-    return connection.execute(query.order_by(operations.c.completes_by).limit(limit)).mappings().all()
+    return rows_of(connection, OperationRow._make, query.order_by(operations.c.completes_by).limit(limit))
 
 
-def refused_operations(connection: Connection, identifiers: Sequence[int]) -> list[Row]:
+def refused_operations(connection: Connection, identifiers: Sequence[int]) -> list[OperationRow]:
     """Return those of the operations that are open, were refused, and that no session has."""
-    found: list[Row] = []
+    found: list[OperationRow] = []
     for batch in batches(identifiers):
         query = select(operations).where(
             operations.c.id.in_(batch), IS_OPEN, operations.c.refusals > 0, operations.c.holder == ""
         )
-        found += connection.execute(query).mappings()
+        found += rows_of(connection, OperationRow._make, query)
     return found
 
 
@@ -280,14 +313,14 @@ def holders(connection: Connection) -> list[str]:
     return list(connection.execute(query.distinct().order_by(operations.c.holder)).scalars())
 
 
-def active_certificates(connection: Connection, names: Sequence[str]) -> dict[str, Row]:
+def active_certificates(connection: Connection, names: Sequence[str]) -> dict[str, CertificateRow]:
     """Return the active certificate of each phone among ``names`` that has one."""
-    found: dict[str, Row] = {}
+    found: dict[str, CertificateRow] = {}
     for batch in batches(names):
         query = select(certificates).where(
             certificates.c.state == CertificateState.ACTIVE, certificates.c.device_name.in_(batch)
         )
-        found.update((row["device_name"], row) for row in connection.execute(query).mappings())
+        found.update((row.device_name, row) for row in rows_of(connection, CertificateRow._make, query))
     return found
 
 
@@ -334,14 +367,14 @@ def stored_strings(connection: Connection, latest: int | None = None) -> Iterato
         yield row.device_name, row.authentication_string
 
 
-def certificate(connection: Connection, serial_number: str) -> Row | None:
+def certificate(connection: Connection, serial_number: str) -> CertificateRow | None:
     """Return the certificate with this serial number (hex)."""
     return _CERTIFICATE.first(connection, {"serial": serial_number})
 
 
 def certificates_in_the_way(
     connection: Connection, serial_number: str, public_key_sha256: str, device_name: str
-) -> Sequence[Row]:
+) -> Sequence[ConflictRow]:
     """Return what has to be known before a certificate is added: the one with its serial number, those with its public
     key, and those that were issued to its phone and never confirmed."""
     return _IN_THE_WAY.all(connection, {"serial": serial_number, "key": public_key_sha256, "name": device_name})

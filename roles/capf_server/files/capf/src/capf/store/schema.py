@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -36,6 +38,24 @@ phones = Table(
     Column("ec_key_size", Integer, nullable=False),
     Column("operation_id", BigInteger),
 )
+
+
+class PhoneRow(NamedTuple):
+    """What the rules look at of one row of ``phones``; a field that no rule depends on needs no line here."""
+
+    device_name: str
+    description: str
+    device_pool: str
+    device_type: str
+    security_profile: str
+    device_security_mode: str
+    mic: bool
+    authentication_mode: str
+    key_order: str
+    key_size: int | None
+    ec_key_size: int
+    operation_id: int | None
+
 
 operations = Table(
     "operations",
@@ -75,6 +95,34 @@ Index(
 )
 Index("open_operations_by_deadline", operations.c.completes_by, sqlite_where=IS_OPEN, postgresql_where=IS_OPEN)
 
+
+class OperationRow(NamedTuple):
+    """One row of ``operations``."""
+
+    id: int
+    device_name: str
+    operation: str
+    authentication_mode: str
+    authentication_string: bytes | None
+    key_order: str
+    key_size: int
+    ec_key_size: int
+    completes_by: int
+    state: str
+    status: str
+    problem: str
+    lost_sessions: int
+    holder: str
+    claims: int
+    refusals: int
+    refused_at: int | None
+    refused_from: str
+    refused_as: str
+    refused_because: str
+    created_at: int
+    ended_at: int | None
+
+
 guesses = Table(
     "guesses",
     metadata,
@@ -91,6 +139,22 @@ guesses = Table(
 )
 Index("guesses_by_device", guesses.c.device_name)
 
+
+class GuessRow(NamedTuple):
+    """One row of ``guesses``."""
+
+    address: str
+    device_name: str
+    operation_id: int | None
+    tries: int
+    tries_to_lock: int
+    locks: int
+    locked_until: int
+    last_at: int
+    told_at: int | None
+    minutes: str
+
+
 guessing_clock = Table(
     "guessing_clock",
     metadata,
@@ -101,6 +165,18 @@ guessing_clock = Table(
     Column("locks", BigInteger, nullable=False, server_default="0"),
     Column("exhaustions", BigInteger, nullable=False, server_default="0"),
 )
+
+
+class GuessingClockRow(NamedTuple):
+    """One row of ``guessing_clock``."""
+
+    id: int
+    seconds: int
+    boot: str
+    since_boot: int
+    locks: int
+    exhaustions: int
+
 
 certificates = Table(
     "certificates",
@@ -130,6 +206,26 @@ Index(
     postgresql_where=text("state = 'active'"),
 )
 
+
+class CertificateRow(NamedTuple):
+    """One row of ``certificates``."""
+
+    serial_number: str
+    device_name: str
+    operation_id: int
+    der: bytes
+    issuer_key_id: str
+    issuer: str
+    issuer_not_after: int
+    not_before: int
+    not_after: int
+    ec: bool
+    bits: int
+    public_key_sha256: str
+    state: str
+    changed_at: int
+
+
 audit = Table(
     "audit",
     metadata,
@@ -141,6 +237,19 @@ audit = Table(
     Column("detail", Text, nullable=False, server_default=""),
     Column("digest", String(64), nullable=False, server_default=""),
 )
+
+
+class AuditRow(NamedTuple):
+    """One row of ``audit``."""
+
+    id: int
+    at: int
+    actor: str
+    action: str
+    device_name: str
+    detail: str
+    digest: str
+
 
 audit_head = Table(
     "audit_head",
@@ -171,6 +280,22 @@ nodes = Table(
     Column("ctl_sha256", String(64), nullable=False, server_default=""),
 )
 
+
+class NodeRow(NamedTuple):
+    """One row of ``nodes``."""
+
+    name: str
+    first_node: bool
+    call_processing: bool
+    tftp: bool
+    administration_address: str
+    administration_port: int
+    administration_certificate: str
+    certificate: str | None
+    published_at: int | None
+    ctl_sha256: str
+
+
 security_tokens = Table(
     "security_tokens",
     metadata,
@@ -178,6 +303,15 @@ security_tokens = Table(
     Column("certificate", LargeBinary, nullable=False),
     Column("made_here", Boolean, nullable=False),
 )
+
+
+class SecurityTokenRow(NamedTuple):
+    """One row of ``security_tokens``."""
+
+    slot: int
+    certificate: bytes
+    made_here: bool
+
 
 ctl_file = Table(
     "ctl_file",
@@ -187,6 +321,16 @@ ctl_file = Table(
     Column("made_at", BigInteger, nullable=False),
     Column("activations", Integer, nullable=False),
 )
+
+
+class CtlFileRow(NamedTuple):
+    """One row of ``ctl_file``."""
+
+    id: int
+    data: bytes
+    made_at: int
+    activations: int
+
 
 rollouts = Table(
     "rollouts",
@@ -213,6 +357,25 @@ Index(
     postgresql_where=text("state = 'running'"),
 )
 
+
+class RolloutRow(NamedTuple):
+    """One row of ``rollouts``."""
+
+    id: int
+    name: str
+    state: str
+    problem: str
+    settings: str
+    skipped: str
+    starts_at: int | None
+    ends_at: int | None
+    runner: str
+    seen_at: int
+    created_at: int
+    ended_at: int | None
+    ended_by: str
+
+
 rollout_waves = Table(
     "rollout_waves",
     metadata,
@@ -233,6 +396,28 @@ rollout_waves = Table(
     Column("allowed", Integer),
     Column("stopped", Boolean),
 )
+
+
+class WaveRow(NamedTuple):
+    """One row of ``rollout_waves``."""
+
+    rollout_id: int
+    number: int
+    kind: str
+    phones: int
+    started_at: int | None
+    ends_by: int | None
+    judged_at: int | None
+    done: int
+    failed: int
+    in_flight: int
+    unreached: int
+    skipped: int
+    judged: int | None
+    failing: int | None
+    allowed: int | None
+    stopped: bool | None
+
 
 rollout_phones = Table(
     "rollout_phones",

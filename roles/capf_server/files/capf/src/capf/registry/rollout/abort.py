@@ -35,15 +35,15 @@ def abort(tx: Transaction, name: str, rollout_id: int | None = None) -> Aborted:
     """
     rollout = show.find(tx.connection, name, rollout_id)
     if not lease.close(tx, rollout, rollouts.ABORTED, f"aborted by {tx.actor}"):
-        return Aborted(rollout["id"], changed=False)
-    is_open = [row for row in rollouts.members(tx.connection, rollout["id"]) if lifecycle.is_open(row)]
-    waiting = [row["device_name"] for row in is_open if not lifecycle.in_session(row)]
-    in_session = [row["device_name"] for row in is_open if lifecycle.in_session(row)]
+        return Aborted(rollout.id, changed=False)
+    is_open = [row for row in rollouts.members(tx.connection, rollout.id) if lifecycle.is_open(row)]
+    waiting = [row.device_name for row in is_open if not lifecycle.in_session(row)]
+    in_session = [row.device_name for row in is_open if lifecycle.in_session(row)]
     if waiting:
         items = [{"device_name": device_name} for device_name in waiting]
         schedule.schedule(tx, schedule.Request(Operation.NONE, items))
-    rollouts.give_no_more_time(tx.connection, rollout["id"], tx.now)
-    return Aborted(rollout["id"], True, waiting, in_session)
+    rollouts.give_no_more_time(tx.connection, rollout.id, tx.now)
+    return Aborted(rollout.id, True, waiting, in_session)
 
 
 def words(connection: Connection, done: Aborted, *, dry_run: bool) -> str:
@@ -52,7 +52,7 @@ def words(connection: Connection, done: Aborted, *, dry_run: bool) -> str:
     assert rollout is not None  # noqa: S101 - rollouts stay on record
     if not done.changed:
         return f"{lease.ending(rollout)}; there is nothing to abort"
-    told = f"the rollout {rollout['name']!r} would be aborted" if dry_run else lease.ending(rollout)
+    told = f"the rollout {rollout.name!r} would be aborted" if dry_run else lease.ending(rollout)
     cancelled = f"{counted(len(done.cancelled), 'operation')} cancelled"
     if not done.in_session:
         return f"{told}: {cancelled}"

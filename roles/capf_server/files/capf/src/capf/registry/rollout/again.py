@@ -8,24 +8,25 @@ from capf.model import State, status_of
 from capf.registry.parts import NOT_REGISTERED
 from capf.registry.rollout.settings import RolloutSettings
 from capf.store import rows
+from capf.store.rollouts import MemberRow
 
 
-def names(members: Iterable[rows.Row], settings: RolloutSettings) -> list[str]:
+def names(members: Iterable[MemberRow], settings: RolloutSettings) -> list[str]:
     """Return the phones for which another try may help, as many as may be in a session at once; those too that got
     their LSC only after their wave was judged, and have yet to get another Device Security Mode."""
-    found = [row["device_name"] for row in members if 0 < row["tries"] <= settings.more_tries and _may_help(row)]
+    found = [row.device_name for row in members if 0 < row.tries <= settings.more_tries and _may_help(row)]
     return found[: settings.open_sessions]
 
 
-def _may_help(row: rows.Row) -> bool:
-    if row["state"] in rows.OPEN:
-        return not row["holder"]
-    if row["state"] == State.DONE:
-        return owes_mode(row) and row["note"] != NOT_REGISTERED
-    return row["state"] == State.FAILED and status_of(row["status"]).retry_may_help
+def _may_help(row: MemberRow) -> bool:
+    if row.state in rows.OPEN:
+        return not row.holder
+    if row.state == State.DONE:
+        return owes_mode(row) and row.note != NOT_REGISTERED
+    return row.state == State.FAILED and status_of(row.status or "").retry_may_help
 
 
-def owes_mode(row: rows.Row) -> bool:
+def owes_mode(row: MemberRow) -> bool:
     """True when a phone that is registered with the server has yet to get another Device Security Mode."""
-    registered, wanted = row["device_security_mode"] is not None, row["security_mode_after"]
-    return bool(registered and wanted and row["device_security_mode"] != wanted)
+    registered, wanted = row.device_security_mode is not None, row.security_mode_after
+    return bool(registered and wanted and row.device_security_mode != wanted)

@@ -75,7 +75,7 @@ def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> l
     settings = []
     for name, phone in zip(names, given, strict=True):
         values = {key: value for key, value in phone.items() if key not in (_MODE_AFTER, _STRING)}
-        if name in with_lsc and name in known and known[name][_MODE] == phone.get(_MODE_AFTER):
+        if name in with_lsc and name in known and known[name].device_security_mode == phone.get(_MODE_AFTER):
             values.pop(_MODE, None)
         settings.append(values)
     return settings
@@ -125,13 +125,11 @@ def _check(request: Request) -> None:
 
 def _refuse_others(tx: Transaction, names: Sequence[str]) -> None:
     """Two rollouts never have the same phone at once; one whose window is over does not count."""
-    clashes = [
-        row for row in rollouts.others(tx.connection, names) if row["ends_at"] is None or row["ends_at"] > tx.now
-    ]
+    clashes = [row for row in rollouts.others(tx.connection, names) if row.ends_at is None or row.ends_at > tx.now]
     if not clashes:
         return
-    running = sorted({row["name"] for row in clashes})
-    shown = plan.some(row["device_name"] for row in clashes)
+    running = sorted({row.name for row in clashes})
+    shown = plan.some(row.device_name for row in clashes)
     raise ConflictError(
         f"{len(clashes)} of the phones are in the running rollout {', '.join(running)}, among them {shown};"
         " go on with that one, or abort it"

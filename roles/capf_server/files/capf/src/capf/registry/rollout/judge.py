@@ -14,6 +14,8 @@ from capf.registry.rollout import advice, again, lease, verdict, waves
 from capf.registry.rollout.settings import from_record
 from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
+from capf.store.rollouts import MemberRow
+from capf.store.schema import RolloutRow
 
 
 def judge(tx: Transaction, run: lease.Run, number: int, not_registered: Collection[str]) -> dict[str, Any]:
@@ -25,13 +27,13 @@ def judge(tx: Transaction, run: lease.Run, number: int, not_registered: Collecti
     """
     rollout = lease.running(tx, run)
     wave = waves.started(tx.connection, rollout, number)
-    if wave["judged_at"] is not None:
+    if wave.judged_at is not None:
         raise ConflictError(f"wave {number} of the rollout {run.name!r} has been judged")
-    rollouts.change_wave(tx.connection, rollout["id"], number, judged_at=tx.now)
+    rollouts.change_wave(tx.connection, rollout.id, number, judged_at=tx.now)
     _note(tx.connection, rollout, number, not_registered)
-    members = rollouts.members(tx.connection, rollout["id"], number)
+    members = rollouts.members(tx.connection, rollout.id, number)
     counts = parts.counts(map(parts.of, members))
-    given = verdict.give(wave["kind"], counts, from_record(rollouts.settings_of(rollout)))
+    given = verdict.give(wave.kind, counts, from_record(rollouts.settings_of(rollout)))
     _record(tx, rollout, number, given, counts)
     switched = _switch(tx, members)
     problem = f"wave {number} {given.words}" if given.stopped else ""
@@ -42,38 +44,40 @@ def judge(tx: Transaction, run: lease.Run, number: int, not_registered: Collecti
     return {"counts": counts, **shown, "problem": problem, "failing": failing, "switched": switched}
 
 
-def _note(connection: Connection, rollout: rows.Row, number: int, not_registered: Collection[str]) -> None:
+def _note(connection: Connection, rollout: RolloutRow, number: int, not_registered: Collection[str]) -> None:
     """Note why phones count as failing although their operation is done."""
-    members = rollouts.members(connection, rollout["id"], number)
-    done = {row["device_name"] for row in members if row["state"] == State.DONE}
+    members = rollouts.members(connection, rollout.id, number)
+    done = {row.device_name for row in members if row.state == State.DONE}
     without = done - rows.active_certificates(connection, sorted(done)).keys()
     missing = done.intersection(not_registered) - without
     for names, note in ((missing, NOT_REGISTERED), (without, WITHOUT_LSC)):
-        rollouts.change_members(connection, rollout["id"], sorted(names), note=note)
+        rollouts.change_members(connection, rollout.id, sorted(names), note=note)
 
 
-def _record(tx: Transaction, rollout: rows.Row, number: int, given: verdict.Verdict, counts: Mapping[str, int]) -> None:
+def _record(
+    tx: Transaction, rollout: RolloutRow, number: int, given: verdict.Verdict, counts: Mapping[str, int]
+) -> None:
     numbers = {name: counts[name] for name in rollouts.COUNTED}
     said = {"judged": given.judged, "failing": given.failing, "allowed": given.allowed, "stopped": given.stopped}
-    rollouts.change_wave(tx.connection, rollout["id"], number, **numbers, **said)
-    detail = {"rollout": rollout["name"], "wave": number, **numbers, **said}
+    rollouts.change_wave(tx.connection, rollout.id, number, **numbers, **said)
+    detail = {"rollout": rollout.name, "wave": number, **numbers, **said}
     tx.audit("judge wave", **detail)
 
 
-def _line(row: rows.Row) -> dict[str, str]:
+def _line(row: MemberRow) -> dict[str, str]:
     return {
-        "device_name": row["device_name"],
+        "device_name": row.device_name,
         "part": parts.of(row),
         "status": parts.status_of(row),
-        "problem": row["problem"] or "",
+        "problem": row.problem or "",
         "advice": advice.of(row),
     }
 
 
-def _switch(tx: Transaction, members: Sequence[rows.Row]) -> list[str]:
+def _switch(tx: Transaction, members: Sequence[MemberRow]) -> list[str]:
     """Give phones that have their LSC the Device Security Mode that they are to have; returns who got another one."""
     wanted = [
-        {"device_name": row["device_name"], "device_security_mode": row["security_mode_after"]}
+        {"device_name": row.device_name, "device_security_mode": row.security_mode_after}
         for row in members
         if parts.of(row) is Part.DONE and again.owes_mode(row)
     ]

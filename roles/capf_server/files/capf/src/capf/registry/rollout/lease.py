@@ -14,7 +14,8 @@ from capf.model import ConflictError
 from capf.registry import deadlines, moment
 from capf.registry.context import Context
 from capf.registry.transaction import SERVER, Transaction
-from capf.store import rollouts, rows
+from capf.store import rollouts
+from capf.store.schema import RolloutRow
 
 SECONDS = 120
 """A run that gave no sign of life for so long was interrupted; another one may go on."""
@@ -34,7 +35,7 @@ class Run:
 
 def take_up(
     tx: Transaction, name: str, runner: str, *, rollout_id: int | None = None, by_force: bool = False
-) -> rows.Row | None:
+) -> RolloutRow | None:
     """Return the running rollout of this name, taken up; None when there is none (one whose window is over is closed).
 
     ``rollout_id``: the one that the run has waited for; no other will do. ConflictError while another run leads it,
@@ -45,7 +46,7 @@ def take_up(
         return None
     if not by_force:
         _hold(tx, rollout, runner)
-    if rollout["ends_at"] is None or rollout["ends_at"] > tx.now:
+    if rollout.ends_at is None or rollout.ends_at > tx.now:
         return rollout
     problem = "the window was over before all waves were done"
     if rollout_id is not None:
@@ -61,9 +62,9 @@ def done_while_waiting(connection: Connection, name: str, rollout_id: int) -> st
     ConflictError says who aborted or stopped it: the run ends with that, and begins nothing.
     """
     rollout = named(connection, name, rollout_id)
-    if rollout["state"] == rollouts.RUNNING:
+    if rollout.state == rollouts.RUNNING:
         return ""
-    if rollout["state"] != rollouts.DONE:
+    if rollout.state != rollouts.DONE:
         raise _ended(rollout)
     return f"{ending(rollout)}; run the same command again for phones that it did not have"
 
@@ -74,42 +75,42 @@ def led_by_another(tx: Transaction, name: str, runner: str) -> list[str]:
     return [] if rollout is None else _other_run(tx.context, rollout, runner)
 
 
-def named(connection: Connection, name: str, rollout_id: int) -> rows.Row:
+def named(connection: Connection, name: str, rollout_id: int) -> RolloutRow:
     """Return the rollout with this id and name; ConflictError when there is none."""
     rollout = rollouts.by_id(connection, rollout_id)
-    if rollout is None or rollout["name"] != name:
+    if rollout is None or rollout.name != name:
         raise ConflictError(f"there is no rollout {name!r} with the id {rollout_id}")
     return rollout
 
 
-def _running(connection: Connection, name: str) -> rows.Row | None:
+def _running(connection: Connection, name: str) -> RolloutRow | None:
     rollout = rollouts.latest(connection, name)
-    return rollout if rollout is not None and rollout["state"] == rollouts.RUNNING else None
+    return rollout if rollout is not None and rollout.state == rollouts.RUNNING else None
 
 
-def _is_led(context: Context, rollout: rows.Row) -> bool:
-    ago: int = context.now - rollout["seen_at"]
+def _is_led(context: Context, rollout: RolloutRow) -> bool:
+    ago: int = context.now - rollout.seen_at
     return 0 <= ago < SECONDS
 
 
-def _other_run(context: Context, rollout: rows.Row, runner: str) -> list[str]:
-    if rollout["runner"] == runner or not _is_led(context, rollout):
+def _other_run(context: Context, rollout: RolloutRow, runner: str) -> list[str]:
+    if rollout.runner == runner or not _is_led(context, rollout):
         return []
     return [
-        f"another run of the rollout {rollout['name']!r} was active {context.now - rollout['seen_at']} s ago;"
+        f"another run of the rollout {rollout.name!r} was active {context.now - rollout.seen_at} s ago;"
         f" it can be taken up {SECONDS} s after its last sign of life"
     ]
 
 
-def of_run(connection: Connection, name: str, rollout_id: int) -> rows.Row:
+def of_run(connection: Connection, name: str, rollout_id: int) -> RolloutRow:
     """Return the rollout that a run leads, or led; ConflictError says who ended it and when where it does not run."""
     rollout = named(connection, name, rollout_id)
-    if rollout["state"] != rollouts.RUNNING:
+    if rollout.state != rollouts.RUNNING:
         raise _ended(rollout)
     return rollout
 
 
-def running(tx: Transaction, run: Run) -> rows.Row:
+def running(tx: Transaction, run: Run) -> RolloutRow:
     """Return the running rollout that this run leads; ConflictError when it has ended, or another run leads it."""
     rollout = of_run(tx.connection, run.name, run.rollout_id)
     _hold(tx, rollout, run.runner)
@@ -119,43 +120,44 @@ def running(tx: Transaction, run: Run) -> rows.Row:
 def release(tx: Transaction, run: Run) -> bool:
     """Let the next run take the rollout up at once; returns False, and changes nothing, unless this run leads it."""
     rollout = named(tx.connection, run.name, run.rollout_id)
-    if rollout["runner"] != run.runner or not _is_led(tx.context, rollout):
+    if rollout.runner != run.runner or not _is_led(tx.context, rollout):
         return False
     return rollouts.lead(tx.connection, rollout, seen_at=tx.now - SECONDS)
 
 
-def _hold(tx: Transaction, rollout: rows.Row, runner: str) -> None:
+def _hold(tx: Transaction, rollout: RolloutRow, runner: str) -> None:
     """Give a sign of life, or take the lead; ConflictError where another run leads it, or was quicker."""
     while True:
         for problem in _other_run(tx.context, rollout, runner):
-            raise ConflictError(problem, LED_BY_ANOTHER, rollout_id=rollout["id"])
+            raise ConflictError(problem, LED_BY_ANOTHER, rollout_id=rollout.id)
         if rollouts.lead(tx.connection, rollout, runner=runner, seen_at=tx.now):
             return
-        rollout = of_run(tx.connection, rollout["name"], rollout["id"])
+        rollout = of_run(tx.connection, rollout.name, rollout.id)
 
 
-def close(tx: Transaction, rollout: rows.Row, state: str, problem: str) -> bool:
+def close(tx: Transaction, rollout: RolloutRow, state: str, problem: str) -> bool:
     """End a rollout, with its audit row; returns False, and does nothing, where it has ended already.
 
     Operations that were refused end with it, with what the last refusal said; an abort cancels them instead.
     """
     values = {"problem": problem, "ended_at": tx.now, "ended_by": tx.actor}
-    if not rollouts.end(tx.connection, rollout["id"], state, **values):
+    if not rollouts.end(tx.connection, rollout.id, state, **values):
         return False
-    detail = {"rollout": rollout["name"], "problem": problem}
+    detail = {"rollout": rollout.name, "problem": problem}
     tx.audit(f"rollout {state}", **detail)
     if state != rollouts.ABORTED:
-        refused = (row for row in rollouts.members(tx.connection, rollout["id"]) if row["refusals"])
-        deadlines.end_refused(tx, [row["operation_id"] for row in refused])
+        members = rollouts.members(tx.connection, rollout.id)
+        refused = [row.operation_id for row in members if row.refusals and row.operation_id is not None]
+        deadlines.end_refused(tx, refused)
     return True
 
 
-def _ended(rollout: rows.Row) -> ConflictError:
-    return ConflictError(ending(rollout), f"rollout_{rollout['state']}", rollout_id=rollout["id"])
+def _ended(rollout: RolloutRow) -> ConflictError:
+    return ConflictError(ending(rollout), f"rollout_{rollout.state}", rollout_id=rollout.id)
 
 
-def ending(rollout: rows.Row) -> str:
+def ending(rollout: RolloutRow) -> str:
     """Return how a rollout ended that does not run: who aborted it and when, what stopped it, or that it is done."""
-    by = f" by {rollout['ended_by']}" if rollout["state"] == rollouts.ABORTED and rollout["ended_by"] else ""
-    why = f": {rollout['problem']}" if rollout["state"] == rollouts.STOPPED else ""
-    return f"the rollout {rollout['name']!r} {_ENDED[rollout['state']]}{by} at {moment.show(rollout['ended_at'])}{why}"
+    by = f" by {rollout.ended_by}" if rollout.state == rollouts.ABORTED and rollout.ended_by else ""
+    why = f": {rollout.problem}" if rollout.state == rollouts.STOPPED else ""
+    return f"the rollout {rollout.name!r} {_ENDED[rollout.state]}{by} at {moment.show(rollout.ended_at)}{why}"

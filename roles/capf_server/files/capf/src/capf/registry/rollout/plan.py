@@ -16,6 +16,7 @@ from capf.registry.rollout import order
 from capf.registry.rollout.settings import NO_SITES, RolloutSettings, seconds
 from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
+from capf.store.schema import PhoneRow
 
 PILOT, WAVE, RETRY = "pilot", "wave", "retry"
 _NAMED = 5
@@ -81,16 +82,16 @@ def make(tx: Transaction, request: Request) -> Plan:
     wanted_now = {*planned.scheduled, *planned.pending}
     names = [name for name in request.phones if name in wanted_now]
     starts_at = max(now, settings.window_start or 0)
-    modes = {name: known[name]["authentication_mode"] for name in names}
+    modes = {name: known[name].authentication_mode for name in names}
     waves = _waves(tx.connection, {name: known[name] for name in names}, settings, starts_at)
     lasting = [seconds(settings, map(modes.__getitem__, wave.phones)) for wave in waves]
     warnings = [*planned.warnings, *fit(lasting, starts_at, settings.window_end)]
     return Plan(waves, planned.skipped, warnings, starts_at, starts_at + sum(lasting), settings.window_end)
 
 
-def items(known: Mapping[str, rows.Row], names: Sequence[str], strings: Mapping[str, str]) -> list[dict[str, str]]:
+def items(known: Mapping[str, PhoneRow], names: Sequence[str], strings: Mapping[str, str]) -> list[dict[str, str]]:
     """Return the phones as they are to be scheduled: those that authenticate by string with the one given for them."""
-    by_string = {name for name, row in known.items() if row["authentication_mode"] == AuthenticationMode.STRING}
+    by_string = {name for name, row in known.items() if row.authentication_mode == AuthenticationMode.STRING}
     return [
         {"device_name": name} | ({"authentication_string": strings[name]} if name in by_string & strings.keys() else {})
         for name in names
@@ -109,12 +110,12 @@ def fit(lasting: Sequence[int], starts_at: int, ends_at: int | None) -> list[str
 
 
 def _waves(
-    connection: Connection, known: Mapping[str, rows.Row], settings: RolloutSettings, starts_at: int
+    connection: Connection, known: Mapping[str, PhoneRow], settings: RolloutSettings, starts_at: int
 ) -> list[PlannedWave]:
     by, count = settings.spread_by, len(known)
-    site_of = {name: "" if by == NO_SITES else row[by] for name, row in known.items()}
+    site_of: dict[str, str] = {name: "" if by == NO_SITES else getattr(row, by) for name, row in known.items()}
     site_sizes = {"": 0} if by == NO_SITES else rollouts.count_sites(connection, by)
-    longest = seconds(settings, (row["authentication_mode"] for row in known.values()))
+    longest = seconds(settings, (row.authentication_mode for row in known.values()))
     pilot = settings.pilot_size.size(count)
     size = min(_wave_size(count - pilot, settings, starts_at, longest, pilot), settings.open_sessions)
     pilot = min(pilot, settings.open_sessions)

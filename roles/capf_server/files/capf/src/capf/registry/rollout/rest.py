@@ -11,39 +11,41 @@ from capf.registry.rollout.settings import RolloutSettings, from_record, seconds
 from capf.registry.rollout.waves import goes_on_until
 from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
+from capf.store.rollouts import MemberRow
+from capf.store.schema import RolloutRow, WaveRow
 
 
-def left(tx: Transaction, rollout: rows.Row, request: Request) -> Plan:
+def left(tx: Transaction, rollout: RolloutRow, request: Request) -> Plan:
     """Return the waves that are not judged, or the second try that comes after them; all other phones are skipped.
 
     Warnings say what of the request comes too late for this rollout.
     """
     settings, now = from_record(rollouts.settings_of(rollout)), tx.now
-    members = rollouts.members(tx.connection, rollout["id"])
-    recorded = rollouts.waves(tx.connection, rollout["id"])
-    ahead = [wave for wave in recorded if wave["judged_at"] is None]
-    waves = [PlannedWave(wave["number"], wave["kind"], _phones(wave, members)) for wave in ahead]
+    members = rollouts.members(tx.connection, rollout.id)
+    recorded = rollouts.waves(tx.connection, rollout.id)
+    ahead = [wave for wave in recorded if wave.judged_at is None]
+    waves = [PlannedWave(wave.number, wave.kind, _phones(wave, members)) for wave in ahead]
     if not waves and (names := again.names(members, settings)):
         waves.append(PlannedWave(len(recorded) + 1, RETRY, names))
     coming = {name for wave in waves for name in wave.phones}
     skipped: dict[str, list[str]] = {}
     for row in members:
-        if row["device_name"] not in coming:
-            skipped.setdefault(parts.status_of(row), []).append(row["device_name"])
-    modes = {row["device_name"]: row["wanted_mode"] for row in members}
+        if row.device_name not in coming:
+            skipped.setdefault(parts.status_of(row), []).append(row.device_name)
+    modes = {row.device_name: row.wanted_mode for row in members}
     lasting = [seconds(settings, [modes[name] for name in wave.phones]) for wave in waves]
-    if ahead and ahead[0]["started_at"] is not None:
-        open_phones = [row for row in members if row["device_name"] in waves[0].phones]
+    if ahead and ahead[0].started_at is not None:
+        open_phones = [row for row in members if row.device_name in waves[0].phones]
         lasting[0] = max(0, goes_on_until(tx.context, rollout, ahead[0], open_phones) - now)
-    starts_at = max(now, rollout["starts_at"])
+    starts_at = max(now, rollout.starts_at or now)
     warnings = [
         *_too_late(tx, request, settings, members),
-        *fit(lasting, starts_at, rollout["ends_at"]),
+        *fit(lasting, starts_at, rollout.ends_at),
     ]
-    return Plan(waves, skipped, warnings, starts_at, starts_at + sum(lasting), rollout["ends_at"], resumed=True)
+    return Plan(waves, skipped, warnings, starts_at, starts_at + sum(lasting), rollout.ends_at, resumed=True)
 
 
-def _too_late(tx: Transaction, request: Request, settings: RolloutSettings, members: Sequence[rows.Row]) -> list[str]:
+def _too_late(tx: Transaction, request: Request, settings: RolloutSettings, members: Sequence[MemberRow]) -> list[str]:
     kept = show(settings)
     asked = show(with_wave_seconds(request.settings, tx.in_force))
     warnings = [
@@ -51,7 +53,7 @@ def _too_late(tx: Transaction, request: Request, settings: RolloutSettings, memb
         for name, value in asked.items()
         if value != kept[name]
     ]
-    others = set(request.phones) - {row["device_name"] for row in members}
+    others = set(request.phones) - {row.device_name for row in members}
     others -= set(rows.active_certificates(tx.connection, sorted(others)))
     if others:
         warnings.append(
@@ -61,9 +63,9 @@ def _too_late(tx: Transaction, request: Request, settings: RolloutSettings, memb
     return warnings
 
 
-def _phones(wave: rows.Row, members: Sequence[rows.Row]) -> list[str]:
+def _phones(wave: WaveRow, members: Sequence[MemberRow]) -> list[str]:
     """Return the phones of a wave that are not through with it."""
-    here = [row for row in members if row["wave"] == wave["number"]]
-    if wave["started_at"] is not None:
-        here = [row for row in here if row["state"] in rows.OPEN]
-    return [row["device_name"] for row in here]
+    here = [row for row in members if row.wave == wave.number]
+    if wave.started_at is not None:
+        here = [row for row in here if row.state in rows.OPEN]
+    return [row.device_name for row in here]

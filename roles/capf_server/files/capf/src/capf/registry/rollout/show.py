@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 from capf.model import ConflictError
 from capf.registry import moment, parts
 from capf.registry.rollout import lease, settings, tally, verdict
-from capf.store import rollouts, rows
+from capf.store import rollouts
+from capf.store.schema import RolloutRow, WaveRow
 
 
-def find(connection: Connection, name: str, rollout_id: int | None = None) -> rows.Row:
+def find(connection: Connection, name: str, rollout_id: int | None = None) -> RolloutRow:
     """Return the rollout with this id, or the latest of this name; ConflictError when there is none."""
     if rollout_id is not None:
         return lease.named(connection, name, rollout_id)
@@ -29,17 +30,17 @@ def every(connection: Connection) -> list[dict[str, Any]]:
     return [_head(row) for row in rollouts.every(connection)]
 
 
-def _head(rollout: rows.Row) -> dict[str, Any]:
+def _head(rollout: RolloutRow) -> dict[str, Any]:
     return {
-        "id": rollout["id"],
-        "name": rollout["name"],
-        "state": rollout["state"],
-        "problem": rollout["problem"],
-        "created_at": moment.show(rollout["created_at"]),
-        "ended_at": moment.show(rollout["ended_at"]),
-        "ended_by": rollout["ended_by"],
-        "starts_at": moment.show(rollout["starts_at"]),
-        "window_end": moment.show(rollout["ends_at"]),
+        "id": rollout.id,
+        "name": rollout.name,
+        "state": rollout.state,
+        "problem": rollout.problem,
+        "created_at": moment.show(rollout.created_at),
+        "ended_at": moment.show(rollout.ended_at),
+        "ended_by": rollout.ended_by,
+        "starts_at": moment.show(rollout.starts_at),
+        "window_end": moment.show(rollout.ends_at),
     }
 
 
@@ -57,24 +58,24 @@ def state(connection: Connection, name: str, rollout_id: int | None = None) -> d
         "scheduled": counted.scheduled,
         "refusals": counted.refusals,
         "by_status": dict(sorted(counted.statuses.items())),
-        "waves": [_wave(rollout, wave, counted) for wave in rollouts.waves(connection, rollout["id"])],
+        "waves": [_wave(rollout, wave, counted) for wave in rollouts.waves(connection, rollout.id)],
         "slowest": [{"device_name": name, "seconds": seconds} for seconds, name in counted.slowest],
         "to_visit": counted.to_visit,
     }
 
 
-def _wave(rollout: rows.Row, wave: rows.Row, counted: tally.Tally) -> dict[str, Any]:
+def _wave(rollout: RolloutRow, wave: WaveRow, counted: tally.Tally) -> dict[str, Any]:
     """Return a wave with its numbers: as it was judged, or as it is now."""
-    begun, judged = wave["started_at"], wave["judged_at"]
-    now = parts.show(counted.waves.get(wave["number"], Counter()))
-    counts = now if judged is None else dict.fromkeys(now, 0) | {name: wave[name] for name in rollouts.COUNTED}
+    begun, judged = wave.started_at, wave.judged_at
+    now = parts.show(counted.waves.get(wave.number, Counter()))
+    counts = now if judged is None else dict.fromkeys(now, 0) | {name: getattr(wave, name) for name in rollouts.COUNTED}
     given = verdict.of(wave)
     return {
-        "number": wave["number"],
-        "kind": wave["kind"],
+        "number": wave.number,
+        "kind": wave.kind,
         "started_at": moment.show(begun),
         "judged_at": moment.show(judged),
-        "seconds": None if judged is None else judged - begun,
+        "seconds": None if judged is None or begun is None else judged - begun,
         **counts,
         "words": parts.words(counts),
         "verdict": None if given is None else asdict(given),
@@ -82,10 +83,10 @@ def _wave(rollout: rows.Row, wave: rows.Row, counted: tally.Tally) -> dict[str, 
     }
 
 
-def _judgement(rollout: rows.Row, wave: rows.Row) -> str:
+def _judgement(rollout: RolloutRow, wave: WaveRow) -> str:
     """Return why no verdict on a wave is on record."""
-    if wave["started_at"] is None:
+    if wave.started_at is None:
         return parts.NOT_BEGUN
-    if wave["judged_at"] is not None:
+    if wave.judged_at is not None:
         return "judged before verdicts were recorded"
-    return "in progress" if rollout["state"] == rollouts.RUNNING else "ended before it was judged"
+    return "in progress" if rollout.state == rollouts.RUNNING else "ended before it was judged"

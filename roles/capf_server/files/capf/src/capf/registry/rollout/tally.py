@@ -16,6 +16,8 @@ from capf.registry.parts import NOT_REGISTERED, Part
 from capf.registry.rollout import advice
 from capf.registry.rollout.settings import NO_SITES
 from capf.store import rollouts, rows
+from capf.store.rollouts import MemberRow
+from capf.store.schema import RolloutRow
 
 _SLOWEST = 10
 
@@ -35,20 +37,20 @@ class Tally:
     to_visit: list[dict[str, Any]] = field(default_factory=list)
 
 
-def count(connection: Connection, rollout: rows.Row) -> Tally:
+def count(connection: Connection, rollout: RolloutRow) -> Tally:
     """Return the rollout's numbers."""
     tally, site = Tally(), _site_field(rollout)
     timed: list[tuple[int, str]] = []
-    for row in rollouts.each_member(connection, rollout["id"]):
+    for row in rollouts.each_member(connection, rollout.id):
         part = parts.of(row)
-        tally.scheduled += row["state"] is not None and row["created_at"] >= rollout["created_at"]
-        tally.refusals += row["refusals"] or 0
+        tally.scheduled += row.created_at is not None and row.created_at >= rollout.created_at
+        tally.refusals += row.refusals or 0
         tally.parts[part] += 1
         tally.statuses[parts.status_of(row)] += 1
-        tally.waves.setdefault(row["wave"], Counter())[part] += 1
+        tally.waves.setdefault(row.wave, Counter())[part] += 1
         seconds = _seconds(row)
         if seconds is not None:
-            timed.append((seconds, row["device_name"]))
+            timed.append((seconds, row.device_name))
         if is_to_visit(row):
             tally.to_visit.append(_line(row, site))
     tally.slowest = heapq.nlargest(_SLOWEST, timed)
@@ -56,46 +58,46 @@ def count(connection: Connection, rollout: rows.Row) -> Tally:
     return tally
 
 
-def _seconds(row: rows.Row) -> int | None:
+def _seconds(row: MemberRow) -> int | None:
     """Return the seconds from the phone's scheduling, or from its wave's start, until it was done."""
-    if row["state"] != State.DONE:
+    if row.state != State.DONE or row.ended_at is None:
         return None
-    return max(0, int(row["ended_at"] - max(row["created_at"], row["started_at"] or 0)))
+    return max(0, row.ended_at - max(row.created_at or 0, row.started_at or 0))
 
 
-def is_to_visit(row: rows.Row) -> bool:
+def is_to_visit(row: MemberRow) -> bool:
     """True when somebody has to look at the phone; whose operation was cancelled is left to a later rollout."""
-    return row["note"] == NOT_REGISTERED or row["state"] in (State.FAILED, *rows.OPEN)
+    return row.note == NOT_REGISTERED or row.state in (State.FAILED, *rows.OPEN)
 
 
-def _site_field(rollout: rows.Row) -> str:
+def _site_field(rollout: RolloutRow) -> str:
     """Return the field that says of which site a phone is."""
     by = str(rollouts.settings_of(rollout)["spread_by"])
     return "device_pool" if by == NO_SITES else by
 
 
-def _line(row: rows.Row, site: str) -> dict[str, Any]:
+def _line(row: MemberRow, site: str) -> dict[str, Any]:
     return {
-        "device_name": row["device_name"],
-        "description": row["description"] or "",
-        "device_pool": row["device_pool"] or "",
-        "site": row[site] or "",
-        "wave": row["wave"],
-        "tries": row["tries"],
+        "device_name": row.device_name,
+        "description": row.description or "",
+        "device_pool": row.device_pool or "",
+        "site": getattr(row, site) or "",
+        "wave": row.wave,
+        "tries": row.tries,
         "part": parts.of(row),
         "status": parts.status_of(row),
-        "problem": row["problem"] or "",
-        "refusals": row["refusals"] or 0,
-        "last_refusal": refusals.told(row["refused_as"], row["refused_because"]),
-        "refused_at": moment.show(row["refused_at"]),
-        "refused_from": row["refused_from"] or "",
+        "problem": row.problem or "",
+        "refusals": row.refusals or 0,
+        "last_refusal": refusals.told(row.refused_as, row.refused_because),
+        "refused_at": moment.show(row.refused_at),
+        "refused_from": row.refused_from or "",
         "seconds": _seconds(row),
         "advice": advice.of(row),
         "to_visit": "yes" if is_to_visit(row) else "no",
     }
 
 
-def lines(connection: Connection, rollout: rows.Row) -> Iterator[Mapping[str, Any]]:
+def lines(connection: Connection, rollout: RolloutRow) -> Iterator[Mapping[str, Any]]:
     """Yield one line a phone: its site, wave, tries, part, status, seconds, and what to do about it."""
     site = _site_field(rollout)
-    return (_line(row, site) for row in rollouts.each_member(connection, rollout["id"]))
+    return (_line(row, site) for row in rollouts.each_member(connection, rollout.id))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from capf.registry.parts import Part, counted
 from capf.registry.rollout.plan import PILOT, RETRY
 from capf.registry.rollout.settings import RolloutSettings
-from capf.store import rows
+from capf.store.schema import WaveRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ def give(kind: str, counts: Mapping[str, int], settings: RolloutSettings) -> Ver
     return Verdict(judged, failing, allowed, stopped=allowed is not None and failing > allowed)
 
 
-def of(wave: rows.Row) -> Verdict | None:
+def of(wave: WaveRow) -> Verdict | None:
     """Return the verdict that was given on a wave, None before that."""
-    if wave["judged"] is None:
+    if wave.judged is None:
         return None
-    return Verdict(wave["judged"], wave["failing"], wave["allowed"], bool(wave["stopped"]))
+    return Verdict(wave.judged, wave.failing or 0, wave.allowed, bool(wave.stopped))

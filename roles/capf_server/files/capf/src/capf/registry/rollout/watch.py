@@ -10,7 +10,8 @@ from capf.registry.parts import Part
 from capf.registry.rollout import verdict, waves
 from capf.registry.rollout.verdict import Verdict
 from capf.registry.transaction import Transaction
-from capf.store import rollouts, rows
+from capf.store import rollouts
+from capf.store.schema import RolloutRow
 
 
 @dataclass(slots=True)
@@ -28,29 +29,29 @@ class Numbers:
 def numbers(tx: Transaction) -> Numbers:
     """Return the numbers of the rollouts that are watched."""
     found, watched = Numbers(), _watched(tx)
-    names = {rollout["id"]: name for name, rollout in watched.items()}
+    names = {rollout.id: name for name, rollout in watched.items()}
     counted: Counter[tuple[str, Part]] = Counter()
     for row in rollouts.count_alike(tx.connection, list(names)):
-        counted[row["name"], parts.of(row)] += row["number"]
+        counted[row.name, parts.of(row)] += row.number
     found.phones = [(name, part, counted[name, part]) for name in watched for part in Part]
     for name, rollout in watched.items():
-        given = ((wave["number"], verdict.of(wave)) for wave in rollouts.waves(tx.connection, rollout["id"]))
+        given = ((wave.number, verdict.of(wave)) for wave in rollouts.waves(tx.connection, rollout.id))
         found.verdicts += ((name, number, judged) for number, judged in given if judged is not None)
         _add_wave_now(tx, rollout, found)
     return found
 
 
-def _watched(tx: Transaction) -> dict[str, rows.Row]:
+def _watched(tx: Transaction) -> dict[str, RolloutRow]:
     """Return the latest rollout of each name while it runs, and for a day after its end: a monitor has to see how it
     ended."""
-    latest = {rollout["name"]: rollout for rollout in reversed(rollouts.every(tx.connection))}
+    latest = {rollout.name: rollout for rollout in reversed(rollouts.every(tx.connection))}
     since = tx.now - need.SECONDS_A_DAY
-    return {name: rollout for name, rollout in latest.items() if (rollout["ended_at"] or tx.now) > since}
+    return {name: rollout for name, rollout in latest.items() if (rollout.ended_at or tx.now) > since}
 
 
-def _add_wave_now(tx: Transaction, rollout: rows.Row, found: Numbers) -> None:
+def _add_wave_now(tx: Transaction, rollout: RolloutRow, found: Numbers) -> None:
     now = waves.current(tx, rollout)
     if now is not None:
-        found.wave[rollout["name"]] = now["number"]
-        found.phones_a_minute[rollout["name"]] = now["phones_a_minute"]
-        found.seconds_left[rollout["name"]] = now["seconds_left"]
+        found.wave[rollout.name] = now["number"]
+        found.phones_a_minute[rollout.name] = now["phones_a_minute"]
+        found.seconds_left[rollout.name] = now["seconds_left"]

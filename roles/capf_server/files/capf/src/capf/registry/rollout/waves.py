@@ -16,6 +16,8 @@ from capf.registry.rollout.plan import RETRY, items
 from capf.registry.rollout.settings import RolloutSettings, from_record, seconds
 from capf.registry.transaction import Transaction
 from capf.store import rollouts, rows
+from capf.store.rollouts import MemberRow
+from capf.store.schema import RolloutRow, WaveRow
 
 _LOOK_AGAIN_SECONDS = 5
 _RATE_SECONDS = 60
@@ -29,27 +31,28 @@ def start(tx: Transaction, run: lease.Run, strings: Mapping[str, str]) -> dict[s
     while CAPF is not activated or does not run, or while phones would get an outdated CTL file.
     """
     rollout = lease.running(tx, run)
-    waves = rollouts.waves(tx.connection, rollout["id"])
+    waves = rollouts.waves(tx.connection, rollout.id)
     for wave in waves:
-        if wave["started_at"] is not None and wave["judged_at"] is None:
+        if wave.started_at is not None and wave.judged_at is None:
             _refuse_unready(tx)
-            left = [row for row in _taken(tx.connection, wave) if row["state"] in rows.OPEN]
+            left = [row for row in _taken(tx.connection, wave) if row.state in rows.OPEN]
             ends_by = goes_on_until(tx.context, rollout, wave, left)
-            rollouts.change_wave(tx.connection, rollout["id"], wave["number"], ends_by=ends_by)
-            return _show(tx, rollout, wave["number"], resumed=True)
-    if rollout["starts_at"] > tx.now:
-        return _wait(rollout["starts_at"] - tx.now, "the window is not open yet")
+            rollouts.change_wave(tx.connection, rollout.id, wave.number, ends_by=ends_by)
+            return _show(tx, rollout, wave.number, resumed=True)
+    early = (rollout.starts_at or 0) - tx.now
+    if early > 0:
+        return _wait(early, "the window is not open yet")
     settings = from_record(rollouts.settings_of(rollout))
     phones = _next(tx.connection, rollout, settings, waves)
     if not phones:
         return _finish_or_wait(tx, rollout)
-    if rollout["ends_at"] is not None and _ends_by(tx.context, settings, phones) > rollout["ends_at"]:
+    if rollout.ends_at is not None and _ends_by(tx.context, settings, phones) > rollout.ends_at:
         return _finish(tx, rollout, rollouts.STOPPED, "no further wave fits into the window")
     busy = rollouts.sessions_open(tx.connection)
     if busy and busy + len(phones) > settings.open_sessions:
         return _wait(_LOOK_AGAIN_SECONDS, f"{parts.counted(busy, 'session')} open, {settings.open_sessions} allowed")
     _refuse_unready(tx)
-    number = next((wave["number"] for wave in waves if wave["started_at"] is None), None)
+    number = next((wave.number for wave in waves if wave.started_at is None), None)
     if number is None:
         number = _add_second_try(tx.connection, rollout, len(waves), phones)
     _begin(tx, rollout, number, strings)
@@ -64,35 +67,36 @@ def _refuse_unready(tx: Transaction) -> None:
 
 
 def _next(
-    connection: Connection, rollout: rows.Row, settings: RolloutSettings, waves: Sequence[rows.Row]
-) -> Sequence[rows.Row]:
+    connection: Connection, rollout: RolloutRow, settings: RolloutSettings, waves: Sequence[WaveRow]
+) -> Sequence[MemberRow]:
     """Return the phones of the next wave, or those for a second try once all waves are done."""
     for wave in waves:
-        if wave["started_at"] is None:
-            return rollouts.members(connection, rollout["id"], wave["number"])
-    members = rollouts.members(connection, rollout["id"])
+        if wave.started_at is None:
+            return rollouts.members(connection, rollout.id, wave.number)
+    members = rollouts.members(connection, rollout.id)
     names = set(again.names(members, settings))
-    return [row for row in members if row["device_name"] in names]
+    return [row for row in members if row.device_name in names]
 
 
-def _ends_by(context: Context, settings: RolloutSettings, phones: Sequence[rows.Row]) -> int:
+def _ends_by(context: Context, settings: RolloutSettings, phones: Sequence[MemberRow]) -> int:
     """Return when a wave of these phones ends at the latest that is started now."""
-    return context.now + seconds(settings, (row["wanted_mode"] for row in phones))
+    return context.now + seconds(settings, (row.wanted_mode for row in phones))
 
 
-def goes_on_until(context: Context, rollout: rows.Row, wave: rows.Row, left: Sequence[rows.Row]) -> int:
+def goes_on_until(context: Context, rollout: RolloutRow, wave: WaveRow, left: Sequence[MemberRow]) -> int:
     """Return when a wave that was interrupted ends at the latest: as planned, or, where that is over, once the phones
     that are left have had their time, within the window."""
-    if wave["ends_by"] > context.now or not left:
-        return int(wave["ends_by"])
+    planned = wave.ends_by or context.now
+    if planned > context.now or not left:
+        return planned
     ends_by = _ends_by(context, from_record(rollouts.settings_of(rollout)), left)
-    return ends_by if rollout["ends_at"] is None else min(ends_by, rollout["ends_at"])
+    return ends_by if rollout.ends_at is None else min(ends_by, rollout.ends_at)
 
 
-def _finish_or_wait(tx: Transaction, rollout: rows.Row) -> dict[str, Any]:
+def _finish_or_wait(tx: Transaction, rollout: RolloutRow) -> dict[str, Any]:
     """End a rollout whose waves are through; while a phone that has yet to become secure is in a session, wait."""
-    in_window = rollout["ends_at"] is None or rollout["ends_at"] > tx.now
-    late = [row for row in rollouts.members(tx.connection, rollout["id"]) if row["holder"] and again.owes_mode(row)]
+    in_window = rollout.ends_at is None or rollout.ends_at > tx.now
+    late = [row for row in rollouts.members(tx.connection, rollout.id) if row.holder and again.owes_mode(row)]
     if late and in_window:
         return _wait(_LOOK_AGAIN_SECONDS, f"{parts.counted(len(late), 'phone')} to become secure in a session")
     return _finish(tx, rollout, rollouts.DONE, "")
@@ -102,28 +106,28 @@ def _wait(seconds: int, why: str) -> dict[str, Any]:
     return {"wave": None, "ended": False, "wait_seconds": seconds, "why": why}
 
 
-def _finish(tx: Transaction, rollout: rows.Row, state: str, problem: str) -> dict[str, Any]:
+def _finish(tx: Transaction, rollout: RolloutRow, state: str, problem: str) -> dict[str, Any]:
     lease.close(tx, rollout, state, problem)
     return {"wave": None, "ended": True, "wait_seconds": 0, "why": problem or "all waves are done"}
 
 
-def _add_second_try(connection: Connection, rollout: rows.Row, waves: int, phones: Sequence[rows.Row]) -> int:
+def _add_second_try(connection: Connection, rollout: RolloutRow, waves: int, phones: Sequence[MemberRow]) -> int:
     """Make a wave of phones for which another try may help; returns its number."""
-    rollouts.add_wave(connection, rollout["id"], number=waves + 1, kind=RETRY, phones=len(phones))
-    rollouts.change_members(connection, rollout["id"], [row["device_name"] for row in phones], wave=waves + 1)
+    rollouts.add_wave(connection, rollout.id, number=waves + 1, kind=RETRY, phones=len(phones))
+    rollouts.change_members(connection, rollout.id, [row.device_name for row in phones], wave=waves + 1)
     return waves + 1
 
 
-def _begin(tx: Transaction, rollout: rows.Row, number: int, strings: Mapping[str, str]) -> None:
+def _begin(tx: Transaction, rollout: RolloutRow, number: int, strings: Mapping[str, str]) -> None:
     """Schedule the phones of a wave; who is not registered any more, right by now, or refused, is noted and left out.
 
     Who failed before and got an LSC by another operation since then is done by that one.
     """
     settings = from_record(rollouts.settings_of(rollout))
-    phones = rollouts.members(tx.connection, rollout["id"], number)
-    known = rows.phones_of(tx.connection, [row["device_name"] for row in phones])
-    gone = [row["device_name"] for row in phones if row["device_name"] not in known]
-    rollouts.change_members(tx.connection, rollout["id"], gone, note=parts.GONE)
+    phones = rollouts.members(tx.connection, rollout.id, number)
+    known = rows.phones_of(tx.connection, [row.device_name for row in phones])
+    gone = [row.device_name for row in phones if row.device_name not in known]
+    rollouts.change_members(tx.connection, rollout.id, gone, note=parts.GONE)
     wanted = schedule.Request(
         operation=Operation.INSTALL,
         items=items(known, sorted(known), strings),
@@ -133,14 +137,14 @@ def _begin(tx: Transaction, rollout: rows.Row, number: int, strings: Mapping[str
     )
     plan = schedule.schedule_others(tx, wanted)
     for reason, names in {**plan.skipped, **_refused(plan)}.items():
-        rollouts.change_members(tx.connection, rollout["id"], names, note=reason)
+        rollouts.change_members(tx.connection, rollout.id, names, note=reason)
     right = set(plan.skipped.get(schedule.LSC_IS_RIGHT, ()))
-    tried = [row["device_name"] for row in phones if row["tries"] and row["device_name"] in right]
+    tried = [row.device_name for row in phones if row.tries and row.device_name in right]
     taken = plan.scheduled + plan.pending + tried
-    rollouts.take_operations(tx.connection, rollout["id"], taken)
+    rollouts.take_operations(tx.connection, rollout.id, taken)
     ends_by = _ends_by(tx.context, settings, phones)
-    rollouts.change_wave(tx.connection, rollout["id"], number, started_at=tx.now, ends_by=ends_by)
-    detail = {"rollout": rollout["name"], "wave": number, "phones": len(taken)}
+    rollouts.change_wave(tx.connection, rollout.id, number, started_at=tx.now, ends_by=ends_by)
+    detail = {"rollout": rollout.name, "wave": number, "phones": len(taken)}
     tx.audit("start wave", **detail)
 
 
@@ -152,7 +156,7 @@ def _refused(plan: schedule.Plan) -> dict[str, list[str]]:
     return found
 
 
-def _show(tx: Transaction, rollout: rows.Row, number: int, *, resumed: bool) -> dict[str, Any]:
+def _show(tx: Transaction, rollout: RolloutRow, number: int, *, resumed: bool) -> dict[str, Any]:
     wave = started(tx.connection, rollout, number)
     taken = _taken(tx.connection, wave)
     return {
@@ -161,34 +165,34 @@ def _show(tx: Transaction, rollout: rows.Row, number: int, *, resumed: bool) -> 
         "why": "",
         "wave": {
             "number": number,
-            "kind": wave["kind"],
+            "kind": wave.kind,
             "resumed": resumed,
-            "phones": [row["device_name"] for row in taken],
-            "reset": [row["device_name"] for row in taken if row["state"] in rows.OPEN and not row["holder"]],
-            "by_string": [row["device_name"] for row in taken if _waits_for_string(row)],
-            "string_sites": sorted({row["device_pool"] for row in taken if _waits_for_string(row)}),
-            "seconds_left": max(0, wave["ends_by"] - tx.now),
-            "ends_by": moment.show(wave["ends_by"]),
+            "phones": [row.device_name for row in taken],
+            "reset": [row.device_name for row in taken if row.state in rows.OPEN and not row.holder],
+            "by_string": [row.device_name for row in taken if _waits_for_string(row)],
+            "string_sites": sorted({row.device_pool for row in taken if _waits_for_string(row)}),
+            "seconds_left": max(0, (wave.ends_by or 0) - tx.now),
+            "ends_by": moment.show(wave.ends_by),
         },
     }
 
 
-def find(connection: Connection, name: str, number: int, rollout_id: int | None) -> rows.Row:
+def find(connection: Connection, name: str, number: int, rollout_id: int | None) -> WaveRow:
     """Return a wave of this rollout, or of the latest of its name; ConflictError where it has not been started."""
     return started(connection, show.find(connection, name, rollout_id), number)
 
 
-def started(connection: Connection, rollout: rows.Row, number: int) -> rows.Row:
+def started(connection: Connection, rollout: RolloutRow, number: int) -> WaveRow:
     """Return a wave that has been started; ConflictError for any other number."""
-    for wave in rollouts.waves(connection, rollout["id"]):
-        if wave["number"] == number and wave["started_at"] is not None:
+    for wave in rollouts.waves(connection, rollout.id):
+        if wave.number == number and wave.started_at is not None:
             return wave
-    raise ConflictError(f"wave {number} of the rollout {rollout['name']!r} has not been started")
+    raise ConflictError(f"wave {number} of the rollout {rollout.name!r} has not been started")
 
 
-def _waits_for_string(row: rows.Row) -> bool:
+def _waits_for_string(row: MemberRow) -> bool:
     """True when somebody has yet to enter the phone's string."""
-    return row["state"] in rows.OPEN and not row["holder"] and row["authentication_mode"] == AuthenticationMode.STRING
+    return row.state in rows.OPEN and not row.holder and row.authentication_mode == AuthenticationMode.STRING
 
 
 def progress(tx: Transaction, run: lease.Run, number: int) -> dict[str, Any]:
@@ -200,7 +204,7 @@ def progress(tx: Transaction, run: lease.Run, number: int) -> dict[str, Any]:
     members = rollouts.members(tx.connection, run.rollout_id, number)
     names: dict[Part, list[str]] = {part: [] for part in Part}
     for row in members:
-        names[parts.of(row)].append(row["device_name"])
+        names[parts.of(row)].append(row.device_name)
     pace = _pace(tx.context, wave, members)
     return {
         "ended": not names[Part.IN_FLIGHT] or not pace["seconds_left"],
@@ -208,31 +212,31 @@ def progress(tx: Transaction, run: lease.Run, number: int) -> dict[str, Any]:
         "done": names[Part.DONE],
         "in_flight": names[Part.IN_FLIGHT],
         "failed": names[Part.FAILED],
-        "waiting_for_string": [row["device_name"] for row in members if _waits_for_string(row)],
+        "waiting_for_string": [row.device_name for row in members if _waits_for_string(row)],
     }
 
 
-def current(tx: Transaction, rollout: rows.Row) -> dict[str, Any] | None:
+def current(tx: Transaction, rollout: RolloutRow) -> dict[str, Any] | None:
     """Return the number of the wave that runs, and its ``progress`` in numbers; None between two waves."""
-    if rollout["state"] != rollouts.RUNNING:
+    if rollout.state != rollouts.RUNNING:
         return None
-    for wave in rollouts.waves(tx.connection, rollout["id"]):
-        if wave["started_at"] is not None and wave["judged_at"] is None:
-            members = rollouts.members(tx.connection, rollout["id"], wave["number"])
-            return {"number": wave["number"], **_pace(tx.context, wave, members)}
+    for wave in rollouts.waves(tx.connection, rollout.id):
+        if wave.started_at is not None and wave.judged_at is None:
+            members = rollouts.members(tx.connection, rollout.id, wave.number)
+            return {"number": wave.number, **_pace(tx.context, wave, members)}
     return None
 
 
-def _taken(connection: Connection, wave: rows.Row) -> list[rows.Row]:
-    members = rollouts.members(connection, wave["rollout_id"], wave["number"])
-    return [row for row in members if row["state"] is not None]
+def _taken(connection: Connection, wave: WaveRow) -> list[MemberRow]:
+    members = rollouts.members(connection, wave.rollout_id, wave.number)
+    return [row for row in members if row.state is not None]
 
 
-def _pace(context: Context, wave: rows.Row, members: Sequence[rows.Row]) -> dict[str, Any]:
-    since = min(_RATE_SECONDS, max(1, context.now - wave["started_at"]))
-    recent = sum(row["state"] == State.DONE and (row["ended_at"] or 0) >= context.now - since for row in members)
+def _pace(context: Context, wave: WaveRow, members: Sequence[MemberRow]) -> dict[str, Any]:
+    since = min(_RATE_SECONDS, max(1, context.now - (wave.started_at or 0)))
+    recent = sum(row.state == State.DONE and (row.ended_at or 0) >= context.now - since for row in members)
     return {
         "counts": parts.counts(map(parts.of, members)),
         "phones_a_minute": round(recent * 60 / since, 1),
-        "seconds_left": max(0, wave["ends_by"] - context.now),
+        "seconds_left": max(0, (wave.ends_by or 0) - context.now),
     }
