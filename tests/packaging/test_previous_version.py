@@ -17,6 +17,7 @@ GIT = {
     "GIT_AUTHOR_DATE": "2030-01-01T00:00Z",
     "GIT_COMMITTER_DATE": "2030-01-01T00:00Z",
 }
+NO_HISTORY = 3
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
@@ -113,8 +114,18 @@ def test_a_shallow_clone_is_deepened_from_its_origin(repository: Repository, tmp
     shallow.path = clone
     shutil.move(repository.path, tmp_path / "away")
     status, output, file = shallow.previous()
-    assert status == 1 and not file.exists()
+    assert status == NO_HISTORY and not file.exists()
     assert "this clone is shallow; run: git fetch --unshallow --tags" in output
     shutil.move(tmp_path / "away", repository.path)
     status, _unused, file = shallow.previous()
     assert (status, playbook(file)) == (0, "last with 0002")
+
+
+def test_a_history_that_begins_later_is_named(repository: Repository) -> None:
+    repository.git("checkout", "--quiet", "--orphan", "squashed")
+    repository.git("commit", "--quiet", "--message", "Everything at once")
+    for schema in ("0002", "0004"):
+        repository.expect(schema)
+        status, output, file = repository.previous()
+        assert status == NO_HISTORY and not file.exists()
+        assert f"no commit of the history ends the schema {schema}" in output
