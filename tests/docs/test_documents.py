@@ -67,7 +67,7 @@ WHOLE = ("api", "lab", "registry", "store")
 def test_the_map_of_the_server_names_every_package_and_file() -> None:
     text = (ROOT / "docs" / "server.md").read_text()
     first = re.findall(r"^\| `([\w./]+)` \|", text, re.MULTILINE)
-    source = ROOT / "roles" / "capf_server" / "files" / "capf" / "src" / "capf"
+    source = ROOT / "server" / "src" / "capf"
     packages = {path.parent for path in source.glob("*/__init__.py")}
     there = {path.name for path in source.glob("*.py")} | {f"{path.name}/" for path in packages}
     for package in packages - {source / name for name in WHOLE}:

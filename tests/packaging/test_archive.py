@@ -17,7 +17,7 @@ def test_the_archive_holds_what_runs_and_nothing_of_the_workshop(archive: Path) 
     assert {
         "MANIFEST.json", "plugins/modules/phones.py", "plugins/inventory/phones.py", "playbooks/rollout.yml",
         "extensions/eda/plugins/event_source/events.py", "extensions/eda/rulebooks/watch.yml",
-        "roles/capf_server/files/capf/pyproject.toml", "meta/runtime.yml", "LICENSE", "README.md",
+        "server/pyproject.toml", "meta/runtime.yml", "LICENSE", "README.md",
     } - names == set()  # fmt: skip
     unwanted = ("tests/", ".ci", ".cache", ".venv", ".git", "extensions/molecule", "scripts/", "requirements/")
     assert [name for name in names if name.startswith(unwanted) or name.endswith((".pyc", ".tar.gz"))] == []

@@ -87,7 +87,7 @@ def own_module(module: str, name: str) -> str:
 
 def is_allowed(file: str, module: str, name: str) -> bool:
     """Return whether the table allows a file to import this name of a module."""
-    package, _, rest = file.partition(".")
+    package, _unused, rest = file.partition(".")
     if module == "capf" or module.startswith("capf."):
         wanted = own_module(module, name)
         other = wanted.split(".")[1]
