@@ -21,7 +21,7 @@ SHORTEST_WALK = 5
 
 def section(heading: str) -> str:
     """Return the text below a heading, up to the next of the same level."""
-    level, _, _unused = heading.partition(" ")
+    level, _space, _unused = heading.partition(" ")
     return PAGE.partition(f"\n{heading}\n")[2].partition(f"\n{level} ")[0]
 
 
