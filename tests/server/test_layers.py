@@ -59,7 +59,6 @@ ONLY: dict[str, dict[str, set[str]]] = {
 TO_BE_REMOVED: set[tuple[str, str]] = {
     ("process.server", "capf.api.ctl_file"),
     ("process.server", "capf.api.running"),
-    ("registry.search", "sqlalchemy"),
 }
 """Arrows that break the table today: (file, what it imports). An entry that is no longer needed has to go."""
 

@@ -146,6 +146,7 @@ class Outcome(Enum):
 
 
 STATUS_NONE = "None"
+LSC_INSTALLED, LSC_NOT_INSTALLED = "Installed", "Not Installed"
 STATUS_PENDING = "Operation Pending"
 _FAMILY = {
     Operation.INSTALL: "Upgrade",

@@ -17,10 +17,10 @@ from capf.registry import lifecycle
 from capf.registry.transaction import SERVER, Transaction
 from capf.store import journal, rows
 from capf.store.schema import OperationRow
+from capf.store.search import REFUSAL_SEPARATOR
 
 _LONGEST_ADDRESS = 64
 ACT = "refuse claim"
-SEPARATOR = ": "
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def count(connection: Connection, operation: OperationRow | None, found: Gathere
 
 def told(status: str | None, problem: str | None) -> str:
     """Return what the last refusal was, in one line: the status that it gave, and the problem; empty without one."""
-    return SEPARATOR.join(filter(None, (status, problem)))
+    return REFUSAL_SEPARATOR.join(filter(None, (status, problem)))
 
 
 def is_worth_a_row(before: int, after: int) -> bool:

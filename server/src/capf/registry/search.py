@@ -9,51 +9,30 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, select
-
-from capf.model import STATUS_NONE, CertificateState, InvalidRequestError, KeySpec, Operation, not_allowed
+from capf.model import (
+    LSC_INSTALLED,
+    LSC_NOT_INSTALLED,
+    STATUS_NONE,
+    InvalidRequestError,
+    KeySpec,
+    Operation,
+    not_allowed,
+)
 from capf.registry import guessing, moment, refusals
 from capf.registry.context import Context
 from capf.registry.phone_fields import DATE_PATTERNS, NAME, TEXT_PATTERNS, Kind, names, searchable, settings
 from capf.registry.transaction import Transaction
-from capf.store import rollouts
+from capf.store import search as statements
 from capf.store.rows import OPEN
-from capf.store.schema import WaveRow, certificates, operations, phones
+from capf.store.schema import WaveRow
+from capf.store.search import FoundRow
 
-INSTALLED, NOT_INSTALLED = "Installed", "Not Installed"
-_NO_OPERATION = Operation.NONE.value
-_STATUS = func.coalesce(operations.c.status, STATUS_NONE)
-_WHY = operations.c.refused_because
-_LAST_REFUSAL = func.coalesce(
-    operations.c.refused_as + case((_WHY == "", ""), else_=refusals.SEPARATOR + _WHY), ""
-)  # fmt: skip
-_COMPUTED: Mapping[str, ColumnElement[Any]] = {
-    "certificate_operation": case((operations.c.state.in_(OPEN), operations.c.operation), else_=_NO_OPERATION),
-    "operation_completes_by": case((operations.c.state.in_(OPEN), operations.c.completes_by)),
-    "lsc_status": _STATUS,
-    "last_problem": func.coalesce(operations.c.problem, ""),
-    "last_refusal": _LAST_REFUSAL,
-    "refused_from": func.coalesce(operations.c.refused_from, ""),
-    "refused_at": operations.c.refused_at,
-    "lsc": case((certificates.c.serial_number.is_(None), NOT_INSTALLED), else_=INSTALLED),
-    "lsc_expires": certificates.c.not_after,
-    "lsc_issued_by": func.coalesce(certificates.c.issuer, ""),
-    "lsc_issuer_expires_by": certificates.c.issuer_not_after,
-}
-"""The fields that are not kept with the phone, as the database computes them."""
-
-
-def _columns(kind: Kind) -> dict[str, ColumnElement[Any]]:
-    """Return what the database compares for the searchable fields of a kind."""
-    return {name: _COMPUTED[name] if name in _COMPUTED else phones.c[name] for name in searchable(kind)}
-
-
-TEXT_FIELDS: Mapping[str, ColumnElement[Any]] = _columns(Kind.TEXT)
-DATE_FIELDS: Mapping[str, ColumnElement[Any]] = _columns(Kind.MOMENT)
+TEXT_FIELDS = tuple(searchable(Kind.TEXT))
+DATE_FIELDS = tuple(searchable(Kind.MOMENT))
 STRING_FIELD = "authentication_string"
 UNREADABLE_STRING = "(cannot be read: schedule the operation again)"
 FIELDS = (*TEXT_FIELDS, STRING_FIELD, *DATE_FIELDS)
-_SECRET = operations.c.authentication_string
+_SETTINGS = names(settings())
 _TESTS: Mapping[str, Callable[[str, str], bool]] = {
     "begins with": lambda text, part: text.startswith(part),
     "contains": lambda text, part: part in text,
@@ -61,6 +40,7 @@ _TESTS: Mapping[str, Callable[[str, str], bool]] = {
     "is exactly": lambda text, part: text == part,
 }
 _SECONDS_A_DAY = 86400
+_OPEN = frozenset(OPEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +74,7 @@ def check(criteria: Sequence[Criterion], sort: str) -> None:
             problems.append(not_allowed(f"{where}.pattern", criterion.pattern, patterns))
         elif criterion.field in DATE_FIELDS and "empty" not in criterion.pattern and _date(criterion.value) is None:
             problems.append(not_allowed(f"{where}.value", criterion.value, "a date such as 2030-01-31"))
-    if sort not in {**TEXT_FIELDS, **DATE_FIELDS}:
+    if sort not in (*TEXT_FIELDS, *DATE_FIELDS):
         problems.append(not_allowed("sort", sort, (*TEXT_FIELDS, *DATE_FIELDS)))
     if problems:
         raise InvalidRequestError(problems)
@@ -108,74 +88,20 @@ def _date(text: str, days: int = 0) -> int | None:
         return None
 
 
-def _condition(criterion: Criterion) -> ColumnElement[bool]:
+def _condition(criterion: Criterion) -> statements.Condition:
+    """Return what the database looks at for a criterion that ``check`` has let pass."""
     if criterion.field == STRING_FIELD:
-        return _SECRET.is_(None) if criterion.pattern == "is empty" else _SECRET.is_not(None)
-    if criterion.field in DATE_FIELDS:
-        return _date_condition(DATE_FIELDS[criterion.field], criterion)
-    column, value = TEXT_FIELDS[criterion.field], criterion.value
-    conditions: dict[str, ColumnElement[bool]] = {
-        "begins with": column.istartswith(value, autoescape=True),
-        "contains": column.icontains(value, autoescape=True),
-        "ends with": column.iendswith(value, autoescape=True),
-        "is exactly": column == value,
-        "is empty": column == "",
-        "is not empty": column != "",
-    }
-    return conditions[criterion.pattern]
-
-
-def _date_condition(column: ColumnElement[Any], criterion: Criterion) -> ColumnElement[bool]:
-    if criterion.pattern == "is empty":
-        return column.is_(None)
-    if criterion.pattern == "is not empty":
-        return column.is_not(None)
+        return statements.StringCondition(exists=criterion.pattern != "is empty")
+    if criterion.field in TEXT_FIELDS:
+        return statements.TextCondition(criterion.field, criterion.pattern, criterion.value)
     start = _date(criterion.value) or 0
     end = _date(criterion.value, days=1) or start + _SECONDS_A_DAY
-    if criterion.pattern == "is before":
-        return column < start
-    if criterion.pattern == "is after":
-        return column >= end
-    return and_(column >= start, column < end)
-
-
-_PHONE = (NAME, *names(settings()))
-_SHOWN = (
-    *(phones.c[name] for name in _PHONE),
-    *(
-        operations.c[name].label(f"operation_{name}")
-        for name in ("operation", "authentication_mode", "authentication_string", "state", "completes_by", "status",
-                     "problem", "refusals", "refused_at", "refused_from", "refused_as", "refused_because")
-    ),
-    *(
-        certificates.c[name].label(f"certificate_{name}")
-        for name in ("serial_number", "ec", "bits", "not_after", "issuer", "issuer_not_after")
-    ),
-)  # fmt: skip
-"""What is shown of the phone, of its latest operation and of its active certificate, labelled apart."""
-_OF_LSC = next(at for at, column in enumerate(_SHOWN) if column.key == "certificate_serial_number")
-_SECRET_AT = next(at for at, column in enumerate(_SHOWN) if column.key == "operation_authentication_string")
-_OPEN = frozenset(OPEN)
-_Values = Sequence[Any]
-
-
-def _query(criteria: Sequence[Criterion], wave: WaveRow | None = None) -> Select[Any]:
-    active = and_(certificates.c.device_name == phones.c.device_name, certificates.c.state == CertificateState.ACTIVE)
-    query = select(*_SHOWN).select_from(
-        phones.outerjoin(operations, operations.c.id == phones.c.operation_id).outerjoin(certificates, active)
-    )
-    query = query.where(*map(_condition, criteria))
-    return query if wave is None else query.where(rollouts.of_wave(wave))
+    return statements.MomentCondition(criterion.field, criterion.pattern, start, end)
 
 
 def _tests(criteria: Sequence[Criterion]) -> list[Criterion]:
     """Return the criteria that need the string itself, which the database only has encrypted."""
     return [item for item in criteria if item.field == STRING_FIELD and "empty" not in item.pattern]
-
-
-def _ordered(criteria: Sequence[Criterion], page: Page, wave: WaveRow | None = None) -> Select[Any]:
-    order = {**TEXT_FIELDS, **DATE_FIELDS}[page.sort]
-    return _query(criteria, wave).order_by(order.desc() if page.descending else order.asc(), phones.c.device_name)
 
 
 def found(
@@ -187,10 +113,11 @@ def found(
     """
     check(criteria, page.sort)
     tests, locks = _tests(criteria), guessing.locks(tx)
-    for values in tx.connection.execute(_ordered(criteria, page, wave).execution_options(yield_per=1000)):
-        string = _string(tx.context, values) if strings or tests else ""
+    order = statements.Order(page.sort, page.descending)
+    for row in statements.each(tx.connection, _SETTINGS, [*map(_condition, criteria)], order, wave):
+        string = _string(tx.context, row) if strings or tests else ""
         if all(_TESTS[test.pattern](string, test.value) for test in tests):
-            yield _show(values, locks.get(values[0]), string if strings else None)
+            yield _show(row, locks.get(row.device_name), string if strings else None)
 
 
 def count(tx: Transaction, criteria: Sequence[Criterion]) -> int:
@@ -198,7 +125,7 @@ def count(tx: Transaction, criteria: Sequence[Criterion]) -> int:
     check(criteria, Page().sort)
     if _tests(criteria):
         return sum(1 for _phone in found(tx, criteria, Page(), strings=False))
-    return tx.connection.execute(_query(criteria).with_only_columns(func.count())).scalar_one()
+    return statements.count(tx.connection, [*map(_condition, criteria)])
 
 
 def find(
@@ -208,7 +135,7 @@ def find(
     total, phones_of_page = _find(tx, criteria, page, strings=strings)
     if fields is None:
         return total, phones_of_page
-    known = {**TEXT_FIELDS, **DATE_FIELDS}
+    known = (*TEXT_FIELDS, *DATE_FIELDS)
     unknown = [name for name in fields if name not in known]
     if unknown:
         raise InvalidRequestError([not_allowed("fields", name, known) for name in unknown])
@@ -223,17 +150,18 @@ def _find(
     if _tests(criteria):
         matching = found(tx, criteria, page, strings=strings)
         return total, list(islice(matching, start, start + page.rows))
-    page_of = tx.connection.execute(_ordered(criteria, page).limit(page.rows).offset(start)).all()
-    locks = guessing.locks(tx, [values[0] for values in page_of])
+    order, part = statements.Order(page.sort, page.descending), slice(start, start + page.rows)
+    rows = statements.page(tx.connection, _SETTINGS, [*map(_condition, criteria)], order, part)
+    locks = guessing.locks(tx, [row.device_name for row in rows])
     return total, [
-        _show(values, locks.get(values[0]), _string(tx.context, values) if strings else None) for values in page_of
+        _show(row, locks.get(row.device_name), _string(tx.context, row) if strings else None) for row in rows
     ]
 
 
-def _string(context: Context, values: _Values) -> str:
+def _string(context: Context, row: FoundRow) -> str:
     """Return a phone's string, empty where it has none; one that cannot be read is said to be so."""
-    secret: bytes | None = values[_SECRET_AT]
-    string = "" if secret is None else context.secrets.read(secret, values[0])
+    secret = row.authentication_string
+    string = "" if secret is None else context.secrets.read(secret, row.device_name)
     return UNREADABLE_STRING if string is None else string
 
 
@@ -242,44 +170,38 @@ def _key(ec: bool, bits: int) -> str:
     return str(KeySpec(ec, bits))
 
 
-def _refusals(
-    count: int | None, at: int | None, peer: str | None, status: str | None, problem: str | None
-) -> dict[str, Any]:
-    """Return how often phones were refused that claimed the operation, and the last one: why, when and from where."""
-    return {
-        "refusals": count or 0,
-        "last_refusal": refusals.told(status, problem),
-        "refused_at": moment.show(at),
-        "refused_from": peer or "",
-    }
-
-
-def _show(values: _Values, lock: guessing.Lock | None, string: str | None) -> dict[str, Any]:
+def _show(row: FoundRow, lock: guessing.Lock | None, string: str | None) -> dict[str, Any]:
     """Return a phone as the API, the modules and the report show it."""
-    shown = values[len(_PHONE) : _OF_LSC]
-    operation, mode, _secret, state, completes_by, status, problem, *refused = shown
-    serial, ec, bits, expires, issuer, issuer_expires = values[_OF_LSC:]
-    pending = state in _OPEN
-    status = status or STATUS_NONE
-    phone = dict(zip(_PHONE, values, strict=False))
-    phone |= {
-        "certificate_operation": operation if pending else _NO_OPERATION,
-        "operation_authentication_mode": mode,
-        "operation_state": state,
-        "operation_completes_by": moment.show(completes_by) if pending else None,
+    pending = row.state in _OPEN
+    status = row.status or STATUS_NONE
+    phone = {
+        **dict(zip((NAME, *_SETTINGS), row.phone, strict=True)),
+        "certificate_operation": row.operation if pending else Operation.NONE.value,
+        "operation_authentication_mode": row.authentication_mode,
+        "operation_state": row.state,
+        "operation_completes_by": moment.show(row.completes_by) if pending else None,
         "operation_status": status,
-        "last_problem": problem or "",
-        **_refusals(*refused),
+        "last_problem": row.problem or "",
+        "refusals": row.refusals or 0,
+        "last_refusal": refusals.told(row.refused_as, row.refused_because),
+        "refused_at": moment.show(row.refused_at),
+        "refused_from": row.refused_from or "",
         "lsc_status": status,
-        "lsc": NOT_INSTALLED if serial is None else INSTALLED,
-        "lsc_serial_number": serial,
-        "lsc_key": None if serial is None else _key(ec, bits),
-        "lsc_expires": moment.show(expires),
-        "lsc_issued_by": issuer,
-        "lsc_issuer_expires_by": moment.show(issuer_expires),
+        **_show_lsc(row),
         "locked_addresses": 0 if lock is None else lock.addresses,
         "locked_until": None if lock is None else moment.show(lock.until),
     }
     if string is not None:
         phone[STRING_FIELD] = string
     return phone
+
+
+def _show_lsc(row: FoundRow) -> dict[str, Any]:
+    return {
+        "lsc": LSC_NOT_INSTALLED if row.serial_number is None else LSC_INSTALLED,
+        "lsc_serial_number": row.serial_number,
+        "lsc_key": None if row.ec is None or row.bits is None else _key(row.ec, row.bits),
+        "lsc_expires": moment.show(row.not_after),
+        "lsc_issued_by": row.issuer,
+        "lsc_issuer_expires_by": moment.show(row.issuer_not_after),
+    }
