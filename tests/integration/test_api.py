@@ -404,7 +404,7 @@ def test_init_refuses_what_is_there_and_short_passwords(tmp_path: Path, node: Ru
             {"like": "/nowhere"},
             "like: '/nowhere' cannot be read (No such file or directory); give",
         ),
-        (b"long-enough\n", 0o600, {"like": "/dev/null"}, "these are no keys of a CAPF server"),
+        (b"long-enough\n", 0o600, {"like": "/dev/null"}, "these are not the keys of a CAPF server"),
     ],
 )
 def test_init_makes_nothing_of_what_nobody_could_log_in_with(

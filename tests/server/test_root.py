@@ -187,7 +187,7 @@ def test_p31_password_and_keys_come_through_standard_input(node: Path) -> None:
     keys = capf("keys", "show", "--state-directory", first)[1].encode()
     options = ["--state-directory", second, *made, "--like", "-"]
     status, _output, errors = capf("init", *options, given=b"long-enough\n" + keys[:-9])
-    assert status == 1 and "these are no keys of a CAPF server" in errors and not list(second.iterdir())
+    assert status == 1 and "these are not the keys of a CAPF server" in errors and not list(second.iterdir())
     status, _output, errors = capf("init", *options, given=b"long-enough\n" + keys)
     assert status == 0 and sharing.files(second) == sharing.files(first), errors
 

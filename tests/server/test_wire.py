@@ -81,7 +81,7 @@ def test_certificates_and_sudi_survive_packing() -> None:
         (b"\x55\x63" + b"\0" * 6, "command 99 is unknown"),
         (b"\x55\x01\0\0\0\0" + (MAXIMUM_PAYLOAD + 1).to_bytes(2, "big"), "payload has 16385 bytes"),
         (b"\x55\x01\0\0\0\0\0\x03\x01\0\x05", "payload is cut off at byte 0"),
-        (b"\x55\x01\0\0\0\0\0\x06\x01\0\0\x01\0\0", "element 1 stands twice"),
+        (b"\x55\x01\0\0\0\0\0\x06\x01\0\0\x01\0\0", "duplicate element 1"),
     ],
 )
 def test_p14_damage_is_named_as_soon_as_it_is_certain(data: bytes, says: str) -> None:

@@ -1,1 +1,1 @@
-"""Further nodes, and servers that share one database."""
+"""The subscribers of the cluster, and servers that share one database."""

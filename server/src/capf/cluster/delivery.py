@@ -1,6 +1,6 @@
-"""The first node hands its files to the further nodes, with the administrator's own credentials (R3, R17).
+"""Publishes the first node's files to the subscribers, with the administrator's own credentials (R3, R17).
 
-The server keeps no password: it is that of the request which asks for this, used in memory while it lasts.
+The server stores no password: it uses the one of the current request, in memory only.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a node got: the names of the files that were sent, how many it had, and the problem where there was one."""
+    """What a node received: the names of the files that were sent, how many it already had, and its problem, if any."""
 
     node: str
     sent: list[str] = field(default_factory=list)
@@ -45,11 +45,11 @@ class Delivery:
 
 
 class UnreachableError(CapfError):
-    """The node does not answer as it should; it can be tried again later."""
+    """The node does not answer as expected; a later retry may succeed."""
 
 
 class RefusedError(CapfError):
-    """The node has another administrator name or password, or is no further node."""
+    """The node has a different administrator name or password, or is not a subscriber."""
 
 
 class _Line:
@@ -67,7 +67,7 @@ class _Line:
         )
 
     def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        """Return the answer to a request; RefusedError or UnreachableError where there is none."""
+        """Return the answer to a request; RefusedError or UnreachableError if there is no answer."""
         data = None if body is None else json.dumps(body)
         try:
             self._connection.request(method, f"/api/v1{path}", data, self._headers)
@@ -105,13 +105,13 @@ def _message(decoded: object) -> str:
 
 
 async def ask(nodes: Sequence[Node], credentials: Credentials) -> dict[str, CapfError | None]:
-    """Return, for every further node, why it does not take these credentials, None where it does."""
+    """Return for every subscriber why it does not accept these credentials, None if it does."""
     found = await asyncio.gather(*(asyncio.to_thread(_check, node, credentials) for node in nodes))
     return {node.name: error for node, error in zip(nodes, found, strict=True)}
 
 
 async def check(nodes: Sequence[Node], credentials: Credentials) -> dict[str, str]:
-    """Ask every further node whether it takes these credentials; returns the problem of each, empty where it does.
+    """Check these credentials on every subscriber; return the problem of each, empty if it accepts them.
 
     ConflictError names every node that refuses them, before anything is changed anywhere (R17).
     """
@@ -142,9 +142,9 @@ def _check(node: Node, credentials: Credentials) -> CapfError | None:
 async def push(
     files: Mapping[str, bytes], nodes: Sequence[Node], credentials: Credentials, *, dry_run: bool = False
 ) -> list[Delivery]:
-    """Bring every node's files up to date; a node that cannot be reached is named, the others are done.
+    """Bring every node's files up to date; name the nodes that cannot be reached, and update the others.
 
-    ConflictError, and nothing changed anywhere, where a node refuses the credentials (R17).
+    ConflictError if a node refuses the credentials; then nothing has changed anywhere (R17).
     """
     problems = await check(nodes, credentials)
     digests = {name: folder.digest(data) for name, data in files.items()}
@@ -177,7 +177,7 @@ def _deliver(
 
 
 def _batches(names: Sequence[str], files: Mapping[str, bytes]) -> Iterator[list[str]]:
-    """Yield the names in groups that make requests of a few megabytes."""
+    """Yield the names in groups whose requests have a few megabytes."""
     batch, size = list[str](), 0
     for name in names:
         if batch and (size + len(files[name]) > _BATCH_BYTES or len(batch) == _BATCH_FILES):

@@ -1,7 +1,7 @@
-"""Keeps a server in step with the others that share its database: what a dead one held, and what any of them is told.
+"""Keeps a server in step with the others of its database: it takes over from a dead one, and follows all requests.
 
-Servers of one database are the first node together (R13): they have one CAPF certificate and one activation. What is
-asked of one of them, the others do too.
+Together, the servers of one database form the first node (R13): they have one CAPF certificate and one activation. A
+request to one of them takes effect on all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ROUND_SECONDS = 5.0
 
 
 class Neighbours:
-    """The rounds of one server; ``follow`` brings it to what the record says."""
+    """The periodic rounds of one server; ``follow`` makes it follow the record."""
 
     def __init__(self, store: Store, context: Context, follow: Callable[[], Awaitable[None]]) -> None:
         self._store = store
@@ -32,7 +32,7 @@ class Neighbours:
         self._sees = True
 
     async def run(self) -> None:
-        """Go round for ever; a database that nobody can share needs none of it."""
+        """Run rounds forever; a database that cannot be shared needs none."""
         while self._store.can_be_shared:
             try:
                 await self._round()

@@ -1,4 +1,4 @@
-"""What servers that share a database have in common on disk: their keys, and whom they trust."""
+"""The files that servers of one database have in common: their keys and their trusted certificates."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SUFFIXES = (".key", ".pem")
 
 
 def files(directory: Path) -> dict[str, bytes]:
-    """Return the files of a state directory that its fellow servers need, by their names in it."""
+    """Return the files of a state directory that the other servers need, by name."""
     folders = (path for folder in _FOLDERS for path in sorted((directory / folder).glob("*")))
     paths = [*(directory / name for name in _KEYS), *(path for path in folders if path.suffix in _SUFFIXES)]
     return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths if path.exists()}
 
 
 def take(directory: Path, wanted: Mapping[str, bytes], *, dry_run: bool = False) -> list[str]:
-    """Make a state directory have these files, and no others of their kind; returns the names of those that change."""
+    """Make a state directory contain exactly these files of their kind; return the names of those that change."""
     check(wanted)
     held = files(directory)
     gone = held.keys() - wanted.keys()
@@ -38,9 +38,9 @@ def take(directory: Path, wanted: Mapping[str, bytes], *, dry_run: bool = False)
 
 
 def check(wanted: Mapping[str, bytes]) -> None:
-    """CapfError unless these are the files of a CAPF server that ``take`` takes."""
+    """Raise CapfError unless these are files of a CAPF server that ``take`` accepts."""
     if not set(_KEYS) <= set(wanted) or any(not _is_one(name) for name in wanted):
-        raise CapfError("these are no keys of a CAPF server")
+        raise CapfError("these are not the keys of a CAPF server")
 
 
 def _is_one(name: str) -> bool:
@@ -54,8 +54,8 @@ def pack(directory: Path) -> str:
 
 
 def unpack(text: str) -> dict[str, bytes]:
-    """Return the files of a text that ``pack`` made; CapfError for any other text."""
+    """Return the files in a text made by ``pack``; CapfError for any other text."""
     try:
         return {str(name): base64.b64decode(data, validate=True) for name, data in json.loads(text).items()}
     except (ValueError, TypeError, AttributeError):
-        raise CapfError("these are no keys of a CAPF server") from None
+        raise CapfError("these are not the keys of a CAPF server") from None

@@ -20,7 +20,7 @@ _PLAIN = (
 def add_parsers(commands: Any) -> None:
     """Add ``backup`` and ``restore`` to the parser of ``capf``."""
     for name, what, option, run in (
-        ("backup", "write state and database to one archive, and check it", "--to", _backup),
+        ("backup", "write the state and the database to one archive, and check it", "--to", _backup),
         ("restore", "check such an archive, and restore it", "--from", _restore),
     ):
         command = commands.add_parser(name, help=what)
@@ -33,9 +33,9 @@ def add_parsers(commands: Any) -> None:
             metavar="FILE",
             help="file of mode 0600 whose first line encrypts the archive; - for standard input",
         )
-        form.add_argument("--plain", action="store_true", help="an archive that is not encrypted, which can be forged")
+        form.add_argument("--plain", action="store_true", help="an unencrypted archive, which can be forged")
         command.set_defaults(run=run)
-    command.add_argument("--unless-there", action="store_true", help="leave a server's state alone without an error")
+    command.add_argument("--unless-there", action="store_true", help="leave an existing state alone without an error")
     command.add_argument("--dry-run", action="store_true", help="check everything, and leave nothing behind")
 
 

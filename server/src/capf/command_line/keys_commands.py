@@ -1,4 +1,4 @@
-"""``capf keys``: what a server needs of another one with which it shares the database."""
+"""``capf keys``: the keys that a server needs from another one with the same database."""
 
 from __future__ import annotations
 

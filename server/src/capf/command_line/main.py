@@ -1,4 +1,4 @@
-"""The ``capf`` command. Server and simulated phones load only what is theirs."""
+"""The ``capf`` command. Server and simulated phones load only their own modules."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from capf.node import logs
 
 
 def _parser(verb: str) -> argparse.ArgumentParser:
-    """Return the parser of all verbs, or of the part that has this one: each starts faster without the other."""
+    """Return the parser of all verbs, or only of the part with this verb, which starts faster."""
     parser = argparse.ArgumentParser(prog="capf", description="Certificate Authority Proxy Function for IP phones.")
     commands: Any = parser.add_subparsers(dest="command", required=True)
     if verb != "lab":
@@ -27,9 +27,9 @@ def _parser(verb: str) -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    """Run the command line; returns the exit status: 0, or 1 with one line that says what is wrong."""
+    """Run the command line and return the exit status: 0, or 1 with a one-line error message."""
     logs.to_console()
-    warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # phones' certificates are judged, not advised
+    warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # odd phones' certificates are usual
     with starting.without_collection():
         arguments = _parser("".join(sys.argv[1:2])).parse_args()
     became = None

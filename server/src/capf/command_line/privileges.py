@@ -1,8 +1,8 @@
-"""Root gives itself up before it acts in a state directory (P31): it becomes the user who owns the directory.
+"""Drops root privileges before acting in a state directory (P31), in favour of the directory's owner.
 
-The service user can put a link at any name of its own directory, at any time; so no check of a name helps root. A
-command that has become that user can reach nothing through a link that the user could not reach without it. Files that
-are named on the command line are opened as that user too; what only root can read is given on standard input.
+The service user can replace any file in its own directory with a link at any time, so checks of names do not protect
+root. A command that runs as that user cannot reach anything through a link that the user could not reach anyway. Files
+on the command line are also opened as that user; pass files that only root can read on standard input.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _FOR_THE_OWNER_ALONE = 0o077
 
 
 def step_down(arguments: argparse.Namespace) -> str | None:
-    """Become the owner of the state directory that a command is about, for good.
+    """Permanently switch to the owner of the state directory that a command uses.
 
-    The configuration names the state directory: where another user than root owns it, the command becomes that user
-    before it reads it. Returns what an error of the command has to say about that; None where the command goes on as it
-    is, because another user than root runs it, all is root's, or the command is about no state directory. CapfError for
-    a directory that is a link.
+    The configuration names the state directory; if a user other than root owns the configuration, the command switches
+    to that user before it reads it. Return a note for error messages, or None if nothing changes because the command
+    does not run as root, everything belongs to root, or it uses no state directory. CapfError if the directory is a
+    link.
     """
     if os.geteuid() != _ROOT or getattr(arguments, "configuration_only", False):
         return None
@@ -42,7 +42,7 @@ def step_down(arguments: argparse.Namespace) -> str | None:
 
 
 def _leave_root(path: Path, found: os.stat_result) -> str | None:
-    """Become the owner of what was found at a path, unless it is root's."""
+    """Switch to the owner of a path, unless that is root."""
     if found.st_uid == _ROOT:
         return None
     name = _become(found.st_uid, found.st_gid)
@@ -50,7 +50,7 @@ def _leave_root(path: Path, found: os.stat_result) -> str | None:
 
 
 def _nearest(directory: Path) -> os.stat_result:
-    """Return what a directory is, or the nearest one above it that exists; CapfError where that is a link."""
+    """Return the status of a directory or of its nearest existing parent; CapfError if that is a link."""
     whole = Path(os.path.abspath(directory))  # noqa: PTH100 - resolve() follows links
     for path in (whole, *whole.parents):
         try:
@@ -60,11 +60,11 @@ def _nearest(directory: Path) -> os.stat_result:
         if stat.S_ISLNK(found.st_mode):
             raise CapfError(f"{path} is a link, which root does not follow; name the directory itself")
         return found
-    raise CapfError(f"{directory}: there is no such place")
+    raise CapfError(f"{directory}: no such directory")
 
 
 def _become(user: int, group: int) -> str:
-    """Give up root for a user, with all of that user's groups and a home that fits; returns the user's name."""
+    """Switch from root to a user with all groups and the home directory, and return the user's name."""
     try:
         entry = pwd.getpwuid(user)
     except KeyError:

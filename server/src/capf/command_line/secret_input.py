@@ -1,4 +1,4 @@
-"""Secrets that the command line is given: by a file that only its owner can read, or by standard input."""
+"""Reads secrets for the command line from a file that only its owner can read, or from standard input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _READ_BY_OTHERS = 0o044
 
 
 def first_line(path: Path, option: str) -> str:
-    """Return the first line of a file, or of standard input for ``-``; InvalidRequestError says what it lacks."""
+    """Return the first line of a file, or of standard input for ``-``; InvalidRequestError if it is not usable."""
     with _opened(path, option) as file:
         if path != STANDARD_INPUT and os.fstat(file.fileno()).st_mode & _READ_BY_OTHERS:
             message = f"others can read {path}; let only its owner read it (chmod 0600)"
@@ -24,13 +24,13 @@ def first_line(path: Path, option: str) -> str:
 
 
 def rest(path: Path, option: str) -> str:
-    """Return the content of a file, or for ``-`` what is left of standard input; InvalidRequestError as above."""
+    """Return the content of a file, or for ``-`` the rest of standard input; InvalidRequestError as above."""
     with _opened(path, option) as file:
         return file.read().decode(errors="replace")
 
 
 def _opened(path: Path, option: str) -> AbstractContextManager[BinaryIO]:
-    """Return a file, or standard input, which stays open; InvalidRequestError when it cannot be read."""
+    """Return a file, or standard input, which stays open; InvalidRequestError if it cannot be read."""
     if path == STANDARD_INPUT:
         return nullcontext(sys.stdin.buffer)
     try:

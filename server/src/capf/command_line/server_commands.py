@@ -1,4 +1,4 @@
-"""The verbs of ``capf`` that have to do with the server."""
+"""The verbs of ``capf`` for the server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add_parsers(commands: Any) -> None:
     """Add the server's verbs to the parser of ``capf``."""
     init = commands.add_parser("init", help="make the state directory, the CAPF certificate and the account")
     where = init.add_mutually_exclusive_group(required=True)
-    where.add_argument("--state-directory", type=Path, help="where the state goes, with a database of its own")
+    where.add_argument("--state-directory", type=Path, help="the state directory, for a server with its own database")
     where.add_argument("--config", type=Path, help="configuration file that names state directory and database")
     init.add_argument("--administrator", required=True, help="the administrator's name, the same on every node")
     init.add_argument(
@@ -37,8 +37,8 @@ def add_parsers(commands: Any) -> None:
         "--like",
         type=Path,
         metavar="FILE",
-        help="what `capf keys show` prints on the server with which the database is shared, or - for standard input,"
-        " after the password where that is there too",
+        help="file with the output of `capf keys show` on the server that shares the database, or - for standard input,"
+        " after the password if that is also there",
     )
     init.set_defaults(run=_init)
     for name, what, run in (
@@ -52,9 +52,9 @@ def add_parsers(commands: Any) -> None:
         if run is _account:
             command.add_argument("--administrator", required=True, help="the same on every node")
             command.add_argument("--password-file", type=Path, required=True, help="mode 0600, the password in line 1")
-    command.add_argument("--configuration-only", action="store_true", help="look at nothing but the file")
+    command.add_argument("--configuration-only", action="store_true", help="check only the file")
     audit = commands.add_parser("audit", help="check the audit table").add_subparsers(dest="audit", required=True)
-    verify = audit.add_parser("verify", help="check that no audit row was changed or taken out")
+    verify = audit.add_parser("verify", help="check that no audit row was changed or removed")
     verify.add_argument("--config", type=Path, required=True)
     verify.set_defaults(run=_audit_verify)
     backup_commands.add_parsers(commands)

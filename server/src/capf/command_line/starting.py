@@ -1,4 +1,4 @@
-"""A quick start."""
+"""Starts the command quickly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Load modules without looking for garbage, a sixth of the time it takes; what they made stays."""
+    """Load modules without garbage collection, which takes a sixth of the time; their objects stay alive anyway."""
     gc.disable()
     yield
     gc.freeze()

@@ -1,4 +1,4 @@
-"""``capf state``, ``certificates`` and ``manufacturing-ca``: what who deploys a server asks of its state directory."""
+"""``capf state``, ``certificates`` and ``manufacturing-ca``: the verbs that a deployment needs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def add_parsers(commands: Any) -> None:
     """Add the verbs to the parser of ``capf``."""
     manufacturing = commands.add_parser("manufacturing-ca", help="trust issuers of MICs")
     actions = manufacturing.add_subparsers(dest="manufacturing", required=True)
-    add = actions.add_parser("add", help="add the PEM certificates that standard input holds to those that are trusted")
+    add = actions.add_parser("add", help="add the PEM certificates on standard input to the trusted ones")
     add.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
     for command, run in (
-        (commands.add_parser("state", help="say whether there is a state, and refuse links in its directory"), _state),
+        (commands.add_parser("state", help="show whether a state exists, and refuse links in its directory"), _state),
         (commands.add_parser("certificates", help="print the certificates of API and CAPF as JSON"), _certificates),
         (add, _add),
     ):
@@ -30,7 +30,7 @@ def add_parsers(commands: Any) -> None:
 
 
 def _directory(arguments: argparse.Namespace) -> StateDirectory:
-    """Return the state directory; CapfError where a link is in it."""
+    """Return the state directory; CapfError if it contains a link."""
     directory = configuration.load(arguments.config).state_directory
     belonging.refuse_links(directory)
     return StateDirectory(directory)
@@ -47,7 +47,7 @@ def _certificates(arguments: argparse.Namespace) -> None:
 
 
 def _texts(path: Path) -> list[str]:
-    """Return the certificates of a PEM file as text: certificates alone, whatever else the file holds."""
+    """Return only the certificates of a PEM file as text, without anything else that it contains."""
     return [keystore.pem(certificate).decode() for certificate in keystore.certificates(path)]
 
 

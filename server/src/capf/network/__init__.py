@@ -1,1 +1,1 @@
-"""The doors of all ports: who is let in, who waits, and who makes room."""
+"""The doors of all ports: which connections are accepted, which wait, and which are closed to make room."""

@@ -1,4 +1,4 @@
-"""How many file descriptors each door may use, so that no door takes those of the phones, of the database or of resets.
+"""The number of file descriptors for each door, so that no door uses up those of phones, the database or resets.
 
 The limit is looked up at each call, because an administrator can change it while the process runs (``prlimit``).
 """
@@ -13,14 +13,14 @@ _OWN = 200
 _A_RESET = 4
 """Pipes and the process of one reset command."""
 _OWN_AT_MOST, _ADMINISTRATION, _FILES = 4, 8, 4
-"""Shares of a low limit: a quarter of it is kept back; administration gets an eighth of the rest, files a quarter."""
+"""The shares of a low limit: a quarter is reserved; administration gets an eighth of the rest, files a quarter."""
 
 
 class Descriptors:
-    """Shares the descriptors of this process among its doors."""
+    """Divides the descriptors of this process among its doors."""
 
     def __init__(self, administration: int, files: int, resets: int) -> None:
-        """``administration``, ``files``: connections that these doors take at most; ``resets``: commands at once."""
+        """``administration``, ``files``: maximum connections of these doors; ``resets``: concurrent commands."""
         self._wanted = (administration, files)
         self._own = _OWN + _A_RESET * resets
 
@@ -39,5 +39,5 @@ class Descriptors:
         return max(1, min(self._wanted[1], self._left() // _FILES))
 
     def capf(self) -> int:
-        """Return how many connections the CAPF port may have: all that is left."""
+        """Return how many connections the CAPF port may have: all remaining ones."""
         return max(1, self._left() - self.administration() - self.files())

@@ -1,9 +1,9 @@
-"""A port's door: accepts connections, counts them, and keeps each as a bare socket until its first byte has come.
+"""A port's door: accepts connections, counts them, and keeps each as a bare socket until its first byte arrives.
 
-A bare socket costs little; TLS and HTTP begin when there is something to read. Each door has bounds of its own, in all
-and for an address (``addresses.counted_as``). Where a bound is reached, the connection that has been silent longest
-makes room, of the address that has most. One that is *busy* is never closed for that: it has sent a whole request that
-is not answered yet, or it was admitted to an operation.
+A bare socket costs little; TLS and HTTP start when there is something to read. Each door has its own limits, in total
+and per address (``addresses.counted_as``). At a limit, the connection that has been idle longest is closed, starting
+with the address that has the most connections. A *busy* connection is never closed for this: it has sent a complete
+request that is not answered yet, or it was admitted to an operation.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from capf.network.line import Line
 LOG = logging.getLogger(__name__)
 _ACCEPTED_A_TURN = 250
 _BEGUN_A_TURN = 4
-"""Of connections that have sent something at once, few begin in each turn of the event loop: open ones come first."""
+"""The number of waiting connections that may begin in one iteration of the event loop: open ones have priority."""
 _ADDRESSES_A_TURN = 1000
 _UNFINISHED = 32
-"""One place in so many is for connections that have begun and are not busy: they cost far more than bare ones."""
+"""One in this many places is for connections that have begun and are not busy: they cost far more than bare ones."""
 _PATIENCE_SECONDS = 5.0
-"""A connection that has begun makes room for another of an address with as many only after such a silence."""
+"""Seconds of silence before a connection makes room for one from an address with as many connections."""
 _PAUSE_SECONDS = 0.5
 _LOOK_AGAIN_SECONDS = 0.05
 _SWEEP_SECONDS = 0.25
 _QUIET_SECONDS = 60.0
 _ALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
 _UNHEARD_MILLISECONDS = 25_000
-"""A phone that lost its power says nothing, while it may be silent for an hour over its key: the kernel asks whether it
-is there, and gives up before the phone comes again after 30 seconds (R5, R6)."""
+"""Keepalive detects a phone that lost its power, because a phone may also be silent for an hour while it generates its
+key. The kernel gives up before the phone retries after 30 seconds (R5, R6)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Connections at once in all and of one address, and the seconds until one has to send its first byte."""
+    """The maximum connections in total and per address, and the seconds until the first byte has to arrive."""
 
     places: int
     places_of_address: int
     first_byte_seconds: float
 
     def within(self, descriptors: int) -> Bounds:
-        """Return the bounds where there are fewer descriptors than places; an address keeps its share of them."""
+        """Return the limits for fewer descriptors than places; an address keeps its share of them."""
         if descriptors >= self.places:
             return self
         of_address = max(1, self.places_of_address * descriptors // self.places)
@@ -62,9 +62,10 @@ class Bounds:
 
 
 class Guest:
-    """One connection: ``peer`` is its address, ``address`` what it counts as, ``since`` when its silence began.
+    """One connection.
 
-    Who serves it sets ``hang_up``, which closes it at once.
+    ``peer`` is its address, ``address`` the address that it is counted under, ``since`` the start of its silence. The
+    code that serves it sets ``hang_up``, which closes it immediately.
     """
 
     __slots__ = ("address", "busy", "gone", "hang_up", "peer", "since", "socket")
@@ -80,12 +81,12 @@ class Guest:
 
 
 class Door:
-    """The connections of one service; ``begin`` is called with each guest once it has sent something."""
+    """The connections of one service; ``begin`` is called with each guest when its first byte arrives."""
 
     def __init__(
         self, name: str, bounds: Bounds, begin: Callable[[Guest], None], descriptors: Callable[[], int] | None = None
     ) -> None:
-        """``descriptors`` returns how many this door may use now; without it there is no such limit."""
+        """``descriptors`` returns how many descriptors this door may use; without it there is no such limit."""
         self._name = name
         self._wanted = self._bounds = bounds
         self._begin = begin
@@ -95,11 +96,11 @@ class Door:
         self._addresses: Counter[str] = Counter()
         self._bare: dict[Guest, None] = {}
         self._arrived: OrderedDict[str, dict[Guest, None]] = OrderedDict()
-        """Who has sent something and has not begun, by address."""
+        """Guests that have sent something but have not begun, by address."""
         self._silent: Line[Guest] = Line()
         """All guests that are not busy."""
         self._unfinished: Line[Guest] = Line()
-        """Those of them that have begun."""
+        """The guests among them that have begun."""
         self._turn: asyncio.TimerHandle | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._complaints: dict[str, float] = {}
@@ -110,7 +111,7 @@ class Door:
         return self._count
 
     def open(self, addresses: Sequence[str], port: int) -> None:
-        """Listen on every address; OSError when one cannot be used, and then on none."""
+        """Listen on every address; OSError, and no listener at all, if one of them cannot be used."""
         try:
             for address in addresses:
                 self._sockets.append(_listen(address, port))
@@ -122,7 +123,7 @@ class Door:
         self._expire()
 
     def close(self) -> None:
-        """Take no new guests; those that have not begun are sent away."""
+        """Accept no new guests, and close those that have not begun."""
         for item in self._sockets:
             asyncio.get_running_loop().remove_reader(item)
             item.close()
@@ -169,13 +170,13 @@ class Door:
         loop.add_reader(accepted.fileno(), self._hear, guest)
 
     def _has_place(self, address: str) -> bool:
-        """Return whether there is a place for one more of an address; somebody may have made room for it."""
+        """Return whether there is a place for one more guest of an address, after making room if necessary."""
         if self._addresses[address] >= self._bounds.places_of_address:
             return self._make_room(self._silent.first(address))
         return self._count < self._bounds.places or self._make_room(self._silent.first())
 
     def _make_room(self, guest: Guest | None) -> bool:
-        """Hang up on a guest that was chosen; False where none could be."""
+        """Hang up on the chosen guest; False if there is none."""
         if guest is None:
             return False
         self._complain("makes-room", f"peer={guest.peer}")
@@ -187,7 +188,7 @@ class Door:
         guest.hang_up()
 
     def leave(self, guest: Guest) -> None:
-        """Count a connection out, once."""
+        """Stop counting a closed connection."""
         if guest.gone:
             return
         guest.gone = True
@@ -226,7 +227,7 @@ class Door:
             self._arrived.pop(guest.address, None)
 
     def _wake(self) -> None:
-        """Let those that have sent something begin, if any, in the next turn of the event loop."""
+        """Let guests that have sent something begin in the next iteration of the event loop."""
         if self._arrived and (self._turn is None or self._turn.when() > asyncio.get_running_loop().time()):
             self._next_turn(0)
 
@@ -249,7 +250,7 @@ class Door:
             self._next_turn(0 if guest else _LOOK_AGAIN_SECONDS)
 
     def _next(self) -> Guest | None:
-        """Return who begins now: addresses take turns, and each has to find a place."""
+        """Return the guests that begin now: addresses alternate, and each guest needs a place."""
         for address in list(islice(self._arrived, _ADDRESSES_A_TURN)):
             self._arrived.move_to_end(address)
             if self._may_begin(address):
@@ -259,7 +260,7 @@ class Door:
         return None
 
     def _may_begin(self, address: str) -> bool:
-        """Return whether one more of an address may begin; one of an address with more makes room at once."""
+        """Return whether one more guest of an address may begin, after closing one of an address with more."""
         if len(self._unfinished) < self._bounds.unfinished:
             return True
         chosen = self._unfinished.first()
@@ -270,14 +271,14 @@ class Door:
         return (less or silent) and self._make_room(chosen)
 
     def busy(self, guest: Guest) -> None:
-        """A guest has sent a whole request, or was admitted: it makes room for nobody until it is ``idle``."""
+        """Mark a guest that has sent a complete request or was admitted: it is not closed until it is ``idle``."""
         guest.busy += 1
         self._silent.discard(guest)
         self._unfinished.discard(guest)
         self._wake()
 
     def idle(self, guest: Guest) -> None:
-        """A guest's request is answered; its silence begins now."""
+        """Mark a guest whose request is answered; its silence begins now."""
         guest.busy -= 1
         if guest.busy or guest.gone:
             return
@@ -288,7 +289,7 @@ class Door:
             self._make_room(self._unfinished.first())
 
     def _expire(self) -> None:
-        """Send away who was silent for too long, or has no descriptor left for it, and come again."""
+        """Close guests that were silent for too long or exceed the descriptors, and schedule the next check."""
         loop = asyncio.get_running_loop()
         self._bounds = self._wanted.within(self._descriptors())
         latest = loop.time() - self._bounds.first_byte_seconds
@@ -301,7 +302,7 @@ class Door:
         self._sweep = loop.call_later(_SWEEP_SECONDS, self._expire)
 
     def _expired(self, guest: Guest) -> None:
-        """Its time is up; what it has sent by now counts, it only waits for this process to read it."""
+        """Handle a guest whose time is up; bytes that already arrived but were not read yet still count."""
         with suppress(OSError):
             if guest.socket.recv(1, socket.MSG_PEEK):
                 self._hear(guest)
@@ -310,7 +311,7 @@ class Door:
         self._send_away(guest)
 
     def _complain(self, event: str, about: str) -> None:
-        """Warn of something that may happen very often, once a minute."""
+        """Warn about a frequent event at most once a minute."""
         now = asyncio.get_running_loop().time()
         if now >= self._complaints.get(event, now):
             self._complaints[event] = now + _QUIET_SECONDS
@@ -335,7 +336,7 @@ def _listen(address: str, port: int) -> socket.socket:
 
 
 def _set_options(listening: socket.socket) -> None:
-    """Send at once, and have the kernel notice phones that are gone; the connections that are accepted inherit it."""
+    """Disable Nagle's algorithm and enable keepalive; accepted connections inherit both."""
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in _ALIVE.items():

@@ -1,4 +1,4 @@
-"""Who makes room where a door is full: of the address that has most, the guest that has been silent longest."""
+"""Chooses the guest that makes room at a full door: the one idle longest, of the address with the most guests."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ G = TypeVar("G", bound=Addressed)
 class Line(Generic[G]):
     """Guests that may have to make room, in the order in which they were added.
 
-    Every call takes the same time, however many guests and addresses there are. An address is kept for as long as it
-    has guests here, so what is kept is bounded by their number.
+    Every call takes constant time, whatever the number of guests and addresses. An address is kept only while it has
+    guests here, so memory is bounded by their number.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Line(Generic[G]):
         self._resized(guest.address, before, before + 1)
 
     def discard(self, guest: G) -> None:
-        """Take a guest out, where it is in the line."""
+        """Remove a guest if it is in the line."""
         of_address = self._guests.get(guest.address, {})
         if guest not in of_address:
             return
@@ -67,7 +67,7 @@ class Line(Generic[G]):
             self._largest = after
 
     def first(self, address: str | None = None) -> G | None:
-        """Return the first guest of an address, by default of the one that has most; None where there is none."""
+        """Return the first guest of an address, by default of the one with the most guests; None if it has none."""
         if address is None:
             address = next(iter(self._by_size.get(self._largest, ())), None)
         return None if address is None else next(iter(self._guests.get(address, ())), None)

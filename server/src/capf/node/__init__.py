@@ -1,1 +1,1 @@
-"""What a node has: configuration, state directory, ports, logs and trace files."""
+"""The parts of a node: configuration, state directory, ports, logs and trace files."""

@@ -1,4 +1,4 @@
-"""What belongs into a state directory: directories, and files that have no other name. Links are named and refused."""
+"""Checks a state directory: it may only contain directories and files with a single name. Links are refused."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from capf.model import CapfError
 
 _OWN = "own"
-"""A site's own files for phones: the site may keep links there."""
+"""A site's own files for phones, which may be links."""
 _SHOWN = 50
 
 
 def refuse_links(directory: Path) -> None:
-    """CapfError that names each link, hard link and device in a state directory, if it has any.
+    """Raise CapfError with each link, hard link and device in a state directory, if there are any.
 
-    A server's own files are never links; one that somebody put there leads a restore or a deployment elsewhere.
+    A server's own files are never links; a planted one would lead a restore or a deployment elsewhere.
     """
     found = [f"{path} is {what}" for path, what in _strange(directory)] if directory.exists() else []
     if not found:
@@ -39,10 +39,10 @@ def _strange(directory: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _what(name: str, folder: int) -> str:
-    """Return what something is that does not belong into a state directory, an empty text for what does."""
+    """Return the kind of a path that does not belong into a state directory, empty if it does."""
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:  # a file that the running server wrote aside, and renamed meanwhile
+    except FileNotFoundError:  # a temporary file that the running server has renamed meanwhile
         return ""
     if stat.S_ISLNK(found.st_mode):
         return "a link"

@@ -1,4 +1,4 @@
-"""The server's configuration: a TOML file becomes frozen settings, or one error that lists all that is wrong."""
+"""The server's configuration: a TOML file becomes frozen settings, or one error that lists all problems."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAXIMUM_PLACES = 100000
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """Everything that a restart of the process brings in force."""
+    """All settings; they take effect when the process restarts."""
 
     state_directory: Path
     first_node: bool
@@ -59,7 +59,7 @@ class NodeSettings:
 
 
 class _Table:
-    """Reads one table of the file and keeps count of what is wrong in it."""
+    """Reads one table of the file and collects its problems."""
 
     def __init__(self, document: Mapping[str, Any], name: str, problems: list[Problem]) -> None:
         table = document.get(name, {})
@@ -73,7 +73,7 @@ class _Table:
         self._problems.append(not_allowed(f"{self._name}.{key}".rstrip("."), str(value), allowed))
 
     def text(self, key: str, default: str | None = None) -> str:
-        """Take a text that is not empty, unless its default is."""
+        """Take a text, which must not be empty unless its default is."""
         value = self._left.pop(key, default)
         if isinstance(value, str) and (value or default == ""):
             return value
@@ -129,7 +129,7 @@ class _Table:
         return values
 
     def places(self, name: str, default: int, least: int) -> tuple[int, int]:
-        """Take two numbers: how many there are at once, and how many of one address, by default half of them."""
+        """Take two numbers: the maximum in total, and the maximum per address, which defaults to half of the total."""
         places = self.number(f"maximum_{name}", default, least, _MAXIMUM_PLACES)
         half = max(1, places // 2)
         return places, self.number(f"maximum_{name}_per_address", half, 1, _MAXIMUM_PLACES)
@@ -142,7 +142,7 @@ class _Table:
 
 
 def _place(error: tomllib.TOMLDecodeError) -> str:
-    """Return where the file stops being TOML, empty where that is not known."""
+    """Return where the file stops being valid TOML, empty if that is unknown."""
     found = re.search(r"line \d+, column \d+", str(error))
     return f" at {found[0]}" if found else ""
 
@@ -217,7 +217,7 @@ def _settings(tables: Mapping[str, _Table]) -> NodeSettings:
 
 
 def load(path: Path) -> NodeSettings:
-    """Return the settings of a file; InvalidRequestError when it cannot be read or something in it is wrong."""
+    """Return the settings of a file; InvalidRequestError if it cannot be read or contains an error."""
     try:
         return parse(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,6 +1,6 @@
 """Whether a node's keys, certificates and database belong together: one answer for backups, restores and starts (R20).
 
-Each function returns what is wrong, one line each, and nothing where all is well.
+Each function returns the problems, one line each.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _FAULTS = (CapfError, OSError, ValueError, TypeError, UnsupportedAlgorithm, x509
 
 
 def faults(directory: Path, connection: Connection) -> list[str]:
-    """Return what is wrong in a state directory and its database."""
+    """Return the problems of a state directory and its database."""
     found = faults_of_keys(directory)
     return found or faults_of_secrets(directory, connection)
 
 
 def faults_of_keys(directory: Path) -> list[str]:
-    """Return which keys cannot be used or do not fit their certificates: CAPF's, the next one's, administration's."""
+    """Return keys that are unusable or do not match their certificates: CAPF's, the next one's, administration's."""
     keys, state = Keystore(directory), StateDirectory(directory)
     checks: list[tuple[str, Callable[[], object]]] = [
         ("capf.key", keys.issuing),
@@ -46,7 +46,7 @@ def faults_of_keys(directory: Path) -> list[str]:
 
 
 def faults_of_secrets(directory: Path, connection: Connection) -> list[str]:
-    """Return what in the database, and of the security tokens' keys, cannot be opened with ``strings.key``."""
+    """Return what ``strings.key`` cannot open, in the database and of the security tokens' keys."""
     context = _context(directory)
     checks: list[tuple[str, Callable[[], object]]] = [
         ("strings.key", partial(_check_strings, Transaction(connection, context))),
@@ -73,7 +73,7 @@ def _faults(directory: Path, name: str, check: Callable[[], object]) -> Iterator
 
 
 def _check_strings(tx: Transaction) -> None:
-    """CapfError where authentication strings in the database were encrypted with another key."""
+    """Raise CapfError if authentication strings in the database were encrypted with a different key."""
     wrong, count = "", 0
     for name, sealed in rows.stored_strings(tx.connection):
         if tx.context.secrets.read(sealed, name) is None:

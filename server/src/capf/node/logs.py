@@ -1,4 +1,4 @@
-"""How log lines look, on the console and in trace files."""
+"""The format of log lines, on the console and in trace files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LINE = "%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
 
 
 def to_console() -> None:
-    """Write the log to the error stream, down to INFO whatever the trace files hold."""
+    """Write the log to standard error at level INFO, whatever the level of the trace files."""
     console = logging.StreamHandler()
     console.setLevel(logging.INFO)
     logging.basicConfig(level=logging.INFO, format=LINE, handlers=[console])

@@ -1,4 +1,4 @@
-"""Which ports CAPF may listen on: not the server's own, and only where the host lets it (P36)."""
+"""Checks the ports of CAPF: they must not be used by the server itself, and the host has to allow them (P36)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Ports:
         return tuple(dict.fromkeys((*self._settings.capf_addresses, *six)))
 
     def why_not_listen(self, wanted: InForce) -> Sequence[Hindrance]:
-        """Return what would keep CAPF from listening now; a socket that it has already is no hindrance."""
+        """Return what would keep CAPF from listening now; its own open sockets do not count."""
         if not self._settings.first_node:
             return ()
         port = wanted.number(PORT)
@@ -35,7 +35,7 @@ class Ports:
         return [found for address in wanting if (found := self._hindrance(address, port)) is not None]
 
     def clash(self, wanted: InForce) -> Sequence[Hindrance]:
-        """Return the hindrance of a port that is the server's own, whatever its addresses are."""
+        """Return the conflict with a port that the server uses itself, whatever its addresses are."""
         port, own = wanted.number(PORT), self._own()
         if port not in own:
             return ()
@@ -61,7 +61,7 @@ class Ports:
 
 
 def check_free(what: str, addresses: Sequence[str], port: int) -> None:
-    """CapfError where something of the server's cannot listen on one of its addresses."""
+    """Raise CapfError if one of the server's addresses cannot be used."""
     for address in addresses:
         error = bind_error(address, port)
         if error is not None:
@@ -73,7 +73,7 @@ def _shown(address: str, port: int) -> str:
 
 
 def bind_error(address: str, port: int) -> OSError | None:
-    """Return why a port cannot be taken now, None when it can; nobody can connect to it, and it is given back."""
+    """Return why a port cannot be bound now, None if it can; the socket accepts nothing and is closed again."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:

@@ -33,9 +33,9 @@ from capf.store.engine import Store
 
 _ADMINISTRATION_YEARS = 10
 _MINIMUM_PASSWORD = 8
-# Who logs in sends name, colon and password, in ASCII (RFC 7617).
+# A login sends name, colon and password in ASCII (RFC 7617).
 _ADMINISTRATOR = re.compile("[ -9;-~]{1,200}")
-_COMMON_NAME, _DNS_NAME = 64, 253  # characters that a certificate has room for
+_COMMON_NAME, _DNS_NAME = 64, 253  # the maximum length in a certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ class StateDirectory:
 
     @property
     def files(self) -> Path:
-        """The files that a further node was given for phones."""
+        """The files for phones that were published to a subscriber."""
         return self.path / "files"
 
     def lock(self) -> IO[str]:
-        """Return the lock that only one server can hold; ConflictError when another one runs."""
+        """Return the lock that only one server can hold; ConflictError if another one is running."""
         try:
             handle = (self.path / "lock").open("w")
         except OSError as error:
@@ -95,9 +95,12 @@ class StateDirectory:
 
 @dataclass(frozen=True, slots=True)
 class NewNode:
-    """What ``capf init`` is told: where the state goes, whom to trust, and the node's ``names`` in the certificate of
-    its administration API. A server ``like`` another one takes its files (``sharing.files``), so that it has the same
-    keys and trusts the same certificates, and both can share a ``database`` (its URL; None for one of its own)."""
+    """The arguments of ``capf init``.
+
+    ``names`` are those of the node in the certificate of its administration API. A server ``like`` another one gets its
+    files (``sharing.files``), so that it has the same keys and trusts the same certificates, and both can share a
+    ``database`` (its URL; None for a database of its own).
+    """
 
     directory: Path
     administrator: str
@@ -109,9 +112,9 @@ class NewNode:
 
 
 def initialise(node: NewNode, now: float) -> str:
-    """Make the state directory of a new node; returns the CAPF certificate's common name.
+    """Make the state directory of a new node, and return the CAPF certificate's common name.
 
-    ConflictError when it exists already, or when the database has another administrator's account.
+    ConflictError if it already exists, or if the database has a different administrator account.
     """
     directory, password = node.directory, node.password
     state = StateDirectory(directory)
@@ -139,7 +142,7 @@ def initialise(node: NewNode, now: float) -> str:
 
 
 def _check(node: NewNode) -> None:
-    """InvalidRequestError before anything is made."""
+    """Raise InvalidRequestError before anything is made."""
     problems = [
         not_allowed("name", name, f"a host name or an IP address, in ASCII, of at most {longest} characters")
         for name, longest in zip(node.names, (_COMMON_NAME, *[_DNS_NAME] * len(node.names)), strict=False)
@@ -171,7 +174,7 @@ def _prepare_database(database: str, administrator: str, password: str, box: Sec
         if account.PASSWORD in journal.all_settings(connection):
             name, kept = account.stored(connection)
             if name != administrator or not passwords.password_is_right(password, kept):
-                raise ConflictError("the database has another administrator's account")
+                raise ConflictError("the database has a different administrator account")
         else:
             account.put(connection, administrator, password, now, "capf init")
         if not strings_key.is_known(connection):
@@ -185,7 +188,7 @@ def _prepare_database(database: str, administrator: str, password: str, box: Sec
 
 
 def set_account(database: str, administrator: str, password: str, now: float) -> None:
-    """Set the administrator's name and password, whatever they were; InvalidRequestError where they cannot be."""
+    """Set the administrator's name and password; InvalidRequestError if they are not allowed."""
     if problems := _account_problems(administrator, password):
         raise InvalidRequestError(problems)
     store = Store(database)
@@ -225,7 +228,7 @@ def _alternative(name: str) -> x509.GeneralName:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The keys of a state directory, or what stands for those that cannot be used, and the faults of its files."""
+    """The keys of a state directory, with placeholders for unusable ones, and the faults of its files."""
 
     authority: Authority
     secrets: SecretBox
@@ -233,7 +236,7 @@ class Loaded:
 
 
 def load(state: StateDirectory) -> Loaded:
-    """Return what ``load_unchanged`` does, with the CAPF certificate under each of its names beside it."""
+    """Do what ``load_unchanged`` does, and write the CAPF certificate under each of its names."""
     loaded = load_unchanged(state)
     if loaded.authority.usable:
         try:
@@ -245,7 +248,7 @@ def load(state: StateDirectory) -> Loaded:
 
 
 def load_unchanged(state: StateDirectory) -> Loaded:
-    """Return the keys; whatever is wrong with them is a fault, since administration runs without them."""
+    """Return the keys; a problem with them is a fault, because administration runs without them."""
     keys, secrets = Keystore(state.path), load_secrets(state)
     faults = keys.faults()
     if isinstance(secrets, MissingSecretBox):
@@ -255,7 +258,7 @@ def load_unchanged(state: StateDirectory) -> Loaded:
 
 
 def load_secrets(state: StateDirectory) -> SecretBox:
-    """Return the cipher of the authentication strings, or what stands for it."""
+    """Return the cipher of the authentication strings, or its placeholder."""
     try:
         return strings_box(state)
     except CapfError as error:
@@ -263,7 +266,7 @@ def load_secrets(state: StateDirectory) -> SecretBox:
 
 
 def strings_box(state: StateDirectory) -> SecretBox:
-    """Return the cipher of the authentication strings; CapfError when its key cannot be used."""
+    """Return the cipher of the authentication strings; CapfError if its key is unusable."""
     keystore.check_mode(state.strings_key)
     try:
         key = state.strings_key.read_bytes()
@@ -275,7 +278,7 @@ def strings_box(state: StateDirectory) -> SecretBox:
 
 
 def check_administration(state: StateDirectory) -> None:
-    """CapfError where key and certificate of the administration API cannot be used: nothing runs without them."""
+    """Raise CapfError if the key or certificate of the administration API is unusable: nothing runs without them."""
     keystore.check_mode(state.administration_key)
     certificates = keystore.certificates(state.administration_certificate)
     try:

@@ -18,7 +18,7 @@ from capf.node.logs import LINE
 from capf.registry.trace_settings import TraceSettings
 
 NAME = "capf.log"
-"""The trace file that is being written; an earlier one has a number, ``capf.log.1`` the latest of them."""
+"""The current trace file; earlier ones have a number, and ``capf.log.1`` is the latest of them."""
 _BYTES_A_MEGABYTE = 1024 * 1024
 _EARLIER = re.compile(re.escape(NAME) + r"\.([1-9][0-9]{0,4})")
 _TROUBLESHOOT = re.compile(rf"{DEVICE_NAME.pattern}-(?:LSC|MIC|TYPE[0-9]+)\.txt")
@@ -35,14 +35,14 @@ class TraceFile:
 
 
 def _kind(name: str) -> str | None:
-    """Return what a file of this name is, None where it is no trace file."""
+    """Return the kind of a file by its name, None if it is not a trace file."""
     if name == NAME or _EARLIER.fullmatch(name):
         return "trace"
     return "Troubleshoot" if _TROUBLESHOOT.fullmatch(name) else None
 
 
 def listing(directory: Path) -> list[TraceFile]:
-    """Return the trace files by name, those of the server first, the latest of them before the earlier ones."""
+    """Return the trace files by name, first those of the server, starting with the latest one."""
     files = []
     for path in directory.iterdir() if directory.is_dir() else ():
         kind = _kind(path.name)
@@ -62,7 +62,7 @@ def _age(name: str) -> int:
 
 
 def read(directory: Path, name: str) -> bytes | None:
-    """Return the content of a trace file, None where there is none of that name."""
+    """Return the content of a trace file, None if it does not exist."""
     if _kind(name) is None:
         return None
     try:
@@ -74,7 +74,7 @@ def read(directory: Path, name: str) -> bytes | None:
 
 
 class _Writer(RotatingFileHandler):
-    """Writes files that nobody else can read; a disk that takes no more lines is remembered and disturbs nothing."""
+    """Writes files that nobody else can read; a full disk is remembered but disturbs nothing else."""
 
     def __init__(self, path: Path, settings: TraceSettings) -> None:
         size, earlier = settings.maximum_file_size * _BYTES_A_MEGABYTE, settings.maximum_number_of_files - 1
@@ -96,7 +96,7 @@ class _Writer(RotatingFileHandler):
 
 
 class TraceFiles:
-    """The trace files of the running server; ``apply`` brings settings in force at once."""
+    """The trace files of the running server; ``apply`` applies settings immediately."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -105,11 +105,11 @@ class TraceFiles:
 
     @property
     def problem(self) -> str:
-        """Why lines do not get into the trace files now; empty when they do."""
+        """Why lines cannot be written to the trace files; empty if they can."""
         return "" if self._writer is None else self._writer.problem
 
     def apply(self, settings: TraceSettings) -> None:
-        """Write trace files as the settings say; files beyond their number go, and the console keeps its own level."""
+        """Write trace files according to the settings, and delete surplus ones; the console keeps its own level."""
         logger = logging.getLogger("capf")
         self.close()
         self.in_force = settings
@@ -122,7 +122,7 @@ class TraceFiles:
         logger.addHandler(self._writer)
 
     def close(self) -> None:
-        """Write no more lines."""
+        """Stop writing."""
         if self._writer is not None:
             logging.getLogger("capf").removeHandler(self._writer)
             self._writer.close()

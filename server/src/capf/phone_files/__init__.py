@@ -1,1 +1,1 @@
-"""What phones fetch, and the directories and ports from which they fetch it."""
+"""The files that phones fetch, and the directories and ports that serve them."""

@@ -1,7 +1,7 @@
-"""A phone's configuration file: the CAPF settings in it, made anew or edited into the administrator's own file.
+"""A phone's configuration file: a new one with the CAPF settings, or the administrator's own file with them edited in.
 
-An edit works on the bytes of the elements that it sets. Everything else, comments, white space, declaration, encoding
-and line ends included, stays as it was: nothing is parsed and written out again.
+An edit only changes the bytes of the elements that it sets. Everything else, including comments, white space,
+declaration, encoding and line ends, stays unchanged: nothing is parsed and written again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ConfigurationError(CapfError):
 
 @dataclass(frozen=True, slots=True)
 class PhoneSettings:
-    """What the server has to say to a phone. ``servers`` are names or addresses of CAPF servers with their ports."""
+    """The settings for a phone. ``servers`` are names or addresses of CAPF servers with their ports."""
 
     device_security_mode: int
     authentication_mode: int
@@ -58,7 +58,7 @@ class PhoneSettings:
 
 @dataclass(slots=True)
 class _Element:
-    """The root or a child of it: where it begins, where its end tag begins (or its only tag ends), what it says."""
+    """The root or one of its children: its start, the start of its end tag (or the end of its only tag) and content."""
 
     name: str
     start: int
@@ -69,15 +69,15 @@ class _Element:
 
 
 def make(settings: PhoneSettings) -> bytes:
-    """Return a file with nothing but the CAPF settings."""
+    """Return a file with only the CAPF settings."""
     return edit(b'<?xml version="1.0" encoding="UTF-8"?>\n<device>\n</device>\n', settings)
 
 
 def edit(own: bytes, settings: PhoneSettings) -> bytes:
     """Return the administrator's own file with the CAPF settings in it; ConfigurationError when it cannot be edited.
 
-    An element that says already what is meant keeps its bytes, and ``ipAddressMode`` keeps its value: the network of
-    the phone is the administrator's to decide. What is missing is added at the end.
+    An element with an equivalent value keeps its bytes, and ``ipAddressMode`` keeps its value, because the
+    administrator decides on the phone's network. Missing elements are added at the end.
     """
     if len(own) > MAXIMUM_BYTES:
         raise ConfigurationError(f"it has {len(own)} bytes; allowed: at most {MAXIMUM_BYTES}")
@@ -116,7 +116,7 @@ def _edit(data: bytes, encoding: str | None, settings: PhoneSettings) -> bytes:
 
 
 def _says(child: _Element, wanted: str, settings: PhoneSettings) -> bool:
-    """True when the element needs no change."""
+    """True if the element needs no change."""
     if child.name == _LIST:
         servers = [(item.get("processNodeName", ""), item.get("phonePort", "")) for item in child.servers]
         return servers == [(name, str(port)) for name, port in settings.servers[:MAXIMUM_SERVERS]]
@@ -126,7 +126,7 @@ def _says(child: _Element, wanted: str, settings: PhoneSettings) -> bool:
 
 
 def _refilled(data: bytes, child: _Element, content: bytes) -> bytes:
-    """Return the element, up to its end tag, with other content; its start tag keeps its attributes."""
+    """Return the element, up to its end tag, with new content; its start tag keeps its attributes."""
     tag = _tag(data, child.start)
     if tag.endswith(_EMPTY_TAG):
         return tag.removesuffix(_EMPTY_TAG) + b">" + content + f"</{child.name}>".encode()
@@ -134,13 +134,13 @@ def _refilled(data: bytes, child: _Element, content: bytes) -> bytes:
 
 
 def _added(elements: Mapping[str, str], line_end: bytes) -> bytes:
-    """Return elements, each on a line of its own where the root's end tag is on one."""
+    """Return elements, each on its own line if the root's end tag is on its own line."""
     indent = b"  " if line_end else b""
     return b"".join(indent + _xml(f"<{name}>{content}</{name}>") + line_end for name, content in elements.items())
 
 
 def _xml(text: str) -> bytes:
-    """Return text as bytes that mean the same in every encoding that an XML file without a byte order mark can have."""
+    """Return text as bytes with the same meaning in every encoding of an XML file without a byte order mark."""
     return text.encode("ascii", "xmlcharrefreplace")
 
 
@@ -152,9 +152,9 @@ def _tag(data: bytes, start: int) -> bytes:
 
 
 class _Scan:
-    """Finds where the root and its children are.
+    """Locates the root and its children.
 
-    Prefixes of names are taken as they are: files in the field have ``xsi:type`` without a declaration.
+    Prefixes of names are not resolved, because real files have ``xsi:type`` without a declaration.
     """
 
     def __init__(self, encoding: str | None) -> None:
@@ -197,7 +197,7 @@ class _Scan:
 
 
 def _scan(data: bytes, encoding: str | None) -> tuple[_Element, list[_Element]]:
-    """Return the root and its children; ConfigurationError for what is no such file."""
+    """Return the root and its children; ConfigurationError if it is not a phone configuration file."""
     scan = _Scan(encoding)
     try:
         scan.parser.Parse(data, True)
@@ -210,4 +210,4 @@ def _scan(data: bytes, encoding: str | None) -> tuple[_Element, list[_Element]]:
 
 
 def _refuse_doctype(*_unused: object) -> None:
-    raise ConfigurationError("it has a document type declaration, which phones' files have not")
+    raise ConfigurationError("it has a document type declaration, which is not allowed in phones' files")

@@ -1,4 +1,4 @@
-"""What phones fetch: CTL file, CAPF certificate, configuration (docs/phone-files.md)."""
+"""The files that phones fetch: CTL file, CAPF certificate, configuration (docs/phone-files.md)."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _AUTHENTICATION_MODES = {
 
 
 def configuration(tx: Transaction, device_name: str, node_name: str) -> bytes | None:
-    """Return a phone's configuration file; None for a phone that is not registered with the server.
+    """Return a phone's configuration file, None if the phone is not registered with the server.
 
-    ConfigurationError when the administrator's own file of the phone cannot be edited.
+    ConfigurationError if the administrator's own file for the phone cannot be edited.
     """
     for made in configurations(tx, [device_name], node_name).values():
         if isinstance(made, ConfigurationError):
@@ -42,7 +42,7 @@ def configuration(tx: Transaction, device_name: str, node_name: str) -> bytes | 
 
 
 def configurations(tx: Transaction, names: Sequence[str], node_name: str) -> dict[str, bytes | ConfigurationError]:
-    """Return the configuration files of the registered phones among ``names``, or why there is none."""
+    """Return the configuration files of the registered phones among ``names``, or why a file cannot be made."""
     known, operations = rows.phones_of(tx.connection, names), rows.operations_of(tx.connection, names)
     certificates = rows.active_certificates(tx.connection, names)
     in_force = tx.in_force
@@ -69,7 +69,7 @@ def configurations(tx: Transaction, names: Sequence[str], node_name: str) -> dic
 def _settings(
     context: Context, in_force: InForce, phone: PhoneRow, operation: OperationRow | None, node_name: str
 ) -> PhoneSettings:
-    """Return what a phone is told; ``capfAuthMode`` is 0 unless an operation waits for it."""
+    """Return the settings for a phone; ``capfAuthMode`` is 0 unless it has a pending operation."""
     mode = 0
     if operation is not None and lifecycle.is_open(operation):
         mode = _AUTHENTICATION_MODES[AuthenticationMode(operation.authentication_mode)]
@@ -97,7 +97,7 @@ def _own_file(context: Context, device_name: str) -> bytes | None:
 
 
 def shared_files(context: Context, folder: Folder) -> dict[str, bytes]:
-    """Return what is the same for all phones: the CTL file, and the CAPF certificate under both its names if usable."""
+    """Return the files that all phones share: the CTL file, and a usable CAPF certificate under both names."""
     certificates = authority.file_names(context.authority.certificate) if context.authority.usable else ()
     names = (ctl.FILE_NAME, *certificates)
     found = {name: folder.read(name) for name in names}
@@ -105,8 +105,10 @@ def shared_files(context: Context, folder: Folder) -> dict[str, bytes]:
 
 
 def published_files(tx: Transaction, folder: Folder, phones: Sequence[str] | None) -> dict[str, bytes]:
-    """Return what further nodes hand to phones: the shared files and the configuration files of ``phones`` (None: of
-    all). InvalidRequestError names phones that are not registered, or whose own file cannot be edited."""
+    """Return the files that subscribers serve: the shared ones and those of ``phones`` (None: of all).
+
+    InvalidRequestError lists phones that are not registered or whose own file cannot be edited.
+    """
     names = rows.phone_names(tx.connection) if phones is None else phones
     made = configurations(tx, names, tx.context.node_name)
     found, problems = shared_files(tx.context, folder), list[Problem]()

@@ -1,4 +1,4 @@
-"""The directory of the files that phones fetch, known by their names and nothing else of the disk."""
+"""The directory of the files that phones fetch; it knows these files by name and nothing else on the disk."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def _is_certificate(data: bytes) -> None:
 
 
 def _is_configuration(_unused: bytes) -> None:
-    """Anything: a site's own file may be encrypted."""
+    """Accept any content: a site's own file may be encrypted."""
 
 
 def _check_of(name: str) -> Callable[[bytes], None] | None:
-    """Return what checks the content of a file of this name; None for a name that phones never ask for."""
+    """Return the check for the content of a file with this name; None for a name that phones never request."""
     if name == ctl.FILE_NAME:
         return _is_ctl_file
     if _CAPF_CERTIFICATE.fullmatch(name):
@@ -48,13 +48,13 @@ def digest(data: bytes) -> str:
 
 
 class Folder:
-    """Files by name; a write replaces a whole file at once. ``path`` is made at the first write."""
+    """Files by name; a write replaces a file atomically. ``path`` is created at the first write."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self, name: str) -> bytes | None:
-        """Return a file that phones may ask for, None where there is none of that name."""
+        """Return a file that phones may request, None if it does not exist."""
         if _check_of(name) is None:
             return None
         try:
@@ -72,17 +72,17 @@ class Folder:
             unfinished.replace(self._path / name)
 
     def remove(self, name: str) -> None:
-        """Remove a file where there is one."""
+        """Remove a file if it exists."""
         if _check_of(name) is not None:
             (self._path / name).unlink(missing_ok=True)
 
     def different(self, digests: Mapping[str, str]) -> list[str]:
-        """Return the names of the files that are not here as ``digests`` say."""
+        """Return the names of the files that are missing or differ from ``digests``."""
         return [name for name, wanted in digests.items() if (held := self.read(name)) is None or digest(held) != wanted]
 
 
 def check(files: Mapping[str, bytes]) -> None:
-    """InvalidRequestError with each name that phones never ask for, and each content that is not what its name says."""
+    """Raise InvalidRequestError for names that phones never request and for content that does not match its name."""
     problems = []
     for name, data in files.items():
         content = _check_of(name)

@@ -13,7 +13,7 @@ from capf.store.engine import Store
 
 
 def application(store: Store, context: Context, node_name: str, folder: Folder) -> FastAPI:
-    """Return the application of the files port; it knows a few names and nothing else of the disk."""
+    """Return the application of the files port; it knows a few names and nothing else on the disk."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.get("/{name}")

@@ -1,8 +1,8 @@
-"""Keeps the directory of the TFTP server as the record says: the same files that phones fetch over HTTP.
+"""Keeps the directory of the TFTP server up to date with the record: the same files that phones fetch over HTTP.
 
-It follows the audit table, because no act is without its row: a round reads the rows since the last one and makes the
-files of the phones in them again. Nobody who changes a phone has to think of it, and a large change costs its request
-nothing.
+It follows the audit table, because every change has a row there: a round reads the rows since the last one and remakes
+the files of their phones. Code that changes a phone needs no call to it, and a large change does not slow down its
+request.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PHONES_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What happened since the last round."""
+    """The changes since the last round."""
 
     last: int
     in_force: InForce
@@ -42,7 +42,7 @@ class _News:
 
 
 class Publisher:
-    """Writes files that changed, each at once; without a ``directory`` there is nothing to do."""
+    """Writes changed files, each atomically; without a ``directory`` it does nothing."""
 
     def __init__(self, store: Store, context: Context, source: Folder, directory: Path | None) -> None:
         self._store = store
@@ -54,7 +54,7 @@ class Publisher:
         self._round = asyncio.Lock()
 
     async def run(self) -> None:
-        """Publish what changes, for ever."""
+        """Publish changes forever."""
         while self._directory is not None:
             try:
                 await self.publish()
@@ -63,9 +63,9 @@ class Publisher:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def publish(self, names: Sequence[str] = ()) -> None:
-        """Return when the files are as the record is now; those of ``names`` are compared in any case.
+        """Wait until the files match the record; always compare those of ``names``.
 
-        ConflictError when the directory cannot be written.
+        ConflictError if the directory cannot be written.
         """
         if self._directory is None:
             return
@@ -91,7 +91,7 @@ class Publisher:
             LOG.info("event=published written=%d removed=%d", written, len(news.removed))
 
     def _news(self, connection: Connection) -> _News:
-        """Return which phones' files have to be looked at; after a start and new parameters, those of all."""
+        """Return the phones whose files to check; after a start or with new parameters, all of them."""
         in_force = self._context.in_force(connection)
         since = journal.last_act(connection) if self._seen is None else self._seen
         acts = journal.acts_after(connection, since)
@@ -115,7 +115,7 @@ class Publisher:
 
 
 def _write(target: Folder, files: Mapping[str, bytes]) -> int:
-    """Write the files whose bytes changed; returns how many."""
+    """Write the files whose bytes changed, and return their number."""
     names = target.different({name: digest(data) for name, data in files.items()})
     target.write({name: files[name] for name in names})
     return len(names)

@@ -1,7 +1,7 @@
 """One phone's connection: TLS, deadlines, and what ``dialogue`` asks for.
 
-Nothing here waits. The event loop says that bytes have come or that the record has answered, and the connection goes
-on as far as it can. The listener asks now and then whether its deadline has passed.
+Nothing here blocks. The event loop reports that bytes have arrived or that the record has answered, and the connection
+continues as far as it can. The listener checks its deadline from time to time.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ from capf.phone_session.wire import Message, Reader, WireError, encode
 
 LOG = logging.getLogger(__name__)
 _READ_BYTES = 16384
-"""The most that one TLS record holds, so that one read leaves nothing behind in the TLS layer."""
+"""The size of the largest TLS record, so that one read leaves nothing behind in the TLS layer."""
 _SEND_SECONDS = 30.0
 _REFUSAL_SECONDS = 0.05
-"""A refusal goes out so long after its claim came, however quickly it was decided: nobody learns from the time of an
-answer whether a device is known, has an operation or is locked (P12)."""
+"""A refusal is always sent this long after its claim arrived, so that its timing does not reveal whether a device is
+known, has an operation or is locked (P12)."""
 _OLD_TLS = ("TLSv1", "TLSv1.1")
 _LAST = (Confirm, Fetched, Fail, Lost)
-"""The effects after which the session has its operation no longer."""
+"""The effects after which the session no longer has its operation."""
 
 
 class Backend(Protocol):
-    """The record behind the sessions; the futures are done after the commit."""
+    """The record behind the sessions; its futures are done after the commit."""
 
     def perform(self, effect: RecordEffect) -> asyncio.Future[RecordReply]: ...
     def refuse(self, cause: Cause) -> Refused: ...
 
 
 class Service(Protocol):
-    """What a connection needs of the service that it belongs to."""
+    """What a connection needs from its service."""
 
     backend: Backend
     tls: ssl.SSLContext
@@ -67,7 +67,7 @@ class Service(Protocol):
     handshake_seconds: float
 
     def enter(self, connection: PhoneConnection, device_name: str) -> bool:
-        """A connection names its device and asks to be admitted; False when that device has too many sessions."""
+        """Admit a connection that has named its device; False if that device has too many sessions."""
 
     def leave(self, connection: PhoneConnection) -> None:
         """A connection is closed."""
@@ -133,7 +133,7 @@ class PhoneConnection:
         self.close()
 
     def expire(self) -> None:
-        """The deadline has passed; what the phone has sent by now counts, it only waits for this process to read it."""
+        """Handle a deadline that has passed; bytes that already arrived but were not read yet still count."""
         deadline = self.deadline
         if self._reading and self._has_bytes():
             self._readable()
@@ -162,11 +162,11 @@ class PhoneConnection:
 
     @property
     def deciding(self) -> bool:
-        """True while the record is deciding on the phone's claim, or writes down what the phone has done."""
+        """True while the record is deciding on the phone's claim or recording what the phone has done."""
         return self._asked is not None
 
     async def break_off(self) -> None:
-        """Hang up in the middle; the record hears that the session was lost."""
+        """Hang up during the session, and report to the record that the session was lost."""
         asked = self._asked
         self.close()
         with contextlib.suppress(CapfError):
@@ -219,11 +219,11 @@ class PhoneConnection:
             self._advance(reply)
 
     def _malformed(self, problem: str) -> None:
-        """Leave the one line that a session's end by bad bytes leaves; nothing in it is taken as it came."""
+        """Log the one line for a session that ended because of malformed bytes; it contains no unescaped input."""
         LOG.warning("session=%08x event=malformed peer=%s error=%r", self._identifier, self.peer, problem)
 
     def _heard(self) -> Message | Silence | None:
-        """Return the phone's next message, or why there will be none; None when it may still come."""
+        """Return the phone's next message, or why there will not be one; None if it may still arrive."""
         try:
             message = self._messages.next_message()
         except WireError as error:
@@ -236,7 +236,7 @@ class PhoneConnection:
         return message
 
     def _advance(self, reply: Reply) -> None:
-        """Carry on the dialogue until it has to wait for the phone or for the record."""
+        """Continue the dialogue until it has to wait for the phone or for the record."""
         self._waiting = False
         try:
             while True:
@@ -264,24 +264,24 @@ class PhoneConnection:
             self._fail()
 
     def _set_deadline(self, wanted: Receive) -> None:
-        """A phone that keeps saying that its key is under way has no more time than one that says nothing (R8)."""
+        """A phone that keeps reporting progress on its key gets no more time than a silent one (R8)."""
         if not wanted.goes_on:
             self.deadline = self._loop.time() + wanted.timeout
 
     def _fail(self, error: BaseException | None = None) -> None:
-        """Something is wrong in here: say so, hang up, and give the operation back."""
+        """Handle an unexpected error: log it, hang up, and release the operation."""
         LOG.error("session=%08x event=session-error peer=%s", self._identifier, self.peer, exc_info=error or True)
         self._loop.create_task(self.break_off())
 
     def _finish(self) -> None:
-        """Hang up as soon as the last message is on its way."""
+        """Hang up as soon as the last message was sent."""
         self._ending = True
         self.deadline = self._loop.time() + _SEND_SECONDS
         self._read_when_possible(False)
         self._flush()
 
     def _flush(self) -> None:
-        """Send what is left, each message in one TLS record; a phone that is gone is noticed by the next read."""
+        """Send what is left, each message in one TLS record; the next read notices a phone that has disconnected."""
         self._write_when_possible(False)
         try:
             while self._outgoing:
@@ -296,7 +296,7 @@ class PhoneConnection:
             self.close()
 
     def _ask(self, effect: RecordEffect) -> asyncio.Future[RecordReply]:
-        """Ask the record for what the dialogue wants of it."""
+        """Ask the record for what the dialogue needs."""
         self._asked_at = self._loop.time()
         if isinstance(effect, _LAST):
             self._hold = None
@@ -308,14 +308,14 @@ class PhoneConnection:
         return self._asked
 
     def _enter(self, device_name: str) -> bool:
-        """Count the session for its device; False when that device has too many."""
+        """Count the session for its device; False if that device has too many."""
         entered = self._service.enter(self, device_name)
         if entered:
             self.device_name = device_name
         return entered
 
     def _answered(self, asked: asyncio.Future[RecordReply]) -> None:
-        """The record has answered, unless it failed."""
+        """Handle the record's answer, or its failure."""
         self._asked = None
         error = asked.exception()
         if self.closed:
@@ -336,7 +336,7 @@ class PhoneConnection:
         self.close()
 
     def _refuse(self, refused: Refused) -> None:
-        """Let the dialogue say that the phone is refused, unless the connection has been closed meanwhile."""
+        """Let the dialogue refuse the phone, unless the connection was closed meanwhile."""
         if not self.closed:
             self._advance(refused)
 

@@ -1,8 +1,8 @@
-"""The places of each device's sessions: nobody who proved nothing keeps the phone itself from one (P33).
+"""Limits the sessions of each device, without letting strangers block the phone itself (P33).
 
-Anybody can say the name of a device, and could fill its places. Where they are full, a session makes room that did not
-prove who it is: the oldest one of the address that has most of them. One whose claim is being decided stays, for it may
-be the phone's.
+Anybody can send the name of a device and could use up its sessions. At the limit, an unauthenticated session is
+closed: the oldest one of the address with the most sessions. A session whose claim is being decided stays, because it
+may be the phone's.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from capf.addresses import counted_as
 
 
 class Session(Protocol):
-    """A session, as far as its place is concerned; ``proved``: its phone has proved who it is; ``deciding``: the record
-    is deciding on its claim."""
+    """A session; ``proved``: its phone has authenticated; ``deciding``: the record is deciding on its claim."""
 
     peer: str
     proved: bool
@@ -28,15 +27,14 @@ S = TypeVar("S", bound=Session)
 
 
 class Places(Generic[S]):
-    """The sessions of each device that has any, in the order in which they came; at most ``limit`` of one device."""
+    """The sessions of each device in the order in which they began, at most ``limit`` per device."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._sessions: dict[str, list[S]] = {}
 
     def make_room(self, device_name: str) -> S | None:
-        """Return the session that has to end before another one of this device may begin, if there is one; it has lost
-        its place."""
+        """Remove and return the session that has to end, if any, before another one of this device may begin."""
         there = self._sessions.get(device_name, ())
         unproved = [session for session in there if not session.proved and not session.deciding]
         if len(there) < self._limit or not unproved:
@@ -47,7 +45,7 @@ class Places(Generic[S]):
         return victim
 
     def enter(self, session: S, device_name: str) -> bool:
-        """Give a session a place; False where the device has too many."""
+        """Add a session; False if the device has too many."""
         there = self._sessions.get(device_name, [])
         if len(there) >= self._limit:
             return False
@@ -55,7 +53,7 @@ class Places(Generic[S]):
         return True
 
     def leave(self, session: S, device_name: str) -> None:
-        """Take back the place of a session, if it still has it."""
+        """Remove a session if it is still counted."""
         left = [other for other in self._sessions.pop(device_name, ()) if other is not session]
         if left:
             self._sessions[device_name] = left

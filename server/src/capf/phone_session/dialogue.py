@@ -78,7 +78,7 @@ def dialogue(session_id: int, peer: str, patience: Patience) -> Dialogue:
 
 
 def _claim(message: Message, session_id: int, peer: str) -> Claim:
-    """Return what the phone claims; WireError when the answer is no usable AUTH_RESPONSE."""
+    """Return what the phone claims; WireError if the answer is not a usable AUTH_RESPONSE."""
     if message.command is not Command.AUTH_RESPONSE or message.session_id != session_id:
         raise WireError(_out_of_place(message, session_id, Command.AUTH_RESPONSE))
     device_name = message.text(Tag.DEVICE_NAME)
@@ -148,7 +148,7 @@ def _aborted(granted: Granted, request: Message) -> Dialogue:
 
 
 def key_request(session_id: int, version: int, key: KeySpec) -> Message:
-    """Return the KEY_GENERATE_REQUEST for ``key``; a version 2 client gets the RSA key size alone."""
+    """Return the KEY_GENERATE_REQUEST for ``key``; a version 2 client only gets the RSA key size."""
     if key.ec:
         elements = {Tag.KEY_TYPE: bytes((KeyType.EC,)), Tag.CURVE: bytes((CURVE_OF_BITS[key.bits],))}
     else:
@@ -177,7 +177,7 @@ def _install(granted: Granted, claim: Claim, patience: Patience) -> Dialogue:
 
 
 def _public_key(granted: Granted, claim: Claim) -> Generator[Effect, Reply, bytes | None]:
-    """Ask for a key, again where the phone failed to make one, until the attempts are used up (R25)."""
+    """Ask for a key, and repeat the request if the phone failed to make one, until the attempts are used up (R25)."""
     for attempt in range(granted.attempts):
         key = granted.keys[min(attempt, len(granted.keys) - 1)]
         request = key_request(claim.session_id, claim.version, key)
@@ -199,7 +199,7 @@ def _delete(granted: Granted, claim: Claim, patience: Patience) -> Dialogue:
 
 
 def _finish(granted: Granted, answer: Message | None, problem: str, certificate: bytes = b"") -> Dialogue:
-    """Confirm or fail by the phone's reason; nothing counts as done before the phone said so."""
+    """Confirm or fail according to the phone's reason; nothing counts as done until the phone has confirmed it."""
     if answer is None:
         return
     if _succeeded(answer):

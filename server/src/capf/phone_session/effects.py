@@ -1,4 +1,4 @@
-"""What one phone's session asks of the world around it, and the answers it gets.
+"""The requests of a phone's session to the world around it, and the answers to them.
 
 ``dialogue`` yields effects; the connection carries them out and sends the reply back.
 """
@@ -14,7 +14,7 @@ from capf.phone_session.wire import Message
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who the phone says it is and what it offers as proof (docs/protocol.md, "A session")."""
+    """The phone's claimed identity and its proof (docs/protocol.md, "A session")."""
 
     device_name: str
     version: int
@@ -29,7 +29,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What a session has of an operation: which of the operation's claims it is, and the phone's address."""
+    """A session's hold on an operation: the number of the claim, and the phone's address."""
 
     operation_id: int
     claim: int
@@ -38,10 +38,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The operation that the phone may carry out now.
+    """The operation that the phone may now carry out.
 
     ``keys`` are tried in order, ``attempts`` key requests in all, each for at most ``key_timeout`` seconds.
-    ``proved``: the phone has proved who it is, and has the operation alone.
+    ``proved``: the phone has authenticated and holds the operation exclusively.
     """
 
     hold: Hold
@@ -53,7 +53,7 @@ class Granted:
 
 
 class Cause(StrEnum):
-    """Why a claim is refused, in words that a metric can have as its label."""
+    """Why a claim is refused, in words that serve as the label of a metric."""
 
     UNKNOWN_DEVICE = "unknown device"
     NOTHING_SCHEDULED = "nothing scheduled"
@@ -70,10 +70,10 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No operation for this phone: the wire's reason, the outcome that is shown where there is one, and the cause.
+    """No operation for this phone: the wire's reason, the outcome to show if there is one, and the cause.
 
-    ``operation_id``: the operation on which the refusal counts, None where it counts on none. ``problem`` says more
-    than the cause where more is known; it holds no secrets.
+    ``operation_id``: the operation to which the refusal is counted, if any. ``problem`` adds details to the cause if
+    they are known; it contains no secrets.
     """
 
     reason: int
@@ -84,7 +84,7 @@ class Refused:
 
 
 class Silence(Enum):
-    """Why no message came."""
+    """Why no message arrived."""
 
     LOST = "connection lost"
     TIMEOUT = "deadline passed"
@@ -102,7 +102,7 @@ class Send:
 class Receive:
     """Wait for the phone's next message for at most ``timeout`` seconds; the reply is a Message or Silence.
 
-    ``goes_on``: the wait began with the Receive before, whose deadline stands.
+    ``goes_on``: the wait continues that of the previous Receive, with the same deadline.
     """
 
     timeout: float
@@ -119,7 +119,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """The phone said that it did what was asked; ``certificate``: the DER that it stored, empty for a Delete."""
+    """The phone confirmed the operation; ``certificate``: the DER that it stored, empty for a Delete."""
 
     hold: Hold
     certificate: bytes = b""
@@ -135,7 +135,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The operation failed; ``problem`` says more than the outcome where more is known."""
+    """The operation failed; ``problem`` adds details to the outcome if they are known."""
 
     hold: Hold
     outcome: Outcome
@@ -144,14 +144,14 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The session was lost; the phone's own retry goes on (R5)."""
+    """The session was lost; the phone's own retry continues (R5)."""
 
     hold: Hold
 
 
 @dataclass(frozen=True, slots=True)
 class Protest:
-    """The phone broke the protocol: what it said that makes no sense here."""
+    """The phone violated the protocol; contains the unexpected message."""
 
     problem: str
 

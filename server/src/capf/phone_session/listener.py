@@ -1,6 +1,6 @@
-"""The CAPF port: every phone that has begun, the share of each device, and the deadlines of all.
+"""The CAPF port: the sessions of all phones, the limit of each device, and all deadlines.
 
-A connection is counted by its door before TLS begins, and every wait has its deadline (design: Choices).
+A connection is counted by its door before TLS starts, and every wait has a deadline (docs/design.md).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _QUIET_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sessions at once in all, per address and per device, and the seconds that a TLS handshake may take.
+    """The maximum number of sessions in total, per address and per device, and the maximum seconds for a TLS handshake.
 
-    The first byte of a connection may take as long as its handshake.
+    The first byte of a connection has the same deadline as the handshake.
     """
 
     sessions: int = 10000
@@ -45,7 +45,7 @@ class Listener:
         patience: Patience,
         descriptors: Callable[[], int] | None = None,
     ) -> None:
-        """``descriptors`` returns how many this port may use now; without it there is no such limit."""
+        """``descriptors`` returns how many descriptors this port may use; without it there is no such limit."""
         self.backend = backend
         self.tls = tls
         self.patience = patience
@@ -56,7 +56,7 @@ class Listener:
         self._connections: set[PhoneConnection] = set()
         self._devices = Places[PhoneConnection](limits.sessions_per_device)
         self._ending: set[asyncio.Task[None]] = set()
-        """Sessions that make room for others of their device."""
+        """Sessions that are being closed to make room for others of their device."""
         self._empty = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
         self._quiet_until = 0.0
@@ -67,12 +67,12 @@ class Listener:
         return self._door.guests
 
     async def start(self, addresses: Sequence[str], port: int) -> None:
-        """Listen on every address; OSError when one cannot be used, and then on none."""
+        """Listen on every address; OSError, and no listener at all, if one of them cannot be used."""
         self._door.open(addresses, port)
         self._expire()
 
     async def stop(self, drain_seconds: float) -> None:
-        """Take no new phones, give the open sessions ``drain_seconds``, then close them."""
+        """Accept no new phones, give the open sessions ``drain_seconds`` to finish, then close them."""
         self._door.close()
         self._empty.clear()
         if self._connections:
@@ -88,7 +88,7 @@ class Listener:
         connection.begin()
 
     def _expire(self) -> None:
-        """Tell the connections whose deadline has passed, and come again."""
+        """Notify the connections whose deadline has passed, and schedule the next check."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         for connection in [item for item in self._connections if item.deadline <= now]:
@@ -96,7 +96,7 @@ class Listener:
         self._sweep = loop.call_later(_SWEEP_SECONDS, self._expire)
 
     def enter(self, connection: PhoneConnection, device_name: str) -> bool:
-        """Count a session of a device, which makes room for no other connection now; False when it has too many."""
+        """Count a session of a device, which is now safe from other connections; False if the device has too many."""
         victim = self._devices.make_room(device_name)
         if victim is not None:
             task = asyncio.get_running_loop().create_task(victim.break_off())
@@ -110,7 +110,7 @@ class Listener:
         return entered
 
     def leave(self, connection: PhoneConnection) -> None:
-        """Count a connection out."""
+        """Stop counting a closed connection."""
         self._connections.discard(connection)
         self._door.leave(connection.guest)
         if connection.device_name is not None:
@@ -119,7 +119,7 @@ class Listener:
             self._empty.set()
 
     def _complain(self, device_name: str) -> None:
-        """Warn of what may happen very often, once in a while."""
+        """Warn about a frequent event, but only once in a while."""
         now = asyncio.get_running_loop().time()
         if now >= self._quiet_until:
             self._quiet_until = now + _QUIET_SECONDS

@@ -1,6 +1,6 @@
-"""Who the phone is: authentication string, certificate and signed data, SUDI data (docs/protocol.md, R1).
+"""Verifies a phone's identity: authentication string, certificate and signed data, SUDI data (docs/protocol.md, R1).
 
-Pure functions: certificates and times come in, a Verdict comes out that says what is wrong.
+Pure functions of certificates and times that return a Verdict with the problem, if there is one.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _DIGESTS: Mapping[int, tuple[str, hashes.HashAlgorithm]] = {
     DigestType.SHA512: ("sha512", hashes.SHA512()),
 }
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
-"""What the library raises for certificates that are damaged or strange."""
+"""The errors that the library raises for damaged or unusual certificates."""
 _MIC_NAME = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*-((?:SEP|ATA)[0-9A-F]{12})")
 _LONGEST = 120
-"""Characters that are shown of what a stranger's certificate says."""
+"""The maximum number of characters to show from a stranger's certificate."""
 _SOFTPHONE = re.compile(r"(?:.*-)?(?:CSF|TCT|BOT|TAB)")
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whom the server believes: issuers of LSCs and of MICs, and what is allowed of old MICs."""
+    """The trusted issuers of LSCs and MICs, and the exceptions for old MICs."""
 
     lsc_issuers: Sequence[x509.Certificate]
     mic_issuers: Sequence[x509.Certificate]
@@ -74,7 +74,7 @@ def signature_is_right(key: object, data: bytes, digest: int, signature: bytes) 
 
 
 def _raw_rsa_is_right(key: rsa.RSAPublicKey, hashed: bytes, signature: bytes) -> bool:
-    """Compare the whole block, so that no reader of padding can be fooled."""
+    """Compare the whole block, so that there is no padding parser to fool."""
     numbers = key.public_numbers()
     size = (numbers.n.bit_length() + 7) // 8
     number = int.from_bytes(signature, "big")
@@ -85,8 +85,11 @@ def _raw_rsa_is_right(key: rsa.RSAPublicKey, hashed: bytes, signature: bytes) ->
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a phone's credentials are worth: ``outcome`` None when nothing is wrong with them, and else ``problem`` says
-    what; ``mic``: the phone proved that it has the key of a MIC that is trusted."""
+    """The result of checking a phone's credentials.
+
+    ``outcome`` is None if they are valid, otherwise ``problem`` says what is wrong; ``mic``: the phone proved that it
+    has the key of a trusted MIC.
+    """
 
     outcome: Outcome | None = None
     problem: str = ""
@@ -96,9 +99,8 @@ class Verdict:
 def check_certificate(claim: Claim, mode: AuthenticationMode, has_preferred: bool, trust: Trust, now: float) -> Verdict:
     """Check a phone that authenticates by an existing certificate.
 
-    ``has_preferred``: the server knows that this phone has the certificate to which the mode gives precedence, so that
-    no other one authenticates it.
-    ``now``: epoch seconds.
+    ``has_preferred``: the server knows that this phone has the certificate to which the mode gives precedence, so no
+    other certificate is accepted. ``now``: epoch seconds.
     """
     missing = Outcome.INVALID_LSC if mode is AuthenticationMode.LSC_FIRST else Outcome.INVALID_MIC
     if not claim.certificates:
@@ -142,12 +144,12 @@ _SENT_MIC = "the phone sent no LSC of this CAPF; with precedence to LSC it has t
 
 
 def _kind_of(claim: Claim) -> Outcome:
-    """Name the certificate as the phone does, where no issuer tells what it is."""
+    """Return the certificate type that the phone stated, if the issuer does not reveal it."""
     return Outcome.INVALID_LSC if claim.certificates[0][0] == CertificateType.LSC else Outcome.INVALID_MIC
 
 
 def _mic_problem(certificate: x509.Certificate, trust: Trust, now: float) -> str:
-    """Return why a MIC is not accepted: its issuer, its digest or its dates; empty where nothing is wrong with it."""
+    """Return why a MIC is not accepted: its issuer, its digest or its dates; empty if it is valid."""
     sha1 = isinstance(certificate.signature_hash_algorithm, hashes.SHA1)
     if issuer_of(certificate, trust.mic_issuers) is None:
         return f"its issuer {_shown(certificate.issuer.rfc4514_string())} is not trusted"
@@ -159,7 +161,7 @@ def _mic_problem(certificate: x509.Certificate, trust: Trust, now: float) -> str
 
 
 def _issued_by_old_key(certificate: x509.Certificate, trust: Trust) -> bool:
-    """True when SHA-1 is allowed in MICs and a trusted issuer made this one with it."""
+    """True if SHA-1 is allowed in MICs and a trusted issuer signed this one with it."""
     return trust.allow_sha1_mic and any(_signed_with_sha1(certificate, issuer) for issuer in trust.mic_issuers)
 
 
@@ -171,18 +173,18 @@ def _dates(certificate: x509.Certificate, now: float) -> str:
 
 
 def _common_names(certificate: x509.Certificate) -> str:
-    """Return the common names of a certificate, which are a stranger's words."""
+    """Return the common names of a certificate, which are untrusted text."""
     names = [str(name.value) for name in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
     return _shown(" and ".join(names)) if names else "no device"
 
 
 def _shown(text: str) -> str:
-    """Return a stranger's words in one short line, quoted."""
+    """Return untrusted text as one short quoted line."""
     return ascii(text if len(text) <= _LONGEST else text[:_LONGEST] + "...")
 
 
 def _signed_with_sha1(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """True when the issuer signed an old MIC; the library itself no longer looks at such certificates."""
+    """True if the issuer signed an old MIC; the library itself no longer checks such certificates."""
     key = issuer.public_key()
     if certificate.issuer != issuer.subject or not isinstance(key, rsa.RSAPublicKey):
         return False
@@ -195,7 +197,7 @@ def _signed_with_sha1(certificate: x509.Certificate, issuer: x509.Certificate) -
 
 
 def issuer_of(certificate: x509.Certificate, issuers: Sequence[x509.Certificate]) -> x509.Certificate | None:
-    """Return the one of these issuers that signed the certificate, None where none did."""
+    """Return the issuer that signed the certificate, None if none of them did."""
     for issuer in issuers:
         try:
             if isinstance(certificate.signature_hash_algorithm, hashes.SHA1):
@@ -209,7 +211,7 @@ def issuer_of(certificate: x509.Certificate, issuers: Sequence[x509.Certificate]
 
 
 def _check_sha1_issue(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
-    """Check what the library does no longer: that the issuer signed with SHA-1; trust is the caller's."""
+    """Check the issuer's SHA-1 signature, which the library no longer does; the caller checks trust."""
     if certificate.issuer != issuer.subject:
         raise InvalidSignature
     key, signed = issuer.public_key(), certificate.tbs_certificate_bytes
@@ -227,8 +229,11 @@ def _in_date(certificate: x509.Certificate, now: float) -> bool:
 
 
 def names_device(certificate: x509.Certificate, device_name: str, is_lsc: bool) -> bool:
-    """True when the certificate is this device's and no other's: an LSC's common name is the device name, a MIC's is
-    model, ``-`` and device name. Softphones have no MIC, so that none can be taken for the phone its name ends in."""
+    """True if the certificate belongs to this device.
+
+    An LSC's common name is the device name, a MIC's is the model, ``-`` and the device name. Softphones have no MIC, so
+    a MIC whose name merely ends in a softphone's name does not match.
+    """
     names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     if len(names) != 1:
         return False
@@ -254,7 +259,7 @@ def _signed(claim: Claim, certificate: x509.Certificate) -> bool:
 
 
 def check_sudi(claim: Claim, trust: Trust, now: float) -> Verdict:
-    """Check SUDI data where the phone sent any: a trusted MIC of this device, signed over this session's id."""
+    """Check SUDI data if the phone sent any: a trusted MIC of this device, and signatures over this session's id."""
     if claim.sudi_data is None:
         return Verdict(Outcome.INVALID_MIC, "the phone sent no SUDI data") if trust.require_sudi else Verdict()
     try:
@@ -281,5 +286,5 @@ def _sudi_signed(sudi: Sudi, mic: x509.Certificate, session_id: int) -> bool:
 
 
 def certificate_serial(der: bytes) -> str:
-    """Return a certificate's serial number as the database has it (32 hex digits)."""
+    """Return a certificate's serial number in the form of the database (32 hex digits)."""
     return f"{x509.load_der_x509_certificate(der).serial_number:032x}"

@@ -1,6 +1,6 @@
 """The CAPF wire protocol: numbers, messages, and a bounded reader and writer (docs/protocol.md).
 
-Nothing here does input or output. Bytes become a Message, "need more", or one WireError.
+No input or output happens here. Bytes become a Message, "need more", or a WireError.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAXIMUM_PAYLOAD = 16384
 
 
 class WireError(ValueError):
-    """The bytes are not a CAPF message."""
+    """The bytes are not a valid CAPF message."""
 
 
 class Command(IntEnum):
@@ -119,7 +119,7 @@ class Message:
     elements: Mapping[int, bytes]
 
     def number(self, tag: Tag) -> int | None:
-        """Return the element as a number (big-endian), None when it is absent; WireError when it is no number."""
+        """Return the element as a number (big-endian), None if it is absent; WireError if it is not a number."""
         value = self.elements.get(tag)
         if value is None:
             return None
@@ -138,7 +138,7 @@ class Message:
 
 
 def _runs(data: bytes, what: str) -> Iterator[tuple[int, bytes]]:
-    """Yield (tag, value) of each ``tag (1) · length (2) · value``; WireError where a length passes the end."""
+    """Yield (tag, value) of each ``tag (1) · length (2) · value``; WireError if a length exceeds the data."""
     position = 0
     while position < len(data):
         start = position + 3
@@ -166,7 +166,7 @@ def encode(message: Message) -> bytes:
 
 
 class Reader:
-    """Collects bytes in any split and gives whole messages."""
+    """Collects bytes, however they are split, and returns complete messages."""
 
     __slots__ = ("_buffer",)
 
@@ -178,7 +178,7 @@ class Reader:
         self._buffer += data
 
     def next_message(self) -> Message | None:
-        """Return the next whole message, None when more bytes are needed; WireError as soon as it is certain."""
+        """Return the next complete message, None if more bytes are needed; WireError as soon as they are invalid."""
         buffer = self._buffer
         if buffer and buffer[0] != PROTOCOL_ID:
             raise WireError(f"protocol id is {buffer[0]:#04x}; {PROTOCOL_ID:#04x} is allowed")
@@ -204,12 +204,12 @@ def _parse(data: bytes) -> Message:
         if tag not in elements:
             elements[tag] = value
         elif tag in _KNOWN_TAGS:
-            raise WireError(f"element {tag} stands twice")
+            raise WireError(f"duplicate element {tag}")
     return Message(command, int.from_bytes(data[2:6], "big"), elements)
 
 
 def decode(data: bytes) -> Message:
-    """Return the one message that ``data`` is; WireError when it is less or more than one message."""
+    """Return the message in ``data``; WireError unless it is exactly one message."""
     reader = Reader()
     reader.feed(data)
     message = reader.next_message()
@@ -233,7 +233,7 @@ def unpack_certificates(package: bytes) -> tuple[tuple[int, bytes], ...]:
     found = []
     for tag, value in _runs(package, "certificate package"):
         if tag != 1 or len(value) <= _TYPE_BYTES:
-            raise WireError("certificate package has an entry that is no certificate")
+            raise WireError("certificate package has an entry that is not a certificate")
         found.append((int.from_bytes(value[:_TYPE_BYTES], "big"), value[_TYPE_BYTES:]))
     return tuple(found)
 

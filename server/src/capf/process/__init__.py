@@ -1,1 +1,1 @@
-"""The running process: everything below it, joined."""
+"""The running process, which connects everything below it."""

@@ -1,4 +1,4 @@
-"""Ends operations at their deadline, as long as the server runs."""
+"""Ends operations at their deadline while the server runs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ _ROUND_SECONDS = 1.0
 
 
 async def run(store: Store, context: Context) -> None:
-    """Look every second, for ever; a look reads, and only an end writes. Servers that share a database do not disturb
-    each other: an operation ends once."""
+    """Check every second, forever; a check only reads unless an operation ends.
+
+    Servers that share a database do not interfere with each other: an operation ends only once.
+    """
     while True:
         try:
             if await store.aread(lambda c: deadlines.is_any_due(Transaction(c, context))):

@@ -1,7 +1,7 @@
-"""Refused claims in memory: counted by cause for the metric, and gathered by operation until the record has them.
+"""Refused claims in memory: counted by cause for the metric, and collected by operation until they are recorded.
 
-Anybody on the network can cause a refusal, as often as they like. So a refusal is not a commit: many of them are one
-write, and what is kept meanwhile is one entry an operation.
+Anybody on the network can cause any number of refusals. A refusal therefore is not a commit: many of them become one
+write, and until then there is one entry per operation.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from capf.registry.refusals import Gathered
 
 
 class Refusals:
-    """The refusals of one server; used by its event loop alone."""
+    """The refusals of one server; used only by its event loop."""
 
     def __init__(self) -> None:
         self.by_cause: Counter[Cause] = Counter(dict.fromkeys(Cause, 0))
-        """How many claims were refused since the start, every cause among the keys."""
+        """The number of refused claims since the start, by cause; every cause is a key."""
         self._gathered: dict[int, Gathered] = {}
         self._some = asyncio.Event()
 
@@ -35,17 +35,17 @@ class Refusals:
         self._some.set()
 
     async def wait(self) -> None:
-        """Wait until there is something to ``take``."""
+        """Wait until there are refusals to ``take``."""
         await self._some.wait()
 
     def take(self) -> Mapping[int, Gathered]:
-        """Return what has gathered, by operation, and begin again with nothing."""
+        """Return the collected refusals by operation, and start over."""
         gathered, self._gathered = self._gathered, {}
         self._some.clear()
         return gathered
 
     def put_back(self, gathered: Mapping[int, Gathered]) -> None:
-        """Take back what could not be written; later refusals of the same operation stay the last ones."""
+        """Add refusals again that could not be written; a later refusal of the same operation stays the last one."""
         for operation_id, found in gathered.items():
             later = self._gathered.get(operation_id)
             self._gathered[operation_id] = found if later is None else replace(later, count=later.count + found.count)

@@ -1,4 +1,4 @@
-"""The running node: administration always, phones' files, and the CAPF service while it is activated (R24)."""
+"""The running node: administration, phones' files, and the CAPF service while it is activated (R24)."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ from capf.store.engine import Store
 LOG = logging.getLogger(__name__)
 _SECOND_SIGNAL, _NOT_IN_TIME = 1, 1
 _TRY_AGAIN_SECONDS, _SETTLED_SECONDS = 5.0, 10.0
-"""When work that ended by an error is begun again, and for how long it has to go on until it counts as cured."""
+"""The pause before failed background work restarts, and how long it has to run until it counts as recovered."""
 SECONDS_AFTER_THE_DRAIN = 10
-"""How long everything else may take when the process ends; the unit allows more (roles/capf_server)."""
+"""Seconds for everything else when the process ends; the unit allows more (roles/capf_server)."""
 
 
 class Server:
-    """One node; implements what the API asks of it."""
+    """One node; implements the interface that the API requires."""
 
     def __init__(self, settings: NodeSettings) -> None:
         """Open state and database; CapfError when either cannot be used."""
@@ -114,17 +114,17 @@ class Server:
         return self._service.sessions
 
     def reload_authority(self) -> None:
-        """Take the keys and certificates as they are on disk now."""
+        """Reload the keys and certificates from disk."""
         loaded = state.load(self._directory)
         self.context.authority, self.context.faults = loaded.authority, loaded.faults
 
     def ctl_file(self) -> ctl.CtlFile | None:
-        """Return the CTL file that phones are given, None where there is none; DamagedError where it cannot be read."""
+        """Return the CTL file for phones, None if there is none; DamagedError if it cannot be read."""
         path = self._directory.path / ctl.FILE_NAME
         try:
             return ctl.read(path.read_bytes()) if path.exists() else None
         except (ctl.CtlError, OSError) as error:
-            todo = "restart the server, which writes it again as it was made last"
+            todo = "restart the server, which writes the latest one again"
             raise DamagedError(Fault(str(path), words_of(error), todo)) from None
 
     def back_up(self, passphrase: str | None) -> tuple[BinaryIO, Made]:
@@ -136,29 +136,29 @@ class Server:
         return await self._logins.check(administrator, password, address)
 
     def close(self) -> None:
-        """Close the database and the trace files, and let another server have the state directory."""
+        """Close the database and the trace files, and release the lock on the state directory."""
         self.store.close()
         self.trace.close()
         self._lock.close()
 
     async def check_service(self) -> None:
-        """ConflictError says why CAPF could not be started with the parameters as they are now."""
+        """Raise ConflictError if CAPF could not be started with the current parameters."""
         await self._service.check()
 
     async def accept_strings_key(self, actor: str) -> None:
-        """Take a new strings.key as the right one where nothing needs the earlier one."""
+        """Accept a new strings.key if nothing needs the earlier one."""
         await self._service.accept_key(actor)
 
     async def start_service(self) -> None:
-        """Start CAPF with the parameters as they are now, where it does not run; ConflictError where it cannot."""
+        """Start CAPF with the current parameters if it is not running; ConflictError if it cannot run."""
         await self._service.start()
 
     async def stop_service(self) -> None:
-        """Stop CAPF; open sessions may end first, within the drain time."""
+        """Stop CAPF; open sessions may finish within the drain time."""
         await self._service.stop()
 
     async def follow(self) -> None:
-        """Do what another server that shares the database was told: start, restart or stop CAPF, or make a CTL file."""
+        """Follow another server that shares the database: start, restart or stop CAPF, or make a CTL file."""
         async with SERVICE_CHANGE:
             await self._service.follow()
         await put_in_place(self)
@@ -199,9 +199,9 @@ class Server:
                 raise result
 
     def _work(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """Return the work beside administration: none of it is missed in silence, and none of it ends the process."""
+        """Return the background work: its failures are always noticed, and none of them ends the process."""
         return {
-            "giving operations back to phones": self._backend.give_back_forever,
+            "releasing operations of lost sessions": self._backend.give_back_forever,
             "counting refused phones": self._backend.count_refusals_forever,
             "keeping wrong strings counted": self._backend.keep_guesses_forever,
             "ending operations at their deadline": partial(expiry.run, self.store, self.context),
@@ -212,7 +212,7 @@ class Server:
         }
 
     async def _go_on(self, name: str, job: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
-        """Do work for as long as it lasts; where it ends by an error, say so and begin it again after a pause."""
+        """Run background work; if it fails, log the error and restart it after a pause."""
         troubles, loop = self.context.troubles, asyncio.get_running_loop()
         while not stop.is_set():
             settled = loop.call_later(_SETTLED_SECONDS, troubles.pop, name, None)
@@ -224,14 +224,14 @@ class Server:
                 if name not in troubles or troubles[name].problem != said:
                     unexpected = None if isinstance(error, CapfError | OSError) else error
                     LOG.critical("event=work-failed work=%r error=%r", name, said, exc_info=unexpected)
-                troubles[name] = Fault(name, said, "the server tries again by itself; its log says more")
+                troubles[name] = Fault(name, said, "the server retries automatically; see its log for details")
             finally:
                 settled.cancel()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _TRY_AGAIN_SECONDS)
 
     async def begin(self) -> None:
-        """Do what every start does. A step that cannot be done is named, and takes nothing else down."""
+        """Run the steps of every start. A step that fails is reported and does not affect the others."""
         await self._step("trace files", self._apply_trace)
         await self._step("operations of lost sessions", lambda: self._write(sessions.recover))
         await self._step("counted wrong strings", lambda: self._write(guessing.keep))
@@ -265,7 +265,7 @@ class Server:
         self.trace.apply(await self.store.aread(trace_settings.stored))
 
     async def _register(self) -> None:
-        """Be the first node of the cluster: its entry is as it is here."""
+        """Update the first node's entry in the cluster with this node's settings."""
         certificate = self._directory.administration_certificate.read_text()
         port = self._settings.administration_port
         await self.store.awrite(lambda c: nodes.register_first(Transaction(c, self.context), port, certificate))
@@ -297,21 +297,21 @@ class Server:
 
 
 def _stop_or_exit(stop: asyncio.Event) -> None:
-    """End politely at the first signal, at once at the second."""
+    """Shut down gracefully on the first signal, and immediately on the second."""
     if stop.is_set():
         os._exit(_SECOND_SIGNAL)
     stop.set()
 
 
 def _end_at_the_latest(seconds: float) -> None:
-    """See to it that the process ends, whatever still hangs: a database, a disk."""
+    """Make sure that the process ends, even if a database or a disk hangs."""
     last = threading.Timer(seconds, os._exit, (_NOT_IN_TIME,))
     last.daemon = True
     last.start()
 
 
 def _notify(message: str) -> None:
-    """Tell systemd, where it started us."""
+    """Notify systemd if it started this process."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

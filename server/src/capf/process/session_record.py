@@ -1,7 +1,7 @@
-"""Joins the sessions to the record: each call is one job of the store's writer, its future done after the commit.
+"""Connects the sessions to the record: each call is a job of the store's writer, its future done after the commit.
 
-When the record cannot be written, the session ends without a word of it. Its operation is remembered here and given
-back as soon as the record takes writes again, so that the phone's own retry goes on and nobody restarts anything.
+If the record cannot be written, the session ends without a trace in it. Its operation is remembered here and released
+as soon as the record can be written again, so that the phone's own retry continues and nobody has to restart anything.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from capf.store.engine import Job, Store, T
 LOG = logging.getLogger(__name__)
 _TRY_AGAIN_SECONDS = 1.0
 _GATHER_SECONDS = 0.25
-"""How long refusals gather until one write counts all of them: nobody makes the record commit once a message."""
+"""Seconds during which refusals are collected for one write, so that nobody can force a commit per message."""
 _KEEP_SECONDS = 60.0
 _SESSION: ContextVar[int] = ContextVar("session", default=0)
 """The session whose task this is, for its lines in the trace."""
 
 
 def _trace(step: str, holds: Collection[Hold], done: Future[Any]) -> None:
-    """Leave a line of a session's step where the debug trace level is Detailed."""
+    """Log a step of a session if the debug trace level is Detailed."""
     result = None if done.cancelled() else done.exception() or done.result()
     if isinstance(result, Granted):
         result = result.operation.value
@@ -47,23 +47,24 @@ def _trace(step: str, holds: Collection[Hold], done: Future[Any]) -> None:
 
 
 def _name(effect: RecordEffect) -> str:
-    """Return how a trace line calls the effect."""
+    """Return the name of the effect in a trace line."""
     name = type(effect).__name__.lower()
     return f"{name} outcome={str(effect.outcome.value)!r}" if isinstance(effect, Fail) else name
 
 
 class RegistryBackend:
-    """The ``connection.Backend`` over store and registry."""
+    """The ``connection.Backend`` that uses store and registry."""
 
     def __init__(self, store: Store, context: Context) -> None:
         self._store = store
         self._context = context
         self.refusals = Refusals()
         self._owed: set[Hold] = set()
-        """What sessions had that ended in an error; only the store's writer changes the set, in the order of jobs."""
+        """Operations of sessions that ended in an error; only the store's writer changes the set, in the order of its
+        jobs."""
 
     def perform(self, effect: RecordEffect) -> Future[RecordReply]:
-        """Carry out what a session asks of the record."""
+        """Carry out a session's request to the record."""
         if isinstance(effect, Claim):
             _SESSION.set(effect.session_id)
         holds = [] if isinstance(effect, Claim) else [effect.hold]
@@ -87,13 +88,13 @@ class RegistryBackend:
             self.refusals.note(reply, peer, self._context.now)
 
     def refuse(self, cause: Cause) -> Refused:
-        """Return the refusal, which is counted, of a phone about which the record is not even asked."""
+        """Count and return the refusal of a phone without asking the record."""
         refused = Refused(Reason.REJECTED, cause=cause)
         self.refusals.note(refused, "", self._context.now)
         return refused
 
     def _run(self, step: str, job: Job[T], holds: Collection[Hold]) -> Future[T]:
-        """Write a step; an operation whose write failed is owed, one that a later session has is not."""
+        """Write a step; if that fails, the operation must be released later, unless a later session has it."""
 
         def settle(error: Exception | None) -> None:
             change = self._owed.difference_update if error is None else self._owed.update
@@ -105,7 +106,7 @@ class RegistryBackend:
         return done
 
     async def give_back_forever(self) -> None:
-        """Give operations back whose session could not do it, once the record takes writes again."""
+        """Release operations whose session could not do it, once the record can be written again."""
         while True:
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
             if self._owed:
@@ -113,7 +114,7 @@ class RegistryBackend:
                     LOG.info("event=given-back operations=%d", await self._give_back())
 
     async def keep_guesses_forever(self) -> None:
-        """Keep what is on record of wrong strings true and small, where there is any."""
+        """Keep the records of wrong strings correct and small."""
         while True:
             await asyncio.sleep(_KEEP_SECONDS)
             with contextlib.suppress(StoreUnavailableError):
@@ -130,7 +131,7 @@ class RegistryBackend:
         return await self._run("give back", job, owed)
 
     async def count_refusals_forever(self) -> None:
-        """Count refusals on their operations, all of a short time in one write."""
+        """Record refusals, all of a short period in one write."""
         while True:
             await self.refusals.wait()
             await asyncio.sleep(_GATHER_SECONDS)
@@ -140,7 +141,7 @@ class RegistryBackend:
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)
 
     async def count_refusals(self) -> None:
-        """Count the refusals that have gathered; those that cannot be written stay for the next time."""
+        """Record the collected refusals; those that cannot be written stay for the next time."""
         gathered = self.refusals.take()
         try:
             if gathered:

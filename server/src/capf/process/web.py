@@ -1,7 +1,8 @@
-"""An application behind a door: Hypercorn gets each connection once it has sent something.
+"""An application behind a door: Hypercorn gets each connection when its first byte has arrived.
 
-Hypercorn's own ``serve`` accepts by itself and begins TLS at once, which costs 300 kB for a connection that never says
-anything; so the door accepts, and each connection is handed to Hypercorn's ``TCPServer`` as ``serve`` would do it.
+Hypercorn's own ``serve`` accepts connections itself and starts TLS immediately, which costs 300 kB for a connection
+that stays silent. Here the door accepts, and each connection is passed to Hypercorn's ``TCPServer`` as ``serve`` would
+do it.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from capf.network.door import Bounds, Door, Guest
 
 LOG = logging.getLogger(__name__)
 HEADER_SECONDS = 10
-"""How long a client may take over its first byte, its handshake, its headers, or its next request."""
+"""Maximum seconds for a client's first byte, its handshake, its headers, or its next request."""
 _SEND_SECONDS = 90
-"""How long a client may take none of its answer; longer than a download waits by itself."""
+"""Maximum seconds for which a client may read nothing of its answer; more than a download waits by itself."""
 _END_SECONDS = 3
 
 
@@ -42,7 +43,7 @@ class Web:
         places_of_address: int,
         descriptors: Callable[[], int] | None = None,
     ) -> None:
-        """``places``: connections at once, in all and of one address; ``descriptors``: how many there may be now."""
+        """``places``: maximum connections in total and per address; ``descriptors``: how many the port may use now."""
         self._app = app
         self._tls = tls
         self._door = Door(name, Bounds(places, places_of_address, HEADER_SECONDS), self._begin, descriptors)
@@ -70,7 +71,7 @@ class Web:
         task.add_done_callback(partial(self._ended, guest))
 
     def _ended(self, guest: Guest, task: asyncio.Task[None]) -> None:
-        """A connection is over, whatever ended it."""
+        """Handle the end of a connection."""
         self._tasks.discard(task)
         self._door.leave(guest)
         # No longer the task, whose error would keep the buffers of TLS until garbage is collected.
@@ -81,7 +82,7 @@ class Web:
             LOG.error("event=connection-error peer=%s", guest.peer, exc_info=error)
 
     async def _converse(self, guest: Guest) -> None:
-        """Serve one connection to its end; OSError where TLS fails."""
+        """Serve one connection until it ends; OSError if TLS fails."""
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
@@ -111,8 +112,8 @@ class Web:
 class _Connection(TCPServer):
     """Hypercorn's connection, which ends with its client.
 
-    Hypercorn waits for the next request until its time is up, even when the client has closed the connection: for
-    that long, clients that are gone would hold places of the door, and somebody who is there would make room.
+    Hypercorn waits for the next request until its timeout, even if the client has closed the connection. Meanwhile,
+    disconnected clients would occupy the door's places, and connected ones would be closed to make room.
     """
 
     async def _read_data(self) -> None:
@@ -121,13 +122,13 @@ class _Connection(TCPServer):
 
 
 def _hang_up(transport: asyncio.Transport) -> None:
-    """Close a connection at once; a TLS transport of Debian 12's Python fails when it is closed twice."""
+    """Close a connection immediately; a TLS transport of Debian 12's Python fails if it is closed twice."""
     with contextlib.suppress(AttributeError):
         transport.abort()
 
 
 class _Request:
-    """Notices when a request is whole, and gives up on a client that does not read its answer."""
+    """Detects when a request is complete, and gives up on a client that does not read its answer."""
 
     def __init__(self, door: Door, guest: Guest, scope: Scope, receive: Receive, send: Send) -> None:
         self._door = door
@@ -144,7 +145,7 @@ class _Request:
             self._door.busy(self._guest)
 
     def end(self) -> None:
-        """The answer is sent."""
+        """Mark the answer as sent."""
         if self._whole:
             self._door.idle(self._guest)
 
@@ -156,7 +157,7 @@ class _Request:
         return message
 
     async def send(self, message: Message) -> None:
-        """Send a part of the answer; the connection ends when the client takes none of it."""
+        """Send a part of the answer; the connection ends if the client does not read it."""
         limit = asyncio.get_running_loop().call_later(_SEND_SECONDS, self._guest.hang_up)
         try:
             await self._send(message)
@@ -165,7 +166,7 @@ class _Request:
 
 
 def _has_body(scope: Scope) -> bool:
-    """Return whether a body may still come; HTTP/2 need not announce it."""
+    """Return whether a body may still follow; HTTP/2 need not announce it."""
     headers = dict(scope["headers"])
     announced = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
     return announced or str(scope["http_version"]).startswith("2")
@@ -180,7 +181,7 @@ def _config() -> Config:
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext:
-    """Return TLS as the administration port speaks it: Hypercorn's choice of versions and ciphers."""
+    """Return the TLS settings of the administration port, with Hypercorn's choice of versions and ciphers."""
     config = Config()
     config.certfile, config.keyfile = certificate, key
     config.alpn_protocols = ["http/1.1"]
