@@ -140,7 +140,7 @@ async def test_p36_current_means_that_it_runs(node: InProcess) -> None:
     await set_parameters(node, CAPF_Phone_Port=port)
     await node.ok("PUT", "/service", {"activated": True})
     assert (await node.ok("POST", "/service/restart", current))["changed"] is False
-    await node.server.stop_service()
+    await node.server.service.stop()
     with socket.create_server(("127.0.0.1", port)):
         for body in (current, {**current, "dry_run": True}):
             refused = await node.ask("POST", "/service/restart", body)

@@ -59,7 +59,7 @@ class InProcess:
 
     async def close(self) -> None:
         """Stop CAPF, and give lock and database back."""
-        await self.server.stop_service()
+        await self.server.service.stop()
         self.server.close()
 
     async def ask(self, method: str, path: str, body: object = None, *, base: str = "/api/v1") -> Answer:

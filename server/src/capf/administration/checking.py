@@ -6,21 +6,19 @@ Nothing is changed, and the server may run meanwhile.
 from __future__ import annotations
 
 import fcntl
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from capf.model import CapfError
-from capf.node import state
+from capf.node import record_context, state
 from capf.node.configuration import NodeSettings
 from capf.node.ports import Ports
 from capf.node.state import StateDirectory
 from capf.registry import faults, parameters
-from capf.registry.context import Context
 from capf.registry.transaction import Transaction
-from capf.store import copying
+from capf.store import copying, journal
 from capf.store.engine import Store
 
 
@@ -40,15 +38,7 @@ def look(settings: NodeSettings) -> list[str]:
 
 def _of_database(settings: NodeSettings, directory: StateDirectory) -> list[str]:
     loaded = state.load_unchanged(directory)
-    context = Context(
-        authority=loaded.authority,
-        secrets=loaded.secrets,
-        clock=time.time,
-        first_node=settings.first_node,
-        trace_directory=directory.trace,
-        token_directory=directory.tokens,
-        faults=loaded.faults,
-    )
+    context = record_context.make(settings, directory, loaded)
     ports, running = Ports(settings), _running(directory.path / "lock")
 
     def job(connection: Connection) -> list[str]:
@@ -70,6 +60,17 @@ def _of_database(settings: NodeSettings, directory: StateDirectory) -> list[str]
         return store.read(job)
     finally:
         store.close()
+
+
+def check_audit(database: str) -> None:
+    """CapfError names the first row of the audit table that does not follow from those before it."""
+    store = Store(database)
+    try:
+        broken = store.read(journal.broken_audit_row)
+    finally:
+        store.close()
+    if broken is not None:
+        raise CapfError(f"the audit table was changed: row {broken} does not follow from those before it")
 
 
 @dataclass(frozen=True, slots=True)

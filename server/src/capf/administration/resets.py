@@ -1,73 +1,33 @@
-"""Asking the call processor to reset phones: a configured command, without a shell (R28)."""
+"""Resetting phones, so that their settings take effect (R28)."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from capf.model import ConflictError
-
-LOG = logging.getLogger(__name__)
-_NAMES_AT_ONCE = 500
-_ERROR_CHARACTERS = 200
+from capf.administration.node import Node
+from capf.administration.publishing import publish_before_reset
+from capf.administration.requests import change, read
+from capf.cluster.delivery import Credentials
+from capf.registry.progress import progress
+from capf.registry.transaction import Transaction
 
 
-async def _at_once(_unused: Sequence[str]) -> None:
-    """Wait for nothing."""
+async def reset(
+    node: Node, phones: Sequence[str], credentials: Credentials, actor: str, *, dry_run: bool
+) -> dict[str, str]:
+    """Have the call processor reset phones; further nodes get their files first. Returns what went wrong, by name.
 
-
-@dataclass(frozen=True, slots=True)
-class Resetter:
-    """Runs ``command`` once a phone, its ``{name}`` filled in; or once for many, its ``{names}`` spread out.
-
-    ``ready`` is awaited first: phones must not come before the files that they fetch are in place.
+    InvalidRequestError names phones that are not registered, ConflictError says why none can be reset.
     """
+    node.resetter.check()
+    await read(node, lambda tx: progress(tx.connection, phones))
+    if dry_run:
+        return {}
+    await publish_before_reset(node, phones, credentials, actor)
+    await change(node, lambda tx: _record(tx, phones), actor, dry_run=False)
+    return await node.resetter.reset(phones)
 
-    command: tuple[str, ...]
-    parallel: int
-    seconds: int
-    ready: Callable[[Sequence[str]], Awaitable[None]] = _at_once
 
-    def check(self) -> None:
-        """Raise ConflictError when no reset command is configured."""
-        if not self.command:
-            raise ConflictError("no reset command is configured on this server ([reset] command)")
-
-    async def reset(self, names: Sequence[str]) -> dict[str, str]:
-        """Reset the phones; returns what went wrong, by device name."""
-        self.check()
-        await self.ready(names)
-        size = _NAMES_AT_ONCE if "{names}" in self.command else 1
-        batches = [names[start : start + size] for start in range(0, len(names), size)]
-        gate = asyncio.Semaphore(self.parallel)
-        faults = await asyncio.gather(*(self._run(batch, gate) for batch in batches))
-        return {name: fault for batch, fault in zip(batches, faults, strict=True) if fault for name in batch}
-
-    def _argv(self, names: Sequence[str]) -> list[str]:
-        argv: list[str] = []
-        for part in self.command:
-            argv += names if part == "{names}" else [part.replace("{name}", names[0])]
-        return argv
-
-    async def _run(self, names: Sequence[str], gate: asyncio.Semaphore) -> str:
-        """Return an empty text, or what went wrong."""
-        async with gate:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *self._argv(names),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.PIPE,
-                )
-            except OSError as error:
-                return f"the reset command cannot be run: {error.strerror}"
-            try:
-                _unused, errors = await asyncio.wait_for(process.communicate(), self.seconds)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-                return f"the reset command took longer than {self.seconds} s"
-        said = errors.decode(errors="replace")[:_ERROR_CHARACTERS]
-        return f"the reset command ended with {process.returncode}: {said}" if process.returncode else ""
+def _record(tx: Transaction, phones: Sequence[str]) -> None:
+    for name in phones:
+        tx.audit("reset phone", name)

@@ -30,7 +30,7 @@ LOOK_SECONDS = 5.0
 
 
 class CapfService:
-    """Starts, stops and follows. Its callers hold ``SERVICE_CHANGE``."""
+    """Starts, stops and follows. Whoever starts or stops it, or changes its keys, holds ``change``."""
 
     def __init__(
         self,
@@ -44,6 +44,8 @@ class CapfService:
     ) -> None:
         """``descriptors`` returns how many file descriptors the CAPF port may use now; ``notice`` is a file that says
         why CAPF does not run, for those who cannot ask the process."""
+        self.change = asyncio.Lock()
+        """Starting and stopping CAPF, and changing its keys, are done one after the other."""
         self._settings = settings
         self._store = store
         self._context = context
@@ -142,6 +144,10 @@ class CapfService:
 
         One that runs goes on with its parameters where it could not start with the new ones.
         """
+        async with self.change:
+            await self._follow()
+
+    async def _follow(self) -> None:
         turn = await self._store.aread(service.turn)
         if turn is None or not self._context.first_node:
             await self.stop()
@@ -155,9 +161,8 @@ class CapfService:
             if self._listener is not None:
                 LOG.error("event=restart-waits error=%r", str(error))
 
-    async def keep_running(self, change: asyncio.Lock) -> None:
+    async def keep_running(self) -> None:
         """Look again and again whether CAPF should run, and start it where it can."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            async with change:
-                await self.follow()
+            await self.follow()

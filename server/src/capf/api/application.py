@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from capf import __version__
+from capf.administration.node import Node
 from capf.api import (
     backups,
     certificates,
@@ -29,7 +30,6 @@ from capf.api import (
 )
 from capf.api.authentication import Monitor
 from capf.api.bounds import Bounds
-from capf.api.node import Node
 
 _PARTS = (
     backups,

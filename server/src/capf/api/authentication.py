@@ -9,8 +9,9 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from capf.addresses import is_within
 from capf.administration.logins import Login
+from capf.administration.node import Node
 from capf.api.errors import TOO_MANY, UNAUTHORIZED, Refusal
-from capf.api.node import Node
+from capf.cluster.delivery import Credentials
 
 _SCHEME = HTTPBasic(realm="capf")
 _OPTIONAL_SCHEME = HTTPBasic(realm="capf", auto_error=False)
@@ -22,7 +23,7 @@ async def administrator(request: Request, given: Given) -> str:
     """Return the administrator's name, which is the actor of every audit row; 401 or 429 otherwise."""
     node: Node = request.app.state.node
     address = request.client.host if request.client else ""
-    login = await node.login(given.username, given.password, address)
+    login = await node.logins.check(given.username, given.password, address)
     if login is Login.WAIT:
         raise Refusal(TOO_MANY, "too many wrong passwords from this address; wait a minute")
     if login is Login.WRONG:
@@ -53,3 +54,12 @@ def node_of(request: Request) -> Node:
 
 
 RunningNode = Annotated[Node, Depends(node_of)]
+
+
+def credentials_of(given: Given) -> Credentials:
+    """Return name and password of the request, for further nodes: they have the same administrator (R17)."""
+    return Credentials(given.username, given.password)
+
+
+ForNodes = Annotated[Credentials, Depends(credentials_of)]
+"""The administrator's name and password, used in memory while the request lasts."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Generator
 from typing import Annotated, BinaryIO
@@ -11,13 +10,13 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 
+from capf.administration import backups
 from capf.administration.backup.making import Made
 from capf.administration.backup.sealing import MINIMUM_PASSPHRASE
 from capf.api.authentication import Actor, RunningNode
 from capf.api.download import Download
 from capf.api.shapes import Strict
 from capf.model import InvalidRequestError, Problem
-from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["backup"])
 _MEDIA_TYPE = "application/octet-stream"
@@ -54,14 +53,7 @@ async def back_up(wanted: Backup, actor: Actor, node: RunningNode) -> Response:
         raise InvalidRequestError([Problem("passphrase", "(hidden)", "give either a passphrase or plain: true")])
     if wanted.dry_run:
         return JSONResponse({"changed": True})
-    file, made = await asyncio.to_thread(node.back_up, wanted.passphrase)
-    try:
-        await node.store.awrite(
-            lambda c: Transaction(c, node.context, actor).audit("back up", encrypted=not wanted.plain)
-        )
-    except BaseException:
-        file.close()
-        raise
+    file, made = await backups.back_up(node, wanted.passphrase, actor)
     return Download(_pieces(file), _MEDIA_TYPE, _headers(made))
 
 

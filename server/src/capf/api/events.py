@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
-from sqlalchemy import Connection
 
+from capf.administration import notices
 from capf.api.authentication import Actor, RunningNode
-from capf.registry import events
-from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["events"])
-_LOOK_AGAIN_SECONDS = 1
 _MAXIMUM_WAIT = 60
 _MAXIMUM_DAYS = 3650
 
@@ -47,15 +43,5 @@ async def show(
 
     Without a cursor: what happens from now on, and every LSC that ends within ``days``.
     """
-    deadline = asyncio.get_running_loop().time() + wait
-    cursor = await node.store.aread(lambda c: events.read_cursor(c, after))
-
-    def look(connection: Connection) -> tuple[list[dict[str, Any]], events.Cursor]:
-        return events.after(Transaction(connection, node.context), cursor, days)
-
-    while True:
-        found, cursor = await node.store.aread(look)
-        left = deadline - asyncio.get_running_loop().time()
-        if found or left <= 0:
-            return {"events": found, "cursor": str(cursor)}
-        await asyncio.sleep(min(_LOOK_AGAIN_SECONDS, left))
+    found, cursor = await notices.wait(node, after, wait, days)
+    return {"events": found, "cursor": cursor}

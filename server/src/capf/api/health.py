@@ -14,11 +14,11 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection
 
+from capf.administration.node import Node
+from capf.administration.requests import read
 from capf.api import errors
 from capf.api.authentication import Monitor, RunningNode
-from capf.api.node import Node
 from capf.api.shapes import Health, Readiness
 from capf.registry import faults, guessing, health, service
 from capf.registry.rollout import watch
@@ -65,7 +65,7 @@ class _Numbers(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield each metric."""
-        yield GaugeMetricFamily("capf_sessions_open", "Phones that are connected now", self._node.sessions_open)
+        yield GaugeMetricFamily("capf_sessions_open", "Phones that are connected now", self._node.service.sessions)
         serving = float(self._node.context.running is not None)
         yield GaugeMetricFamily("capf_service_running", "Whether the CAPF service takes phones", serving)
         activated = float(self._standing.activated)
@@ -146,11 +146,10 @@ def _verdicts(numbers: watch.Numbers) -> Iterator[Metric]:
 async def metrics(node: RunningNode) -> Response:
     """Return the node's numbers for Prometheus; from a monitor's address without a login."""
 
-    def count(connection: Connection) -> tuple[health.Counts, watch.Numbers, guessing.Totals, _Standing]:
-        standing = _Standing(service.is_activated(connection), len(faults.find(Transaction(connection, node.context))))
-        numbers = watch.numbers(Transaction(connection, node.context))
-        return health.counts(connection), numbers, guessing.totals(connection), standing
+    def count(tx: Transaction) -> tuple[health.Counts, watch.Numbers, guessing.Totals, _Standing]:
+        standing = _Standing(service.is_activated(tx.connection), len(faults.find(tx)))
+        return health.counts(tx.connection), watch.numbers(tx), guessing.totals(tx.connection), standing
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Numbers(node, *await node.store.aread(count)))
+    registry.register(_Numbers(node, *await read(node, count)))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

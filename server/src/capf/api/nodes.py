@@ -1,21 +1,17 @@
-"""The cluster's nodes, and what the first one hands out to the others (R3, R13, R17)."""
+"""The cluster's nodes, and what the first one publishes to the others (R3, R13, R17)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from fastapi import APIRouter
-from sqlalchemy import Connection
 
-from capf.api.authentication import Actor, Given, RunningNode
+from capf.administration import publishing
+from capf.administration.requests import change, read
+from capf.api.authentication import Actor, ForNodes, RunningNode
 from capf.api.cluster_shapes import CheckedNodes, Nodes, NodesChange, NodesChanged, Publish, Published
-from capf.api.handing_out import hand_out
-from capf.api.running import carry_out
 from capf.api.shapes import Strict
-from capf.cluster import delivery
-from capf.model import ConflictError
 from capf.registry import ctl_file, nodes
-from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["nodes"])
 _SHOWN_FILES = 100
@@ -24,7 +20,7 @@ _SHOWN_FILES = 100
 @router.get("/nodes", response_model=Nodes)
 async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Show the cluster's nodes, and whether each has the present CTL file."""
-    known, digest = await node.store.aread(lambda c: (nodes.all_nodes(c), ctl_file.last_sha256(c)))
+    known, digest = await read(node, lambda tx: (nodes.all_nodes(tx.connection), ctl_file.last_sha256(tx.connection)))
     return {"nodes": [nodes.show(item, digest) for item in known]}
 
 
@@ -32,28 +28,20 @@ async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
 async def ensure(wanted: NodesChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Add, change or remove nodes; all or nothing."""
     given = [item.model_dump(exclude_none=True) for item in wanted.nodes]
-
-    def job(connection: Connection) -> nodes.Changes:
-        return nodes.ensure(Transaction(connection, node.context, actor), given, wanted.state)
-
-    changes = await carry_out(node, job, dry_run=wanted.dry_run)
+    changes = await change(node, lambda tx: nodes.ensure(tx, given, wanted.state), actor, dry_run=wanted.dry_run)
     return {"changed": bool(changes.results), "counts": changes.counts, "results": changes.results}
 
 
 @router.post("/nodes/check", response_model=CheckedNodes)
-async def check(_wanted: Strict, given: Given, _unused: Actor, node: RunningNode) -> dict[str, Any]:
+async def check(_wanted: Strict, credentials: ForNodes, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Ask every further node whether it has the same administrator name and password (R17)."""
-    further = await node.store.aread(nodes.further)
-    return {"problems": await delivery.check(further, delivery.Credentials(given.username, given.password))}
+    return {"problems": await publishing.check_nodes(node, credentials)}
 
 
 @router.post("/nodes/publish", response_model=Published)
-async def publish(wanted: Publish, given: Given, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Hand everything to the further nodes that they do not have; an unreachable one is named, the others are done."""
-    if not node.context.first_node:
-        raise ConflictError("files are handed out by the first node only; this is a further node")
-    further = await node.store.aread(nodes.further)
-    files, deliveries = await hand_out(node, further, wanted.phones, given, actor, dry_run=wanted.dry_run)
+async def publish(wanted: Publish, credentials: ForNodes, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Publish everything to the further nodes that they do not have; one that cannot be reached is named."""
+    files, deliveries = await publishing.publish(node, wanted.phones, credentials, actor, dry_run=wanted.dry_run)
     shown = [
         {
             "node": item.node,

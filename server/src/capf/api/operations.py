@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from sqlalchemy import Connection
 
+from capf.administration import requests
 from capf.api.authentication import Actor, RunningNode
-from capf.api.running import carry_out, until_ended
 from capf.api.shapes import OperationsChange, OperationsChanged, Progress, Wait
 from capf.model import InvalidRequestError, Problem
 from capf.registry import moment, phones, progress, schedule
-from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["operations"])
 
@@ -21,11 +19,7 @@ router = APIRouter(tags=["operations"])
 async def change(wanted: OperationsChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Schedule an operation for every phone that needs it, or cancel what is pending; all or nothing."""
     request = _request(wanted, node.context.now)
-
-    def job(connection: Connection) -> schedule.Plan:
-        return schedule.schedule(Transaction(connection, node.context, actor), request)
-
-    plan = await carry_out(node, job, dry_run=wanted.dry_run)
+    plan = await requests.change(node, lambda tx: schedule.schedule(tx, request), actor, dry_run=wanted.dry_run)
     return {
         "changed": bool(plan.results),
         "counts": {
@@ -66,4 +60,4 @@ def _request(wanted: OperationsChange, now: int) -> schedule.Request:
 @router.post("/operations/wait", response_model=Progress)
 async def wait(wanted: Wait, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Answer when the operations of all these phones have ended, or when the time is up."""
-    return await until_ended(node, lambda c: progress.progress(c, wanted.phones), wanted.timeout)
+    return await requests.until_ended(node, lambda tx: progress.progress(tx.connection, wanted.phones), wanted.timeout)

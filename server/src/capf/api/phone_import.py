@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from capf.administration import registration
 from capf.api.authentication import Actor, RunningNode
-from capf.api.running import carry_out
 from capf.api.shapes import MAXIMUM_PHONES, Change, Phone, PhoneResult
 from capf.model import Operation
-from capf.registry import phone_import
-from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["phones"])
 
@@ -56,10 +53,7 @@ class Imported(BaseModel):
 async def import_phones(wanted: PhoneImport, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Import phones, their LSCs and their pending operations; all or nothing, and what is known here stays."""
     given = [phone.model_dump(exclude_none=True) for phone in wanted.phones]
-    reading = await asyncio.to_thread(phone_import.read, node.context, given)
-    done = await carry_out(
-        node, lambda c: phone_import.carry_out(Transaction(c, node.context, actor), reading), dry_run=wanted.dry_run
-    )
+    done = await registration.import_phones(node, given, actor, dry_run=wanted.dry_run)
     return {
         "changed": bool(done.after),
         "counts": done.counts,

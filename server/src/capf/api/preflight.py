@@ -7,11 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StrictBool
 
-from capf.api.authentication import Actor, Given, RunningNode
+from capf.administration import checklist
+from capf.api.authentication import Actor, ForNodes, RunningNode
 from capf.api.shapes import MAXIMUM_PHONES, Name, Setting, Strict
-from capf.cluster import delivery
-from capf.registry import nodes, preflight
-from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["preflight"])
 _Result = Literal["ok", "warning", "failed"]
@@ -48,13 +46,6 @@ class Checklist(BaseModel):
 
 
 @router.post("/preflight", response_model=Checklist)
-async def check(wanted: Wanted, given: Given, _unused: Actor, node: RunningNode) -> dict[str, Any]:
+async def check(wanted: Wanted, credentials: ForNodes, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Say whether certificate operations can begin: each item with its result and what to do; changes nothing."""
-    further = await node.store.aread(nodes.further)
-    said = await delivery.ask(further, delivery.Credentials(given.username, given.password))
-    refusing = {name: str(error) for name, error in said.items() if isinstance(error, delivery.RefusedError)}
-    unreachable = {name: str(error) for name, error in said.items() if error and name not in refusing}
-    cannot_reset = wanted.reset and not node.resetter.command
-    question = preflight.Question(wanted.phones, wanted.parameters, list(said), refusing, unreachable, cannot_reset)
-    answer = await node.store.aread(lambda c: preflight.check(Transaction(c, node.context), question))
-    return preflight.show(answer)
+    return await checklist.check(node, wanted.phones, wanted.parameters, credentials, reset=wanted.reset)

@@ -8,8 +8,8 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
-from sqlalchemy import Connection
 
+from capf.administration.requests import read, stream
 from capf.api import pages
 from capf.api.authentication import Actor, RunningNode
 from capf.api.download import Download
@@ -19,7 +19,6 @@ from capf.api.shapes import Report
 from capf.registry import moment, report, search
 from capf.registry.rollout import waves
 from capf.registry.transaction import Transaction
-from capf.store import journal
 
 router = APIRouter(tags=["reports"])
 _PIECES: Mapping[str, tuple[str, Callable[[report.Phones], Iterator[str]]]] = {
@@ -47,20 +46,20 @@ async def capf_report(wanted: Report, _unused: Actor, node: RunningNode) -> Resp
     wave = None
     if wanted.wave is not None:
         given = wanted.wave
-        wave = await node.store.aread(lambda c: waves.find(c, given.rollout, given.number, given.rollout_id))
+        wave = await read(node, lambda tx: waves.find(tx.connection, given.rollout, given.number, given.rollout_id))
 
-    def phones(connection: Connection) -> Iterator[dict[str, Any]]:
-        return search.found(Transaction(connection, node.context), criteria, search.Page(), strings=strings, wave=wave)
+    def phones(tx: Transaction) -> Iterator[dict[str, Any]]:
+        return search.found(tx, criteria, search.Page(), strings=strings, wave=wave)
 
     if wanted.format == "html":
-        page = await node.store.aread(lambda c: _page(c, report.figures(phones(c)), node.context.now))
+        page = await read(node, lambda tx: _page(tx, report.figures(phones(tx))))
         return Response(page, media_type="text/html; charset=utf-8")
     media_type, pieces = _PIECES[wanted.format]
-    return Download(node.store.stream(lambda c: pieces(phones(c))), media_type)
+    return Download(stream(node, lambda tx: pieces(phones(tx))), media_type)
 
 
-def _page(connection: Connection, figures: report.Figures, now: int) -> str:
-    this_month = (moment.show(now) or "")[:7]
+def _page(tx: Transaction, figures: report.Figures) -> str:
+    this_month = (moment.show(tx.now) or "")[:7]
     return pages.render(
         "report.html",
         figures=figures,
@@ -69,7 +68,7 @@ def _page(connection: Connection, figures: report.Figures, now: int) -> str:
         failures=bars(figures.failures),
         months=_months(figures.months),
         this_month=this_month,
-        as_of=moment.show(journal.last_at(connection)),
+        as_of=report.as_of(tx),
     )
 
 

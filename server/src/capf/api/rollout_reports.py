@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
+from capf.administration.requests import read, stream
 from capf.api import pages
 from capf.api.authentication import Actor, RunningNode
 from capf.api.download import Download
@@ -31,10 +31,10 @@ async def rollout_report(
     """Return the report of one rollout, the latest of this name unless its id is given; it holds no authentication
     string."""
     if kind == "html":
-        figures = await node.store.aread(partial(report.figures, name=name, rollout_id=rollout_id))
+        figures = await read(node, lambda tx: report.figures(tx.connection, name, rollout_id))
         return Response(page(figures), media_type=_HTML)
-    await node.store.aread(partial(show.find, name=name, rollout_id=rollout_id))
-    return Download(node.store.stream(partial(report.csv_pieces, name=name, rollout_id=rollout_id)), _CSV)
+    await read(node, lambda tx: show.find(tx.connection, name, rollout_id))
+    return Download(stream(node, lambda tx: report.csv_pieces(tx.connection, name, rollout_id)), _CSV)
 
 
 def page(figures: report.Figures) -> str:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, StrictBool, StrictInt
-from sqlalchemy import Connection
 
+from capf.administration import tracing
 from capf.api.authentication import Actor, RunningNode
 from capf.api.errors import NOT_FOUND, Refusal
-from capf.api.running import carry_out
 from capf.api.shapes import Change, ShownParameter
-from capf.node import trace_files
-from capf.registry import trace_settings
-from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["trace"])
-_CHANGE = asyncio.Lock()
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The file"}
 }
@@ -68,33 +62,20 @@ class TraceFileList(BaseModel):
 @router.get("/trace", response_model=Trace)
 async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Show the trace settings."""
-    stored = await node.store.aread(trace_settings.stored)
-    return {
-        "settings": trace_settings.show(stored, node.trace.in_force or stored),
-        "problem": node.trace.problem,
-    }
+    return {"settings": await tracing.show(node), "problem": node.trace.problem}
 
 
 @router.put("/trace", response_model=TraceChanged)
 async def change(wanted: TraceChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Change trace settings; in force at once."""
     given = wanted.model_dump(exclude_none=True, exclude={"dry_run"})
-
-    def job(connection: Connection) -> tuple[dict[str, Any], dict[str, Any]]:
-        return trace_settings.change(Transaction(connection, node.context, actor), given)
-
-    async with _CHANGE:
-        before, after = await carry_out(node, job, dry_run=wanted.dry_run)
-        if after and not wanted.dry_run:
-            node.trace.apply(await node.store.aread(trace_settings.stored))
-    return {"changed": bool(after), "before": before, "after": after}
+    return asdict(await tracing.set_trace(node, given, actor, dry_run=wanted.dry_run))
 
 
 @router.get("/trace/files", response_model=TraceFileList)
 async def list_files(_unused: Actor, node: RunningNode) -> dict[str, Any]:
     """List the trace files."""
-    files = await asyncio.to_thread(trace_files.listing, node.trace.directory)
-    return {"files": [asdict(file) for file in files]}
+    return {"files": [asdict(file) for file in await tracing.files(node)]}
 
 
 @router.get("/trace/files/{name}", response_class=PlainTextResponse, responses=_TEXT)
@@ -102,7 +83,7 @@ async def show_file(
     name: str, _unused: Actor, node: RunningNode, last: Annotated[int | None, Query(ge=1, le=100_000)] = None
 ) -> PlainTextResponse:
     """Return a trace file, or its last lines."""
-    content = await asyncio.to_thread(trace_files.read, node.trace.directory, name)
+    content = await tracing.content(node, name)
     if content is None:
         raise Refusal(NOT_FOUND, f"name: there is no trace file {name!r}; take a name from the list of trace files")
     if last is not None:

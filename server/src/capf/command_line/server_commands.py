@@ -14,8 +14,6 @@ from capf.cluster import sharing
 from capf.command_line import backup_commands, keys_commands, secret_input, starting, state_commands, trace_commands
 from capf.model import CapfError
 from capf.node import belonging, configuration, state
-from capf.store import journal
-from capf.store.engine import Store
 
 
 def add_parsers(commands: Any) -> None:
@@ -110,11 +108,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _audit_verify(arguments: argparse.Namespace) -> None:
-    store = Store(configuration.load(arguments.config).database)
-    broken = store.read(journal.broken_audit_row)
-    store.close()
-    if broken is not None:
-        raise CapfError(f"the audit table was changed: row {broken} does not follow from those before it")
+    checking.check_audit(configuration.load(arguments.config).database)
     print("the audit table is as it was written")
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from capf.administration import provisioning
 from capf.certificates import keystore
 from capf.certificates.keystore import Keystore
 from capf.node import belonging, configuration
@@ -53,9 +54,5 @@ def _texts(path: Path) -> list[str]:
 
 def _add(arguments: argparse.Namespace) -> None:
     wanted = keystore.certificates_in(sys.stdin.buffer.read(), "standard input")
-    folder = Keystore(_directory(arguments).path).manufacturing
-    known = folder.all()
-    missing = [certificate for certificate in wanted if certificate not in known]
-    if not arguments.dry_run:
-        folder.add(missing)
-    print(f"changed: {', '.join(map(keystore.fingerprint, missing)) or 'nothing'}")
+    added = provisioning.add_manufacturing(Keystore(_directory(arguments).path), wanted, dry_run=arguments.dry_run)
+    print(f"changed: {', '.join(added) or 'nothing'}")

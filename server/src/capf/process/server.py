@@ -10,26 +10,25 @@ import resource
 import signal
 import socket
 import threading
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import BinaryIO
 
+from capf.administration import ctl_files, tracing
 from capf.administration.backup import making, staging
 from capf.administration.backup.making import Made
-from capf.administration.logins import Login, Logins
+from capf.administration.logins import Logins
 from capf.administration.readiness import Readiness
-from capf.administration.resets import Resetter
+from capf.administration.requests import read
+from capf.administration.reset_command import Resetter
 from capf.administration.service_control import CapfService
 from capf.api.application import application
-from capf.api.ctl_file import put_in_place
-from capf.api.running import SERVICE_CHANGE
 from capf.certificates import ctl
 from capf.certificates.keystore import Keystore
 from capf.cluster.neighbours import Neighbours
 from capf.model import CapfError, DamagedError, Fault, StoreUnavailableError, words_of
 from capf.network.descriptors import Descriptors
-from capf.node import ports, state
+from capf.node import ports, record_context, state
 from capf.node.configuration import NodeSettings
 from capf.node.trace_files import TraceFiles
 from capf.phone_files import http_server
@@ -38,8 +37,7 @@ from capf.phone_files.publisher import Publisher
 from capf.process import expiry
 from capf.process.session_record import RegistryBackend
 from capf.process.web import Web, tls_context
-from capf.registry import guessing, nodes, sessions, strings_key, tokens, trace_settings
-from capf.registry.context import Context, Policy
+from capf.registry import guessing, nodes, sessions, strings_key, tokens
 from capf.registry.transaction import Transaction
 from capf.store.engine import Store
 
@@ -64,26 +62,7 @@ class Server:
         state.check_administration(directory)
         staging.sweep_at_start(directory.path)
         loaded = state.load(directory)
-        self.context = Context(
-            authority=loaded.authority,
-            secrets=loaded.secrets,
-            clock=time.time,
-            first_node=settings.first_node,
-            trace_directory=directory.trace,
-            token_directory=directory.tokens,
-            node_name=settings.node_name,
-            policy=Policy(
-                settings.allow_expired_mic,
-                settings.allow_sha1_mic,
-                settings.require_sudi,
-                settings.lock_seconds,
-                settings.tries_per_operation,
-                settings.wrong_strings_per_day,
-            ),
-            own_files=settings.own_directory,
-            capf_servers=settings.capf_servers,
-            faults=loaded.faults,
-        )
+        self.context = record_context.make(settings, directory, loaded)
         self.store = Store(settings.database)
         received = settings.tftp_directory or directory.files
         self.folder = Folder(directory.path if settings.first_node else received)
@@ -93,13 +72,13 @@ class Server:
             settings.reset_command, settings.reset_parallel, settings.reset_seconds, self._publisher.publish
         )
         self.trace = TraceFiles(directory.trace)
-        self._logins = Logins(self.store)
+        self.logins = Logins(self.store)
         self.readiness = Readiness(self.store, self.context)
         self._backend = RegistryBackend(self.store, self.context)
         self._descriptors = Descriptors(
             settings.administration_maximum_connections, settings.files_maximum_connections, settings.reset_parallel
         )
-        self._service = CapfService(
+        self.service = CapfService(
             settings, self.store, self.context, self._backend, self._descriptors.capf, notice=self._lock
         )
 
@@ -107,11 +86,6 @@ class Server:
     def refusals(self) -> Mapping[str, int]:
         """How many claims of phones were refused since the start, by cause."""
         return {cause.value: count for cause, count in self._backend.refusals.by_cause.items()}
-
-    @property
-    def sessions_open(self) -> int:
-        """How many phones are connected now."""
-        return self._service.sessions
 
     def reload_authority(self) -> None:
         """Reload the keys and certificates from disk."""
@@ -131,37 +105,16 @@ class Server:
         """Return a backup of this node, in a file that the caller closes; None: a plain one."""
         return making.spool(self._settings, passphrase)
 
-    async def login(self, administrator: str, password: str, address: str) -> Login:
-        """Check the administrator's name and password."""
-        return await self._logins.check(administrator, password, address)
-
     def close(self) -> None:
         """Close the database and the trace files, and release the lock on the state directory."""
         self.store.close()
         self.trace.close()
         self._lock.close()
 
-    async def check_service(self) -> None:
-        """Raise ConflictError if CAPF could not be started with the current parameters."""
-        await self._service.check()
-
-    async def accept_strings_key(self, actor: str) -> None:
-        """Accept a new strings.key if nothing needs the earlier one."""
-        await self._service.accept_key(actor)
-
-    async def start_service(self) -> None:
-        """Start CAPF with the current parameters if it is not running; ConflictError if it cannot run."""
-        await self._service.start()
-
-    async def stop_service(self) -> None:
-        """Stop CAPF; open sessions may finish within the drain time."""
-        await self._service.stop()
-
     async def follow(self) -> None:
         """Follow another server that shares the database: start, restart or stop CAPF, or make a CTL file."""
-        async with SERVICE_CHANGE:
-            await self._service.follow()
-        await put_in_place(self)
+        await self.service.follow()
+        await ctl_files.put_in_place(self)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -186,7 +139,7 @@ class Server:
         stop.set()
         _notify("STOPPING=1")
         _end_at_the_latest(self._settings.drain_seconds + SECONDS_AFTER_THE_DRAIN)
-        await self.stop_service()
+        await self.service.stop()
         for task in beside:
             task.cancel()
         results = await asyncio.gather(*web, *beside, return_exceptions=True)
@@ -208,7 +161,7 @@ class Server:
             "publishing to the TFTP server": self._publisher.run,
             "keeping in step with other servers": Neighbours(self.store, self.context, self.follow).run,
             "looking whether the node is ready": self.readiness.run,
-            "keeping CAPF running": partial(self._service.keep_running, SERVICE_CHANGE),
+            "keeping CAPF running": self.service.keep_running,
         }
 
     async def _go_on(self, name: str, job: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
@@ -232,19 +185,16 @@ class Server:
 
     async def begin(self) -> None:
         """Run the steps of every start. A step that fails is reported and does not affect the others."""
-        await self._step("trace files", self._apply_trace)
+        await self._step("trace files", lambda: tracing.apply(self))
         await self._step("operations of lost sessions", lambda: self._write(sessions.recover))
         await self._step("counted wrong strings", lambda: self._write(guessing.keep))
         if self.context.first_node:
             await self._step("strings.key", lambda: self._write(strings_key.keep_first_check))
             await self._step("the cluster's first node", self._register)
             await self._step("security tokens", lambda: self._write(tokens.make_missing))
-            await self._step(
-                "security tokens", lambda: self.store.aread(lambda c: tokens.sweep(Transaction(c, self.context)))
-            )
-            await self._step("the CTL file", lambda: put_in_place(self))
-        async with SERVICE_CHANGE:
-            await self._service.follow()
+            await self._step("security tokens", lambda: read(self, tokens.sweep))
+            await self._step("the CTL file", lambda: ctl_files.put_in_place(self))
+        await self.service.follow()
 
     async def _step(self, name: str, step: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -260,9 +210,6 @@ class Server:
 
     async def _write(self, job: Callable[[Transaction], object]) -> None:
         await self.store.awrite(lambda connection: job(Transaction(connection, self.context)))
-
-    async def _apply_trace(self) -> None:
-        self.trace.apply(await self.store.aread(trace_settings.stored))
 
     async def _register(self) -> None:
         """Update the first node's entry in the cluster with this node's settings."""

@@ -14,7 +14,9 @@ from operator import itemgetter
 from typing import Any
 
 from capf.model import State, status_of
-from capf.registry import phone_fields
+from capf.registry import moment, phone_fields
+from capf.registry.transaction import Transaction
+from capf.store import journal
 
 COLUMNS: Mapping[str, str] = phone_fields.columns()
 _FORMULA = frozenset("=+-@\t\r")
@@ -25,6 +27,11 @@ SHOWN = 1000
 """Phones in the table of the page; the figures are of all."""
 
 Phones = Iterable[Mapping[str, Any]]
+
+
+def as_of(tx: Transaction) -> str | None:
+    """Return when something was last done that the report can show."""
+    return moment.show(journal.last_at(tx.connection))
 
 
 def _safe(free_text: Sequence[str], phone: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,0 +1,112 @@
+"""The CAPF service as administrators see it: status, activation, restart, and its parameters (R13, R24, R25)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from capf import __version__
+from capf.administration.node import Node
+from capf.administration.requests import Changed, change, read
+from capf.registry import capf_certificate, ctl_file, faults, health, parameters, service
+from capf.registry.transaction import Transaction
+
+
+async def status(node: Node) -> dict[str, Any]:
+    """Return the state of the CAPF service, why it does not run, and what of the server's files and rows is damaged."""
+    shown = await read(node, _status)
+    return {**shown, "sessions_open": node.service.sessions}
+
+
+def _status(tx: Transaction) -> dict[str, Any]:
+    context, stored, now = tx.context, parameters.stored(tx.connection), ctl_file.status(tx)
+    running, activated = context.running, service.is_activated(tx.connection)
+    return {
+        "version": __version__,
+        "first_node": context.first_node,
+        "activated": activated,
+        "running": running is not None,
+        "problem": health.why_stopped(context) if activated else "",
+        "restart_required": activated and running != stored,
+        "capf_phone_port": (running or stored).number(parameters.PORT),
+        "capf_certificate": capf_certificate.overview(tx)["current"] if context.authority.usable else None,
+        "ctl_file": {"state": now.state.value, "reasons": now.reasons},
+        "faults": faults.show(faults.find(tx)),
+    }
+
+
+async def activate(node: Node, wanted: bool, actor: str, *, dry_run: bool) -> Changed:
+    """Activate or deactivate CAPF. One that is activated and does not run is started, which is a change too.
+
+    ConflictError on a further node, and where CAPF could not run; nothing was changed then.
+    """
+
+    def rule(tx: Transaction) -> tuple[bool, list[str]]:
+        return service.activate(tx, wanted), ctl_file.warnings(tx)
+
+    async with node.service.change:
+        running = node.context.running is not None
+        changed, warnings = await change(node, rule, actor, dry_run=True)
+        if wanted and not running:
+            await _prepare(node, actor, dry_run=dry_run)
+        if not dry_run:
+            changed, warnings = await change(node, rule, actor, dry_run=False)
+            await (node.service.start() if wanted else node.service.stop())
+    return Changed(
+        changed or (wanted and not running),
+        {"activated": wanted != changed, "running": running},
+        {"activated": wanted, "running": wanted},
+        warnings,
+    )
+
+
+async def _prepare(node: Node, actor: str, *, dry_run: bool) -> None:
+    """ConflictError where CAPF could not run with the parameters as they are; nothing was changed then."""
+    if not dry_run:
+        await node.service.accept_key(actor)
+    await node.service.check()
+
+
+async def restart(node: Node, actor: str, *, if_due: bool, dry_run: bool) -> Changed:
+    """Restart CAPF, which brings changed parameters in force and starts one that does not run; ``if_due``: only then.
+
+    One that could not run with the parameters as they are goes on as it is, and ConflictError says why.
+    """
+    async with node.service.change:
+        running = node.context.running
+        activated, stored = await read(
+            node, lambda tx: (service.is_activated(tx.connection), parameters.stored(tx.connection))
+        )
+        before = {"running": running is not None, "restart_required": activated and running != stored}
+        due = not activated or before["restart_required"] or not if_due
+        if due:
+            await change(node, service.restart, actor, dry_run=True)
+            await _prepare(node, actor, dry_run=dry_run)
+        if due and not dry_run:
+            await change(node, service.restart, actor, dry_run=False)
+            await node.service.stop()
+            await node.service.start()
+    return Changed(due, before, {"running": True, "restart_required": False})
+
+
+async def show_parameters(node: Node, kind: parameters.Kind) -> dict[str, Any]:
+    """Return the parameters of one kind, as they are set and in force."""
+    activated, stored = await read(
+        node, lambda tx: (service.is_activated(tx.connection), parameters.stored(tx.connection))
+    )
+    return {"active": activated, "parameters": parameters.show(kind, stored, node.context.running)}
+
+
+async def set_parameters(
+    node: Node, kind: parameters.Kind, wanted: Mapping[str, object], actor: str, *, dry_run: bool
+) -> tuple[Changed, bool]:
+    """Set parameters; returns also whether CAPF has to be restarted for them to be in force."""
+
+    def rule(tx: Transaction) -> tuple[Changed, bool]:
+        before, after = parameters.change(tx.connection, kind, wanted, tx.context.why_not_listen)
+        if after:
+            tx.audit(f"change {kind} parameters", **after)
+        due = service.is_activated(tx.connection) and tx.context.running != parameters.stored(tx.connection)
+        return Changed(bool(after), before, after), due
+
+    return await change(node, rule, actor, dry_run=dry_run)

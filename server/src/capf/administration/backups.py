@@ -1,0 +1,24 @@
+"""A backup of the running node (R20)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import BinaryIO
+
+from capf.administration.backup.making import Made
+from capf.administration.node import Node
+from capf.administration.requests import change
+
+
+async def back_up(node: Node, passphrase: str | None, actor: str) -> tuple[BinaryIO, Made]:
+    """Return an archive with keys, certificates, traces and database, in a file that the caller closes.
+
+    It was checked as a restore checks it. Without ``passphrase`` it is a plain one.
+    """
+    file, made = await asyncio.to_thread(node.back_up, passphrase)
+    try:
+        await change(node, lambda tx: tx.audit("back up", encrypted=passphrase is not None), actor, dry_run=False)
+    except BaseException:
+        file.close()
+        raise
+    return file, made

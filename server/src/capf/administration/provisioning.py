@@ -1,0 +1,19 @@
+"""What whoever deploys a server asks of its state directory, while it does not run (R1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cryptography import x509
+
+from capf.certificates import keystore
+from capf.certificates.keystore import Keystore
+
+
+def add_manufacturing(keys: Keystore, given: Sequence[x509.Certificate], *, dry_run: bool) -> list[str]:
+    """Trust issuers of MICs; returns the fingerprints of those that it did not trust."""
+    known = keys.manufacturing.all()
+    missing = [certificate for certificate in given if certificate not in known]
+    if not dry_run:
+        keys.manufacturing.add(missing)
+    return [keystore.fingerprint(certificate) for certificate in missing]

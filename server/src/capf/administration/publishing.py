@@ -1,0 +1,107 @@
+"""Publishing files to further nodes, with the credentials of the request that asks for it (R3, R17)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from capf.administration.node import Node
+from capf.administration.requests import change, read
+from capf.cluster import delivery
+from capf.cluster.delivery import Credentials, Delivery
+from capf.model import ConflictError
+from capf.phone_files import folder
+from capf.phone_files.content import published_files
+from capf.registry import ctl_file, nodes
+from capf.registry.transaction import Transaction
+
+
+async def check_nodes(node: Node, credentials: Credentials) -> dict[str, str]:
+    """Return the problem of each further node with these credentials, empty where it has the same.
+
+    ConflictError names the nodes that refuse them.
+    """
+    return await delivery.check(await _further(node), credentials)
+
+
+async def publish(
+    node: Node, phones: Sequence[str] | None, credentials: Credentials, actor: str, *, dry_run: bool
+) -> tuple[int, list[Delivery]]:
+    """Publish to all further nodes what they do not have: the shared files and those of ``phones`` (None: of all).
+
+    Returns how many files there are, and what each node got. ConflictError on a further node, and where a node refuses
+    the credentials.
+    """
+    if not node.context.first_node:
+        raise ConflictError("only the first node publishes files; this is a further node")
+    return await _publish(node, await _further(node), phones, credentials, actor, dry_run=dry_run)
+
+
+async def publish_before_reset(node: Node, phones: Sequence[str], credentials: Credentials, actor: str) -> None:
+    """Publish what these phones need after their reset to the nodes from which they fetch their files.
+
+    ConflictError names the nodes that cannot be given it: a phone that comes back must not find old files.
+    """
+    further = [item for item in await _further(node) if item.tftp]
+    if not further:
+        return
+    _files, deliveries = await _publish(node, further, phones, credentials, actor, dry_run=False)
+    problems = [f"{item.node}: {item.problem}" for item in deliveries if item.problem]
+    if problems:
+        raise ConflictError(
+            "nothing was reset, because the phones would find old files on these nodes: "
+            f"{'; '.join(problems)}. Reset the phones again when the nodes answer, or take them out of the cluster"
+        )
+
+
+async def receive(node: Node, files: Mapping[str, bytes], actor: str, *, dry_run: bool) -> list[str]:
+    """Keep files that the first node publishes; returns the names of those that were not here.
+
+    InvalidRequestError with every wrong name and content, ConflictError on the first node; nothing was changed then.
+    """
+    if node.context.first_node:
+        raise ConflictError("the first node makes its files itself; only further nodes are given them")
+
+    def different() -> list[str]:
+        folder.check(files)
+        return node.folder.different({name: folder.digest(data) for name, data in files.items()})
+
+    names = await asyncio.to_thread(different)
+    if names and not dry_run:
+        await change(node, lambda tx: tx.audit("take files", files=len(names)), actor, dry_run=False)
+        await asyncio.to_thread(node.folder.write, {name: files[name] for name in names})
+    return names
+
+
+async def compare(node: Node, digests: Mapping[str, str]) -> list[str]:
+    """Return the names of the files that are not here as the digests say."""
+    return await asyncio.to_thread(node.folder.different, digests)
+
+
+async def _further(node: Node) -> list[nodes.Node]:
+    return await read(node, lambda tx: nodes.further(tx.connection))
+
+
+async def _publish(
+    node: Node,
+    further: Sequence[nodes.Node],
+    phones: Sequence[str] | None,
+    credentials: Credentials,
+    actor: str,
+    *,
+    dry_run: bool,
+) -> tuple[int, list[Delivery]]:
+    files = await read(node, lambda tx: published_files(tx, node.folder, phones))
+    deliveries = await delivery.push(files, further, credentials, dry_run=dry_run)
+    if not dry_run:
+        await change(node, lambda tx: _remember(tx, deliveries), actor, dry_run=False)
+    return len(files), deliveries
+
+
+def _remember(tx: Transaction, deliveries: Sequence[Delivery]) -> None:
+    digest = ctl_file.last_sha256(tx.connection)
+    for item in deliveries:
+        if not item.problem:
+            nodes.published(tx, item.node, digest)
+        if item.sent or item.problem:
+            tx.audit("publish files", node=item.node, files=len(item.sent), problem=item.problem)

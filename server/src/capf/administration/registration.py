@@ -1,0 +1,44 @@
+"""Registering phones: a list of them, the phones of a rollout, and the data of an earlier CAPF (R16, R23, R26)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from capf.administration.node import Node
+from capf.administration.requests import change
+from capf.registry import phone_import, phones, strings
+from capf.registry.rollout import begin
+from capf.registry.transaction import Transaction
+
+Listed = Mapping[str, Any]
+"""A phone of a list: its device name, settings, and perhaps an authentication string."""
+
+
+async def ensure(
+    node: Node, listed: Sequence[Listed], state: Literal["present", "absent"], actor: str, *, dry_run: bool
+) -> phones.Changes:
+    """Register, change or remove phones; all or nothing. Their strings are checked, and not used."""
+    settings = [{name: value for name, value in phone.items() if name != strings.FIELD} for phone in listed]
+
+    def rule(tx: Transaction) -> phones.Changes:
+        changes = phones.ensure(tx, settings, state)
+        if state == "present":
+            strings.refuse_wrong(tx, listed)
+        return changes
+
+    return await change(node, rule, actor, dry_run=dry_run)
+
+
+def register_for_rollout(tx: Transaction, listed: Sequence[Listed]) -> phones.Changes:
+    """Register the phones of a rollout's list; what the list says of security modes and strings is the rollout's."""
+    changes = phones.ensure(tx, begin.settings_of(tx.connection, listed), "present")
+    strings.refuse_wrong(tx, listed)
+    return changes
+
+
+async def import_phones(node: Node, given: Sequence[Listed], actor: str, *, dry_run: bool) -> phone_import.Import:
+    """Import phones, their LSCs and their pending operations; all or nothing, and what is known here stays."""
+    reading = await asyncio.to_thread(phone_import.read, node.context, given)
+    return await change(node, lambda tx: phone_import.carry_out(tx, reading), actor, dry_run=dry_run)

@@ -1,0 +1,61 @@
+"""Changes of the server's keys and trusted certificates: recorded first, and carried out after the commit (R1, R3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from cryptography import x509
+
+from capf.administration.node import Node
+from capf.administration.requests import Changed, Rule, change
+from capf.registry import capf_certificate, manufacturing
+from capf.registry.plan import Plan
+from capf.registry.transaction import Transaction
+
+
+async def renew(node: Node, renewal: capf_certificate.Renewal, actor: str, *, dry_run: bool) -> Changed:
+    """Prepare the next CAPF certificate, or make it the active one, which restarts the CAPF service where it runs."""
+
+    def rule(tx: Transaction) -> Plan:
+        return capf_certificate.renew(tx, node.keystore, node.ctl_file(), renewal)
+
+    return await _apply(node, rule, actor, dry_run=dry_run, restart=renewal.state == "active")
+
+
+async def trust(node: Node, given: Sequence[x509.Certificate], actor: str, *, dry_run: bool) -> Changed:
+    """Trust the LSCs of further CAPF certificates."""
+    return await _apply(node, lambda tx: capf_certificate.trust(tx, node.keystore, given), actor, dry_run=dry_run)
+
+
+async def distrust(node: Node, names: Sequence[str], actor: str, *, force: bool, dry_run: bool) -> Changed:
+    """Trust the LSCs of these earlier CAPF certificates (common names) no longer."""
+
+    def rule(tx: Transaction) -> Plan:
+        return capf_certificate.distrust(tx, node.keystore, names, force=force)
+
+    return await _apply(node, rule, actor, dry_run=dry_run)
+
+
+async def set_manufacturing(
+    node: Node, given: Sequence[x509.Certificate], state: str, actor: str, *, dry_run: bool
+) -> Changed:
+    """Trust issuers of MICs, or not; in force at once for new sessions."""
+    return await _apply(node, lambda tx: manufacturing.ensure(tx, node.keystore, given, state), actor, dry_run=dry_run)
+
+
+async def _apply(node: Node, rule: Rule[Plan], actor: str, *, dry_run: bool, restart: bool = False) -> Changed:
+    """Record the change, and carry it out after the commit; with ``restart``, while no phone is in a session."""
+    async with node.service.change:
+        plan = await change(node, rule, actor, dry_run=dry_run)
+        if plan.carry_out is not None and not dry_run:
+            running = restart and node.context.running is not None
+            if running:
+                await node.service.stop()
+            try:
+                await asyncio.to_thread(plan.carry_out)
+                node.reload_authority()
+            finally:
+                if running:
+                    await node.service.start()
+    return Changed(plan.changed, plan.before, plan.after, plan.warnings)

@@ -1,0 +1,80 @@
+"""Beginning and aborting rollouts: several rules in one transaction (R16, R18)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from capf.administration.registration import Listed, register_for_rollout
+from capf.model import InvalidRequestError, Problem
+from capf.registry import phones, search
+from capf.registry.rollout import abort, begin, plan, show, waves
+from capf.registry.search import Criterion
+from capf.registry.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The phones of a rollout: a list to register, names, or criteria; exactly one of them is given."""
+
+    listed: Sequence[Listed] | None = None
+    names: Sequence[str] | None = None
+    criteria: Sequence[Criterion] | None = None
+
+    def check(self) -> None:
+        """InvalidRequestError unless exactly one is given."""
+        if sum(item is not None for item in (self.listed, self.names, self.criteria)) != 1:
+            raise InvalidRequestError([Problem("phones", "", "give exactly one of phones, names and criteria")])
+
+
+def state(tx: Transaction, name: str, rollout_id: int | None = None) -> dict[str, Any]:
+    """Return one rollout in numbers with the progress of its wave, the latest of this name without its id."""
+    progress = waves.current(tx, show.find(tx.connection, name, rollout_id))
+    return {**show.state(tx.connection, name, rollout_id), "progress": progress}
+
+
+def begin_rollout(tx: Transaction, selection: Selection, request: plan.Request) -> dict[str, Any]:
+    """Register the given phones and begin a rollout of those that need an LSC; or take up the running one.
+
+    ``request`` says what is asked for; its phones are those of the selection.
+    """
+    name, rollout_id = request.name, request.rollout_id
+    made, changes = None if rollout_id is None else begin.nothing_left(tx, name, rollout_id), None
+    shown = made is not None
+    if made is None:
+        names, changes = _select(tx, selection)
+        made = begin.begin(tx, replace(request, phones=names))
+    begun = bool(made.waves) and not made.resumed
+    return {
+        "changed": begun or bool(changes and changes.changed),
+        "begun": begun,
+        "resumed": made.resumed,
+        "registered": changes.counts if changes else {},
+        "plan": plan.show(made, tx.now),
+        "rollout": state(tx, name, rollout_id) if begun or made.resumed or shown else None,
+    }
+
+
+def _select(tx: Transaction, selection: Selection) -> tuple[list[str], phones.Changes | None]:
+    """Return the device names of the rollout: registered by this request, named, or found by criteria."""
+    selection.check()
+    if selection.listed is not None:
+        changes = register_for_rollout(tx, selection.listed)
+        return [str(phone["device_name"]) for phone in selection.listed], changes
+    if selection.names is not None:
+        return list(selection.names), None
+    found = search.found(tx, selection.criteria or (), search.Page(), strings=False)
+    return [phone["device_name"] for phone in found], None
+
+
+def abort_rollout(tx: Transaction, name: str, rollout_id: int | None, *, dry_run: bool) -> dict[str, Any]:
+    """End a running rollout and cancel its operations; phones that are in a session end it."""
+    done = abort.abort(tx, name, rollout_id)
+    return {
+        "changed": done.changed,
+        "cancelled": done.cancelled,
+        "in_session": done.in_session,
+        "message": abort.words(tx.connection, done, dry_run=dry_run),
+        "rollout": state(tx, name, done.rollout_id),
+    }
