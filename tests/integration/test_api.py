@@ -390,7 +390,7 @@ def test_init_refuses_what_is_there_and_short_passwords(tmp_path: Path, node: Ru
     ("content", "mode", "options", "wrong"),
     [
         (b"", 0o600, {}, "password: the password does not fit; give at least 8 characters"),
-        (b"m\xfcnchen-muenchen\n", 0o600, {}, "a first line in UTF-8"),
+        (b"m\xfcnchen-muenchen\n", 0o600, {}, "is not valid UTF-8; save it as UTF-8"),
         ("münchen-münchen\n".encode(), 0o600, {}, "password: the password does not fit; give at least 8"),
         (b"long-enough\n", 0o644, {}, "let only its owner read it (chmod 0600)"),
         (b"long-enough\n", 0o600, {"name": ""}, "name: '' is refused; allowed: a host name or an IP address"),
