@@ -56,9 +56,13 @@ options:
       - Exactly one of O(csv_file), O(phones) and O(criteria) is required for O(state=begun).
     type: path
   phones:
-    description: Device names of phones that are registered with the server.
+    description: Device names of phones that are registered with the server, or that O(register_phones) registers.
     type: list
     elements: str
+  register_phones:
+    description: Also register the phones of O(phones) that the server does not know.
+    type: bool
+    default: false
   criteria:
     description: Search criteria. A phone has to match all of them; an empty list matches every phone.
     default: null
@@ -189,6 +193,9 @@ def _body(module: AnsibleModule) -> dict[str, t.Any]:
 
 def _begin(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     params, body = module.params, _body(module)
+    if params["register_phones"] and params["phones"] is not None:
+        body["phones"] = [{"device_name": name} for name in params["phones"]]
+        return client.send("PUT", path_of(params), body)
     if params["csv_file"] is None:
         body.update(names=params["phones"], criteria=params["criteria"])
         return client.send("PUT", path_of(params), body)
@@ -231,6 +238,7 @@ def main() -> None:
         state={"type": "str", "choices": ["begun", "aborted", "released"], "default": "begun"},
         csv_file={"type": "path"},
         phones={"type": "list", "elements": "str"},
+        register_phones={"type": "bool", "default": False},
         criteria=dict(criteria_options()["criteria"], default=None),
         before_window={"type": "str", "choices": ["wait", "refuse"], "default": "wait"},
         wait_timeout={"type": "int", "default": 0},

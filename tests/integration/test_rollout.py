@@ -235,7 +235,7 @@ def test_r16_every_second_try_is_taken_and_each_site_has_its_strings_in_a_file_o
     node.ok("POST", "/phones", {"phones": known})
     pace = {"open_sessions": 1, "wave_seconds": 1, "more_tries": 1, "failure_limit": "100%", "backup": False}
     status, output = playbook(
-        node, "rollout", lsc_rollout_phones=list(sites), lsc_rollout_reset=False,
+        node, "rollout", lsc_rollout_phones_from={"phones": list(sites)}, lsc_rollout_reset=False,
         **{f"lsc_rollout_{name}": value for name, value in pace.items()},
     )  # fmt: skip
     assert status == 0, output
@@ -252,13 +252,13 @@ def test_r22_a_server_that_cannot_reset_phones_stops_the_rollout_before_anything
     node.stop()
     node.configure("reset", command=[]).start().activate()
     node.ok("POST", "/phones", {"phones": [{"device_name": NAMES[0]}]})
-    status, output = playbook(node, "rollout", *options, lsc_rollout_phones=NAMES[:1])
+    status, output = playbook(node, "rollout", *options, lsc_rollout_phones_from={"phones": NAMES[:1]})
     words = " ".join(output.split())
     assert status == 2 and "Reset command: no reset command is configured on this server. To do: capf_server_" in words
     assert node.phone(NAMES[0])["operation_status"] == "None" and node.ok("GET", "/rollouts")["rollouts"] == []
     reset_by_others = (*options, "-e", "lsc_rollout_reset=false")
     pace = {"lsc_rollout_wave_seconds": 1, "lsc_rollout_more_tries": 0, "lsc_rollout_failure_limit": "100%"}
-    status, output = playbook(node, "rollout", *reset_by_others, lsc_rollout_phones=NAMES[:1], **pace)
+    status, output = playbook(node, "rollout", *reset_by_others, lsc_rollout_phones_from={"phones": NAMES[:1]}, **pace)
     assert status == 0, output
 
 
@@ -280,7 +280,9 @@ def test_p35_what_cannot_be_written_later_is_refused_before_the_rollout_begins(n
         ({"registration_command": ["./command"]}, f"lsc_rollout_registration_command: '{place}/command' is refused"),
     ):
         given = {f"lsc_rollout_{name}": value for name, value in variables.items()}
-        status, output = playbook(node, "rollout", lsc_rollout_reset=False, lsc_rollout_phones=NAMES[:1], **given)
+        status, output = playbook(
+            node, "rollout", lsc_rollout_reset=False, lsc_rollout_phones_from={"phones": NAMES[:1]}, **given
+        )
         assert status == 2 and error in " ".join(output.split()), output
     assert node.ok("GET", "/rollouts") == {"rollouts": []}
     assert node.phone(NAMES[0])["certificate_operation"] == "No Pending Operation"
@@ -292,4 +294,31 @@ def test_a_variable_that_is_missing_is_named(node: RunningNode) -> None:
     done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
     assert done.returncode == 2
     words = " ".join((done.stdout + done.stderr).split())
-    assert "Exactly one of lsc_rollout_csv_file, lsc_rollout_phones and lsc_rollout_criteria is needed" in words
+    assert "'lsc_rollout_csv_file' is undefined" in words
+
+
+@pytest.mark.parametrize(
+    ("sources", "words"),
+    [
+        ({}, "any of the following are missing: csv_file, phones, criteria"),
+        ({"phones": NAMES[:1], "criteria": []}, "mutually exclusive: csv_file|phones|criteria"),
+        ({"csv": "phones.csv"}, "csv"),
+    ],
+)
+def test_phones_come_from_one_source(node: RunningNode, sources: dict[str, Any], words: str) -> None:
+    node.activate()
+    status, output = playbook(node, "rollout", lsc_rollout_reset=False, lsc_rollout_phones_from=sources)
+    assert status == 2 and words in " ".join(output.split()), output
+    assert node.ok("GET", "/rollouts") == {"rollouts": []}
+
+
+def test_phones_of_a_list_are_registered_where_that_is_asked(node: RunningNode) -> None:
+    node.activate()
+    pace = {"lsc_rollout_wave_seconds": 1, "lsc_rollout_more_tries": 0, "lsc_rollout_failure_limit": "100%"}
+    source = {"phones": NAMES[:2], "register_phones": True}
+    for options in (("--check",), ()):
+        status, output = playbook(
+            node, "rollout", *options, lsc_rollout_reset=False, lsc_rollout_phones_from=source, **pace
+        )
+        assert status == 0 and "2 phones need an LSC" in " ".join(output.split()), output
+    assert (summary(node)["phones"], node.phone(NAMES[1])["device_security_mode"]) == (2, "Non Secure")

@@ -31,7 +31,7 @@ class Run:
             "capf_port": node.port,
             "capf_password": PASSWORD,
             "capf_ca_path": str(node.state / "administration.crt"),
-            "lsc_rollout_phones": [A],
+            "lsc_rollout_phones_from": {"phones": [A]},
             "lsc_rollout_directory": str(directory),
             "lsc_rollout_wave_seconds": 300,
             "lsc_rollout_progress_interval": 1,

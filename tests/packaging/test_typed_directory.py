@@ -31,8 +31,9 @@ ROLLOUT = {
 MOVE = {"move_phones_step": "after", "move_phones_ready": True, **ROLLOUT}
 TRIED = {
     "backup_dest", "capf_ca_path", "capf_server_certificates", "capf_server_manufacturing_cas", "capf_server_restore",
-    "capf_server_wheelhouse_cache", "lsc_rollout_csv_file", "lsc_rollout_directory", "move_phones_csv_file",
-    "preflight_csv_file", "preflight_report", "report_directory", "restore_archive", "update_ctl_tokens",
+    "capf_server_wheelhouse_cache", "lsc_rollout_csv_file", "lsc_rollout_directory", "lsc_rollout_phones_from",
+    "move_phones_csv_file", "preflight_csv_file", "preflight_report", "report_directory", "restore_archive",
+    "update_ctl_tokens",
 }  # fmt: skip
 """What the two tests below try; ``capf_server_restore`` by the playbook restore."""
 MISSING: dict[str, tuple[str, str, dict[str, Any], str]] = {
@@ -44,8 +45,12 @@ MISSING: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "lsc_rollout_csv_file": (
         "rollout", "--check", {"lsc_rollout_csv_file": "no.csv"}, "csv_file: '{typed}/no.csv' cannot be read"
     ),
+    "lsc_rollout_phones_from": (
+        "rollout", "--check", {"lsc_rollout_phones_from": {"csv_file": "no.csv"}},
+        "csv_file: '{typed}/no.csv' cannot be read",
+    ),
     "lsc_rollout_directory": (
-        "rollout", "", {"lsc_rollout_directory": "phones.csv/night", "lsc_rollout_phones": [B]},
+        "rollout", "", {"lsc_rollout_directory": "phones.csv/night", "lsc_rollout_phones_from": {"phones": [B]}},
         "{typed}/phones.csv/night",
     ),
     "move_phones_csv_file": (

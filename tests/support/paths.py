@@ -15,7 +15,7 @@ FROM_HERE = "ucm.capf.from_here"
 ROLES = sorted(path.parents[1] for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
 FILES = sorted([*ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/vars/*.yml")])
 """What uses variables: playbooks, and the tasks and variables of roles."""
-_USED = re.compile(r"([a-z_]+)(?: \| default\([^()]*(?:\([^()]*\))?[^()]*\))? \| " + re.escape(FROM_HERE))
+_USED = re.compile(r"([a-z_]+)(?:\.[a-z_]+)?(?: \| default\([^()]*(?:\([^()]*\))?[^()]*\))? \| " + re.escape(FROM_HERE))
 BUILTIN_PATHS = {
     "ansible.builtin.copy": ("src", "dest"),
     "ansible.builtin.fetch": ("src", "dest"),
@@ -43,8 +43,12 @@ def declared() -> set[str]:
         for role in ROLES
         for entry in yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"].values()
         for name, option in entry["options"].items()
-        if "path" in (option["type"], option.get("elements"))
+        if _is_path(option) or any(map(_is_path, option.get("options", {}).values()))
     }
+
+
+def _is_path(option: dict[str, Any]) -> bool:
+    return "path" in (option["type"], option.get("elements"))
 
 
 def used() -> set[str]:
