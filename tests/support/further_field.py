@@ -36,11 +36,12 @@ from support.record import NOW, Record, recording  # noqa: E402
 NAMES = ("SEP00000000000A", "SEP00000000000B")
 
 
-def register(record: Record, building: str) -> None:
-    """Register the second phone with this building, as the API takes it."""
+def register(record: Record, building: str) -> dict[str, Any] | None:
+    """Register or change the second phone with this building, as the API takes it; returns what changed."""
     body = PhonesChange.model_validate({"phones": [{"device_name": NAMES[1], "building": building}]})
     given = [phone.model_dump(exclude_none=True) for phone in body.phones]
-    record.run(lambda c: phones.ensure(Transaction(c, record.context, "test"), given, "present"))
+    changes = record.run(lambda c: phones.ensure(Transaction(c, record.context, "test"), given, "present"))
+    return next(({name: item[name] for name in ("before", "after")} for item in changes.results), None)
 
 
 def seen(record: Record) -> dict[str, object]:
@@ -73,7 +74,9 @@ def main(directory: Path) -> None:
             register(record, "C")
         except InvalidRequestError as error:
             refused = str(error)
-        print(json.dumps({**seen(record), "refused": refused, "generated": generator.made()}))
+        found = seen(record)
+        changed = [register(record, "A") for _time in range(2)]
+        print(json.dumps({**found, "refused": refused, "changed": changed, "generated": generator.made()}))
 
 
 if __name__ == "__main__":

@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from capf import __version__
+from capf import __version__, api
 from capf.administration.node import Node
-from capf.api import (
-    backups,
-    certificates,
-    ctl_file,
-    errors,
-    events,
-    files,
-    health,
-    nodes,
-    operations,
-    phone_import,
-    phones,
-    preflight,
-    reports,
-    rollout_reports,
-    rollouts,
-    service,
-    trace,
-)
+from capf.api import errors, health
 from capf.api.authentication import Monitor
 from capf.api.bounds import Bounds
 
-_PARTS = (
-    backups,
-    certificates,
-    ctl_file,
-    events,
-    files,
-    nodes,
-    operations,
-    phone_import,
-    phones,
-    preflight,
-    reports,
-    rollout_reports,
-    rollouts,
-    service,
-    trace,
-)  # fmt: skip
+
+def _routers() -> Iterator[APIRouter]:
+    """Yield the router of each module of this package that has one; the routes of ``health`` have no version."""
+    for found in iter_modules(api.__path__):
+        router = getattr(import_module(f"{api.__name__}.{found.name}"), "router", None)
+        if router is not None and router is not health.router:
+            yield router
 
 
 def application(node: Node, monitors: Sequence[str]) -> FastAPI:
@@ -56,11 +30,10 @@ def application(node: Node, monitors: Sequence[str]) -> FastAPI:
     app.state.node = node
     app.state.monitors = monitors
     errors.install(app)
-    api = APIRouter(prefix="/api/v1", responses=errors.DOCUMENTED)
-    for part in _PARTS:
-        api.include_router(part.router)
-    app.include_router(api)
-
+    versioned = APIRouter(prefix="/api/v1", responses=errors.DOCUMENTED)
+    for router in _routers():
+        versioned.include_router(router)
+    app.include_router(versioned)
     app.include_router(health.router)
 
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Monitor])
