@@ -70,6 +70,7 @@ message:
   type: str
 """
 
+import json
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -77,7 +78,6 @@ from ansible_collections.ucm.capf.plugins.module_utils._archive import PLAIN, ar
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError
 from ansible_collections.ucm.capf.plugins.module_utils._paths import absolute
 
-_UNCHANGED = "unchanged: "
 _STANDARD_INPUT = "-"
 
 
@@ -85,7 +85,7 @@ def _argv(params: dict[str, t.Any], check_mode: bool) -> list[str]:
     configuration, archive = (absolute(params[name]) for name in ("configuration", "archive"))
     argv = [params["executable"], "restore", "--config", configuration, "--from", archive]
     argv += ["--plain"] if params["plain"] else ["--passphrase-file", _STANDARD_INPUT]
-    return argv + ["--unless-there"] + (["--dry-run"] if check_mode else [])
+    return argv + ["--unless-there", "--json"] + (["--dry-run"] if check_mode else [])
 
 
 def main() -> None:
@@ -104,10 +104,10 @@ def main() -> None:
     status, output, said = module.run_command(argv, data=passphrase)
     if status != 0:
         module.fail_json(msg=said.strip() or f"{argv[0]} ended with status {status}")
-    changed = not output.startswith(_UNCHANGED)
-    if module.params["plain"] and changed:
+    result = json.loads(output)
+    if module.params["plain"] and result["changed"]:
         module.warn(PLAIN.format(module.params["archive"]))
-    module.exit_json(changed=changed, message=output.strip())
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

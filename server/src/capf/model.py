@@ -278,6 +278,13 @@ class ConflictError(CapfError):
         self.details = details
 
 
+class FurtherNodeError(ConflictError):
+    """What is asked for is done on the first node only, and this is a further one (R13)."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} on the first node only; this is a further node", "first_node_only")
+
+
 class DamagedError(ConflictError):
     """A file or row that is needed here cannot be used; the ``fault`` names it and says what to do."""
 

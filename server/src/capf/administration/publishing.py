@@ -9,7 +9,7 @@ from capf.administration.node import Node
 from capf.administration.requests import change, read
 from capf.cluster import delivery
 from capf.cluster.delivery import Credentials, Delivery
-from capf.model import ConflictError
+from capf.model import ConflictError, FurtherNodeError
 from capf.phone_files import folder
 from capf.phone_files.content import published_files
 from capf.registry import ctl_file, nodes
@@ -33,7 +33,7 @@ async def publish(
     the credentials.
     """
     if not node.context.first_node:
-        raise ConflictError("only the first node publishes files; this is a further node")
+        raise FurtherNodeError("files are published")
     return await _publish(node, await _further(node), phones, credentials, actor, dry_run=dry_run)
 
 

@@ -13,7 +13,7 @@ from capf.certificates import keystore
 from capf.certificates.keystore import Keystore
 from capf.certificates.secretbox import SecretBox
 from capf.cluster import sharing
-from capf.model import CapfError
+from capf.model import CapfError, words_of
 from capf.node import state
 
 _FAULTS = (CapfError, OSError, ValueError, TypeError, UnsupportedAlgorithm)
@@ -43,7 +43,8 @@ def _fault(work: Path, look: Callable[[], object]) -> str | None:
     try:
         look()
     except _FAULTS as error:
-        return str(error).replace(f"{work}/", "")
+        own = isinstance(error, CapfError | OSError)
+        return (words_of(error) if own else "it cannot be used").replace(f"{work}/", "")
     return None
 
 

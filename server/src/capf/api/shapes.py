@@ -71,6 +71,7 @@ class Failure(BaseModel):
         "method_not_allowed",
         "too_slow",
         "conflict",
+        "first_node_only",
         "led_by_another",
         "rollout_aborted",
         "rollout_stopped",

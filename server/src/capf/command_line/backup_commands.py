@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def add_parsers(commands: Any) -> None:
         command.set_defaults(run=run)
     command.add_argument("--unless-there", action="store_true", help="leave an existing state alone without an error")
     command.add_argument("--dry-run", action="store_true", help="check everything, and leave nothing behind")
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _backup(arguments: argparse.Namespace) -> None:
@@ -49,12 +51,18 @@ def _restore(arguments: argparse.Namespace) -> None:
     settings = configuration.load(arguments.config)
     belonging.refuse_links(settings.state_directory)
     if arguments.unless_there and restoring.is_there(settings):
-        print(f"unchanged: {settings.state_directory} already holds a CAPF server's state")
+        _answer(arguments, f"{settings.state_directory} already holds a CAPF server's state", changed=False)
         return
     held = restoring.restore(settings, arguments.archive, _passphrase(arguments), dry_run=arguments.dry_run)
     _warn(arguments)
     done = "would restore" if arguments.dry_run else "restored"
-    print(f"{done} {len(held.files)} files of {held.made_at}, written by version {held.version}")
+    message = f"{done} {len(held.files)} files of {held.made_at}, written by version {held.version}"
+    _answer(arguments, message, changed=True)
+
+
+def _answer(arguments: argparse.Namespace, message: str, *, changed: bool) -> None:
+    """Print what was done, for a person, or with ``--json`` for a program."""
+    print(json.dumps({"changed": changed, "message": message}) if arguments.json else message)
 
 
 def _passphrase(arguments: argparse.Namespace) -> str | None:

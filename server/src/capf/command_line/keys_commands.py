@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,4 +35,4 @@ def _take(arguments: argparse.Namespace) -> None:
     belonging.refuse_links(arguments.state_directory)
     shared_keys.check(wanted, arguments.state_directory)
     changed = sharing.take(arguments.state_directory, wanted, dry_run=arguments.dry_run)
-    print(f"changed: {', '.join(changed) or 'nothing'}")
+    print(json.dumps({"changed": changed}))

@@ -11,7 +11,7 @@ from typing import Any
 from cryptography.utils import CryptographyDeprecationWarning
 
 from capf.command_line import privileges, starting
-from capf.model import CapfError
+from capf.model import CapfError, words_of
 from capf.node import logs
 
 
@@ -37,7 +37,7 @@ def main() -> int:
         became = privileges.step_down(arguments)
         arguments.run(arguments)
     except (CapfError, OSError) as error:
-        print("; ".join(filter(None, (f"capf: {error}", became))), file=sys.stderr)
+        print("; ".join(filter(None, (f"capf: {words_of(error)}", became))), file=sys.stderr)
         return 1
     return 0
 

@@ -55,4 +55,4 @@ def _texts(path: Path) -> list[str]:
 def _add(arguments: argparse.Namespace) -> None:
     wanted = keystore.certificates_in(sys.stdin.buffer.read(), "standard input")
     added = provisioning.add_manufacturing(Keystore(_directory(arguments).path), wanted, dry_run=arguments.dry_run)
-    print(f"changed: {', '.join(added) or 'nothing'}")
+    print(json.dumps({"changed": added}))

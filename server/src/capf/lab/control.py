@@ -9,7 +9,7 @@ from typing import Any
 
 from capf.lab.fleet import Fleet
 from capf.lab.network import FilesServers
-from capf.model import CapfError
+from capf.model import CapfError, words_of
 
 _LINE_BYTES = 16 * 1024 * 1024
 _SECONDS = 30
@@ -29,8 +29,8 @@ async def serve(fleet: Fleet, host: str, port: int) -> asyncio.Server:
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             answer = _answer(fleet, json.loads(await reader.readline()))
-        except (ValueError, KeyError, TypeError) as error:
-            answer = {"error": f"bad request: {error!r}"}
+        except (ValueError, KeyError, TypeError):
+            answer = {"error": "this is not a request that a lab knows"}
         writer.write(json.dumps(answer).encode() + b"\n")
         await writer.drain()
         writer.close()
@@ -64,7 +64,8 @@ def ask(where: str, request: dict[str, Any]) -> dict[str, Any]:
             with connection.makefile("rb") as answers:
                 answer: dict[str, Any] = json.loads(answers.readline())
     except (OSError, ValueError) as error:
-        raise CapfError(f"no lab answers at {where}: {error}") from error
+        said = words_of(error) if isinstance(error, OSError) else "what answers there is not a lab"
+        raise CapfError(f"no lab answers at {where}: {said}") from error
     if "error" in answer:
         raise CapfError(str(answer["error"]))
     return answer

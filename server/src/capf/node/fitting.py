@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from capf.certificates import keystore
 from capf.certificates.keystore import Keystore
-from capf.model import CapfError
+from capf.model import CapfError, words_of
 from capf.node.state import StateDirectory, check_administration, strings_box
 from capf.registry import strings_key, tokens
 from capf.registry.context import Context
@@ -68,7 +68,8 @@ def _faults(directory: Path, name: str, check: Callable[[], object]) -> Iterator
     try:
         check()
     except _FAULTS as error:
-        said = str(error).replace(f"{directory}/", "")
+        own = isinstance(error, CapfError | OSError)
+        said = (words_of(error) if own else "it cannot be used").replace(f"{directory}/", "")
         yield said if name in said else f"{name}: {said}"
 
 

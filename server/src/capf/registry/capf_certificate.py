@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from capf.certificates import authority, ctl
 from capf.certificates.keystore import Keystore, fingerprint, pem
-from capf.model import ConflictError, Fault, InvalidRequestError, Problem
+from capf.model import ConflictError, Fault, FurtherNodeError, InvalidRequestError, Problem
 from capf.registry import moment, need
 from capf.registry.context import Context
 from capf.registry.plan import Plan
@@ -77,7 +77,7 @@ def _names(context: Context) -> dict[str, Any]:
 def renew(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal) -> Plan:
     """Decide what ``wanted`` changes and record it; ConflictError where the safe order forbids it."""
     if not tx.context.first_node:
-        raise ConflictError("the CAPF certificate is renewed on the first node only; this is a further node")
+        raise FurtherNodeError("the CAPF certificate is renewed")
     decide = {"prepared": _prepare, "active": _activate, "discarded": _discard}[wanted.state]
     plan = decide(tx, keys, ctl_file, wanted)
     if plan.changed:

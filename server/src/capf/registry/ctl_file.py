@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from capf.certificates import authority, ctl, keystore
 from capf.certificates.ctl import CtlError, CtlFile, Digest, Record, Role
-from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
+from capf.model import ConflictError, DamagedError, Fault, FurtherNodeError, InvalidRequestError, Problem, not_allowed
 from capf.registry import moment, nodes, service, tokens
 from capf.registry.transaction import Transaction
 from capf.store import cluster
@@ -84,7 +84,8 @@ def last(connection: Connection) -> Last | None:
     try:
         return Last(row.data, ctl.read(row.data), row.made_at, row.activations)
     except (CtlError, ValueError, IndexError) as error:
-        raise DamagedError(Fault("table ctl_file", f"the CTL file cannot be read: {error}", _MAKE_AGAIN)) from None
+        why = f": {error}" if isinstance(error, CtlError) else ""
+        raise DamagedError(Fault("table ctl_file", f"the CTL file cannot be read{why}", _MAKE_AGAIN)) from None
 
 
 def _last_or_none(connection: Connection) -> Last | None:
@@ -186,7 +187,7 @@ def make_current(tx: Transaction, options: Options, wanted_tokens: Sequence[toke
     a further node; InvalidRequestError names what is wrong with the options.
     """
     if not tx.context.first_node:
-        raise ConflictError("the CTL file is made on the first node only; this is a further node")
+        raise FurtherNodeError("the CTL file is made")
     held = _last_or_none(tx.connection)
     trusted = None if held is None else held.file.certificates(Role.SAST)
     if faults(tx):

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection
 
 from capf.certificates.ctl import Role
-from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
+from capf.model import DamagedError, Fault, FurtherNodeError, InvalidRequestError, Problem, not_allowed
 from capf.registry import moment
 from capf.registry.transaction import Transaction
 from capf.store import cluster
@@ -138,7 +138,7 @@ def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal[
     InvalidRequestError names every wrong field; ConflictError on a further node, or to remove the first.
     """
     if not tx.context.first_node:
-        raise ConflictError("the cluster's nodes are kept on the first node; this is a further node")
+        raise FurtherNodeError("the list of the cluster's nodes is kept")
     known = {node.name: node for node in all_nodes(tx.connection)}
     problems = _problems(wanted, known, state)
     if problems:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
-from capf.model import ConflictError, Fault
+from capf.model import ConflictError, Fault, FurtherNodeError
 from capf.registry.transaction import Transaction
 from capf.store import journal
 
@@ -70,7 +70,7 @@ def restart(tx: Transaction) -> None:
 def activate(tx: Transaction, wanted: bool) -> bool:
     """Activate or deactivate; returns whether that is a change. ConflictError on any node but the first."""
     if wanted and not tx.context.first_node:
-        raise ConflictError("CAPF is activated on the first node only; this is a further node")
+        raise FurtherNodeError("CAPF is activated")
     if (journal.setting(tx.connection, _ACTIVATED) or str(False)) == str(wanted):
         return False
     journal.put_setting(tx.connection, _ACTIVATED, str(wanted))

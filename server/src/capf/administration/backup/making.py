@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 from capf.administration.backup import archive, inspection, sealing, staging
 from capf.administration.backup.archive import DATABASE
 from capf.certificates.keystore import SECRET, UNFINISHED
-from capf.model import CapfError, ConflictError, InvalidRequestError, StoreUnavailableError
+from capf.model import CapfError, ConflictError, InvalidRequestError, StoreUnavailableError, words_of
 from capf.node.configuration import NodeSettings
 from capf.registry.transaction import SERVER
 from capf.store import copying, journal
@@ -56,7 +56,7 @@ def make(settings: NodeSettings, target: BinaryIO, passphrase: str | None) -> Ma
     except (StoreUnavailableError, InvalidRequestError):
         raise
     except (CapfError, OSError) as error:
-        raise CapfError(f"no backup can be made: {error}") from error
+        raise CapfError(f"no backup can be made: {words_of(error)}") from error
 
 
 def spool(settings: NodeSettings, passphrase: str | None) -> tuple[BinaryIO, Made]:

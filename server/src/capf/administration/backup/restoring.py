@@ -13,7 +13,7 @@ from capf.administration.backup import inspection, sealing, staging
 from capf.administration.backup.archive import DATABASE, KEY, Manifest
 from capf.certificates.keystore import SECRET, write_whole
 from capf.cluster import sharing
-from capf.model import CapfError, ConflictError
+from capf.model import CapfError, ConflictError, words_of
 from capf.node.configuration import NodeSettings
 from capf.node.state import StateDirectory
 from capf.registry.transaction import SERVER
@@ -49,7 +49,7 @@ def restore(settings: NodeSettings, source: Path, passphrase: str | None, *, dry
     except ConflictError:
         raise
     except (CapfError, OSError) as error:
-        raise CapfError(f"{source} cannot be restored: {error}") from error
+        raise CapfError(f"{source} cannot be restored: {words_of(error)}") from error
     return manifest
 
 
