@@ -1,15 +1,31 @@
-# Two commands do everything: `make demo` shows a rollout, `make test` runs what CI runs.
+# `make check` answers in a minute, `make test` runs what CI runs, `make demo` shows a rollout.
 PYTHON ?= python3
 
-.PHONY: demo test clean
+.PHONY: check lint format coverage test demo clean
+
+check: .tools
+	@.venv/bin/python scripts/test check
+
+lint: .tools
+	@.venv/bin/python scripts/test python_lint
+
+format: .tools
+	@.venv/bin/ruff check --quiet --fix .
+	@.venv/bin/ruff format .
+
+coverage: .tools
+	@.venv/bin/python scripts/test coverage
+
+test: .tools
+	@.venv/bin/python scripts/test
 
 demo:
 	@$(PYTHON) scripts/bootstrap requirements/demo.txt
 	@.venv/bin/python demo/run.py
 
-test:
+.PHONY: .tools
+.tools:
 	@$(PYTHON) scripts/bootstrap requirements/demo.txt requirements/test.txt
-	@.venv/bin/python scripts/test
 
 clean:
 	rm -rf .venv .cache

@@ -106,7 +106,7 @@ def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, says: str) ->
     [
         (b"device_name\nSEP00000000000A\nSEP00000000000B\nSEP00000000000A\n", "line 4 .*stands in line 2 already"),
         (b"device_name,description\nSEP00000000000A,Z\xfcrich\n", "line 2: this is no CSV file in UTF-8"),
-        (b'device_name\nSEP00000000000A\n"SEP00000000000B\n', "line 3: this is no CSV: "),
+        (b'device_name\nSEP00000000000A\n"SEP00000000000B\n', "line 3: not valid CSV"),
     ],
 )
 def test_a_file_of_phones_that_cannot_be_is_named_by_its_line(tmp_path: Path, content: bytes, says: str) -> None:

@@ -41,6 +41,8 @@ from support.archives import (
 )
 from support.record import NOW
 
+pytestmark = pytest.mark.slow
+
 FLIPS, KIB = 1000, 1024
 FILLING = 290 * KIB
 Files = dict[str, bytes]

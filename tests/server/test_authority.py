@@ -16,6 +16,8 @@ from capf.lab.keys import CURVES
 from capf.model import KeySpec, LintError
 from support.record import NOW
 
+pytestmark = pytest.mark.tools
+
 NAME = "SEP001122334455"
 RSA_2048 = KeySpec(ec=False, bits=2048)
 

@@ -15,6 +15,8 @@ import pytest
 from support import canary
 from support.node import PASSWORD
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parents[1]
 LEAVING = """
 from support.canary import no_secret_is_left

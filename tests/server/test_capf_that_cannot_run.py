@@ -23,6 +23,8 @@ from support.inprocess import Answer, InProcess
 from support.migrated import put_database
 from support.node import ADMINISTRATOR, PASSWORD, free_ports
 
+pytestmark = pytest.mark.slow
+
 PORT, IPV6 = "CAPF Phone Port", "Enable IPv6"
 LOOPBACK = 'addresses = ["127.0.0.1"]\naddresses_ipv6 = ["2001:db8::1"]\n'
 

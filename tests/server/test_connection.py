@@ -124,6 +124,7 @@ async def test_p8_p17_a_phone_that_says_again_and_again_that_it_is_busy_has_no_m
     assert record.operation()["problem"] == "session lost"
 
 
+@pytest.mark.tools
 async def test_r5_r6_the_kernel_asks_whether_a_silent_phone_is_still_there(service: Service, record: Record) -> None:
     argv = ["ss", "--tcp", "--numeric", "--options", "--no-header", f"sport = :{service.port}"]
 

@@ -11,6 +11,8 @@ from support import damage
 from support.damage import OTHERS, A, B, Damage
 from support.inprocess import Answer, InProcess
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = ("settings-password", "no-administrator", "no-password")
 STRANGER = "settings-administrator"
 """Somebody else is the administrator then: a login is wrong, and nothing is damaged."""

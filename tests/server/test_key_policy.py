@@ -86,7 +86,10 @@ def small_factor() -> int:
 REFUSED["a small factor"] = (lambda: numbers(65537, small_factor()), "small factor")
 
 
-@pytest.mark.parametrize("case", REFUSED)
+SLOW = {"close primes": pytest.mark.slow}
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, marks=SLOW.get(case, ())) for case in REFUSED])
 def test_p7_a_key_that_is_not_as_scheduled_or_weak_is_refused(authority: Authority, case: str) -> None:
     make, message = REFUSED[case]
     with pytest.raises(LintError, match=message):

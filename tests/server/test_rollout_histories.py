@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,8 @@ from support import rollouts as steps
 from support.migrated import put_database
 from support.record import NOW, Record
 from support.rollouts import NAMES, NIGHT, STRING
+
+pytestmark = pytest.mark.slow
 
 PHONES = NAMES[:6]
 Step = Callable[["History", str], Any]

@@ -22,6 +22,8 @@ from capf.cluster import sharing
 from capf.command_line import privileges
 from support.stepping_down import FILES, FOLDERS, OWNER, Outside, capf, in_a_child, owned, reachable
 
+pytestmark = pytest.mark.tools
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles" / "capf_server"
 ROOT_ONLY = ROLE / "files" / "root_only.py"

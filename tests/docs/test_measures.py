@@ -1,0 +1,45 @@
+"""The bounds that the project promises for its code, by the figures that scripts/measure prints."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LONGEST_FILE = 550
+LONGEST_FUNCTION = 50
+MEDIAN_FUNCTION = 10
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, dict[str, Any]]:
+    """What is measured, by tree."""
+    argv: list[str | Path] = [sys.executable, ROOT / "scripts" / "measure", "--json"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    found: dict[str, dict[str, Any]] = json.loads(done.stdout)["figures"]
+    assert {"server", "server/registry", "plugins", "plugins/modules", "event source", "tests"} < set(found)
+    return found
+
+
+def test_functions_are_short(figures: dict[str, dict[str, Any]]) -> None:
+    for tree, found in figures.items():
+        assert found["function"]["max"] <= LONGEST_FUNCTION, tree
+    for tree in ("server", "plugins", "tests"):
+        assert figures[tree]["function"]["median"] < MEDIAN_FUNCTION, tree
+
+
+def test_everything_is_annotated(figures: dict[str, dict[str, Any]]) -> None:
+    assert {tree: found["annotated"] for tree, found in figures.items() if found["annotated"] < 100} == {}
+
+
+def test_files_can_be_read_in_one_go(figures: dict[str, dict[str, Any]]) -> None:
+    assert {tree: found["file"]["max"] for tree, found in figures.items() if found["file"]["max"] > LONGEST_FILE} == {}
+
+
+def test_what_the_server_offers_says_what_it_does(figures: dict[str, dict[str, Any]]) -> None:
+    assert figures["server"]["docstrings"] >= 95
