@@ -65,7 +65,7 @@ CHANGES: dict[str, Prepare] = {
 }  # fmt: skip
 """The routes that change something, in an order in which each of them finds something to change."""
 
-OF_FURTHER_NODES = {"PUT /files"}
+OF_SUBSCRIBERS = {"PUT /files"}
 NEEDS_LOCK = {"POST /phones/unlock"}
 READS = {
     "POST /phones/find", "POST /reports/capf", "POST /operations/wait", "POST /files/compare", "POST /nodes/check",
@@ -137,7 +137,7 @@ def routes(node: RunningNode) -> set[str]:
 
 
 def test_p22_every_route_that_may_change_something_is_known(only: RunningNode) -> None:
-    assert routes(only) == {*CHANGES, *OF_FURTHER_NODES, *NEEDS_LOCK, *READS, *LEASES}
+    assert routes(only) == {*CHANGES, *OF_SUBSCRIBERS, *NEEDS_LOCK, *READS, *LEASES}
 
 
 def test_p22_each_change_has_its_audit_row_and_is_not_made_without_it(only: RunningNode) -> None:
@@ -150,7 +150,7 @@ def test_p22_each_change_has_its_audit_row_and_is_not_made_without_it(only: Runn
         assert ADMINISTRATOR in {actor for actor, _action in acts(only)[known:]}, route
 
 
-def test_p22_a_further_node_takes_no_file_without_an_audit_row(tmp_path: Path) -> None:
+def test_p22_a_subscriber_takes_no_file_without_an_audit_row(tmp_path: Path) -> None:
     node = RunningNode(tmp_path / "node", first_node=False).start()
     wanted = {"files": {f"{A}.cnf.xml": "PGRldmljZS8+"}}
     with without_audit(node):

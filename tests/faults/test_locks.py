@@ -134,5 +134,7 @@ def test_p40_a_used_up_day_is_a_metric_and_a_line_of_the_checklist(node: Running
     assert acts(node, "exhaust address") == 1
     assert "capf_guessing_exhaustions_total 1.0" in node.api("GET", "/metrics", base="")[1]
     (shown,), _output = play(node, {"ucm.capf.preflight_info": {}})
-    assert any(f"used up their wrong strings of a day: {ELSEWHERE}" in item["message"] for item in shown["checklist"])
+    assert any(
+        f"reached their daily limit of wrong strings: {ELSEWHERE}" in item["message"] for item in shown["checklist"]
+    )
     assert try_string(node, STRING)

@@ -56,7 +56,7 @@ def test_p36_a_stored_port_of_the_servers_own_takes_nothing_down(node: RunningNo
         assert answer.status == 200
     assert node.api("GET", "/readyz", base="")[0] == 503
     status, said = check(node)
-    assert status == 1 and f"CAPF is activated and does not run: {why}" in said
+    assert status == 1 and f"CAPF is activated but not running: {why}" in said
     node.ok("PUT", "/enterprise-parameters", {"parameters": {"CAPF Phone Port": node.capf_port}})
     assert node.ok("POST", "/service/restart", {"if_due": True})["changed"] is True
     assert node.ok("GET", "/service")["running"]

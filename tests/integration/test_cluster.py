@@ -1,4 +1,4 @@
-"""First and further nodes: the list of nodes, the CTL file, and what the first node hands out (R3, R13, R17, R24)."""
+"""First and subscribers: the list of nodes, the CTL file, and what the first node hands out (R3, R13, R17, R24)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MakeNode = Callable[..., RunningNode]
 
 @pytest.fixture
 def make_further(tmp_path: Path) -> Iterator[MakeNode]:
-    """Return a function that starts a further node."""
+    """Return a function that starts a subscriber."""
     started: list[RunningNode] = []
 
     def make(name: str, **options: Any) -> RunningNode:
@@ -36,7 +36,7 @@ def make_further(tmp_path: Path) -> Iterator[MakeNode]:
 
 
 def item(node: RunningNode, name: str, **settings: Any) -> dict[str, Any]:
-    """Return a further node as the first one is told of it."""
+    """Return a subscriber as the first one is told of it."""
     pem = (node.state / "administration.crt").read_text()
     address = {"administration_address": "127.0.0.1", "administration_port": node.port}
     return {"name": name, **address, "administration_certificate": pem, **settings}
@@ -173,7 +173,7 @@ def test_a_node_whose_certificate_is_another_gets_nothing(node: RunningNode, mak
     assert "PUT" not in two.log.read_text()
 
 
-def test_r13_a_further_node_decides_nothing_of_the_cluster(node: RunningNode, make_further: MakeNode) -> None:
+def test_r13_a_subscriber_decides_nothing_of_the_cluster(node: RunningNode, make_further: MakeNode) -> None:
     further = make_further("node2")
     for method, path, body in (
         ("PUT", "/service", {"activated": True}),
@@ -182,9 +182,9 @@ def test_r13_a_further_node_decides_nothing_of_the_cluster(node: RunningNode, ma
         ("POST", "/nodes/publish", {}),
     ):
         status, answer = further.api(method, path, body)
-        assert status == 409 and "this is a further node" in answer["error"]["message"]
+        assert status == 409 and "this is a subscriber" in answer["error"]["message"]
     status, answer = node.api("PUT", "/files", {"files": {}})
-    assert status == 409 and "only further nodes are given them" in answer["error"]["message"]
+    assert status == 409 and "only subscribers are given them" in answer["error"]["message"]
     join(node, node2=further)
     first = {"nodes": [item(node, "node3")]}
     node.ok("PUT", "/nodes", first)
@@ -192,7 +192,7 @@ def test_r13_a_further_node_decides_nothing_of_the_cluster(node: RunningNode, ma
     assert status == 409 and "node3: it is a first node itself" in answer["error"]["message"]
 
 
-def test_a_further_node_takes_only_files_that_phones_ask_for(make_further: MakeNode) -> None:
+def test_a_subscriber_takes_only_files_that_phones_ask_for(make_further: MakeNode) -> None:
     further = make_further("node2")
     for name, data in (
         ("../capf.key", "eA=="),

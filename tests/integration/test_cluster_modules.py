@@ -33,14 +33,14 @@ PUBLISH = "ucm.capf.files_publish"
 
 @pytest.fixture
 def further(tmp_path: Path) -> Iterator[RunningNode]:
-    """A running further node."""
+    """A running subscriber."""
     running = RunningNode(tmp_path / "node2", first_node=False).start()
     yield running
     running.stop(signal.SIGKILL)
 
 
 def told(node: RunningNode, **settings: Any) -> dict[str, Any]:
-    """Return a further node as the module takes it."""
+    """Return a subscriber as the module takes it."""
     address = {"administration_address": "127.0.0.1", "administration_port": node.port}
     pem = (node.state / "administration.crt").read_text()
     return {"name": "node2", **address, "administration_certificate": pem, **settings}

@@ -145,7 +145,7 @@ def ask(port: int, state: Path, method: str, path: str, body: object = None) -> 
         return dict(json.loads(error.read()))
 
 
-def test_r13_deploy_makes_further_nodes_on_which_capf_cannot_be_activated(deployment: Deployment) -> None:
+def test_r13_deploy_makes_subscribers_on_which_capf_cannot_be_activated(deployment: Deployment) -> None:
     (deployment.directory / "inventory").write_text(
         "[capf]\nnode1 ansible_connection=local ansible_host=127.0.0.1\n"
         "[capf_subscribers]\nnode2 ansible_connection=local ansible_host=localhost capf_node_call_processing=false\n"

@@ -112,7 +112,7 @@ def test_r17_a_node_with_another_password_is_named_before_anything_changes(node:
         assert status == 2 and "other: it has another administrator name or password. To do: give all nodes" in output
         assert PASSWORD not in output
         node.ok("PUT", "/nodes", {"nodes": [{"name": "other"}], "state": "absent"})
-        assert item(node, "Administrator on all nodes")["message"] == "1 further nodes take the same name and password"
+        assert item(node, "Administrator on all nodes")["message"] == "1 subscribers accept the same name and password"
         further["like"].stop()
         unreachable = item(node, "Administrator on all nodes")
         assert unreachable["result"] == "warning" and unreachable["message"].startswith("like: it cannot be reached")

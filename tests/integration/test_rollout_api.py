@@ -138,8 +138,8 @@ def test_r24_a_ctl_file_that_is_outdated_holds_the_next_wave_until_it_is_made_ag
     status, answer = node.api("POST", "/rollouts/night/waves", RUN)
     assert status == 409 and answer["error"]["message"] == (
         "no wave is started: CTL file: it is outdated: CAPF was activated after the CTL file was made. To do: "
-        "ucm.capf.ctl_file makes it again and hands it to all nodes; phones fetch it when they are reset. "
-        "The same rollout goes on once that is mended."
+        "make one with ucm.capf.ctl_file, and publish it with ucm.capf.files_publish; phones fetch it at a reset. "
+        "The rollout can continue once that is fixed."
     )
     assert node.ok("GET", "/rollouts/night")["counts"]["waiting"] == 4
     node.ok("PUT", "/ctl-file", {})

@@ -67,7 +67,7 @@ def test_r16_the_page_has_every_section(night: RunningNode) -> None:
     assert "1 pilot" not in page.parts["waves"] and "in progress" in page.parts["waves"]
     assert page.labels[1:3] == ["Wave 1: 2 phones: 1 in flight, 1 done", "Wave 2: 2 phones: 2 waiting"]
     assert [label.partition(":")[0] for label in page.labels[3:]] == [NAMES[0]]
-    assert "Operation Pending nobody has entered the authentication string" in page.parts["failures"]
+    assert "Operation Pending the authentication string was not entered" in page.parts["failures"]
     assert page.parts["skipped"] == "Not taken in, and why All phones were taken in."
     assert NAMES[0] in page.parts["slowest"] and NAMES[0] not in page.parts["visits"]
     assert f"Berlin {NAMES[1]} <b>1st</b> floor Operation Pending" in page.parts["visits"]

@@ -121,13 +121,13 @@ async def test_p36_a_capf_that_cannot_listen_is_named_everywhere_and_starts_by_i
         assert (shown["activated"], shown["running"], shown["restart_required"]) == (True, False, True)
         assert shown["problem"] == why
         ready = await node.ask("GET", "/readyz", base="")
-        assert ready.status == 503 and ready.json["problems"] == [f"CAPF is activated and does not run: {why}"]
+        assert ready.status == 503 and ready.json["problems"] == [f"CAPF is activated but not running: {why}"]
         checklist = (await node.ok("POST", "/preflight", {}))["checklist"]
         (item,) = [entry for entry in checklist if entry["name"] == "CAPF service"]
         assert item["result"] == "failed" and why in item["message"]
         numbers = (await node.ask("GET", "/metrics", base="")).body.decode()
         assert "capf_service_activated 1.0" in numbers and "capf_service_running 0.0" in numbers
-        assert checking.look(node.settings) == [f"CAPF is activated and does not run: {why}"]
+        assert checking.look(node.settings) == [f"CAPF is activated but not running: {why}"]
     await node.server.follow()
     shown = await node.ok("GET", "/service")
     assert (shown["running"], shown["problem"], shown["restart_required"]) == (True, "", False)

@@ -51,7 +51,7 @@ def test_the_signer_version_is_1_0_while_every_key_is_rsa_and_the_digest_is_kept
     made = make(first, digest="SHA-1")
     assert (made.after["digest"], made.after["signer_version"]) == ("SHA-1", "1.0")
     assert not make(first).changed
-    assert make(first, signer_version="1.1").reasons == ["another digest or signer version is wanted"]
+    assert make(first, signer_version="1.1").reasons == ["a different digest or signer version is requested"]
     assert make(first, digest="SHA-512").after["digest"] == "SHA-512"
     with pytest.raises(InvalidRequestError, match="digest: 'MD5' is refused; allowed: SHA-1, SHA-512"):
         make(first, digest="MD5")

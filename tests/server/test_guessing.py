@@ -370,7 +370,7 @@ def test_p40_the_checklist_names_locked_phones_and_addresses_that_may_not_try(re
     record.plan(items=[{"device_name": NAMES[0], "authentication_string": RIGHT}])
     guess(record, 10, NAMES[0])
     record.wait(3600)
-    assert item().message == f"addresses that have used up their wrong strings of a day: {HERE}"
+    assert item().message == f"addresses that have reached their daily limit of wrong strings: {HERE}"
 
 
 def test_p40_what_is_kept_is_bounded_and_a_flood_frees_nobody(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:

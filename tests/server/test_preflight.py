@@ -36,10 +36,10 @@ def test_r22_the_service_has_to_be_activated_and_running_on_the_first_node(recor
     assert item(record, "CAPF service").result is Result.OK
     record.context.running, record.context.why_stopped = None, "port 3804 is taken"
     stopped = item(record, "CAPF service")
-    message = "CAPF is activated and does not run: port 3804 is taken"
+    message = "CAPF is activated but not running: port 3804 is taken"
     assert (stopped.result, stopped.message) == (Result.FAILED, message)
     record.context.first_node = False
-    assert "further node" in item(record, "CAPF service").message
+    assert "subscriber" in item(record, "CAPF service").message
 
 
 def test_r22_parameters_are_as_wanted_and_in_force(record: Record) -> None:

@@ -90,10 +90,10 @@ def test_r16_the_size_of_a_wave_is_a_number_a_share_or_computed(
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"wave_size": "0"}, "wave_size: '0' is refused; allowed: a number of phones such as 25, or a share"),
+        ({"wave_size": "0"}, "wave_size: '0' is refused; allowed: a number of phones such as 25, or a percentage"),
         ({"wave_size": "many"}, "wave_size: 'many' is refused"),
         ({"failure_limit": "101%"}, "failure_limit: '101%' is refused"),
-        ({"wave_size": "auto"}, "wave_size: auto needs window_end; set it, or give a number of phones or a share"),
+        ({"wave_size": "auto"}, "wave_size: auto needs window_end; set it, or give a number of phones or a percentage"),
         ({"spread_by": "floor"}, "spread_by: 'floor' is refused; allowed: device_pool, device_type"),
         ({"window_end": "dawn"}, "window_end: 'dawn' is refused; allowed: a date and time to come"),
         ({"window_end": at(-5)}, "is over, or before window_start; give a time to come, after window_start"),
@@ -274,7 +274,7 @@ def test_r18_a_run_that_takes_a_rollout_up_hears_what_comes_too_late_for_it(read
     assert begin(ready, *NAMES[:6], runner="run-2", wave_size="3").warnings == []
     assert begin(ready, *NAMES[:8], runner="run-2", wave_size="1").warnings == [
         "wave_size stays '3', with which the rollout was begun; '1' is for the next one",
-        f"2 phones without an LSC are not in the rollout that is taken up, among them {NAMES[6]}, {NAMES[7]};"
+        f"2 phones without an LSC are not in the resumed rollout, among them {NAMES[6]}, {NAMES[7]};"
         " a run after its end takes them",
     ]
 

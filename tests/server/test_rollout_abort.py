@@ -178,7 +178,7 @@ def test_p37_a_phone_that_was_in_a_session_at_the_abort_gets_no_further_try(read
     done = abort(ready)
     assert (done.cancelled, done.in_session) == (phones[2:], phones[:2])
     told = ready.run(lambda c: aborting.words(c, done, dry_run=False))
-    assert told.endswith(f": 4 operations cancelled, 2 phones left to end the session: {phones[0]}, {phones[1]}")
+    assert told.endswith(f": 4 operations cancelled, 2 phones left to finish the session: {phones[0]}, {phones[1]}")
     assert ready.issue(only_claimed.hold, new_public_key()) is None
     ready.confirm(ends.hold)
     ready.lose(loses.hold)

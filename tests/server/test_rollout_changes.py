@@ -116,7 +116,7 @@ def test_a_wave_goes_on_without_a_phone_that_is_refused_by_then(ready: Record) -
     judged = verdict(ready, 1)
     assert judged["stopped"] and judged["failing"][0]["device_name"] == NAMES[0]
     assert "is a secure device without an LSC" in judged["failing"][0]["status"]
-    assert judged["failing"][0]["advice"] == advice.MEND_AND_REPEAT
+    assert judged["failing"][0]["advice"] == advice.FIX_AND_REPEAT
 
 
 def test_a_wrong_authentication_string_is_named_before_the_rollout_begins(ready: Record) -> None:

@@ -83,7 +83,7 @@ def test_r16_a_wave_that_runs_is_shown_as_it_is_now_and_a_second_try_is_not_judg
     verdict(ready, 2)
     assert judgements(ready) == [
         "passed: 1 of 12 phones not done, 12 allowed",
-        "a second try is not judged: 1 of 1 phone not done",
+        "a retry is not judged: 1 of 1 phone not done",
     ]
     abort(ready)
     (left,) = [row for row in rows_of_report(ready) if row["Operation Status"] == "None"]

@@ -33,7 +33,7 @@ def test_r22_no_wave_is_started_while_capf_does_not_run(ready: Record) -> None:
     begin(ready, wave_size="6")
     first = start(ready)["wave"]["phones"]
     ready.context.running = None
-    with pytest.raises(ConflictError, match=r"CAPF is activated and does not run: .* To do: ucm.capf.service"):
+    with pytest.raises(ConflictError, match=r"CAPF is activated but not running: .* To do: ucm.capf.service"):
         start(ready)
     ready.context.running = ready.run(parameters.stored)
     enrol(ready, *first)
@@ -60,7 +60,7 @@ def test_r24_no_wave_is_started_while_the_ctl_file_is_outdated(ready: Record) ->
     verdict(ready, 1)
     ready.run(lambda c: service.activate(Transaction(c, ready.context, "admin"), False))
     ready.run(lambda c: service.activate(Transaction(c, ready.context, "admin"), True))
-    with pytest.raises(ConflictError, match=r"CTL file: it is outdated: CAPF was activated after .* To do: ucm"):
+    with pytest.raises(ConflictError, match=r"it is outdated: CAPF was activated after .* To do: make one with ucm"):
         start(ready)
     make_ctl_file(ready)
     assert start(ready)["wave"]["number"] == 2

@@ -211,7 +211,7 @@ def skipped_in_session(plan: schedule.Plan) -> bool:
     """True when the plan leaves the phone to its session and says so."""
     (warning,) = plan.warnings
     assert warning == (
-        f"1 phones, the first of them {PHONE}, are in a session now and stay as they are; ask again when it has ended"
+        f"1 phones, the first of them {PHONE}, are in a session and were skipped; repeat the request when it has ended"
     )
     return (plan.skipped, plan.results) == ({"in a session now": [PHONE]}, [])
 

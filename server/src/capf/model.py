@@ -104,7 +104,7 @@ class Outcome(Enum):
     INVALID_STRING = Status(
         "Failed",
         "Invalid Authentication String",
-        "hand out the authentication string again and have it entered with care",
+        "give out the authentication string again and have it entered carefully",
     )
     INVALID_LSC = Status(
         "Failed",
@@ -230,7 +230,7 @@ def not_allowed(field: str, value: str, allowed: str | Iterable[object]) -> Prob
 
 
 def words_of(error: Exception) -> str:
-    """Return what a user is told of an error: our own words and the operating system's, and never a library's."""
+    """Return the message of an error for a user: our own words and the operating system's, never a library's."""
     if isinstance(error, CapfError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
@@ -282,7 +282,7 @@ class FurtherNodeError(ConflictError):
     """What is asked for is done on the first node only, and this is a further one (R13)."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what} on the first node only; this is a further node", "first_node_only")
+        super().__init__(f"{what} on the first node only; this is a subscriber", "first_node_only")
 
 
 class DamagedError(ConflictError):

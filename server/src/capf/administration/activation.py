@@ -38,7 +38,7 @@ def _status(tx: Transaction) -> dict[str, Any]:
 async def activate(node: Node, wanted: bool, actor: str, *, dry_run: bool) -> Changed:
     """Activate or deactivate CAPF. One that is activated and does not run is started, which is a change too.
 
-    ConflictError on a further node, and where CAPF could not run; nothing was changed then.
+    ConflictError on a subscriber, and where CAPF could not run; nothing was changed then.
     """
 
     def rule(tx: Transaction) -> tuple[bool, list[str]]:

@@ -43,16 +43,12 @@ def _of_database(settings: NodeSettings, directory: StateDirectory) -> list[str]
 
     def job(connection: Connection) -> list[str]:
         stored = parameters.stored(connection)
-        hindrances = ports.clash(stored) if running else ports.why_not_listen(stored)
+        obstacles = ports.clash(stored) if running else ports.why_not_listen(stored)
         todo = f"set {parameters.PORT} or {parameters.IPV6} with ucm.capf.enterprise_parameters, or free the port"
         return [
-            *(
-                [f"CAPF is activated and does not run: {running.why_stopped}"]
-                if running and running.why_stopped
-                else []
-            ),
+            *([f"CAPF is activated but not running: {running.why_stopped}"] if running and running.why_stopped else []),
             *(str(fault) for fault in faults.find(Transaction(connection, context))),
-            *(f"{item.reason}; {todo}" for item in hindrances),
+            *(f"{item.reason}; {todo}" for item in obstacles),
         ]
 
     store = Store(settings.database, migrate=False)

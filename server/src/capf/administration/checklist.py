@@ -1,4 +1,4 @@
-"""The checklist before certificate operations, with what the further nodes say (R22, R33)."""
+"""The checklist before certificate operations, with what the subscribers say (R22, R33)."""
 
 from __future__ import annotations
 

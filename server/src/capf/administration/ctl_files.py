@@ -18,7 +18,7 @@ _MAKING = asyncio.Lock()
 
 
 async def show(node: Node) -> dict[str, Any]:
-    """Return the CTL file and whether it is current; on a further node, the one that it was given."""
+    """Return the CTL file and whether it is current; on a subscriber, the one that it was given."""
     if node.context.first_node:
         return ctl_file.show(await read(node, ctl_file.status))
     return ctl_file.show_received(await asyncio.to_thread(node.folder.read, ctl.FILE_NAME))

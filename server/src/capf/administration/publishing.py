@@ -1,4 +1,4 @@
-"""Publishing files to further nodes, with the credentials of the request that asks for it (R3, R17)."""
+"""Publishing files to subscribers, with the credentials of the request that asks for it (R3, R17)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from capf.registry.transaction import Transaction
 
 
 async def check_nodes(node: Node, credentials: Credentials) -> dict[str, str]:
-    """Return the problem of each further node with these credentials, empty where it has the same.
+    """Return the problem of each subscriber with these credentials, empty where it has the same.
 
     ConflictError names the nodes that refuse them.
     """
@@ -27,9 +27,9 @@ async def check_nodes(node: Node, credentials: Credentials) -> dict[str, str]:
 async def publish(
     node: Node, phones: Sequence[str] | None, credentials: Credentials, actor: str, *, dry_run: bool
 ) -> tuple[int, list[Delivery]]:
-    """Publish to all further nodes what they do not have: the shared files and those of ``phones`` (None: of all).
+    """Publish to all subscribers what they do not have: the shared files and those of ``phones`` (None: of all).
 
-    Returns how many files there are, and what each node got. ConflictError on a further node, and where a node refuses
+    Returns how many files there are, and what each node got. ConflictError on a subscriber, and where a node refuses
     the credentials.
     """
     if not node.context.first_node:
@@ -60,7 +60,7 @@ async def receive(node: Node, files: Mapping[str, bytes], actor: str, *, dry_run
     InvalidRequestError with every wrong name and content, ConflictError on the first node; nothing was changed then.
     """
     if node.context.first_node:
-        raise ConflictError("the first node makes its files itself; only further nodes are given them")
+        raise ConflictError("the first node makes its files itself; only subscribers are given them")
 
     def different() -> list[str]:
         folder.check(files)

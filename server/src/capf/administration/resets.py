@@ -15,7 +15,7 @@ from capf.registry.transaction import Transaction
 async def reset(
     node: Node, phones: Sequence[str], credentials: Credentials, actor: str, *, dry_run: bool
 ) -> dict[str, str]:
-    """Have the call processor reset phones; further nodes get their files first. Returns what went wrong, by name.
+    """Have the call processor reset phones; subscribers get their files first. Returns what went wrong, by name.
 
     InvalidRequestError names phones that are not registered, ConflictError says why none can be reset.
     """

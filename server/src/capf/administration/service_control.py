@@ -66,9 +66,9 @@ class CapfService:
     async def check(self) -> parameters.InForce:
         """Return the parameters with which CAPF would start now; ConflictError says why it cannot."""
         in_force = await self._store.aread(lambda c: faults.check_start(Transaction(c, self._context)))
-        hindrances = self._ports.why_not_listen(in_force)
-        if hindrances:
-            raise ConflictError("; ".join(item.reason for item in hindrances))
+        obstacles = self._ports.why_not_listen(in_force)
+        if obstacles:
+            raise ConflictError("; ".join(item.reason for item in obstacles))
         return in_force
 
     async def accept_key(self, actor: str) -> None:

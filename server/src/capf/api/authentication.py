@@ -57,7 +57,7 @@ RunningNode = Annotated[Node, Depends(node_of)]
 
 
 def credentials_of(given: Given) -> Credentials:
-    """Return name and password of the request, for further nodes: they have the same administrator (R17)."""
+    """Return name and password of the request, for subscribers: they have the same administrator (R17)."""
     return Credentials(given.username, given.password)
 
 

@@ -73,7 +73,7 @@ class Nodes(BaseModel):
 
 
 class CheckedNodes(BaseModel):
-    """The problem of each further node, empty where it takes the administrator's name and password."""
+    """The problem of each subscriber, empty where it takes the administrator's name and password."""
 
     problems: dict[str, str]
 

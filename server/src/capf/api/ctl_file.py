@@ -17,7 +17,7 @@ router = APIRouter(tags=["ctl-file"])
 
 @router.get("/ctl-file", response_model=CtlFile)
 async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
-    """Show the CTL file and whether it is current; on a further node, the one that it was given."""
+    """Show the CTL file and whether it is current; on a subscriber, the one that it was given."""
     return await ctl_files.show(node)
 
 

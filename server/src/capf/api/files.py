@@ -1,4 +1,4 @@
-"""The files that a further node gets of the first one and hands to phones (R3)."""
+"""The files that a subscriber gets of the first one and hands to phones (R3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ router = APIRouter(tags=["files"])
 
 @router.put("/files", response_model=FilesChanged)
 async def put(wanted: Files, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Take files; all or nothing of a request whose names and contents are right. On further nodes only."""
+    """Take files; all or nothing of a request whose names and contents are right. On subscribers only."""
     names = await publishing.receive(node, wanted.files, actor, dry_run=wanted.dry_run)
     return {"changed": bool(names), "names": names}
 

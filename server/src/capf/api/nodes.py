@@ -34,13 +34,13 @@ async def ensure(wanted: NodesChange, actor: Actor, node: RunningNode) -> dict[s
 
 @router.post("/nodes/check", response_model=CheckedNodes)
 async def check(_wanted: Strict, credentials: ForNodes, _unused: Actor, node: RunningNode) -> dict[str, Any]:
-    """Ask every further node whether it has the same administrator name and password (R17)."""
+    """Ask every subscriber whether it has the same administrator name and password (R17)."""
     return {"problems": await publishing.check_nodes(node, credentials)}
 
 
 @router.post("/nodes/publish", response_model=Published)
 async def publish(wanted: Publish, credentials: ForNodes, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Publish everything to the further nodes that they do not have; one that cannot be reached is named."""
+    """Publish everything to the subscribers that they do not have; one that cannot be reached is named."""
     files, deliveries = await publishing.publish(node, wanted.phones, credentials, actor, dry_run=wanted.dry_run)
     shown = [
         {

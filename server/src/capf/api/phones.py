@@ -59,7 +59,7 @@ async def unlock(wanted: Unlock, actor: Actor, node: RunningNode) -> dict[str, A
 
 @router.post("/phones/reset", response_model=ResetDone)
 async def reset(wanted: Reset, credentials: ForNodes, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Have the call processor reset phones, so that their settings take effect; further nodes get their files first."""
+    """Have the call processor reset phones, so that their settings take effect; subscribers get their files first."""
     faults = await resets.reset(node, wanted.phones, credentials, actor, dry_run=wanted.dry_run)
     return {
         "changed": bool(wanted.phones),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from capf.model import CapfError
 from capf.node.configuration import NodeSettings
-from capf.registry.parameters import IPV6, PORT, Hindrance, InForce
+from capf.registry.parameters import IPV6, PORT, InForce, Obstacle
 
 
 class Ports:
@@ -23,7 +23,7 @@ class Ports:
         six = self._settings.capf_addresses_ipv6 if wanted.flag(IPV6) else ()
         return tuple(dict.fromkeys((*self._settings.capf_addresses, *six)))
 
-    def why_not_listen(self, wanted: InForce) -> Sequence[Hindrance]:
+    def why_not_listen(self, wanted: InForce) -> Sequence[Obstacle]:
         """Return what would keep CAPF from listening now; its own open sockets do not count."""
         if not self._settings.first_node:
             return ()
@@ -32,32 +32,32 @@ class Ports:
             return clash
         held = () if self.running is None or self.running.number(PORT) != port else self.addresses(self.running)
         wanting = [address for address in self.addresses(wanted) if address not in held]
-        return [found for address in wanting if (found := self._hindrance(address, port)) is not None]
+        return [found for address in wanting if (found := self._obstacle(address, port)) is not None]
 
-    def clash(self, wanted: InForce) -> Sequence[Hindrance]:
+    def clash(self, wanted: InForce) -> Sequence[Obstacle]:
         """Return the conflict with a port that the server uses itself, whatever its addresses are."""
         port, own = wanted.number(PORT), self._own()
         if port not in own:
             return ()
         used = ", ".join(f"{name} {number}" for number, name in own.items())
         reason = f"CAPF Phone Port {port} is the port of this server's own {own[port]}"
-        return [Hindrance((PORT,), reason, f"choose a port that the server does not use itself ({used})")]
+        return [Obstacle((PORT,), reason, f"choose a port that the server does not use itself ({used})")]
 
     def _own(self) -> dict[int, str]:
         own = {self._settings.administration_port: "administration"}
         return own | ({self._settings.files_port: "files"} if self._settings.files_enabled else {})
 
-    def _hindrance(self, address: str, port: int) -> Hindrance | None:
+    def _obstacle(self, address: str, port: int) -> Obstacle | None:
         error = bind_error(address, port)
         if error is None:
             return None
         where = _shown(address, port)
         reason = f"CAPF cannot listen on port {port} ({where}: {error.strerror})"
         if address in self._settings.capf_addresses:
-            return Hindrance((PORT,), reason, "choose a port that is free on this node")
+            return Obstacle((PORT,), reason, "choose a port that is free on this node")
         names = (PORT, IPV6) if error.errno == errno.EADDRINUSE else (IPV6,)
         todo = f"choose a port that is free on this node, or set {IPV6} to False"
-        return Hindrance(names, reason, todo)
+        return Obstacle(names, reason, todo)
 
 
 def check_free(what: str, addresses: Sequence[str], port: int) -> None:

@@ -1,1 +1,1 @@
-"""The business rules and nothing else: who may have which operation, and what becomes of it."""
+"""The business rules and nothing else: which phone may have which operation, and how the operation ends."""

@@ -15,17 +15,17 @@ _TODO = "set name and password with `capf account`"
 
 
 def faults(texts: Mapping[str, str]) -> list[Fault]:
-    """Return what is wrong with the account: nobody can log in with it then."""
+    """Return the faults of the account, with which nobody can log in."""
     where = "table settings, row {!r}"
     missing = [name for name in (ADMINISTRATOR, PASSWORD) if not texts.get(name)]
     found = [Fault(where.format(name), "the administrator's account is missing", _TODO) for name in missing]
     if PASSWORD not in missing and not passwords.is_kept_password(texts[PASSWORD]):
-        found.append(Fault(where.format(PASSWORD), "it is not a kept password", _TODO))
+        found.append(Fault(where.format(PASSWORD), "it is not a stored password", _TODO))
     return found
 
 
 def stored(connection: Connection) -> tuple[str, str]:
-    """Return the administrator's name and what is kept of the password; DamagedError where nobody can log in."""
+    """Return the administrator's name and the stored password hash; DamagedError if nobody can log in."""
     texts = journal.all_settings(connection)
     if found := faults(texts):
         raise DamagedError(found[0])

@@ -1,8 +1,8 @@
-"""Renewing the CAPF certificate in the safe order, and whose LSCs are still trusted (R3).
+"""Renewing the CAPF certificate in the safe order, and trust in the LSCs of earlier ones (R3).
 
-The next certificate is *prepared* first, so that the CTL file can list it; only then is it made *active*. Phones check
-a new CTL file by a security token that they know: a CAPF that is renewed together with the tokens would lose every
-phone.
+The next certificate is *prepared* first, so that the CTL file can list it; only then can it be made *active*. Phones
+verify a new CTL file with a security token that they know: renewing CAPF and the tokens at the same time would lock
+out every phone.
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ NEW = "a new certificate"
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What an administrator wants: ``prepared``, ``active`` or ``discarded``. A next certificate is prepared only where
-    the current one expires within ``renew_before_days`` and is ``replaces`` (its common name), each where given."""
+    """What an administrator wants: ``prepared``, ``active`` or ``discarded``.
+
+    If ``renew_before_days`` or ``replaces`` is given, a certificate is prepared only if the current one expires within
+    this time and has this common name.
+    """
 
     state: str
     renew_before_days: int | None = None
@@ -75,7 +78,7 @@ def _names(context: Context) -> dict[str, Any]:
 
 
 def renew(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal) -> Plan:
-    """Decide what ``wanted`` changes and record it; ConflictError where the safe order forbids it."""
+    """Decide what ``wanted`` changes and record it; ConflictError if the safe order forbids it."""
     if not tx.context.first_node:
         raise FurtherNodeError("the CAPF certificate is renewed")
     decide = {"prepared": _prepare, "active": _activate, "discarded": _discard}[wanted.state]
@@ -120,7 +123,7 @@ def _activate(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wan
 
 
 def _ctl_fault(connection: Connection, ctl_file: ctl.CtlFile | None, following: x509.Certificate) -> str | None:
-    """Return why phones would not trust the next certificate, None when they will."""
+    """Return why phones would not trust the next certificate, None if they will."""
     name = authority.common_name(following)
     if ctl_file is None:
         return f"this node has no CTL file: phones have to learn of {name} in another way"
@@ -138,7 +141,7 @@ def _ctl_fault(connection: Connection, ctl_file: ctl.CtlFile | None, following: 
 
 
 def _known_tokens(text: str | None) -> list[str] | None:
-    """Return the fingerprints that were kept, None where they cannot be read."""
+    """Return the recorded fingerprints, None if they cannot be read."""
     try:
         kept = json.loads(text or "[]")
     except ValueError:
@@ -147,7 +150,7 @@ def _known_tokens(text: str | None) -> list[str] | None:
 
 
 def faults(texts: Mapping[str, str]) -> list[Fault]:
-    """Return what is wrong with what was kept when the next certificate was prepared."""
+    """Return the faults of the data recorded when the next certificate was prepared."""
     if _known_tokens(texts.get(_TOKENS)) is not None:
         return []
     todo = "discard the next CAPF certificate with ucm.capf.capf_certificate and prepare it again"
@@ -161,7 +164,7 @@ def _discard(tx: Transaction, keys: Keystore, _ctl_file: ctl.CtlFile | None, _wa
 
 
 def trust(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate]) -> Plan:
-    """Trust LSCs of further CAPF certificates, for phones that come from another cluster or an earlier CAPF."""
+    """Trust LSCs of additional CAPF certificates, for phones from another cluster or an earlier CAPF."""
     known = tx.context.authority.lsc_issuers
     added = [item for item in dict.fromkeys(given) if item not in known]
     before = _names(tx.context)
@@ -172,9 +175,9 @@ def trust(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate]) ->
 
 
 def distrust(tx: Transaction, keys: Keystore, names: Sequence[str], *, force: bool) -> Plan:
-    """Trust LSCs of these earlier CAPF certificates (common names) no longer.
+    """Stop trusting LSCs of these earlier CAPF certificates (common names).
 
-    ConflictError while active LSCs of their making live, unless ``force``; InvalidRequestError for the current one.
+    ConflictError while they have active LSCs, unless ``force``; InvalidRequestError for the current one.
     """
     earlier = tx.context.authority.lsc_issuers[1:]
     before = _names(tx.context)

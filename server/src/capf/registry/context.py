@@ -1,4 +1,4 @@
-"""What every business rule needs: the signer, the secrets, the clock, and what is in force."""
+"""What every business rule needs: the signer, the secrets, the clock, and the parameters in force."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is accepted of phones, by explicit settings.
+    """Explicit settings for what the server accepts from phones.
 
-    ``lock_seconds`` is the first lock of a phone for an address after ten wrong strings, ``tries_per_operation`` how
-    many an address may send for one operation, ``wrong_strings_per_day`` how many over all phones in any 24 hours.
+    ``lock_seconds`` is the duration of the first lock of a phone for an address after ten wrong strings,
+    ``tries_per_operation`` the number of wrong strings that an address may send for one operation, and
+    ``wrong_strings_per_day`` the number for all phones in any 24 hours.
     """
 
     allow_expired_mic: bool = False
@@ -38,7 +39,7 @@ class Context:
     """Shared by the parts of the registry; ``running`` is None while the CAPF service does not run.
 
     ``own_files`` is the directory of the administrator's own configuration files of phones; ``capf_servers`` are the
-    CAPF servers that phones try in turn, where there are more than this one. ``elapsed`` is the clock of waits, and
+    CAPF servers that phones try one after the other, if there are several. ``elapsed`` is the clock of locks, and
     ``guesses_added`` how many rows of ``store.guesses`` this server has added since it last looked how many there are.
     """
 
@@ -57,15 +58,15 @@ class Context:
     guesses_added: int = 0
     why_not_listen: parameters.WhyNotListen = parameters.nothing_hinders
     faults: list[Fault] = field(default_factory=list)
-    """Of the files of the state directory, as they were read at the start."""
+    """The faults of the files in the state directory, found at the start."""
     troubles: dict[str, Fault] = field(default_factory=dict)
-    """Of the work beside CAPF and of the start, by what does not go on now."""
+    """The faults of background work and of the start, by the work that has stopped."""
     why_stopped: str = ""
-    """Why CAPF, although it is activated, does not run."""
+    """Why an activated CAPF is not running."""
 
     @property
     def now(self) -> int:
-        """Return the present time in epoch seconds."""
+        """Return the current time in epoch seconds."""
         return int(self.clock())
 
     @property

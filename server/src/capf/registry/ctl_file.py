@@ -1,4 +1,4 @@
-"""The cluster's CTL file: what it has to list, when it is outdated and why, and making it again (R3, R22, R24)."""
+"""The cluster's CTL file: its records, when and why it is outdated, and making a new one (R3, R22, R24)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NODE_ROLES = (Role.CCM, Role.CCM_TFTP, Role.TFTP)
 
 
 class State(StrEnum):
-    """Whether phones can get a CTL file that says what is true."""
+    """Whether phones can get an up-to-date CTL file."""
 
     MISSING = "missing"
     OUTDATED = "outdated"
@@ -36,7 +36,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the file shall be signed; None: as the last one was, and the signer version that its keys need."""
+    """How to sign the file; None: as the previous one, with the signer version that its keys need."""
 
     digest: str | None = None
     signer_version: str | None = None
@@ -59,7 +59,7 @@ class Last:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What ``make_current`` did or would do; records are shown as one line each."""
+    """What ``make_current`` did or would do, with one line per record."""
 
     changed: bool
     reasons: list[str]
@@ -69,7 +69,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the CTL file stands; ``reasons`` say why it is outdated."""
+    """The state of the CTL file; ``reasons`` say why it is outdated."""
 
     state: State
     reasons: list[str] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Status:
 
 
 def last(connection: Connection) -> Last | None:
-    """Return the CTL file that was made last, None before the first; DamagedError where it cannot be read."""
+    """Return the latest CTL file, None before the first; DamagedError if it cannot be read."""
     row = cluster.last_ctl_file(connection)
     if row is None:
         return None
@@ -89,7 +89,7 @@ def last(connection: Connection) -> Last | None:
 
 
 def _last_or_none(connection: Connection) -> Last | None:
-    """Return the CTL file that was made last, None where there is none that can be read."""
+    """Return the latest CTL file, None if there is no readable one."""
     try:
         return last(connection)
     except DamagedError:
@@ -97,7 +97,7 @@ def _last_or_none(connection: Connection) -> Last | None:
 
 
 def faults(tx: Transaction) -> list[Fault]:
-    """Return what is wrong with the CTL file that was made last."""
+    """Return the faults of the latest CTL file."""
     try:
         last(tx.connection)
     except DamagedError as error:
@@ -112,7 +112,7 @@ def last_sha256(connection: Connection) -> str:
 
 
 def status(tx: Transaction) -> Status:
-    """Return whether the CTL file is current; if not, every reason (R24), or what cannot be read to know it."""
+    """Return whether the CTL file is current, with every reason if it is not (R24), or what cannot be read."""
     held = None
     try:
         held = last(tx.connection)
@@ -127,7 +127,7 @@ def status(tx: Transaction) -> Status:
 
 
 def warnings(tx: Transaction) -> list[str]:
-    """Return a warning where phones hold a CTL file that is outdated."""
+    """Return a warning if phones have an outdated CTL file."""
     now = status(tx)
     if now.state is not State.OUTDATED:
         return []
@@ -135,9 +135,9 @@ def warnings(tx: Transaction) -> list[str]:
 
 
 def _wanted(tx: Transaction, held: CtlFile | None) -> list[Record]:
-    """Return the records that the file has to have: tokens, nodes, CAPF.
+    """Return the records that the file must have: tokens, nodes, CAPF.
 
-    The CAPF certificates are listed once CAPF is activated; a deactivation for a while takes no trust away.
+    The CAPF certificates are listed once CAPF was activated; a temporary deactivation does not remove trust.
     """
     records = [Record(Role.SAST, token.certificate) for token in tokens.current(tx.connection)]
     for node in nodes.all_nodes(tx.connection):
@@ -149,7 +149,7 @@ def _wanted(tx: Transaction, held: CtlFile | None) -> list[Record]:
 
 
 def _reasons(held: Sequence[Record], wanted: Sequence[Record]) -> list[str]:
-    """Say what happened since the file was made, from the records that come and those that go."""
+    """Return what has changed since the file was made, from the added and removed records."""
     come = [record for record in wanted if record not in held]
     go = [record for record in held if record not in wanted]
     reasons = []
@@ -181,10 +181,10 @@ def _name(certificate: x509.Certificate) -> str:
 
 
 def make_current(tx: Transaction, options: Options, wanted_tokens: Sequence[tokens.Supplied]) -> Made:
-    """Change the tokens that are given, and make the CTL file again if it is outdated or its options differ.
+    """Change the given tokens, and make a new CTL file if it is outdated or its options differ.
 
-    It is signed by a token that the last file lists, so that phones accept it. ConflictError where there is none, or on
-    a further node; InvalidRequestError names what is wrong with the options.
+    It is signed by a token that the previous file lists, so that phones accept it. ConflictError without such a token,
+    or on a subscriber; InvalidRequestError names what is wrong with the options.
     """
     if not tx.context.first_node:
         raise FurtherNodeError("the CTL file is made")
@@ -198,7 +198,7 @@ def make_current(tx: Transaction, options: Options, wanted_tokens: Sequence[toke
     digest, version = _options(options, records, held)
     reasons = list(now.reasons)
     if held is not None and (held.file.digest, held.file.signer_version) != (digest, version):
-        reasons.append("another digest or signer version is wanted")
+        reasons.append("a different digest or signer version is requested")
     before = {} if held is None else _summary(held.file.records, held.file.digest, held.file.signer_version)
     after = _summary(records, digest, version)
     if not reasons:
@@ -276,7 +276,7 @@ def show(now: Status) -> dict[str, Any]:
 
 
 def show_received(data: bytes | None) -> dict[str, Any]:
-    """Return the CTL file of a further node, which cannot know whether it is current."""
+    """Return the CTL file of a subscriber, which cannot know whether it is current."""
     if data is None:
         return {**_NOTHING, "state": State.MISSING.value, "reasons": ["no CTL file was received yet"]}
     try:

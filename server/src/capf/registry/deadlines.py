@@ -1,4 +1,4 @@
-"""The ends of operations that no phone ends: at their deadline, and at the end of their rollout (P33)."""
+"""Ends operations that no phone has ended: at their deadline, and at the end of their rollout (P33)."""
 
 from __future__ import annotations
 
@@ -10,31 +10,33 @@ from capf.store import rows
 from capf.store.schema import OperationRow
 
 AT_ONCE = 500
-"""Operations that one transaction ends: no phone waits for thousands of them."""
+"""The number of operations that one transaction ends, so that no phone waits for thousands of them."""
 
 
 def is_any_due(tx: Transaction) -> bool:
-    """True when the deadline of an operation has passed that no session carries out."""
+    """True if an operation's deadline has passed and no session carries it out."""
     return bool(rows.due_operations(tx.connection, tx.now, 1))
 
 
 def end_due(tx: Transaction) -> int:
-    """End operations at their deadline, ``AT_ONCE`` at most; returns how many.
+    """End at most ``AT_ONCE`` operations at their deadline, and return their number.
 
-    The last refusal's status becomes the operation's own; without one it is Late/Timedout. The string is erased. One
-    that a session carries out now is left to the session.
+    The last refusal's status becomes the operation's own; without one it is Late/Timedout. The string is erased. An
+    operation that a session carries out is left to the session.
     """
     return _end(tx, rows.due_operations(tx.connection, tx.now, AT_ONCE))
 
 
 def end_refused(tx: Transaction, operation_ids: Sequence[int]) -> int:
-    """End those of the operations that were refused and that nobody carried out since: the end of a rollout. Returns
-    how many; what was never refused waits for its deadline."""
+    """At the end of a rollout, end its operations that were refused and not carried out since.
+
+    Returns their number; operations that were never refused wait for their deadline.
+    """
     return _end(tx, rows.refused_operations(tx.connection, operation_ids))
 
 
 def _end(tx: Transaction, found: Sequence[OperationRow]) -> int:
-    """End operations, each with what is shown of it; another server may have ended one meanwhile."""
+    """End operations, each with its status; another server may have ended one meanwhile."""
     ended, server = 0, tx.by(SERVER)
     for row in found:
         late = operation_status(Operation(row.operation), Outcome.LATE)

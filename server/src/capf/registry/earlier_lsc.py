@@ -1,4 +1,4 @@
-"""Certificates of an earlier CAPF: how one becomes a record of this server (R23)."""
+"""Certificates of an earlier CAPF, and how they are recorded on this server (R23)."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from capf.model import CertificateState, LintError
 from capf.phone_session.verify import UNREADABLE, issuer_of, names_device
 
 NO_OPERATION = 0
-"""The operation of certificates that no operation of this server has made."""
+"""The operation recorded for certificates that this server did not issue."""
 UNKNOWN_ISSUER = ""
-"""The issuer's key id where neither a trusted issuer nor the certificate itself tells it."""
+"""The issuer's key id if neither a trusted issuer nor the certificate itself reveals it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A certificate of an import: an LSC as a row of the record, or, without row, the phone's MIC."""
+    """A certificate of an import: an LSC as a row of the record, or without a row the phone's MIC."""
 
     row: dict[str, Any] | None
     trusted: bool = False
 
 
 def read(pem: str, device_name: str, issuers: Sequence[x509.Certificate], now: int) -> Given | str:
-    """Return what the certificate is, or what is wrong with it and what to do.
+    """Return the certificate, or what is wrong with it and what to do.
 
     An LSC keeps its real issuer: key id and end are those of the trusted issuer (among ``issuers``) that signed it,
     and else the authority key id that the certificate itself names, and the certificate's own end.

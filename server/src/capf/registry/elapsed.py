@@ -1,12 +1,10 @@
-"""Time that has passed, by a clock that nobody sets.
+"""Elapsed time, by a clock that nobody can set.
 
-A wait that a person cannot shorten must not end early because the host's clock was set forward, nor last a year because
-it was set back. So waits are counted in the record's own seconds: they pass while a server of the record runs, by its
-host's clock since boot. After a restart on the same boot the time in between counts too; after a reboot, or on another
-host, the record's seconds go on from where they were last written.
-
-Servers that share a record take the furthest count among them. Each count is at most the time that has really passed,
-so none of them is ever ahead.
+A lock must not end early because the host's clock was set forward, nor last a year because it was set back. Locks are
+therefore measured in the record's own seconds: they pass while a server of the record runs, according to its host's
+clock since boot. After a restart on the same boot, the time in between counts too; after a reboot, or on another host,
+the record's seconds continue from where they were last written. Servers that share a record use the highest count
+among them. Each count is at most the time that has really passed, so none of them is ever ahead.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ def _since_boot() -> float:
 
 
 def _boot() -> str:
-    """Return the name of the host's boot; one that has none is another one at every start."""
+    """Return the id of the host's boot; without one, return a new id at every start."""
     try:
         return _BOOT.read_text(encoding="ascii").strip()
     except OSError:
@@ -56,7 +54,7 @@ class Elapsed:
         return self._since_boot() + self._ahead
 
     def keep(self, connection: Connection) -> None:
-        """Bring the record's count and this server's together, and write it down."""
+        """Synchronise the record's count with this server's, and store it."""
         recorded = self._recorded(guesses.clock_to_write(connection))
         self._ahead = recorded if self._ahead is None else max(recorded, self._ahead)
         host = int(self._since_boot())

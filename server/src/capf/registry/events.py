@@ -1,4 +1,4 @@
-"""What happened that somebody else may want to act on: failures from the audit table, and ends that come near."""
+"""Events that others may act on: failures from the audit table, and certificates that expire soon."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from capf.store.events import EndingRow
 from capf.store.schema import AuditRow
 
 LIMIT = 1000
-"""Events of one kind in one answer; the next answer has those that follow."""
+"""The maximum number of events of one kind in an answer; the next answer has those that follow."""
 KINDS = {
     "operation failed": "operation_failed",
     refusals.ACT: "claim_refused",
@@ -33,7 +33,7 @@ _CURSOR = re.compile(r"(\d{1,18})(?::(\d{1,18}):([0-9a-f]*):([0-9a-f]*))?")
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far a reader has come: the last audit row, the last LSC whose end was told, and the CAPF certificate."""
+    """The position of a reader: the last audit row, the last LSC reported as expiring, and the CAPF certificate."""
 
     audit_id: int = 0
     ends_told: int = 0
@@ -45,7 +45,7 @@ class Cursor:
 
 
 def read_cursor(connection: Connection, text: str) -> Cursor:
-    """Return what an earlier answer's cursor says; empty is now: of what is past only the ends are told."""
+    """Parse an earlier answer's cursor; an empty one starts now, and reports only expiries of the past."""
     if not text:
         return Cursor(statements.last_audit_id(connection))
     found = _CURSOR.fullmatch(text)
@@ -57,7 +57,7 @@ def read_cursor(connection: Connection, text: str) -> Cursor:
 
 
 def after(tx: Transaction, cursor: Cursor, days: int) -> tuple[list[dict[str, Any]], Cursor]:
-    """Return the events after ``cursor`` and the next cursor. ``days``: how long before its end an LSC is told of."""
+    """Return the events after ``cursor`` and the next cursor. ``days``: how long before expiry an LSC is reported."""
     until = statements.last_audit_id(tx.connection)
     rows = statements.audit_rows(tx.connection, cursor.audit_id, until, list(KINDS), LIMIT)
     done = rows[-1].id if len(rows) == LIMIT else max(until, cursor.audit_id)
@@ -86,7 +86,7 @@ def _happened(row: AuditRow) -> dict[str, Any]:
 
 
 def _detail(row: AuditRow) -> dict[str, Any]:
-    """Return the detail of an audit row; one that cannot be read is said to be so."""
+    """Return the detail of an audit row, or a note if it cannot be read."""
     try:
         detail = json.loads(row.detail) if row.detail else {}
     except ValueError:

@@ -1,6 +1,7 @@
-"""What of the state directory and the database cannot be used, by file or row, and what to do about it (P34, P36).
+"""The unusable files and rows of the state directory and the database, and what to do about them (P34, P36).
 
-None of it keeps administration from running: it needs its own key and certificate, and a database that opens.
+None of them keeps administration from running, which only needs its own key and certificate, and a database that
+opens.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _OF_RECORD: tuple[Callable[[Transaction], list[Fault]], ...] = (
 
 
 def find(tx: Transaction) -> list[Fault]:
-    """Return every fault, those first with which CAPF does not run."""
+    """Return all faults, starting with those that keep CAPF from running."""
     found = [
         *tx.context.faults,
         *tx.context.troubles.values(),
@@ -75,9 +76,9 @@ def _of_rollouts(connection: Connection) -> list[Fault]:
 
 
 def check_start(tx: Transaction) -> parameters.InForce:
-    """Return the parameters with which CAPF starts; DamagedError where a fault stops it.
+    """Return the parameters with which CAPF starts; DamagedError if a fault prevents it.
 
-    Whether it is activated is another question, and setting that again is the cure of its own row.
+    The activation is not checked here: its own row is repaired by setting it again.
     """
     others = service.faults(journal.all_settings(tx.connection))
     stopping = next((fault for fault in find(tx) if fault.stops_capf and fault not in others), None)

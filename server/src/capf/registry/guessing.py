@@ -1,16 +1,16 @@
-"""Guessing authentication strings does not pay: who may try one, and what a wrong one costs (R14).
+"""Makes guessing authentication strings futile: limits who may try one, and counts wrong ones (R14).
 
-Only a wrong string in string mode is a guess; a missing one is refused, but a phone that starts sends none. Each guess
-counts for its phone and its address, and for its address over all phones; an address is an IPv4 address or an IPv6
-/64. So nobody locks a phone out at an address other than his own.
+Only a wrong string in string mode is a guess; a missing one is refused but not counted, because a starting phone sends
+none. Each guess counts for its phone and address, and for its address over all phones; an address is an IPv4 address
+or an IPv6 /64 network. Nobody can therefore lock a phone at an address other than their own.
 
-* After ten wrong strings the address has to wait before it tries the phone again: as long as is set, then twice as
-  long, and so on up to a day. The right string ends the count.
-* An address has so many tries for an operation. Those of earlier operations count too, unless it has been quiet for ten
-  days: a new string is no new chance.
-* An address has so many wrong strings in any 24 hours, over all phones; the right one gives none of them back.
+* After ten wrong strings, the phone is locked for the address: for the configured time, then for twice as long, and so
+  on up to a day. The right string resets the count.
+* An address has a limited number of tries for an operation. Tries for earlier operations count too, unless the address
+  was quiet for ten days: a new string is not a new chance.
+* An address has a limited number of wrong strings in any 24 hours for all phones; a right string does not reset it.
 
-Whoever may not try is refused as for a wrong string, whatever his string is.
+An address that may not try is refused as for a wrong string, whatever it sends.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ TRIES_TO_LOCK = 10
 _SECONDS_A_MINUTE = 60
 DAY = 86400
 LONGEST_SECONDS = DAY
-"""What a wait grows to; one that is set longer does not grow."""
+"""The maximum duration of a lock, unless a longer one is configured."""
 QUIET_SECONDS = 10 * DAY
-"""How long an address waits whose tries for an operation are used up, and how long its tries are remembered."""
+"""How long an address without tries left for an operation is refused, and how long its tries are remembered."""
 MOST_ROWS = 100_000
-"""Rows that are kept of all addresses together."""
+"""The maximum number of rows for all addresses."""
 _LOOK_AGAIN = 256
-"""New rows after which this server looks whether there are more than that."""
+"""The number of new rows after which this server checks this limit."""
 _DOUBLED_AT_MOST = 20
 LOCKED, EXHAUSTED = "lock phone", "exhaust address"
-"""What the audit table says of a phone that is locked for an address, and of an address that has guessed too often."""
+"""The audit actions for a phone that was locked for an address, and for an address that has guessed too often."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """One phone's string in the light of what its address has tried before."""
+    """A phone's string, together with what its address has tried before."""
 
     address: str
     device_name: str
@@ -58,7 +58,7 @@ class _Try:
     of_phone: GuessRow | None
 
     def forgotten(self) -> bool:
-        """True when what the address has tried at the phone no longer counts."""
+        """True if the earlier tries of the address at the phone no longer count."""
         row = self.of_phone
         if row is None:
             return True
@@ -67,10 +67,10 @@ class _Try:
 
 
 def may_try(tx: Transaction, claim: Claim, operation: OperationRow, string_is_right: bool) -> bool:
-    """Say whether this address may try the phone's string now, and count the string where it is a guess.
+    """Return whether this address may try the phone's string now, and count the string if it is a guess.
 
-    ``operation`` is the one that the string is for, its mode By Authentication String. Who may not try leaves nothing
-    behind, so that a thousand messages a second cost the record no commit.
+    ``operation`` is the one that the string is for, in mode By Authentication String. A refused try writes nothing, so
+    that a thousand messages a second cost no commit.
     """
     if not claim.password:
         return True
@@ -92,7 +92,7 @@ def _is_refused(context: Context, tried: _Try) -> bool:
 
 
 def _is_let_in(tx: Transaction, tried: _Try) -> bool:
-    """Look again, as no other server writes now, and end the count of the phone and the address."""
+    """Check again while no other server can write, and reset the count of the phone and the address."""
     if _is_refused(tx.context, _to_write(tx.connection, tried)):
         return False
     guesses.forget(tx.connection, tried.address, tried.device_name)
@@ -100,13 +100,13 @@ def _is_let_in(tx: Transaction, tried: _Try) -> bool:
 
 
 def _to_write(connection: Connection, tried: _Try) -> _Try:
-    """Return the same with the rows as they stay until the transaction ends."""
+    """Return the same with the rows locked until the transaction ends."""
     of_address, of_phone = guesses.find_to_write(connection, tried.address, tried.device_name)
     return replace(tried, of_address=of_address, of_phone=of_phone)
 
 
 def _is_locked(context: Context, tried: _Try) -> bool:
-    """True while the address has to wait for this phone, or has no try left for its operation."""
+    """True while the phone is locked for the address, or the address has no tries left for the operation."""
     row = tried.of_phone
     if row is None or tried.forgotten():
         return False
@@ -115,13 +115,13 @@ def _is_locked(context: Context, tried: _Try) -> bool:
 
 
 def _is_exhausted(context: Context, tried: _Try) -> bool:
-    """True while the address has used up its wrong strings of a day."""
+    """True while the address has reached its daily limit of wrong strings."""
     row, most = tried.of_address, context.policy.wrong_strings_per_day
     return row is not None and row.tries >= most and sum(_last_day(row, tried.now).values()) >= most
 
 
 def _last_day(row: GuessRow | None, now: int) -> dict[int, int]:
-    """Return how many wrong strings came in which minute, of those that still count; none of a damaged row."""
+    """Return the number of wrong strings per minute that still count; empty for a damaged row."""
     try:
         minutes = json.loads(row.minutes) if row is not None and row.minutes else {}
     except ValueError:
@@ -130,12 +130,12 @@ def _last_day(row: GuessRow | None, now: int) -> dict[int, int]:
 
 
 def _end(minute: int) -> int:
-    """Return when the wrong strings of a minute no longer count, in the record's seconds."""
+    """Return when the wrong strings of a minute stop counting, in the record's seconds."""
     return (minute + 1) * _SECONDS_A_MINUTE + DAY
 
 
 def _count(tx: Transaction, tried: _Try) -> None:
-    """Count a wrong string, which was compared whatever another server has counted meanwhile."""
+    """Count a wrong string that was compared, whatever another server has counted meanwhile."""
     _make_rows(tx, tried)
     tried = _to_write(tx.connection, tried)
     guesses.change(tx.connection, tried.address, ALL_PHONES, **_guess_of_address(tx, tried))
@@ -156,7 +156,7 @@ def _make_rows(tx: Transaction, tried: _Try) -> None:
 
 
 def _guess_of_address(tx: Transaction, tried: _Try) -> Mapping[str, Any]:
-    """Count a wrong string for its address, and say so when it was the last one of a day; returns the row's change."""
+    """Count a wrong string for its address, record when the daily limit is reached, and return the row's change."""
     now, minutes = tried.now, _last_day(tried.of_address, tried.now)
     minute = now // _SECONDS_A_MINUTE
     minutes[minute] = minutes.get(minute, 0) + 1
@@ -172,8 +172,7 @@ def _guess_of_address(tx: Transaction, tried: _Try) -> Mapping[str, Any]:
 
 
 def _guess_of_phone(tx: Transaction, tried: _Try) -> Mapping[str, Any]:
-    """Count a wrong string for its phone, and lock the phone for the address where that is due; returns the row's
-    change."""
+    """Count a wrong string for its phone, lock the phone for the address if due, and return the row's change."""
     policy, row = tx.context.policy, None if tried.forgotten() else tried.of_phone
     tries, to_lock, locks = (0, 0, 0) if row is None else (row.tries, row.tries_to_lock, row.locks)
     tries, to_lock, until, wait = tries + 1, to_lock + 1, 0 if row is None else row.locked_until, 0
@@ -196,7 +195,7 @@ def _guess_of_phone(tx: Transaction, tried: _Try) -> Mapping[str, Any]:
 
 
 def waits(lock_seconds: int, locks: int) -> int:
-    """Return how many seconds an address waits for a phone that was locked for it ``locks`` times before."""
+    """Return the seconds of a lock for an address and a phone after ``locks`` earlier ones."""
     return min(lock_seconds << min(locks, _DOUBLED_AT_MOST), max(lock_seconds, LONGEST_SECONDS))
 
 
@@ -206,8 +205,10 @@ def _say(tx: Transaction, action: str, device_name: str, address: str, tries: in
 
 
 def unlock(tx: Transaction, names: Sequence[str]) -> list[str]:
-    """Lift the locks of phones for all addresses and forget what was tried at them; returns the phones that were
-    locked, in their order. What an address has tried in a day still counts for the address."""
+    """Unlock phones for all addresses and forget the tries at them; return the phones that were locked, in order.
+
+    The daily count of an address is kept.
+    """
     locked = guesses.locks(tx.connection, tx.context.elapsed.now(tx.connection), names)
     found = [name for name in names if name in locked]
     guesses.forget_phones(tx.connection, found)
@@ -216,14 +217,14 @@ def unlock(tx: Transaction, names: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """From how many addresses a phone is locked, and when the last of these locks ends (epoch seconds)."""
+    """The number of addresses for which a phone is locked, and when the last of these locks ends (epoch seconds)."""
 
     addresses: int
     until: int
 
 
 def locks(tx: Transaction, names: Sequence[str] | None = None) -> dict[str, Lock]:
-    """Return the locks of the phones among ``names``, or of all, that hold now."""
+    """Return the current locks of the phones among ``names``, or of all phones."""
     now = tx.context.elapsed.exactly(tx.connection)
     ahead = tx.context.clock() - now
     found = guesses.locks(tx.connection, int(now), names)
@@ -231,7 +232,7 @@ def locks(tx: Transaction, names: Sequence[str] | None = None) -> dict[str, Lock
 
 
 def exhausted(tx: Transaction) -> list[str]:
-    """Return the addresses that have used up their wrong strings of a day."""
+    """Return the addresses that have reached their daily limit of wrong strings."""
     now, most = tx.context.elapsed.now(tx.connection), tx.context.policy.wrong_strings_per_day
     rows = guesses.of_addresses(tx.connection, most)
     return [row.address for row in rows if sum(_last_day(row, now).values()) >= most]
@@ -239,7 +240,7 @@ def exhausted(tx: Transaction) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How often phones were locked and addresses have used up a day's wrong strings, since the record was made."""
+    """The numbers of locks and of daily limits reached since the record was made."""
 
     locks: int
     exhaustions: int
@@ -252,12 +253,12 @@ def totals(connection: Connection) -> Totals:
 
 
 def any_on_record(connection: Connection) -> bool:
-    """True when there is something to keep."""
+    """True if there is anything to maintain."""
     return guesses.any_on_record(connection)
 
 
 def keep(tx: Transaction) -> None:
-    """Do now and then what keeps the waits true and the record small: write the clock down, delete what is over."""
+    """Maintain the locks: store the clock, and delete what no longer counts."""
     tx.context.elapsed.keep(tx.connection)
     now = tx.context.elapsed.now(tx.connection)
     guesses.sweep(tx.connection, now, DAY + _SECONDS_A_MINUTE, QUIET_SECONDS)

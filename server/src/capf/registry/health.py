@@ -1,4 +1,4 @@
-"""What a monitor wants to know of the record."""
+"""The numbers and states that monitoring needs from the record."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from capf.registry.transaction import Transaction
 from capf.store import journal, rows
 
 _WARN_DAYS = 365
-"""A CAPF certificate is renewed long before its end: LSCs never outlive it."""
+"""Renew a CAPF certificate long before it expires, because LSCs never outlive it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many phones there are, with an LSC, and with which Operation Status."""
+    """The numbers of phones in total, with an LSC, and by Operation Status."""
 
     phones: int
     active: int
@@ -32,28 +32,28 @@ def counts(connection: Connection) -> Counts:
 
 
 def probe(tx: Transaction) -> None:
-    """Write something new; an error when the database takes no writes, by its disk's fault or its own."""
+    """Write a new value; raise an error if the database cannot be written."""
     journal.put_setting(tx.connection, "probe", str(tx.context.clock()))
 
 
 def why_stopped(context: Context) -> str:
-    """Return why CAPF, which is activated, does not run; empty while it runs."""
+    """Return why an activated CAPF is not running; empty while it runs."""
     return "" if context.running is not None else context.why_stopped or "it is being started"
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What keeps phones from being served, and what will be a problem one day or is one for something else."""
+    """What keeps phones from being served, and warnings about other or future problems."""
 
     problems: list[str]
     warnings: list[str]
 
 
 def readiness(tx: Transaction) -> Readiness:
-    """Return how the node stands, as far as the database and the files that were read at the start say."""
+    """Return the node's state according to the database and the files read at the start."""
     problems, found, signer = list[str](), warnings(tx.context), tx.context.authority
     if service.is_activated(tx.connection) and tx.context.running is None:
-        problems.append(f"CAPF is activated and does not run: {why_stopped(tx.context)}")
+        problems.append(f"CAPF is activated but not running: {why_stopped(tx.context)}")
     if signer.usable and signer.expired(tx.now):
         problems.append(
             f"the CAPF certificate expired on {_end(tx.context):%Y-%m-%d}; ucm.capf.capf_certificate renews it"
@@ -79,7 +79,7 @@ def expires_soon(context: Context) -> bool:
 
 
 def warnings(context: Context) -> list[str]:
-    """Return what will be a problem one day."""
+    """Return the warnings."""
     if not context.authority.usable or not expires_soon(context) or context.authority.expired(context.now):
         return []
     return [f"the CAPF certificate expires in {days_left(context)} days"]

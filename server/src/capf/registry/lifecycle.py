@@ -1,7 +1,7 @@
-"""Whether an operation can still be carried out, and whether a session does it now: the one answer for everybody.
+"""Whether an operation can still be carried out, and whether a session is doing so: the only place for these rules.
 
-An operation is open until the phone that proved itself ends it, its deadline comes, or the administrator cancels it.
-What has ended is never opened again, whatever it was tried with before.
+An operation is open until an authenticated phone ends it, its deadline passes, or the administrator cancels it. An
+ended operation is never reopened, even if it was refused before.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class HasState(Protocol):
 
 
 class HasSession(HasState, Protocol):
-    """Any row that also says who holds the operation, and by what it authenticates the phone."""
+    """Any row that also has the holder of the operation and its authentication mode."""
 
     @property
     def holder(self) -> str | None: ...
@@ -31,14 +31,14 @@ class HasSession(HasState, Protocol):
 
 
 def is_open(operation: HasState | None) -> bool:
-    """True when the operation can still be carried out; False too where there is none."""
+    """True if the operation can still be carried out; False if there is no operation."""
     return operation is not None and operation.state in _OPEN
 
 
 def in_session(operation: HasSession | None) -> bool:
-    """True when a session carries the operation out that must not be disturbed: the phone may have done it already.
+    """True if a session that must not be disturbed carries out the operation: the phone may already be done.
 
-    By null string nobody proves who holds the session: it counts only once it has been sent a certificate.
+    By null string the session is not authenticated: it counts only after it was sent a certificate.
     """
     if operation is None or not is_open(operation) or not operation.holder:
         return False

@@ -1,4 +1,4 @@
-"""Trusted issuers of MICs: a list that is kept as wanted (R1)."""
+"""The list of trusted issuers of MICs (R1)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read(texts: Sequence[str], field: str) -> list[x509.Certificate]:
             held = x509.load_pem_x509_certificates(text.encode())
             faults = [fault for fault in map(_fault, held) if fault is not None]
         except (ValueError, UnsupportedAlgorithm):
-            held, faults = [], ["this holds no certificates in PEM that can be read"]
+            held, faults = [], ["this contains no readable certificates in PEM"]
         found += held
         problems += [Problem(f"{field}[{index}]", "(certificate)", f"{fault}; {_TO_DO}") for fault in faults]
     if problems:
@@ -37,7 +37,7 @@ def read(texts: Sequence[str], field: str) -> list[x509.Certificate]:
 
 
 def _fault(certificate: x509.Certificate) -> str | None:
-    """Return why this is no CA certificate, None when it is one."""
+    """Return why this is not a CA certificate, None if it is one."""
     subject = certificate.subject.rfc4514_string()
     if not certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
         return f"{subject} has no common name"
@@ -64,7 +64,7 @@ def show(certificate: x509.Certificate) -> dict[str, Any]:
 
 
 def warnings(certificates: Sequence[x509.Certificate], now: int) -> list[str]:
-    """Return what is weak or past about trusted issuers."""
+    """Return warnings about trusted issuers that are weak or expired."""
     found = []
     for certificate in certificates:
         subject = certificate.subject.rfc4514_string()
@@ -76,7 +76,7 @@ def warnings(certificates: Sequence[x509.Certificate], now: int) -> list[str]:
 
 
 def ensure(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate], state: str) -> Plan:
-    """Trust these issuers (``present``), them alone (``exact``), or not (``absent``); in force for new sessions."""
+    """Trust these issuers (``present``), only these (``exact``), or none of these (``absent``), in new sessions."""
     trusted = tx.context.authority.mic_issuers
     added = [item for item in given if state != "absent" and item not in trusted]
     unwanted = {"present": [], "absent": list(given), "exact": [item for item in trusted if item not in given]}[state]

@@ -35,8 +35,8 @@ def parse(text: str, now: int) -> int:
 def show(moment: int | None) -> str | None:
     """Return epoch seconds as ISO 8601 with the first node's offset; None stays None.
 
-    The last day that there is, at which certificates without an end are said to end, is shown in UTC where the first
-    node's time has already no date for it.
+    The last possible date, which certificates without an expiry have, is shown in UTC if the first node's time zone
+    cannot represent it.
     """
     if moment is None:
         return None

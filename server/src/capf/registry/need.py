@@ -1,4 +1,4 @@
-"""Which phones need an LSC, and why: the one place of this rule."""
+"""Which phones need an LSC, and why: the only place for this rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SECONDS_A_DAY = 86400
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a right LSC looks like for one phone."""
+    """The LSC that a phone should have."""
 
     keys: tuple[KeySpec, ...]
     issuer_key_id: str
@@ -27,7 +27,7 @@ def keys(key_order: str, key_size: int, ec_key_size: int) -> tuple[KeySpec, ...]
 
 
 def reason(certificate: CertificateRow | None, wanted: Wanted, now: int) -> str | None:
-    """Return why the phone needs an LSC, None when the one it has is right. ``now``: epoch seconds."""
+    """Return why the phone needs an LSC, None if its LSC is up to date. ``now``: epoch seconds."""
     if certificate is None:
         return "no LSC"
     if wanted.force:

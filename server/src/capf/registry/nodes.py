@@ -1,4 +1,4 @@
-"""The cluster's nodes: which there are, what they run, and how the first node reaches them (R3, R13, R17)."""
+"""The cluster's nodes: their roles, and how the first node reaches them (R3, R13, R17)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PEMS = ("administration_certificate", "certificate")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One server of the cluster; ``name`` is how phones reach it. Certificates are PEM."""
+    """One server of the cluster; phones reach it under ``name``. Certificates are PEM."""
 
     name: str
     first_node: bool
@@ -46,7 +46,7 @@ class Node:
 
     @property
     def role(self) -> Role | None:
-        """What phones trust the node for, None where it runs neither call processing nor TFTP."""
+        """The role for which phones trust the node, None if it runs neither call processing nor TFTP."""
         return _ROLES.get((self.call_processing, self.tftp))
 
     @property
@@ -84,7 +84,7 @@ def _damaged(node: Node) -> Fault:
 
 
 def further(connection: Connection) -> list[Node]:
-    """Return the nodes to which the first one hands out its files."""
+    """Return the nodes to which the first one publishes its files."""
     return [node for node in all_nodes(connection) if not node.first_node]
 
 
@@ -108,13 +108,13 @@ def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fingerprint(pem: str | None) -> str:
-    """Return the fingerprint, empty where there is no certificate that can be read."""
+    """Return the fingerprint, empty without a readable certificate."""
     readable = pem is not None and _is_certificate(pem)
     return x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex() if pem and readable else ""
 
 
 def register_first(tx: Transaction, port: int, certificate: str) -> None:
-    """Make this server the first node of the list, or bring its entry up to date; done at every start.
+    """Make this server the first node of the list, or update its entry; done at every start.
 
     A server that shares the database of another first node leaves the other's entry alone.
     """
@@ -133,9 +133,9 @@ def register_first(tx: Transaction, port: int, certificate: str) -> None:
 
 
 def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal["present", "absent"]) -> Changes:
-    """Add, change or remove nodes; all or nothing. A setting that is not given is left alone.
+    """Add, change or remove nodes, completely or not at all. An omitted setting is left alone.
 
-    InvalidRequestError names every wrong field; ConflictError on a further node, or to remove the first.
+    InvalidRequestError names every wrong field; ConflictError on a subscriber, or to remove the first.
     """
     if not tx.context.first_node:
         raise FurtherNodeError("the list of the cluster's nodes is kept")
@@ -199,7 +199,7 @@ def _problems(wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Node], st
             problems.append(Problem(f"{where}name", name, message))
         seen.setdefault(name, index)
         if state == "absent" and node is not None and node.first_node:
-            message = f"{name} is the first node, which cannot be removed; list further nodes only"
+            message = f"{name} is the first node, which cannot be removed; list subscribers only"
             problems.append(Problem(f"{where}name", name, message))
         if state == "present":
             problems += _setting_problems(where, item, node)
@@ -237,7 +237,7 @@ def _setting_problems(where: str, item: Mapping[str, Any], node: Node | None) ->
 
 
 def _plain(pem: str) -> str:
-    """Return the PEM without what people write around it, so that it can be compared."""
+    """Return the PEM without surrounding text, so that it can be compared."""
     return x509.load_pem_x509_certificate(pem.encode()).public_bytes(serialization.Encoding.PEM).decode()
 
 
@@ -254,5 +254,5 @@ def _is_certificate(pem: str) -> bool:
 
 
 def published(tx: Transaction, name: str, ctl_sha256: str) -> None:
-    """Remember that a node has all that was to be handed out, and which CTL file that was."""
+    """Record that a node has all published files, and which CTL file it has."""
     cluster.change_node(tx.connection, name, {"published_at": tx.now, "ctl_sha256": ctl_sha256})

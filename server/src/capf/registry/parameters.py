@@ -1,4 +1,4 @@
-"""Service and enterprise parameters: what they mean, their default and range, and what is in force (R25, R11)."""
+"""Service and enterprise parameters: their meaning, default and range, and the values in force (R25, R11)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Value = str | int | bool
 Kind = Literal["service", "enterprise"]
 _SHOWN_CHARACTERS = 100
 _DIGITS = 9
-"""No parameter has more; the interpreter refuses to read a number of some thousand digits."""
+"""No parameter has more digits; the interpreter refuses to parse numbers with thousands of digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter; a change is in force after a restart of the CAPF service."""
+    """One parameter; a change takes effect after a restart of the CAPF service."""
 
     name: str
     default: Value
@@ -32,7 +32,7 @@ class Parameter:
 
     @property
     def allowed(self) -> str:
-        """Say in words which values are allowed."""
+        """Describe the allowed values in words."""
         if isinstance(self.default, bool):
             return "True or False"
         if self.choices:
@@ -68,7 +68,7 @@ class Parameter:
         }
 
     def fault(self, texts: Mapping[str, str], key: str, module: str, *, stops_capf: bool) -> Fault | None:
-        """Return what is wrong with the text that the settings table has under ``key``, None where it can be read."""
+        """Return the fault of the text under ``key`` in the settings table, None if it can be read."""
         text = texts.get(key)
         if text is None or self.parse(text) is not None:
             return None
@@ -83,7 +83,7 @@ SERVICE: tuple[Parameter, ...] = (
     Parameter(
         "Certificate Issuer to Endpoint",
         CAPF_ISSUER,
-        "Who signs the certificates of the phones. This server signs them itself.",
+        "The issuer that signs the phones' certificates. This server signs them itself.",
         choices=(CAPF_ISSUER,),
     ),
     Parameter(
@@ -97,7 +97,7 @@ SERVICE: tuple[Parameter, ...] = (
     Parameter(
         "Key Size",
         2048,
-        "RSA key size of phones for which none is set.",
+        "RSA key size of phones without their own setting.",
         unit="bits",
         choices=RSA_KEY_SIZES,
     ),
@@ -112,14 +112,14 @@ SERVICE: tuple[Parameter, ...] = (
     Parameter(
         "Maximum Allowable Attempts For Key Generation",
         3,
-        "How often the phone is asked again for a key after it could not make one; for a backup key it always is.",
+        "How often the phone is asked again for a key after it failed to make one; for a backup key it always is.",
         minimum=0,
         maximum=100,
     ),
     Parameter(
         "Keep-Alive Between CAPF And Phone",
         15,
-        "How long the server waits for any other answer of the phone.",
+        "How long the server waits for any other answer from the phone.",
         unit="minutes",
         minimum=5,
         maximum=60,
@@ -131,7 +131,7 @@ ENTERPRISE: tuple[Parameter, ...] = (
     Parameter(
         "CAPF Operation Expires in (days)",
         10,
-        "Operation Completes By of operations that do not say.",
+        "Default of Operation Completes By, in days from the time of scheduling.",
         unit="days",
         minimum=1,
         maximum=365,
@@ -160,25 +160,25 @@ class InForce:
 
 
 @dataclass(frozen=True, slots=True)
-class Hindrance:
-    """Why CAPF cannot listen: the parameters that decide it, the one to blame first, and what to do."""
+class Obstacle:
+    """Why CAPF cannot listen: the parameters involved, starting with the one to change, and what to do."""
 
     names: tuple[str, ...]
     reason: str
     todo: str
 
 
-WhyNotListen = Callable[[InForce], Sequence[Hindrance]]
-"""Says what would keep CAPF on this node from listening with these parameters, as far as that can be known now."""
+WhyNotListen = Callable[[InForce], Sequence[Obstacle]]
+"""Returns what would keep CAPF from listening with these parameters on this node, as far as can be known now."""
 
 
-def nothing_hinders(_unused: InForce) -> Sequence[Hindrance]:
-    """Know of no hindrance: on a node where CAPF never runs."""
+def nothing_hinders(_unused: InForce) -> Sequence[Obstacle]:
+    """Report no obstacle, for a node where CAPF never runs."""
     return ()
 
 
 def faults(texts: Mapping[str, str]) -> list[Fault]:
-    """Return the faults of the parameters that are stored as no value of theirs; CAPF does not run on guesses."""
+    """Return the faults of parameters with invalid stored values; CAPF does not run on guesses."""
     return [
         fault
         for kind, parameters in _BY_KIND.items()
@@ -188,7 +188,7 @@ def faults(texts: Mapping[str, str]) -> list[Fault]:
 
 
 def stored(connection: Connection) -> InForce:
-    """Return the parameters as they are set, which is what the next start of the service brings in force.
+    """Return the parameters as they are set, which take effect at the next start of the service.
 
     One that cannot be read is shown with its default; ``faults`` names it.
     """
@@ -213,7 +213,7 @@ def show(kind: Kind, now: InForce, running: InForce | None) -> list[dict[str, An
 
 
 def check(kind: Kind, wanted: Mapping[str, object]) -> dict[str, Value]:
-    """Return the wanted values in their own types; InvalidRequestError with every one that is not allowed."""
+    """Return the wanted values in their own types; InvalidRequestError lists all that are not allowed."""
     return _check(_BY_KIND[kind], wanted)
 
 
@@ -241,21 +241,21 @@ def _check(allowed: Sequence[Parameter], wanted: Mapping[str, object]) -> dict[s
 
 
 def check_listening(now: InForce, wanted: Mapping[str, Value], why_not_listen: WhyNotListen) -> None:
-    """InvalidRequestError where CAPF could not listen with the wanted parameters, by fault of one of them."""
+    """Raise InvalidRequestError if CAPF could not listen because of one of the wanted parameters."""
     if wanted.keys().isdisjoint((PORT, IPV6)):
         return
     problems: dict[str, Problem] = {}
-    for hindrance in why_not_listen(InForce({**now.values, **wanted})):
-        name = next((name for name in hindrance.names if name in wanted), None)
+    for obstacle in why_not_listen(InForce({**now.values, **wanted})):
+        name = next((name for name in obstacle.names if name in wanted), None)
         if name is not None:
-            message = f"{hindrance.reason}; {hindrance.todo}"
+            message = f"{obstacle.reason}; {obstacle.todo}"
             problems.setdefault(name, Problem(f"parameters.{name}", str(wanted[name]), message))
     if problems:
         raise InvalidRequestError(list(problems.values()))
 
 
 def _shown(value: object) -> str:
-    """Return the beginning of a value, which is the whole of any that makes sense."""
+    """Return a value shortened to the length of any sensible one."""
     return str(value)[:_SHOWN_CHARACTERS]
 
 

@@ -1,15 +1,17 @@
-"""The words for a phone's part of a rollout, or of a list that is waited for: the one table, and the one rule (R16).
+"""The parts of a rollout, or of a list of phones to wait for: the only table, and the only rule (R16).
 
-waiting    its wave has not begun
+waiting    its wave has not started
 in flight  its operation is scheduled and has not ended; once its wave is over, only while a session carries it out
 done       it did what was asked, and the judgement of its wave found it registered and with its LSC
 failed     its operation failed or was cancelled; or it was refused; or it came, and was not done when its wave was
            over; or the judgement found it without its LSC, or not registered with call processing
 unreached  its wave was judged, or the rollout ended, and it never came
-skipped    nothing is asked of it: its LSC is right, or it is not registered with the server any more, or a session was
+skipped    it needs no operation: its LSC is up to date, or it is no longer registered with the server, or a session
+was
            doing something else with it, or the rollout ended before its wave began
 
-A part is what is true now: a phone that comes after its wave was judged becomes done. The verdict on its wave stays.
+A part shows the current state: a phone that succeeds after its wave was judged becomes done. The verdict on its wave
+stays.
 """
 
 from __future__ import annotations
@@ -54,8 +56,7 @@ KEYS = tuple(part.key for part in Part)
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """What a phone's wave has to do with its part: whether it was started, and whether it is ``over`` because it was
-    judged or the rollout has ended."""
+    """What a part depends on from the wave: whether it was started, and is ``over`` (judged, or the rollout ended)."""
 
     begun: bool = True
     over: bool = False
@@ -121,12 +122,12 @@ def status_of(row: MemberRow) -> str:
 
 
 def counts(found: Iterable[Part]) -> dict[str, int]:
-    """Return how many phones there are, and how many of them have which part."""
+    """Return the number of phones, and the number in each part."""
     return show(Counter(found))
 
 
 def show(numbers: Mapping[Part, int]) -> dict[str, int]:
-    """Return numbers of phones by part with their sum; every part is named."""
+    """Return the numbers of phones by part with their sum; every part is included."""
     return {"phones": sum(numbers.values()), **{part.key: numbers.get(part, 0) for part in Part}}
 
 

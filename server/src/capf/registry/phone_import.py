@@ -1,6 +1,7 @@
 """Importing the data of an earlier CAPF: phones, their LSCs, and operations that are pending there (R23).
 
-All or nothing. Where this server knows a phone already, what it knows stays, and what differs is reported.
+An import is applied completely or not at all. The settings of a phone that this server already knows are kept, and
+differences are reported.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ Item = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Import:
-    """What is done, or would be; ``after`` by device name is what is new of a phone, and ``conflicts`` are what
-    differs from what this server knows already."""
+    """What the import does or would do.
+
+    ``after`` has the new data of each phone by device name, ``conflicts`` the differences to this server.
+    """
 
     asked: int
     counts: dict[str, int] = field(default_factory=dict)
@@ -37,12 +40,12 @@ class Import:
     warnings: list[str] = field(default_factory=list)
 
     def note(self, name: str, **new: Any) -> None:
-        """Note what is new of a phone."""
+        """Note new data of a phone."""
         self.after.setdefault(name, {}).update(new)
 
     @property
     def results(self) -> list[dict[str, Any]]:
-        """The phones of which something is new."""
+        """The phones with new data."""
         return [
             {"device_name": name, "before": None if name in self.created else {}, "after": after}
             for name, after in self.after.items()
@@ -61,7 +64,7 @@ class _Phone:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings that are given; a phone that comes with its MIC has one."""
+        """The given settings; a phone whose MIC is imported has a MIC."""
         found = {name: self.item[name] for name in phones.DEFAULTS if self.item.get(name) is not None}
         return {**found, "mic": True} if self.lsc is not None and self.lsc.row is None else found
 
@@ -78,7 +81,7 @@ class _Phone:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the items of an import say, and what is wrong with them."""
+    """The parsed items of an import, and their problems."""
 
     phones: list[_Phone]
     problems: list[Problem]
@@ -112,7 +115,7 @@ def read(context: Context, items: Sequence[Item]) -> Reading:
 
 
 def _serial_problem(where: str, given: str | None, row: Item | None) -> list[Problem]:
-    """Return a problem where a serial number stands beside a certificate that has another one."""
+    """Return a problem if a serial number differs from that of its certificate."""
     if not given or row is None or given.lower().lstrip("0") == row["serial_number"].lstrip("0"):
         return []
     message = f"{given!r} is not the certificate's serial number; give {row['serial_number']}, or leave it out"
@@ -120,7 +123,7 @@ def _serial_problem(where: str, given: str | None, row: Item | None) -> list[Pro
 
 
 def carry_out(tx: Transaction, reading: Reading) -> Import:
-    """Import the phones that were read; InvalidRequestError names all that is wrong with them."""
+    """Import the phones that were read; InvalidRequestError lists all problems."""
     given = reading.phones
     names = [phone.name for phone in given]
     serials = imports.certificates_of(tx.connection, [phone.row["serial_number"] for phone in given if phone.row])
@@ -169,7 +172,7 @@ def _conflicts(
     recorded: set[str],
     serials: Mapping[str, CertificateRow],
 ) -> list[dict[str, str]]:
-    """Return what the import says otherwise than this server, which stays as it is here."""
+    """Return the differences between the import and this server, whose values are kept."""
     active = rows.active_certificates(connection, [phone.name for phone in given])
     found = []
     for phone in given:
@@ -199,7 +202,7 @@ def _add_phones(tx: Transaction, new: Sequence[_Phone], done: Import) -> None:
 
 
 def _add_lscs(tx: Transaction, given: Sequence[_Phone], done: Import) -> None:
-    """Record the LSCs of phones of which no certificate is on record yet."""
+    """Record the LSCs of phones without a certificate on record."""
     added = [phone.lsc for phone in given if phone.lsc is not None and phone.lsc.row is not None]
     found = [item.row for item in added if item.row is not None]
     imports.add_certificates(tx.connection, found)
@@ -210,13 +213,13 @@ def _add_lscs(tx: Transaction, given: Sequence[_Phone], done: Import) -> None:
     strange = sum(not item.trusted for item in added)
     if strange:
         done.warnings.append(
-            f"{strange} LSCs are of a CAPF that is not trusted here: until capf_certificate trusts it, phones cannot"
-            " authenticate by them"
+            f"{strange} LSCs are from a CAPF that is not trusted here: phones cannot authenticate with them until"
+            " capf_certificate trusts it"
         )
 
 
 def _add_operations(tx: Transaction, new: Sequence[_Phone], done: Import) -> int:
-    """Schedule what is pending on the earlier CAPF; one whose time is past there gets the time of new ones here."""
+    """Schedule the operations that are pending on the earlier CAPF; an overdue one gets the time of new operations."""
     groups: dict[tuple[Operation, int | None], list[_Phone]] = {}
     for phone in new:
         if phone.pending is not Operation.NONE:

@@ -1,4 +1,4 @@
-"""Phones: which are registered with the server, and their settings (R26)."""
+"""The phones that are registered with the server, and their settings (R26)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WAITS_FOR_STRING = (
     f" it {SecurityMode.NON_SECURE} until the operation has ended, or cancel the operation"
 )
 REMOVED = "remove phone"
-"""What the audit table says of a phone that was removed."""
+"""The audit action for a removed phone."""
 DEFAULTS: Mapping[str, Any] = phone_fields.defaults()
 CHOICES: Mapping[str, Sequence[str | int]] = phone_fields.choices()
 
@@ -48,7 +48,7 @@ class Changes:
 
 
 def name_problems(names: Iterable[str], where: str) -> list[Problem]:
-    """Return a problem for each device name with a wrong form or that stands twice, by its index."""
+    """Return a problem for each device name that is invalid or a duplicate, by its index."""
     problems, seen = [], dict[str, int]()
     for index, name in enumerate(names):
         field = where.format(index)
@@ -67,7 +67,7 @@ def not_registered(field: str, name: str) -> Problem:
 
 
 def refuse_unregistered(names: Sequence[str], known: Collection[str]) -> None:
-    """InvalidRequestError with each name that is wrong, stands twice, or is not among the ``known`` ones."""
+    """Raise InvalidRequestError for names that are invalid, duplicates, or not among the ``known`` ones."""
     problems = name_problems(names, "phones[{}]")
     problems += [not_registered(f"phones[{index}]", name) for index, name in enumerate(names) if name not in known]
     if problems:
@@ -84,14 +84,13 @@ def choice_problems(values: Mapping[str, Any], where: str) -> list[Problem]:
 
 
 def never_registers(authentication_mode: str, device_security_mode: str, *, has_lsc: bool) -> bool:
-    """True when a phone waits for a string that nobody can enter: a secure device without LSC does not register before
-    it has one (R10)."""
+    """True if nobody can enter the string of a phone: a secure device without an LSC cannot register (R10)."""
     secure = device_security_mode != SecurityMode.NON_SECURE
     return authentication_mode == AuthenticationMode.STRING and secure and not has_lsc
 
 
 def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal["present", "absent"]) -> Changes:
-    """Register, change or remove phones; all or nothing. A setting that is not given is left alone.
+    """Register, change or remove phones, completely or not at all. An omitted setting is left alone.
 
     InvalidRequestError names every wrong field; ConflictError when a phone to remove is in a session.
     """
@@ -113,7 +112,7 @@ def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal[
 def _waiting_problems(
     connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]]
 ) -> list[Problem]:
-    """Return a problem for each phone that could no longer take the string for which its operation waits."""
+    """Return a problem for each phone that could no longer receive the string of its pending operation."""
     asked = {
         phone["device_name"]: (index, phone[_MODE])
         for index, phone in enumerate(wanted)
@@ -131,7 +130,7 @@ def _waiting_problems(
 
 
 def unlock(tx: Transaction, names: Sequence[str]) -> list[str]:
-    """Lift the locks that wrong strings have set, for all addresses; returns the device names that were locked."""
+    """Unlock phones for all addresses, and return the device names that were locked."""
     refuse_unregistered(names, rows.phones_of(tx.connection, names))
     locked = guessing.unlock(tx, names)
     for name in locked:

@@ -1,4 +1,4 @@
-"""A change of something that is no row of the database: decided and recorded first, carried out after the commit."""
+"""A change outside the database: decided and recorded first, carried out after the commit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a request changes; ``carry_out`` is None where it changes nothing."""
+    """What a request changes; ``carry_out`` is None if it changes nothing."""
 
     before: Mapping[str, Any]
     after: Mapping[str, Any]
@@ -18,5 +18,5 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        """True when there is something to carry out."""
+        """True if there is something to carry out."""
         return self.carry_out is not None

@@ -1,4 +1,4 @@
-"""The checklist before certificate operations: what Table 10-2 wants, item by item, and what to do (R22, R33, R17)."""
+"""The checklist for certificate operations: the items of Table 10-2, and what to do (R22, R33, R17)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAMED = 5
 
 
 class Result(StrEnum):
-    """How an item stands; one that failed has to be mended before operations are scheduled."""
+    """The result of an item; a failed one has to be fixed before operations are scheduled."""
 
     OK = "ok"
     WARNING = "warning"
@@ -26,7 +26,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of the checklist; ``todo`` says what to do about it, empty where it is ok."""
+    """One line of the checklist; ``todo`` says what to do about it, and is empty if it is ok."""
 
     name: str
     step: str
@@ -37,7 +37,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: the phones concerned (None: all), the parameters as they are wanted, and the further nodes, each
+    """The request: the phones to check (None: all), the expected parameters, and the subscribers, each
     with its problem: ``refusing`` take another administrator name or password, ``unreachable`` do not answer; and
     whether the server has to reset phones and ``cannot_reset`` them."""
 
@@ -51,7 +51,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What the items look at, read once."""
+    """The data that the items need, read once."""
 
     tx: Transaction
     question: Question
@@ -70,7 +70,7 @@ class Answer:
 
 
 def check(tx: Transaction, question: Question) -> Answer:
-    """Answer every item; InvalidRequestError names wanted parameters that cannot be."""
+    """Check every item; InvalidRequestError lists invalid expected parameters."""
     found = statements.phones(tx.connection, question.phones)
     unknown = sorted(set(question.phones or ()) - {phone.name for phone in found})
     state = _State(tx, question, found, unknown)
@@ -83,13 +83,13 @@ def check(tx: Transaction, question: Question) -> Answer:
 
 
 def worst(items: Sequence[Item]) -> Result:
-    """Return how the checklist as a whole stands."""
+    """Return the result of the whole checklist."""
     results = {item.result for item in items}
     return next((result for result in (Result.FAILED, Result.WARNING) if result in results), Result.OK)
 
 
 def _names(names: Sequence[str]) -> str:
-    """Return the first of some names, and how many there are."""
+    """Return the first few names and the number of the others."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
@@ -121,13 +121,13 @@ def _service(state: _State) -> Item:
     name = "CAPF service"
     if not state.tx.context.first_node:
         todo = "ask the first node: CAPF runs there only"
-        return Item(name, "2", Result.FAILED, "this is a further node of the cluster", todo)
+        return Item(name, "2", Result.FAILED, "this is a subscriber of the cluster", todo)
     if not service.is_activated(state.tx.connection):
         todo = "ucm.capf.service with state activated; the CTL file has to be made again after it"
         return Item(name, "2", Result.FAILED, "CAPF is not activated", todo)
     if state.tx.context.running is None:
         todo = "ucm.capf.service with state current starts it once the cause is gone; the server itself does so too"
-        message = f"CAPF is activated and does not run: {health.why_stopped(state.tx.context)}"
+        message = f"CAPF is activated but not running: {health.why_stopped(state.tx.context)}"
         return Item(name, "2", Result.FAILED, message, todo)
     return Item(name, "2", Result.OK, "CAPF is activated and running on the first node")
 
@@ -159,7 +159,7 @@ def _ctl_file(state: _State) -> Item:
     name, now = "CTL file", ctl_file.status(state.tx)
     reasons = "; ".join(now.reasons)
     if now.state is ctl_file.State.OUTDATED:
-        todo = "ucm.capf.ctl_file makes it again and hands it to all nodes; phones fetch it when they are reset"
+        todo = "make one with ucm.capf.ctl_file, and publish it with ucm.capf.files_publish; phones fetch it at a reset"
         return Item(name, "3", Result.FAILED, f"it is outdated: {reasons}", todo)
     if now.state is ctl_file.State.MISSING:
         todo = "ucm.capf.ctl_file makes it; a file of another CTL client has to list this CAPF certificate"
@@ -174,8 +174,8 @@ def _nodes(state: _State) -> Item:
         return Item(name, "3", Result.FAILED, named, "give all nodes the same administrator name and password")
     if question.unreachable:
         named = "; ".join(f"{node}: {problem}" for node, problem in question.unreachable.items())
-        return Item(name, "3", Result.WARNING, named, "bring the node up; its files are finished by the next run")
-    return Item(name, "3", Result.OK, f"{len(question.nodes)} further nodes take the same name and password")
+        return Item(name, "3", Result.WARNING, named, "bring the node up; the next run publishes its files")
+    return Item(name, "3", Result.OK, f"{len(question.nodes)} subscribers accept the same name and password")
 
 
 def _parameters(state: _State) -> Item:
@@ -193,11 +193,11 @@ def _parameters(state: _State) -> Item:
     if state.tx.context.running is not None and state.tx.context.running != stored:
         todo = "ucm.capf.service with state current restarts CAPF where that is due"
         return Item(name, "4", Result.FAILED, "changed parameters wait for a restart of CAPF", todo)
-    return Item(name, "4", Result.OK, "they are in force as they are wanted")
+    return Item(name, "4", Result.OK, "they are in force with the expected values")
 
 
 def _strings(state: _State) -> Item:
-    """Look at phones whose users have to enter a string: they must be able to, and not be lost until then."""
+    """Check the phones whose users have to enter a string: they must be able to, and stay reachable until then."""
     name = "Authentication strings"
     phones = [phone for phone in state.found if phone.authentication_mode == AuthenticationMode.STRING]
     stuck = [
@@ -208,7 +208,7 @@ def _strings(state: _State) -> Item:
         return Item(name, "6", Result.WARNING, message, "set them to Non Secure, or to another Authentication Mode")
     guessed = _guessed(state, [phone.name for phone in phones])
     if guessed:
-        todo = "wait, or lift the locks of phones by ucm.capf.phone_unlock; where many phones share an address, raise"
+        todo = "wait, or unlock phones with ucm.capf.phone_unlock; if many phones share an address, raise"
         return Item(name, "6", Result.WARNING, guessed, f"{todo} capf_server_wrong_strings_per_day")
     if phones and state.tx.in_force.flag("TFTP Encrypted Config"):
         message = f"TFTP Encrypted Config is True: {len(phones)} phones may not recover until their string is entered"
@@ -218,7 +218,7 @@ def _strings(state: _State) -> Item:
 
 
 def _guessed(state: _State, phones: Sequence[str]) -> str:
-    """Return which phones are locked after wrong strings, and which addresses may not try any phone now."""
+    """Return the phones that are locked after wrong strings, and the addresses that may not try any phone."""
     locks = guessing.locks(state.tx, phones)
     exhausted = guessing.exhausted(state.tx)
     said = []
@@ -227,16 +227,16 @@ def _guessed(state: _State, phones: Sequence[str]) -> str:
         addresses = sum(lock.addresses for lock in locks.values())
         said.append(f"locked after wrong strings for {addresses} addresses, until {until}: {_names(sorted(locks))}")
     if exhausted:
-        said.append(f"addresses that have used up their wrong strings of a day: {_names(exhausted)}")
+        said.append(f"addresses that have reached their daily limit of wrong strings: {_names(exhausted)}")
     return "; ".join(said)
 
 
 def _reset(state: _State) -> Item:
     name = "Reset command"
     if state.question.cannot_reset:
-        todo = "capf_server_reset_command names one; or have phones reset otherwise, with lsc_rollout_reset=false"
+        todo = "set capf_server_reset_command, or reset phones in a different way with lsc_rollout_reset=false"
         return Item(name, "5", Result.FAILED, "no reset command is configured on this server", todo)
-    return Item(name, "5", Result.OK, "phones can be reset as it is wanted")
+    return Item(name, "5", Result.OK, "phones can be reset as requested")
 
 
 ITEMS: tuple[Callable[[_State], Item], ...] = (
@@ -256,8 +256,8 @@ ITEMS: tuple[Callable[[_State], Item], ...] = (
 _BEFORE_PHONES_COME = (_service, _damage, _capf_certificate, _ctl_file)
 
 
-def hindrances(tx: Transaction) -> list[Item]:
-    """Return the failed items that stand between phones and CAPF itself, looked at before every wave of a rollout."""
+def blocking_items(tx: Transaction) -> list[Item]:
+    """Return the failed items that keep phones from CAPF, checked before every wave of a rollout."""
     state = _State(tx, Question(), (), ())
     items = [item(state) for item in _BEFORE_PHONES_COME]
     return [item for item in items if item.result is Result.FAILED]

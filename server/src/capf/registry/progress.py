@@ -1,4 +1,4 @@
-"""How far the operations of some phones are: the numbers that a wave waits for."""
+"""The progress of some phones' operations: the numbers that a wave waits for."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from capf.store.rows import ProgressRow
 
 
 def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
-    """Return how many phones have which part and an LSC, the failed with their status, those in flight, and who of
-    these was refused: a refused phone may still succeed.
+    """Return the numbers of phones by part and with an LSC, and lists of the failed, in-flight and refused ones.
 
-    A phone of which nothing was ever asked is skipped.
+    A refused phone is in flight and may still succeed. A phone that never had an operation is skipped.
     """
     found = rows.progress_of(connection, names)
     refuse_unregistered(names, found)
@@ -42,7 +41,7 @@ def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _refused(name: str, operation: ProgressRow) -> dict[str, Any]:
-    """Return what is known of the refusals of a phone whose operation is still open."""
+    """Return the refusals of a phone whose operation is still open."""
     return {
         "device_name": name,
         "status": operation.status,

@@ -1,4 +1,4 @@
-"""Refused claims on record: counted and shown on the operation, which stays open (P33).
+"""Recorded refusals: counted and shown on the operation, which stays open (P33).
 
 The audit table has a row for an operation's first refusal, its tenth, its hundredth and so on: an operation that is
 refused a million times leaves seven.
@@ -41,8 +41,10 @@ def write(tx: Transaction, gathered: Mapping[int, Gathered]) -> None:
 
 
 def count(connection: Connection, operation: OperationRow | None, found: Gathered) -> None:
-    """Count refusals on an operation, and show the last one as its status while no session carries the operation out;
-    nothing where the operation has gone."""
+    """Count refusals on an operation, and show the last one as its status unless a session carries the operation out.
+
+    Do nothing if the operation no longer exists.
+    """
     if operation is None:
         return
     before, status = operation.refusals, operation_status(Operation(operation.operation), found.outcome)
@@ -58,11 +60,13 @@ def count(connection: Connection, operation: OperationRow | None, found: Gathere
 
 
 def told(status: str | None, problem: str | None) -> str:
-    """Return what the last refusal was, in one line: the status that it gave, and the problem; empty without one."""
+    """Return the last refusal in one line: its status and the problem; empty without a refusal."""
     return REFUSAL_SEPARATOR.join(filter(None, (status, problem)))
 
 
 def is_worth_a_row(before: int, after: int) -> bool:
-    """True when a count of what anybody can cause became 1, or passed a power of ten: such acts have no other rows in
-    the audit table."""
+    """True if a count became 1 or passed a power of ten.
+
+    Acts that anybody can cause only have these rows in the audit table.
+    """
     return before == 0 or len(str(after)) > len(str(before))

@@ -1,4 +1,4 @@
-"""The CAPF report: CSV that opens in a spreadsheet, JSON, and the figures of the page (R30)."""
+"""The CAPF report: CSV for spreadsheets, JSON, and the figures of the page (R30)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from capf.store import journal
 COLUMNS: Mapping[str, str] = phone_fields.columns()
 _FORMULA = frozenset("=+-@\t\r")
 _FREE_TEXT = phone_fields.names(field for field in phone_fields.FIELDS if field.free_text)
-"""Columns that hold what people and phones said; all others are the server's own words."""
+"""Columns with text from people and phones; all others are the server's own words."""
 _PIECE = 500
 SHOWN = 1000
-"""Phones in the table of the page; the figures are of all."""
+"""The number of phones in the table of the page; the figures cover all phones."""
 
 Phones = Iterable[Mapping[str, Any]]
 
@@ -35,7 +35,7 @@ def as_of(tx: Transaction) -> str | None:
 
 
 def _safe(free_text: Sequence[str], phone: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the phone with no text that a spreadsheet takes for a formula."""
+    """Return the phone without text that a spreadsheet would read as a formula."""
     risky = {name: f"'{text}" for name in free_text if (text := phone[name]) and text[0] in _FORMULA}
     return {**phone, **risky} if risky else phone
 
@@ -46,8 +46,10 @@ def csv_pieces(phones: Phones) -> Iterator[str]:
 
 
 def csv_of(phones: Phones, columns: Mapping[str, str], free_text: Sequence[str]) -> Iterator[str]:
-    """Yield columns, each with its field of the phones, as pieces of CSV; ``free_text`` are the fields that hold what
-    people and phones said."""
+    """Yield columns, each with its field of the phones, as pieces of CSV.
+
+    ``free_text`` are the fields with text from people and phones.
+    """
     yield _text([tuple(columns)])
     shown, row = map(partial(_safe, free_text), phones), itemgetter(*columns.values())
     while piece := list(islice(shown, _PIECE)):
@@ -73,7 +75,7 @@ def json_pieces(phones: Phones) -> Iterator[str]:
 
 @dataclass(slots=True)
 class Figures:
-    """What the page shows: numbers of all phones, and the first of them."""
+    """The content of the page: statistics of all phones, and the first of them."""
 
     phones: int = 0
     installed: int = 0
@@ -85,7 +87,7 @@ class Figures:
 
     @property
     def failed(self) -> int:
-        """How many phones' latest operation failed."""
+        """The number of phones whose latest operation failed."""
         return self.failures.total()
 
 

@@ -1,4 +1,4 @@
-"""Scheduling certificate operations, in bulk and declaratively: all or nothing (R26, R10)."""
+"""Schedules certificate operations in bulk, declaratively, and completely or not at all (R26, R10)."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from capf.store.schema import CertificateRow, OperationRow, PhoneRow
 
 LSC_IS_RIGHT = "LSC is right"
 _LONG_ENOUGH = 6
-"""Digits of an authentication string that is not warned of."""
+"""The number of digits from which an authentication string causes no warning."""
 IN_SESSION = "in a session now"
-"""Why a phone is skipped whose session does something else than what is asked: the phone may have done it already, so
-that nobody can take it back."""
+"""Why a phone is skipped whose session does something different from the request: the phone may already be done, which
+cannot be undone."""
 
 
 class OperationSettings(NamedTuple):
-    """How a phone authenticates itself for an operation, and which key it makes."""
+    """How a phone authenticates for an operation, and which key it generates."""
 
     authentication_mode: str
     key_order: str
@@ -41,7 +41,7 @@ class OperationSettings(NamedTuple):
 
     @classmethod
     def of(cls, operation: OperationRow) -> OperationSettings:
-        """Return the settings of an operation that was scheduled."""
+        """Return the settings of a scheduled operation."""
         return cls(operation.authentication_mode, operation.key_order, operation.key_size, operation.ec_key_size)
 
 
@@ -50,9 +50,12 @@ SETTINGS = OperationSettings._fields
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an administrator wants of a list of phones. ``items`` are mappings with ``device_name`` and,
-    where a phone differs from ``defaults``, its own settings and ``authentication_string``. ``completes_by``: epoch
-    seconds to come; ``renew_before``: days before its expiry from which an LSC is renewed."""
+    """An administrator's request for a list of phones.
+
+    ``items`` are mappings with ``device_name`` and, where a phone differs from ``defaults``, its own settings and
+    ``authentication_string``. ``completes_by``: epoch seconds in the future; ``renew_before``: renew an LSC that
+    expires within this number of days.
+    """
 
     operation: Operation
     items: Sequence[Mapping[str, Any]]
@@ -65,7 +68,7 @@ class Request:
 
 @dataclass(slots=True)
 class Plan:
-    """What is done, or would be: names by what happens to them, and each change."""
+    """What the request does or would do: device names by result, and each change."""
 
     completes_by: int
     scheduled: list[str] = field(default_factory=list)
@@ -80,18 +83,18 @@ class Plan:
     warnings: list[str] = field(default_factory=list)
 
     def skip(self, name: str, reason: str) -> None:
-        """Leave a phone as it is."""
+        """Skip a phone."""
         self.skipped.setdefault(reason, []).append(name)
 
     def refuse(self, name: str, problem: Problem) -> None:
-        """Note what is wrong with a phone; it stays as it is."""
+        """Note the problem of a phone, which is left unchanged."""
         self.problems.append(problem)
         self.refused.setdefault(name, problem)
 
 
 @dataclass(frozen=True, slots=True)
 class _Phone:
-    """One phone of the request with all that is known of it."""
+    """One phone of the request with its data on the server."""
 
     name: str
     field: str
@@ -107,19 +110,19 @@ class _Phone:
 
     @property
     def in_session(self) -> bool:
-        """True when a session carries out the open operation, so that it must not be disturbed."""
+        """True if a session carries out the open operation, which must not be disturbed."""
         return lifecycle.in_session(self.open)
 
 
 def schedule(tx: Transaction, request: Request) -> Plan:
-    """Schedule (or cancel) an operation for every phone of the request; InvalidRequestError names all that is wrong."""
+    """Schedule (or cancel) an operation for every phone of the request; InvalidRequestError lists all problems."""
     plan = make_plan(tx, request)
     _carry_out(tx, plan)
     return plan
 
 
 def schedule_others(tx: Transaction, request: Request) -> Plan:
-    """Do what ``schedule`` does for all phones but those that are ``refused``, which the plan names."""
+    """Do what ``schedule`` does for all phones except the ``refused`` ones, which the plan lists."""
     plan = _plan(tx, request)
     _carry_out(tx, plan)
     return plan
@@ -134,7 +137,7 @@ def _carry_out(tx: Transaction, plan: Plan) -> None:
 
 
 def make_plan(tx: Transaction, request: Request) -> Plan:
-    """Return what ``schedule`` would do, and do nothing; InvalidRequestError names all that is wrong."""
+    """Return what ``schedule`` would do, without doing it; InvalidRequestError lists all problems."""
     plan = _plan(tx, request)
     if plan.problems:
         raise InvalidRequestError(plan.problems)
@@ -155,7 +158,7 @@ def _plan(tx: Transaction, request: Request) -> Plan:
 
 
 def _short_strings(plan: Plan, phones: Sequence[_Phone]) -> list[str]:
-    """Warn of strings that are soon guessed; one warning for all of them."""
+    """Warn about strings that are easy to guess, with one warning for all of them."""
     names = {*plan.scheduled, *plan.pending}
     short = [phone.name for phone in phones if phone.name in names and 0 < len(phone.string or "") < _LONG_ENOUGH]
     if not short:
@@ -167,14 +170,13 @@ def _short_strings(plan: Plan, phones: Sequence[_Phone]) -> list[str]:
 
 
 def _warnings(plan: Plan, *, encrypted: bool) -> list[str]:
-    """Warn of phones for which nothing was done though it was asked for, and of those that may not recover until
-    somebody enters their string (R15)."""
+    """Warn about phones skipped because of a session, and phones that may not recover without their string (R15)."""
     warnings = []
     busy = plan.skipped.get(IN_SESSION)
     if busy:
         warnings.append(
-            f"{len(busy)} phones, the first of them {busy[0]}, are in a session now and stay as they are;"
-            " ask again when it has ended"
+            f"{len(busy)} phones, the first of them {busy[0]}, are in a session and were skipped;"
+            " repeat the request when it has ended"
         )
     by_string = [item["device_name"] for item in plan.new if item["authentication_mode"] == AuthenticationMode.STRING]
     if encrypted and by_string:
@@ -186,7 +188,7 @@ def _warnings(plan: Plan, *, encrypted: bool) -> list[str]:
 
 
 def _phones(tx: Transaction, request: Request, plan: Plan) -> list[_Phone]:
-    """Look up every phone of the request at once, noting what is wrong with its item."""
+    """Look up all phones of the request at once, and note the problems of their items."""
     names = [str(item["device_name"]) for item in request.items]
     plan.problems += name_problems(
         names, request.item_field + ("" if request.item_field == "phones[{}]" else ".device_name")
@@ -212,7 +214,7 @@ def _phones(tx: Transaction, request: Request, plan: Plan) -> list[_Phone]:
 def _settings(
     item: Mapping[str, Any], defaults: Mapping[str, Any], phone: PhoneRow, key_size: int
 ) -> OperationSettings:
-    """Return a phone's settings: its item's, the request's, or its own; ``key_size`` where none of them has one."""
+    """Return a phone's settings: from its item, the request, or its own; ``key_size`` is the fallback."""
     given = {key: item.get(key) or defaults.get(key) or getattr(phone, key) for key in SETTINGS}
     return OperationSettings(**{**given, "key_size": given["key_size"] or key_size})
 
@@ -224,7 +226,7 @@ def _item_problems(context: Context, item: Mapping[str, Any], where: str, last: 
 
 
 def _decide(context: Context, request: Request, phone: _Phone, plan: Plan, given: int | None, now: int) -> None:
-    """Put one phone where it belongs in the plan."""
+    """Add one phone to the plan."""
     if request.operation is Operation.NONE:
         _cancel(phone, plan)
         return
@@ -288,14 +290,14 @@ def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
 def _goes_on(
     context: Context, request: Request, phone: _Phone, pending: OperationRow, given: int | None, now: int
 ) -> bool:
-    """True when the phone's open operation is the wanted one; when it has to be begun matters only before it is."""
+    """True if the phone's open operation is the wanted one; its deadline matters only until it is carried out."""
     same = pending.operation == request.operation and OperationSettings.of(pending) == phone.settings
     in_time = phone.in_session or (pending.completes_by > now and given in (None, pending.completes_by))
     return same and in_time and _keeps_string(context, phone, pending)
 
 
 def _keeps_string(context: Context, phone: _Phone, pending: OperationRow) -> bool:
-    """True when the open operation has the wanted string, or any that can be read where none is wanted."""
+    """True if the open operation has the wanted string, or any readable one if none is wanted."""
     string = strings.of(context, pending)
     readable = string is not None or pending.authentication_string is None
     return readable and phone.string in (None, string)

@@ -45,7 +45,7 @@ _OPEN = frozenset(OPEN)
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One search criterion."""
+    """A search criterion."""
 
     field: str
     pattern: str
@@ -54,7 +54,7 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of the found phones, in which order."""
+    """The order of the found phones, and which page of them to return."""
 
     sort: str = "device_name"
     descending: bool = False
@@ -81,7 +81,7 @@ def check(criteria: Sequence[Criterion], sort: str) -> None:
 
 
 def _date(text: str, days: int = 0) -> int | None:
-    """Return when a day begins, or one so many ``days`` later: in the first node's time not every day has 24 hours."""
+    """Return when a day begins, or a day that is ``days`` later: in local time, not every day has 24 hours."""
     try:
         return int((datetime.fromisoformat(text) + timedelta(days=days)).timestamp())
     except (ValueError, OverflowError, OSError):
@@ -89,7 +89,7 @@ def _date(text: str, days: int = 0) -> int | None:
 
 
 def _condition(criterion: Criterion) -> statements.Condition:
-    """Return what the database looks at for a criterion that ``check`` has let pass."""
+    """Return the database's condition for a criterion that has passed ``check``."""
     if criterion.field == STRING_FIELD:
         return statements.StringCondition(exists=criterion.pattern != "is empty")
     if criterion.field in TEXT_FIELDS:
@@ -100,7 +100,7 @@ def _condition(criterion: Criterion) -> statements.Condition:
 
 
 def _tests(criteria: Sequence[Criterion]) -> list[Criterion]:
-    """Return the criteria that need the string itself, which the database only has encrypted."""
+    """Return the criteria that need the string itself, which is encrypted in the database."""
     return [item for item in criteria if item.field == STRING_FIELD and "empty" not in item.pattern]
 
 
@@ -131,7 +131,7 @@ def count(tx: Transaction, criteria: Sequence[Criterion]) -> int:
 def find(
     tx: Transaction, criteria: Sequence[Criterion], page: Page, *, strings: bool, fields: Sequence[str] | None = None
 ) -> tuple[int, list[dict[str, Any]]]:
-    """Return how many phones match, and the asked page of them, each with all it has or only with these fields."""
+    """Return how many phones match, and the requested page of them, with all fields or only these."""
     total, phones_of_page = _find(tx, criteria, page, strings=strings)
     if fields is None:
         return total, phones_of_page
@@ -159,7 +159,7 @@ def _find(
 
 
 def _string(context: Context, row: FoundRow) -> str:
-    """Return a phone's string, empty where it has none; one that cannot be read is said to be so."""
+    """Return a phone's string, empty if it has none, or a note if it cannot be read."""
     secret = row.authentication_string
     string = "" if secret is None else context.secrets.read(secret, row.device_name)
     return UNREADABLE_STRING if string is None else string

@@ -23,7 +23,7 @@ def is_activated(connection: Connection) -> bool:
 
 
 def faults(texts: Mapping[str, str]) -> list[Fault]:
-    """Return the faults of what the settings table says of the service."""
+    """Return the faults of the service's rows in the settings table."""
     activated = texts.get(_ACTIVATED, str(False))
     found = []
     if activated not in (str(True), str(False)):
@@ -48,19 +48,19 @@ def _count(connection: Connection, name: str) -> int:
 
 
 def activations(connection: Connection) -> int:
-    """Return how often CAPF was activated; the CTL file has to be made again after each time (R24)."""
+    """Return how often CAPF was activated; each time, the CTL file has to be made again (R24)."""
     return _count(connection, _ACTIVATIONS)
 
 
 def turn(connection: Connection) -> int | None:
-    """Return a number that every activation and restart of CAPF changes, None while it is not activated."""
+    """Return a number that changes with every activation and restart of CAPF, None while it is not activated."""
     if not is_activated(connection):
         return None
     return activations(connection) + _count(connection, _RESTARTS)
 
 
 def restart(tx: Transaction) -> None:
-    """Let CAPF restart wherever it runs; ConflictError while it is not activated."""
+    """Restart CAPF on all its servers; ConflictError while it is not activated."""
     if not is_activated(tx.connection):
         raise ConflictError("the CAPF service is not activated")
     journal.put_setting(tx.connection, _RESTARTS, str(_count(tx.connection, _RESTARTS) + 1))
@@ -68,7 +68,7 @@ def restart(tx: Transaction) -> None:
 
 
 def activate(tx: Transaction, wanted: bool) -> bool:
-    """Activate or deactivate; returns whether that is a change. ConflictError on any node but the first."""
+    """Activate or deactivate, and return whether that is a change. ConflictError except on the first node."""
     if wanted and not tx.context.first_node:
         raise FurtherNodeError("CAPF is activated")
     if (journal.setting(tx.connection, _ACTIVATED) or str(False)) == str(wanted):

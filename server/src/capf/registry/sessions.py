@@ -1,4 +1,4 @@
-"""What a phone's session may do to the record: claim, issue, confirm, fail (R5, R14, R27).
+"""The changes that a phone's session makes to the record: claim, issue, confirm, fail (R5, R14, R27).
 
 Source of the order: docs/design.md, "A phone's session".
 
@@ -49,13 +49,13 @@ from capf.store import rows
 from capf.store.schema import OperationRow
 
 LARGEST_LOSS = 4
-"""Sessions that an operation may lose: the first try and the phone's three more (R5)."""
+"""The number of sessions that an operation may lose: the phone's first try and three retries (R5)."""
 _SECONDS_A_MINUTE = 60
 _VERSION_WITH_EC = 3
 
 
 def claim(tx: Transaction, wanted: Claim) -> Granted | Refused:
-    """Decide whether this phone may carry out its operation now, and take the operation for the session.
+    """Decide whether this phone may carry out its operation, and assign the operation to the session.
 
     A claim that proves nothing changes nothing: a refusal is only returned, and the caller counts it (``refusals``).
     """
@@ -92,13 +92,15 @@ _CAUSES: Mapping[Outcome, Cause] = {
 
 
 def _refused(operation: OperationRow, outcome: Outcome, problem: str) -> Refused:
-    """Return a refusal that counts on the operation."""
+    """Return a refusal that is counted on the operation."""
     return Refused(Reason.REJECTED, outcome, _CAUSES[outcome], operation.id, problem)
 
 
 def _string_is_right(context: Context, claim: Claim, operation: OperationRow | None) -> bool:
-    """Compare the phone's string with its operation's, or with a decoy where there is none, at the same cost: nobody
-    learns from the time of an answer whether a device is known or has an operation."""
+    """Compare the phone's string with its operation's, or with a decoy at the same cost.
+
+    Timing does not reveal whether a device is known or has an operation.
+    """
     kept = None if operation is None else operation.authentication_string
     wanted = None if kept is None else context.secrets.read(kept, claim.device_name)
     return same_string(claim.password, wanted or context.secrets.decoy()) and wanted is not None
@@ -123,13 +125,13 @@ def _identity(
 
 
 def _lacks_ec(claim: Claim, operation: OperationRow) -> bool:
-    """True when the phone is to make a key that it cannot make."""
+    """True if the phone cannot make the requested key."""
     ec_only = operation.operation == Operation.INSTALL and operation.key_order == KeyOrder.EC
     return bool(ec_only) and claim.version < _VERSION_WITH_EC
 
 
 def _without_ec(tx: Transaction, claim: Claim, operation: OperationRow) -> Refused:
-    """A phone that proved itself and cannot do EC ends its operation; one that proved nothing is refused."""
+    """End the operation of an authenticated phone without EC support; refuse an unauthenticated one."""
     refused = _refused(operation, Outcome.NO_EC_SUPPORT, f"the client speaks version {claim.version}")
     if not AuthenticationMode(operation.authentication_mode).proves:
         return refused
@@ -138,9 +140,9 @@ def _without_ec(tx: Transaction, claim: Claim, operation: OperationRow) -> Refus
 
 
 def _has_preferred(connection: Connection, claim: Claim, operation: OperationRow, *, has_mic: bool) -> bool:
-    """True when the phone is known to have the certificate to which the mode gives precedence.
+    """True if the phone is known to have the certificate to which the mode gives precedence.
 
-    One may have deleted its LSC in a session whose end was lost: then its MIC authenticates it.
+    A phone may have deleted its LSC in a session whose confirmation was lost: then its MIC authenticates it.
     """
     if operation.authentication_mode == AuthenticationMode.MIC_FIRST:
         return has_mic
@@ -160,15 +162,15 @@ def _trust(context: Context) -> Trust:
 
 
 def _bound(context: Context, claim: Claim) -> Verdict:
-    """SUDI data, where there is any, has to bind to the session in the modes without certificate too."""
+    """Check SUDI data, if there is any, against the session, also in the modes without a certificate."""
     return Verdict() if claim.sudi_data is None else check_sudi(claim, _trust(context), context.now)
 
 
 def _superseded(connection: Connection, claim: Claim) -> Verdict | None:
     """Refuse an LSC of ours that is no longer the phone's.
 
-    An abandoned one may be what the phone holds, for both its own confirmation and its successor can have been lost on
-    the way, until an operation after it has told what the phone holds.
+    An abandoned LSC may still be on the phone, because both its own confirmation and its successor may have been lost,
+    until a later operation confirms what the phone has.
     """
     record = rows.certificate(connection, certificate_serial(claim.certificates[0][1]))
     if record is None or record.state in (CertificateState.ACTIVE, CertificateState.ISSUED):
@@ -180,8 +182,7 @@ def _superseded(connection: Connection, claim: Claim) -> Verdict | None:
 
 
 def _grant(tx: Transaction, claim: Claim, operation: OperationRow, *, mic: bool) -> Granted | Refused:
-    """Take the operation for the session; ``mic``: the phone proved for the first time that it has the key of
-    its MIC."""
+    """Assign the operation to the session; ``mic``: the phone proved for the first time that it has its MIC's key."""
     values = {"status": STATUS_PENDING, "problem": "", "ended_at": None}
     alone, claims = AuthenticationMode(operation.authentication_mode).proves, operation.claims
     if not rows.hold(tx.connection, operation.id, tx.context.holder, claims, alone=alone, **values):
@@ -207,11 +208,12 @@ def _keys(operation: OperationRow, version: int) -> tuple[KeySpec, ...]:
 
 
 def _held(tx: Transaction, hold: Hold) -> OperationRow | None:
-    """Return the operation while the session may go on with it, None when it may not.
+    """Return the operation while the session may continue it, None otherwise.
 
-    A session that proved itself has the operation alone: it must be this server's, for another one that shares the
-    database may have taken it over, and the last that claimed it. By null string sessions go on side by side, and the
-    first whose phone has done it ends the operation: nobody keeps anybody out by a claim that proves nothing.
+    An authenticated session has the operation exclusively: it must belong to this server, because another one that
+    shares the database may have taken it over, and it must be the last session that claimed it. By null string,
+    sessions run in parallel, and the first one whose phone is done ends the operation: an unauthenticated claim never
+    locks out others.
     """
     operation = rows.operation(tx.connection, hold.operation_id)
     if operation is None or not lifecycle.is_open(operation):
@@ -227,9 +229,9 @@ def _proves(operation: OperationRow) -> bool:
 
 
 def issue(tx: Transaction, wanted: Issue) -> bytes | None:
-    """Sign a certificate and record it; the caller sends it only after this is committed.
+    """Sign a certificate and record it; the caller sends it only after the commit.
 
-    Returns its DER, or None when the session may not go on, or the key or the certificate is refused.
+    Return its DER, or None if the session may not continue, or the key or the certificate is refused.
     """
     hold = wanted.hold
     operation = _held(tx, hold)
@@ -285,8 +287,11 @@ def _sign(tx: Transaction, operation: OperationRow, public_key: bytes, years: in
 
 
 def confirm(tx: Transaction, done: Confirm) -> None:
-    """The phone has stored its certificate, or deleted its LSC: the operation is done and its string erased
-    (R14). What else was issued for it stays on record: another phone may hold it."""
+    """Record that the phone has stored its certificate or deleted its LSC.
+
+    The operation is done and its string erased (R14). Other certificates issued for it stay on record, because another
+    phone may have them.
+    """
     operation = _held(tx, done.hold)
     if operation is None:
         return
@@ -301,7 +306,7 @@ def confirm(tx: Transaction, done: Confirm) -> None:
 
 
 def fetched(tx: Transaction, found: Fetched) -> None:
-    """Troubleshoot brought the phone's certificates: one trace file per type, and the operation is done (R27)."""
+    """Record the phone's certificates from Troubleshoot: one trace file per type, and the operation is done (R27)."""
     operation = _held(tx, found.hold)
     if operation is None:
         return
@@ -314,14 +319,14 @@ def fetched(tx: Transaction, found: Fetched) -> None:
 
 
 def fail(tx: Transaction, failure: Fail) -> None:
-    """What this session was to do has failed."""
+    """Record that the operation failed in this session."""
     operation = _held(tx, failure.hold)
     if operation is not None:
         _stop(tx, operation, failure.hold, failure.outcome, failure.problem)
 
 
 def _stop(tx: Transaction, operation: OperationRow, hold: Hold, outcome: Outcome, problem: str) -> None:
-    """End the operation where the phone proved itself; by null string count the failed try and leave it open."""
+    """End the operation of an authenticated phone; by null string, count the failed try and leave it open."""
     if _proves(operation):
         _fail(tx, operation, outcome, problem)
         return
@@ -331,7 +336,7 @@ def _stop(tx: Transaction, operation: OperationRow, hold: Hold, outcome: Outcome
 
 
 def _let_go(tx: Transaction, hold: Hold, **values: Any) -> bool:
-    """Give the operation back, if it is this session that has it; True when it was."""
+    """Release the operation if this session holds it; True if it did."""
     names = {tx.context.holder, *tx.context.holders}
     return any(rows.give_back(tx.connection, hold.operation_id, hold.claim, name, **values) for name in names)
 
@@ -341,7 +346,7 @@ def _fail(tx: Transaction, operation: OperationRow, outcome: Outcome, problem: s
 
 
 def _end(tx: Transaction, operation: OperationRow, state: State, outcome: Outcome, problem: str) -> None:
-    """End an operation with its status, and erase its string: what has ended is never carried out again."""
+    """End an operation with its status and erase its string; an ended operation is never carried out again."""
     status = operation_status(Operation(operation.operation), outcome)
     values: dict[str, Any] = {"status": status, "problem": problem, "ended_at": tx.now, "holder": ""}
     values["authentication_string"] = None
@@ -350,9 +355,9 @@ def _end(tx: Transaction, operation: OperationRow, state: State, outcome: Outcom
 
 
 def lost(tx: Transaction, loss: Lost) -> None:
-    """The session was lost: the phone's next try goes on, until its tries are used up (R5).
+    """Record a lost session: the phone's retry continues until its retries are used up (R5).
 
-    By null string they never are; from the fourth on the operation shows what has failed.
+    By null string they never are; from the fourth lost session on, the operation shows the failure.
     """
     operation = _held(tx, loss.hold)
     if operation is None:
@@ -382,19 +387,19 @@ _PERFORM: Mapping[type[RecordEffect], Callable[[Transaction, Any], RecordReply]]
 
 
 def perform(tx: Transaction, effect: RecordEffect) -> RecordReply:
-    """Carry out what a session asks of the record."""
+    """Carry out a session's request to the record."""
     return _PERFORM[type(effect)](tx, effect)
 
 
 def recover(tx: Transaction) -> int:
-    """After a start, give operations of sessions that died with the old process back to the phones (R18)."""
+    """After a start, release the operations of sessions that died with the old process (R18)."""
     count = sum(rows.release(tx.connection, holder) for holder in tx.context.holders)
     tx.audit("recover", operations=count)
     return count
 
 
 def give_back(tx: Transaction, holds: Collection[Hold]) -> int:
-    """Give operations back to the phones whose sessions ended while the record could not be written."""
+    """Release the operations of sessions that ended while the record could not be written."""
     count = sum(_let_go(tx, hold) for hold in holds)
     if count:
         tx.audit("give back", operations=count)

@@ -1,8 +1,8 @@
-"""Authentication strings that people give: their form, and what a spreadsheet has made of them (R26).
+"""Authentication strings from users: their form, and how spreadsheets damage them (R26).
 
-A spreadsheet takes a string for a number, and a number has no zeros in front: a list that was opened and saved there
-may come back with other strings than the pending ones. Such a list is refused, phone by phone, and nothing is
-scheduled with what is left of a string.
+A spreadsheet reads a string as a number and drops leading zeros: a list that was opened and saved there may have
+different strings than the pending ones. Such a list is refused, phone by phone, and nothing is scheduled with a
+truncated string.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HAS_SHRUNK = (
 
 
 def problem(where: str, given: str, expected: str | None) -> Problem | None:
-    """Return what is wrong with a string that is given for a phone, None where nothing is.
+    """Return the problem of a string that is given for a phone, None if it is valid.
 
     ``where`` is the phone's place in the request, ``expected`` the string for which it waits. Neither string is
     in the answer.
@@ -49,18 +49,18 @@ def _has_shrunk(given: str, expected: str) -> bool:
 
 
 def of(context: Context, operation: OperationRow) -> str | None:
-    """Return the string of an operation, None where it has none any more or one that cannot be read."""
+    """Return the string of an operation, None if it no longer has one or it cannot be read."""
     secret = operation.authentication_string
     return None if secret is None else context.secrets.read(secret, operation.device_name)
 
 
 def pending(context: Context, last: OperationRow | None) -> str | None:
-    """Return the string for which a phone's latest operation waits, None where it waits for none."""
+    """Return the string that a phone's latest operation waits for, None if it waits for no string."""
     return of(context, last) if last is not None and lifecycle.is_open(last) else None
 
 
 def problems(tx: Transaction, phones: Sequence[Mapping[str, Any]]) -> list[Problem]:
-    """Return what is wrong with the strings of a list of phones, each by its index."""
+    """Return the problems of the strings of a list of phones, by index."""
     given = [(index, phone) for index, phone in enumerate(phones) if phone.get(FIELD) is not None]
     last = rows.operations_of(tx.connection, [phone["device_name"] for _index, phone in given])
     found = [
@@ -71,7 +71,7 @@ def problems(tx: Transaction, phones: Sequence[Mapping[str, Any]]) -> list[Probl
 
 
 def refuse_wrong(tx: Transaction, phones: Sequence[Mapping[str, Any]]) -> None:
-    """InvalidRequestError with each string of a list of phones that is wrong."""
+    """Raise InvalidRequestError with each invalid string of a list of phones."""
     found = problems(tx, phones)
     if found:
         raise InvalidRequestError(found)

@@ -1,4 +1,4 @@
-"""Whether ``strings.key`` fits the database: a key that does not would refuse every phone its right string (P34)."""
+"""Whether ``strings.key`` matches the database: with a different key, every phone's right string would fail (P34)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from capf.registry.transaction import Transaction
 from capf.store import journal, rows
 
 _CHECK = "strings key"
-"""The setting by which a key is known: a word that was encrypted with it."""
+"""The setting that identifies a key: a word that was encrypted with it."""
 _MOST_LOOKED_AT = 1000
 
 
 def keep_check(connection: Connection, secrets: SecretBox) -> None:
-    """Keep what the key is known by, in place of what there was."""
+    """Record the key's check value, replacing an earlier one."""
     journal.put_setting(connection, _CHECK, secrets.encrypt(_CHECK, _CHECK).hex())
 
 
 def keep_first_check(tx: Transaction) -> None:
-    """Keep what the key is known by where nothing is kept yet and the key fits; done at every start."""
+    """Record the key's check value if there is none yet and the key matches; done at every start."""
     usable = not isinstance(tx.context.secrets, MissingSecretBox)
     if usable and not is_known(tx.connection) and fits(tx.connection, tx.context.secrets):
         keep_check(tx.connection, tx.context.secrets)
@@ -36,19 +36,19 @@ def fits(connection: Connection, secrets: SecretBox) -> bool:
 
 
 def is_known(connection: Connection) -> bool:
-    """Return whether the database says by what the key is known."""
+    """Return whether the database has a check value."""
     return journal.setting(connection, _CHECK) is not None
 
 
 def is_due(tx: Transaction) -> bool:
-    """Return whether the key is not the database's, and no string needs another one."""
+    """Return whether the key is not the database's but no string needs a different one."""
     return not fits(tx.connection, tx.context.secrets) and not unreadable(tx)
 
 
 def accept(tx: Transaction) -> None:
-    """Take the key as the right one where no string needs another one: each was scheduled again, or cancelled.
+    """Accept the key if no string needs a different one, because each was scheduled again or cancelled.
 
-    Done where the administrator has CAPF started, never by the server itself.
+    Only done when the administrator starts CAPF, never by the server itself.
     """
     if not is_due(tx):
         return
@@ -57,7 +57,7 @@ def accept(tx: Transaction) -> None:
 
 
 def unreadable(tx: Transaction, most: int | None = None) -> list[str]:
-    """Return the phones whose string cannot be read, among all or the ``most`` latest of them."""
+    """Return the phones whose string cannot be read, among all or the latest ``most``."""
     return [
         name
         for name, secret in rows.stored_strings(tx.connection, most)
@@ -66,7 +66,7 @@ def unreadable(tx: Transaction, most: int | None = None) -> list[str]:
 
 
 def faults(tx: Transaction) -> list[Fault]:
-    """Return what is wrong with the key or with single strings; of these the latest thousand are looked at."""
+    """Return the faults of the key or of single strings, of which the latest thousand are checked."""
     if any(fault.where.endswith("strings.key") for fault in tx.context.faults):
         return []
     where = f"{tx.context.token_directory.parent}/strings.key"

@@ -2,7 +2,7 @@
 
 A token is made by the server or supplied by the administrator. Its certificate is in the database; its key is a file of
 mode 0600 in ``tokens/`` of the state directory, encrypted with the key of the authentication strings. A supplied key's
-passphrase opens it once and is kept nowhere.
+passphrase is used once and not stored.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TWO_STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token in its slot; ``made_here`` when the server made it."""
+    """A token in its slot; ``made_here`` if the server made it."""
 
     slot: int
     certificate: x509.Certificate
@@ -65,7 +65,7 @@ def current(connection: Connection) -> list[Token]:
 
 
 def readable(connection: Connection) -> list[Token]:
-    """Return the tokens that can be read."""
+    """Return the readable tokens."""
     return _read(connection)[0]
 
 
@@ -165,10 +165,10 @@ def _key_text(context: Context, token: Token) -> str:
 
 
 def change(tx: Transaction, wanted: Sequence[Supplied], listed: Sequence[x509.Certificate] | None) -> None:
-    """Put tokens into their slots; one that is there already is left alone.
+    """Put tokens into their slots; an identical one is left alone.
 
-    ``listed``: the tokens of the last CTL file, None before the first. InvalidRequestError names every wrong field;
-    ConflictError where no token would remain that the last CTL file lists.
+    ``listed``: the tokens of the last CTL file, None before the first. InvalidRequestError lists every wrong field;
+    ConflictError if no token of the previous CTL file would remain.
     """
     held = {token.slot: token for token in readable(tx.connection)}
     new = _checked(wanted, held)
@@ -218,7 +218,7 @@ def _checked(wanted: Sequence[Supplied], held: Mapping[int, Token]) -> dict[int,
 
 
 def _pair(where: str, item: Supplied, problems: list[Problem]) -> Pair | None:
-    """Return the certificate and its key, or say what is wrong with them."""
+    """Return the certificate and its key, or their problem."""
     try:
         certificate = x509.load_pem_x509_certificate((item.certificate or "").encode())
     except ValueError:
@@ -248,7 +248,7 @@ def _pair(where: str, item: Supplied, problems: list[Problem]) -> Pair | None:
 
 
 def sweep(tx: Transaction) -> None:
-    """Remove the key files of tokens that are no more; none while it cannot be read which tokens there are."""
+    """Remove the key files of former tokens, unless the current tokens cannot be read."""
     kept = {_key_file(tx.context, token.certificate) for token in current(tx.connection)}
     for path in tx.context.token_directory.glob("*.key"):
         if path not in kept:

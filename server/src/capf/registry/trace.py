@@ -29,7 +29,7 @@ def write(directory: Path, device_name: str, certificates: Sequence[tuple[int, b
 
 
 def mic(directory: Path, device_name: str) -> bytes | None:
-    """Return the MIC that the last Troubleshoot brought (DER), None where none is known or its file is damaged."""
+    """Return the MIC from the last Troubleshoot (DER), None if it is unknown or its file is damaged."""
     path = directory / f"{device_name}-{CertificateType.MIC.name}.txt"
     try:
         data = path.read_bytes()
@@ -63,6 +63,6 @@ def _readable(device_name: str, kind: str, certificate: x509.Certificate) -> str
 
 
 def _one_line(name: x509.Name) -> str:
-    """Return a name with what would begin a line, or move a terminal's cursor, escaped."""
+    """Return a name with escaped line breaks and terminal control characters."""
     text = name.rfc4514_string()
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

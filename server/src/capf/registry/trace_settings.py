@@ -62,7 +62,7 @@ class TraceSettings:
 
     @property
     def level(self) -> int:
-        """The logging level from which lines are written."""
+        """The lowest logging level that is written."""
         return LEVELS[self.debug_trace_level]
 
 
@@ -77,7 +77,7 @@ def stored(connection: Connection) -> TraceSettings:
 
 
 def faults(texts: Mapping[str, str]) -> list[Fault]:
-    """Return the faults of the settings that are stored as no value of theirs; their defaults are in force."""
+    """Return the faults of settings with invalid stored values, which have their defaults."""
     found = (setting.fault(texts, _key(setting.name), "ucm.capf.trace", stops_capf=False) for setting in SETTINGS)
     return [fault for fault in found if fault is not None]
 
@@ -95,7 +95,7 @@ def show(now: TraceSettings, in_force: TraceSettings) -> list[dict[str, Any]]:
 def change(tx: Transaction, wanted: Mapping[str, object]) -> tuple[dict[str, Value], dict[str, Value]]:
     """Change the settings that are given; returns (before, after) of those that change.
 
-    InvalidRequestError names every value that is not allowed. The server brings them in force after the commit.
+    InvalidRequestError lists every value that is not allowed. The server applies them after the commit.
     """
     parsed = {setting: setting.parse(wanted[setting.name]) for setting in SETTINGS if setting.name in wanted}
     problems = [

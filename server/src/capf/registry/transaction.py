@@ -1,4 +1,4 @@
-"""What a rule works in: one transaction of the record, by one actor, at one moment."""
+"""The argument of every rule: one transaction of the record, by one actor, at one time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from capf.registry.parameters import InForce
 from capf.store import journal
 
 SERVER = "capf"
-"""The actor of what the server does by itself."""
+"""The actor of the server's own actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Transaction:
 
     @property
     def in_force(self) -> InForce:
-        """The service parameters in force, or those that will be when the service starts."""
+        """The service parameters in force, or those of the next start."""
         return self.context.in_force(self.connection)
 
     def by(self, actor: str) -> Transaction:

@@ -18,8 +18,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Aborted:
-    """What an abort did: whether the rollout was running, whose operation was cancelled, and who is in a session, to
-    whom their operation is left."""
+    """What an abort did: whether the rollout was running, the cancelled phones, and those left in a session."""
 
     rollout_id: int
     changed: bool
@@ -28,10 +27,11 @@ class Aborted:
 
 
 def abort(tx: Transaction, name: str, rollout_id: int | None = None) -> Aborted:
-    """End a running rollout, the latest of its name unless its id is given, and cancel its operations, whatever they
-    were tried with before; phones that are in a session now may end it, and get no further try.
+    """End a running rollout, the latest with its name unless its id is given, and cancel its operations.
 
-    ConflictError when there is no such rollout; nothing is changed where it has ended.
+    Operations that were refused before are cancelled, too. Phones in a session may finish it, but are not retried.
+
+    ConflictError if there is no such rollout; nothing changes if it has ended.
     """
     rollout = show.find(tx.connection, name, rollout_id)
     if not lease.close(tx, rollout, rollouts.ABORTED, f"aborted by {tx.actor}"):
@@ -58,4 +58,4 @@ def words(connection: Connection, done: Aborted, *, dry_run: bool) -> str:
         return f"{told}: {cancelled}"
     more = ", ..." if len(done.in_session) > _NAMED else ""
     named = ", ".join(done.in_session[:_NAMED]) + more
-    return f"{told}: {cancelled}, {counted(len(done.in_session), 'phone')} left to end the session: {named}"
+    return f"{told}: {cancelled}, {counted(len(done.in_session), 'phone')} left to finish the session: {named}"

@@ -6,16 +6,16 @@ from capf.model import STATUS_PENDING, AuthenticationMode, State, status_of
 from capf.registry.parts import NOT_REGISTERED, REFUSED, WITHOUT_LSC
 from capf.store.rollouts import MemberRow
 
-NOT_ENTERED = "nobody has entered the authentication string: send somebody, the operation waits for it"
-MEND_AND_REPEAT = "mend what the server refused, and take the phone into the next rollout"
+NOT_ENTERED = "the authentication string was not entered: send somebody, the operation is still pending"
+FIX_AND_REPEAT = "fix what the server refused, and include the phone in the next rollout"
 
 
 def of(row: MemberRow) -> str:
-    """Return what to do about a rollout's phone, empty where there is nothing to do."""
+    """Return what to do about a rollout's phone, empty if there is nothing to do."""
     if row.note in (NOT_REGISTERED, WITHOUT_LSC):
         return row.note
     if row.note.startswith(REFUSED):
-        return MEND_AND_REPEAT
+        return FIX_AND_REPEAT
     return advice(row.status or "", row.authentication_mode or "") if row.state not in (None, State.DONE) else ""
 
 

@@ -1,4 +1,4 @@
-"""Which phones get another try in a wave of its own (R16)."""
+"""Which phones are retried in a separate wave (R16)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from capf.store.rollouts import MemberRow
 
 
 def names(members: Iterable[MemberRow], settings: RolloutSettings) -> list[str]:
-    """Return the phones for which another try may help, as many as may be in a session at once; those too that got
-    their LSC only after their wave was judged, and have yet to get another Device Security Mode."""
+    """Return the phones that may succeed on a retry, as many as may be in a session at once.
+
+    This includes phones that got their LSC after their wave was judged and still need their new Device Security Mode.
+    """
     found = [row.device_name for row in members if 0 < row.tries <= settings.more_tries and _may_help(row)]
     return found[: settings.open_sessions]
 
@@ -27,6 +29,6 @@ def _may_help(row: MemberRow) -> bool:
 
 
 def owes_mode(row: MemberRow) -> bool:
-    """True when a phone that is registered with the server has yet to get another Device Security Mode."""
+    """True if a registered phone still needs its new Device Security Mode."""
     registered, wanted = row.device_security_mode is not None, row.security_mode_after
     return bool(registered and wanted and row.device_security_mode != wanted)

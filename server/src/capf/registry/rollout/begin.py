@@ -1,4 +1,4 @@
-"""Beginning a rollout, or taking up the running one of its name (R16, R18)."""
+"""Beginning a rollout, or resuming the running one with its name (R16, R18)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _MODE, _MODE_AFTER, _STRING = "device_security_mode", "security_mode_after", "au
 
 
 def begin(tx: Transaction, request: Request) -> Plan:
-    """Put a new rollout on record, if any phone needs an LSC, or take up the one of this name that runs.
+    """Record a new rollout if any phone needs an LSC, or resume the running one with this name.
 
-    InvalidRequestError names all that is wrong; ConflictError when another rollout has one of the phones, when another
-    run leads this one, when it is too early, or when the one that the run has waited for was aborted or stopped. A dry
-    run shows the plan while another run leads it, and when it is too early, with a warning.
+    InvalidRequestError lists all problems; ConflictError if another rollout has one of the phones, another run leads
+    this one, it is too early, or the rollout that the run waited for was aborted or stopped. A dry run shows the plan
+    even while another run leads it, and with a warning if it is too early.
     """
     _check(request)
     now, warnings = tx.now, list[str]()
@@ -54,9 +54,9 @@ def begin(tx: Transaction, request: Request) -> Plan:
 
 
 def nothing_left(tx: Transaction, name: str, rollout_id: int) -> Plan | None:
-    """Return a plan without a wave where the rollout that a run has waited for got done meanwhile, None while it runs.
+    """Return a plan without waves if the rollout that a run waited for is done meanwhile, None while it is running.
 
-    ConflictError where it was aborted or stopped. Such a run never begins another rollout by itself.
+    ConflictError if it was aborted or stopped. Such a run never begins a new rollout.
     """
     done = lease.done_while_waiting(tx.connection, name, rollout_id)
     if not done:
@@ -68,7 +68,7 @@ def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> l
     """Return the settings of phones that a list gives, without their authentication strings, and without
     ``security_mode_after`` and what it has overtaken.
 
-    A phone that has its LSC and the Device Security Mode that it was to get then keeps it when the list comes again.
+    A phone that has its LSC and its new Device Security Mode keeps it if the same list is used again.
     """
     names = [str(phone["device_name"]) for phone in given]
     known, with_lsc = rows.phones_of(connection, names), rows.active_certificates(connection, names)
@@ -124,7 +124,7 @@ def _check(request: Request) -> None:
 
 
 def _refuse_others(tx: Transaction, names: Sequence[str]) -> None:
-    """Two rollouts never have the same phone at once; one whose window is over does not count."""
+    """Raise ConflictError if a running rollout has one of the phones; one whose window is over does not count."""
     clashes = [row for row in rollouts.others(tx.connection, names) if row.ends_at is None or row.ends_at > tx.now]
     if not clashes:
         return
@@ -132,5 +132,5 @@ def _refuse_others(tx: Transaction, names: Sequence[str]) -> None:
     shown = plan.some(row.device_name for row in clashes)
     raise ConflictError(
         f"{len(clashes)} of the phones are in the running rollout {', '.join(running)}, among them {shown};"
-        " go on with that one, or abort it"
+        " resume that one, or abort it"
     )

@@ -1,4 +1,4 @@
-"""What the result of a wave means: the verdict, and the second step of phones that become secure (R9, R10, R16)."""
+"""Judges a wave: records the verdict, and switches the security mode of phones that become secure (R9, R10, R16)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from capf.store.schema import RolloutRow
 
 
 def judge(tx: Transaction, run: lease.Run, number: int, not_registered: Collection[str]) -> dict[str, Any]:
-    """Judge a wave: stop the rollout where too many of its phones are not done, and change the Device Security Mode of
-    those that have their LSC and are to get another one (R9, R10): without an LSC, such a phone could never register.
+    """Judge a wave: stop the rollout if too many of its phones are not done, and switch security modes (R9, R10).
 
-    ``not_registered``: phones of the wave that call processing does not know; those count that have their LSC. The
-    verdict is recorded as it is given, and a second try stops nothing.
+    The mode is only changed for phones that have their LSC: without an LSC, such a phone could not register.
+
+    ``not_registered``: phones of the wave that are not registered with call processing; only those with an LSC count.
+    The verdict is recorded, and a retry never stops the rollout.
     """
     rollout = lease.running(tx, run)
     wave = waves.started(tx.connection, rollout, number)
@@ -45,7 +46,7 @@ def judge(tx: Transaction, run: lease.Run, number: int, not_registered: Collecti
 
 
 def _note(connection: Connection, rollout: RolloutRow, number: int, not_registered: Collection[str]) -> None:
-    """Note why phones count as failing although their operation is done."""
+    """Note why phones count as failed although their operation is done."""
     members = rollouts.members(connection, rollout.id, number)
     done = {row.device_name for row in members if row.state == State.DONE}
     without = done - rows.active_certificates(connection, sorted(done)).keys()
@@ -75,7 +76,7 @@ def _line(row: MemberRow) -> dict[str, str]:
 
 
 def _switch(tx: Transaction, members: Sequence[MemberRow]) -> list[str]:
-    """Give phones that have their LSC the Device Security Mode that they are to have; returns who got another one."""
+    """Switch phones that have their LSC to their new Device Security Mode, and return the switched ones."""
     wanted = [
         {"device_name": row.device_name, "device_security_mode": row.security_mode_after}
         for row in members

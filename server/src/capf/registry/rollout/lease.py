@@ -1,7 +1,7 @@
-"""Who leads a rollout: one run at a time, and the next one after an interruption; and how a rollout ends (R18).
+"""The lead of a rollout, which one run has at a time until it is interrupted, and the end of a rollout (R18).
 
-A run sees a rollout once, when it begins it or takes it up, and names it by its id from then on. Another rollout of the
-same name is none of its business.
+A run looks up a rollout once, when it begins or resumes it, and uses its id from then on, so that it never acts on a
+different rollout with the same name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from capf.store import rollouts
 from capf.store.schema import RolloutRow
 
 SECONDS = 120
-"""A run that gave no sign of life for so long was interrupted; another one may go on."""
+"""Seconds without a heartbeat after which a run counts as interrupted, and another one may resume."""
 LED_BY_ANOTHER = "led_by_another"
 """What the API says to a run that may wait until it can take the rollout up."""
 _ENDED = {rollouts.ABORTED: "was aborted", rollouts.STOPPED: "was stopped", rollouts.DONE: "is done"}
@@ -36,7 +36,7 @@ class Run:
 def take_up(
     tx: Transaction, name: str, runner: str, *, rollout_id: int | None = None, by_force: bool = False
 ) -> RolloutRow | None:
-    """Return the running rollout of this name, taken up; None when there is none (one whose window is over is closed).
+    """Resume and return the running rollout with this name, None if there is none (one whose window is over is closed).
 
     ``rollout_id``: the one that the run has waited for; no other will do. ConflictError while another run leads it,
     unless ``by_force``, and where the one that was waited for has ended.
@@ -50,7 +50,7 @@ def take_up(
         return rollout
     problem = "the window was over before all waves were done"
     if rollout_id is not None:
-        told = f"the rollout {name!r} cannot be taken up: {problem}"
+        told = f"the rollout {name!r} cannot be resumed: {problem}"
         raise ConflictError(told, f"rollout_{rollouts.STOPPED}", rollout_id=rollout_id)
     close(tx.by(SERVER), rollout, rollouts.STOPPED, problem)
     return None
@@ -70,13 +70,13 @@ def done_while_waiting(connection: Connection, name: str, rollout_id: int) -> st
 
 
 def led_by_another(tx: Transaction, name: str, runner: str) -> list[str]:
-    """Return a warning where another run leads the rollout now, so that this one could not take it up."""
+    """Return a warning if another run leads the rollout, so that this one could not resume it."""
     rollout = _running(tx.connection, name)
     return [] if rollout is None else _other_run(tx.context, rollout, runner)
 
 
 def named(connection: Connection, name: str, rollout_id: int) -> RolloutRow:
-    """Return the rollout with this id and name; ConflictError when there is none."""
+    """Return the rollout with this id and name; ConflictError if it does not exist."""
     rollout = rollouts.by_id(connection, rollout_id)
     if rollout is None or rollout.name != name:
         raise ConflictError(f"there is no rollout {name!r} with the id {rollout_id}")
@@ -98,7 +98,7 @@ def _other_run(context: Context, rollout: RolloutRow, runner: str) -> list[str]:
         return []
     return [
         f"another run of the rollout {rollout.name!r} was active {context.now - rollout.seen_at} s ago;"
-        f" it can be taken up {SECONDS} s after its last sign of life"
+        f" it can be resumed {SECONDS} s after its last heartbeat"
     ]
 
 
@@ -126,7 +126,7 @@ def release(tx: Transaction, run: Run) -> bool:
 
 
 def _hold(tx: Transaction, rollout: RolloutRow, runner: str) -> None:
-    """Give a sign of life, or take the lead; ConflictError where another run leads it, or was quicker."""
+    """Send a heartbeat, or take the lead; ConflictError if another run leads the rollout, or was quicker."""
     while True:
         for problem in _other_run(tx.context, rollout, runner):
             raise ConflictError(problem, LED_BY_ANOTHER, rollout_id=rollout.id)

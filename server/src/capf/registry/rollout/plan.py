@@ -29,7 +29,7 @@ class Request:
     ``phones``: device names, those first that are to have their LSC first. ``modes_after``: the Device Security Mode
     that a phone gets once it has its LSC. ``strings``: authentication strings that are given for phones; a plan only
     checks them, each wave brings them again. ``early``: whether it may be begun before its window opens. ``dry_run``:
-    the caller rolls back what is done. ``rollout_id``: the rollout that the run has waited for; it takes up that one,
+    the caller rolls back what is done. ``rollout_id``: the rollout that the run has waited for; it resumes that one,
     and begins none.
     """
 
@@ -56,7 +56,7 @@ class PlannedWave:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is done, or would be: the waves, who is skipped and why, and when it ends at the latest, second tries not
-    counted. ``resumed``: it is what is left of a rollout that is taken up."""
+    counted. ``resumed``: it is what is left of a resumed rollout."""
 
     waves: list[PlannedWave]
     skipped: Mapping[str, list[str]]
@@ -99,7 +99,7 @@ def items(known: Mapping[str, PhoneRow], names: Sequence[str], strings: Mapping[
 
 
 def fit(lasting: Sequence[int], starts_at: int, ends_at: int | None) -> list[str]:
-    """Return a warning where waves that take so many seconds may not all fit into the window."""
+    """Return a warning if waves of this many seconds may not all fit into the window."""
     if ends_at is None or starts_at + sum(lasting) <= ends_at:
         return []
     fitting = sum(starts_at + end <= ends_at for end in accumulate(lasting))

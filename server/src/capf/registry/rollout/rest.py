@@ -1,4 +1,4 @@
-"""What is left of a rollout that is taken up: exactly what its next run goes on with (R18)."""
+"""What is left of a resumed rollout: exactly what its next run continues with (R18)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from capf.store.schema import RolloutRow, WaveRow
 
 
 def left(tx: Transaction, rollout: RolloutRow, request: Request) -> Plan:
-    """Return the waves that are not judged, or the second try that comes after them; all other phones are skipped.
+    """Return the waves that are not judged, or the retry after them; all other phones are skipped.
 
     Warnings say what of the request comes too late for this rollout.
     """
@@ -57,7 +57,7 @@ def _too_late(tx: Transaction, request: Request, settings: RolloutSettings, memb
     others -= set(rows.active_certificates(tx.connection, sorted(others)))
     if others:
         warnings.append(
-            f"{len(others)} phones without an LSC are not in the rollout that is taken up, among them {some(others)};"
+            f"{len(others)} phones without an LSC are not in the resumed rollout, among them {some(others)};"
             " a run after its end takes them"
         )
     return warnings

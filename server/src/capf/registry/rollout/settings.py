@@ -1,7 +1,7 @@
 """The settings of a rollout: the one table from which the API's shape and the collection's options are made (R16).
 
 They are read once, where the API takes them, into amounts and moments, and recorded as they were read, so that a
-rollout that is taken up goes on in the same way. To add one, add a field to ``RolloutSettings`` and run
+rollout that is resumed continues in the same way. To add one, add a field to ``RolloutSettings`` and run
 ``scripts/generate``.
 """
 
@@ -39,7 +39,7 @@ class Kind(Enum):
 class Setting:
     """What a setting is: ``title`` in a few words, ``help`` a sentence each, ``default`` as people write it.
 
-    ``choices``: the words of a choice, or what an amount can be besides a number or a share. ``minimum`` and
+    ``choices``: the words of a choice, or what an amount can be besides a number or a percentage. ``minimum`` and
     ``maximum`` bound a number, ``minimum`` an amount too.
     """
 
@@ -234,7 +234,7 @@ def check(settings: RolloutSettings, now: int) -> None:
     """InvalidRequestError where a rollout cannot be begun with these settings ``now`` (epoch seconds)."""
     problems, end = list[Problem](), settings.window_end
     if settings.wave_size is None and end is None:
-        message = "auto needs window_end; set it, or give a number of phones or a share"
+        message = "auto needs window_end; set it, or give a number of phones or a percentage"
         problems.append(Problem("wave_size", AUTO, message))
     if end is not None and end <= max(now, settings.window_start or 0):
         shown = moment.show(end) or ""

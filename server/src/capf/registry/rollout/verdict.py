@@ -15,7 +15,7 @@ from capf.store.schema import WaveRow
 class Verdict:
     """``failing`` of ``judged`` phones are not done, ``allowed`` might be; ``stopped``: whether that ended the rollout.
 
-    ``allowed`` is None for a second try, which stops nothing: its phones were counted in their first wave.
+    ``allowed`` is None for a retry, which stops nothing: its phones were counted in their first wave.
     """
 
     judged: int
@@ -28,7 +28,7 @@ class Verdict:
         """The verdict as reports have it."""
         numbers = f"{self.failing} of {counted(self.judged, 'phone')} not done"
         if self.allowed is None:
-            return f"a second try is not judged: {numbers}"
+            return f"a retry is not judged: {numbers}"
         return f"{'stopped the rollout' if self.stopped else 'passed'}: {numbers}, {self.allowed} allowed"
 
 

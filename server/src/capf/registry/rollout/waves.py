@@ -60,16 +60,16 @@ def start(tx: Transaction, run: lease.Run, strings: Mapping[str, str]) -> dict[s
 
 
 def _refuse_unready(tx: Transaction) -> None:
-    failed = preflight.hindrances(tx)
+    failed = preflight.blocking_items(tx)
     if failed:
-        told = " ".join(f"{item.name}: {item.message}. To do: {item.todo}." for item in failed)
-        raise ConflictError(f"no wave is started: {told} The same rollout goes on once that is mended.")
+        reasons = " ".join(f"{item.name}: {item.message}. To do: {item.todo}." for item in failed)
+        raise ConflictError(f"no wave is started: {reasons} The rollout can continue once that is fixed.")
 
 
 def _next(
     connection: Connection, rollout: RolloutRow, settings: RolloutSettings, waves: Sequence[WaveRow]
 ) -> Sequence[MemberRow]:
-    """Return the phones of the next wave, or those for a second try once all waves are done."""
+    """Return the phones of the next wave, or those to retry once all waves are done."""
     for wave in waves:
         if wave.started_at is None:
             return rollouts.members(connection, rollout.id, wave.number)
@@ -112,14 +112,14 @@ def _finish(tx: Transaction, rollout: RolloutRow, state: str, problem: str) -> d
 
 
 def _add_second_try(connection: Connection, rollout: RolloutRow, waves: int, phones: Sequence[MemberRow]) -> int:
-    """Make a wave of phones for which another try may help; returns its number."""
+    """Make a wave of phones that may succeed on a retry, and return its number."""
     rollouts.add_wave(connection, rollout.id, number=waves + 1, kind=RETRY, phones=len(phones))
     rollouts.change_members(connection, rollout.id, [row.device_name for row in phones], wave=waves + 1)
     return waves + 1
 
 
 def _begin(tx: Transaction, rollout: RolloutRow, number: int, strings: Mapping[str, str]) -> None:
-    """Schedule the phones of a wave; who is not registered any more, right by now, or refused, is noted and left out.
+    """Schedule the phones of a wave; phones that are gone, already up to date or refused are noted and skipped.
 
     Who failed before and got an LSC by another operation since then is done by that one.
     """
