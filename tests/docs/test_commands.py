@@ -1,0 +1,41 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The commands that documents and workflows tell people and forges to type are there."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / ".github").rglob("*.md")]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def typed(path: Path) -> list[str]:
+    """Return the commands that a page or a workflow tells to type."""
+    if path.suffix == ".md":
+        return re.findall(r"`([^`\n]+)`", path.read_text())
+    jobs = yaml.safe_load(path.read_text())["jobs"].values()
+    return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+
+
+@pytest.mark.parametrize("path", [*PAGES, *WORKFLOWS], ids=lambda path: path.name)
+def test_each_make_target_and_script_that_is_named_exists(path: Path) -> None:
+    commands = "\n".join(typed(path))
+    assert set(re.findall(r"\bmake ([a-z]+)\b", commands)) - TARGETS == set()
+    scripts = {ROOT / name for name in re.findall(r"(?<![\w/])((?:scripts|\.ci)/[\w-]+)", commands)}
+    assert [script for script in scripts if not os.access(script, os.X_OK)] == []
+    tests = {ROOT / name for name in re.findall(r"(?<![\w/])tests/[\w/]+\.py", commands)}
+    assert [test for test in tests if not test.exists()] == []
+
+
+def test_a_workflow_runs_what_ci_and_developers_run() -> None:
+    commands = "\n".join(command for path in WORKFLOWS for command in typed(path))
+    assert {"make check", "make lint", ".ci/run"} <= set(re.findall(r"make \w+|\.ci/run", commands))
