@@ -25,5 +25,5 @@ def form(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the passphrase or plain as the server expects them; CapfError unless exactly one of them is set."""
     passphrase, plain = params["passphrase"], params["plain"]
     if (passphrase is None) != plain:
-        raise CapfError("passphrase: (hidden) is refused; allowed: a passphrase, or plain: true, and not both")
+        raise CapfError("passphrase: give either a passphrase or plain: true")
     return {"plain": True} if plain else {"passphrase": passphrase}

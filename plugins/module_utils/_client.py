@@ -109,7 +109,7 @@ class Client:
         try:
             return t.cast("bytes", answer.read(most))
         except (HTTPException, OSError) as error:
-            message = f"the answer from {self._base} ended early: {error}"
+            message = f"the answer from {self._base} ended early: {_why(error)}"
             raise CapfError(message, unavailable=True) from None
 
     def _json(self, data: bytes) -> dict[str, t.Any]:
@@ -139,7 +139,7 @@ class Client:
             raise _refusal(error.code, error.read()) from None
         except Exception as error:  # open_url raises errors of many kinds when it cannot connect
             reason = error.reason if isinstance(error, URLError) else error
-            message = f"the CAPF server {self._base} cannot be reached: {reason}"
+            message = f"the CAPF server {self._base} cannot be reached: {_why(reason)}"
             raise CapfError(message, unavailable=_may_pass(reason)) from None
 
 
@@ -190,6 +190,18 @@ def _fault_of_certificates(path: str) -> str:
     except OSError as error:
         return str(error.strerror)
     return ""
+
+
+def _why(reason: object) -> str:
+    """Return why there is no answer, in the operating system's words or our own."""
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return "its certificate is not trusted; set ca_path to the certificate of this server"
+    if isinstance(reason, ssl.SSLError):
+        return "the TLS connection failed or was cut off"
+    if isinstance(reason, TimeoutError):
+        return "it did not answer in time; check host and port, or raise timeout"
+    strerror = getattr(reason, "strerror", None)
+    return str(strerror) if strerror else f"the connection failed ({type(reason).__name__})"
 
 
 def _may_pass(reason: object) -> bool:

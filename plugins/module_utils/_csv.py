@@ -48,7 +48,7 @@ class Rows:
             return self
         wanted = set(names)
         for name in sorted(wanted.difference(self.names)):
-            raise CapfError(f"only: {name!r} is refused; allowed: device names in {self.path}")
+            raise CapfError(f"only: {name!r} is not in {self.path}; give device names of that file")
         kept = [index for index, name in enumerate(self.names) if name in wanted]
         return Rows(self.path, [self.phones[index] for index in kept], [self.lines[index] for index in kept])
 
@@ -130,7 +130,7 @@ def _check_header(path: str, columns: list[str]) -> None:
 def _row(path: str, line: int, row: dict[str, str]) -> dict[str, t.Any]:
     cells = {name: text for name, text in row.items() if text and not name.startswith(_LAB)}
     if "device_name" not in cells:
-        raise CapfError(f"{path} line {line} device_name: '' is refused; allowed: a device name")
+        raise CapfError(f"{path} line {line} device_name is empty; give a device name")
     return {name: _value(path, line, name, text) for name, text in cells.items()}
 
 

@@ -47,12 +47,12 @@ def write(module: AnsibleModule, fetch: Callable[[t.BinaryIO], object]) -> dict[
 def _writable(path: str) -> str:
     """Return the path if the file can be written; CapfError otherwise, also in check mode."""
     if os.path.isdir(path):
-        raise CapfError(f"dest: {path!r} is refused; allowed: a file, not a directory")
+        raise CapfError(f"dest: {path!r} is a directory; give a file")
     directory = os.path.dirname(path)
     if not os.path.isdir(directory):
-        raise CapfError(f"dest: {path!r} is refused; allowed: a file in a directory that exists")
+        raise CapfError(f"dest: the directory of {path!r} does not exist; create it, or give another file")
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise CapfError(f"dest: {path!r} is refused; allowed: a file in a writable directory")
+        raise CapfError(f"dest: the directory of {path!r} is not writable; change its mode, or give another file")
     return path
 
 

@@ -65,10 +65,10 @@ def test_p34_what_is_asked_of_a_backup_is_refused_in_check_mode_too(node: Runnin
     given = {"archive": str(archive), "configuration": str(new), "executable": str(CAPF)}
     dest = str(tmp_path / "other")
     said: list[tuple[dict[str, Any], str]] = [
-        ({MODULE: {"dest": dest}}, "a passphrase, or plain: true, and not both"),
-        ({MODULE: {"dest": dest, "plain": True, **whole}}, "a passphrase, or plain: true, and not both"),
+        ({MODULE: {"dest": dest}}, "passphrase: give either a passphrase or plain: true"),
+        ({MODULE: {"dest": dest, "plain": True, **whole}}, "passphrase: give either a passphrase or plain: true"),
         ({MODULE: {"dest": dest, "passphrase": "too short"}}, "passphrase: this value is refused; allowed: at least"),
-        ({RESTORE: given}, "a passphrase, or plain: true, and not both"),
+        ({RESTORE: given}, "passphrase: give either a passphrase or plain: true"),
         ({RESTORE: {**given, **whole}}, "it is damaged or was changed"),
         ({RESTORE: {**given, "plain": True}}, "it is encrypted"),
     ]

@@ -75,7 +75,7 @@ def test_the_first_node_is_a_node_of_the_cluster(node: RunningNode) -> None:
     assert (first["name"], first["first_node"], first["role"]) == ("127.0.0.1", True, "CCM_TFTP")
     assert first["administration_port"] == node.port
     status, answer = node.api("PUT", "/nodes", {"nodes": [{"name": "127.0.0.1"}], "state": "absent"})
-    assert status == 422 and "the first node cannot be removed" in str(answer)
+    assert status == 422 and "is the first node, which cannot be removed" in str(answer)
     node.stop()
     node.config.write_text(node.config.read_text().replace('node_name = "127.0.0.1"', 'node_name = "capf1.example"'))
     node.start()

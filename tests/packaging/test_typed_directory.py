@@ -39,9 +39,13 @@ TRIED = {
 MISSING: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "capf_ca_path": ("report", "", {"capf_ca_path": "no.crt"}, "ca_path: '{typed}/no.crt' is refused"),
     "backup_dest": ("backup", "", {"backup_dest": "no/b", "backup_plain": True}, "dest: '{typed}/no/b' cannot be"),
-    "report_directory": ("report", "", {"report_directory": "no"}, "dest: '{typed}/no/capf-report.csv' is refused"),
+    "report_directory": (
+        "report", "", {"report_directory": "no"}, "the directory of '{typed}/no/capf-report.csv' does",
+    ),
     "preflight_csv_file": ("preflight", "", {"preflight_csv_file": "no.csv"}, "'{typed}/no.csv' cannot be read: No"),
-    "preflight_report": ("preflight", "", {"preflight_report": "no/r.csv"}, "dest: '{typed}/no/r.csv' is refused"),
+    "preflight_report": (
+        "preflight", "", {"preflight_report": "no/r.csv"}, "the directory of '{typed}/no/r.csv' does not exist",
+    ),
     "lsc_rollout_csv_file": (
         "rollout", "--check", {"lsc_rollout_csv_file": "no.csv"}, "csv_file: '{typed}/no.csv' cannot be read"
     ),

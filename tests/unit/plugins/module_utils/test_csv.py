@@ -54,7 +54,7 @@ def test_only_takes_some_rows_and_keeps_their_lines(path: Path) -> None:
     rows = read(str(path))
     assert rows.only(None) is rows
     assert (rows.only([B]).names, rows.only([B]).lines) == ([B], [3])
-    with pytest.raises(CapfError, match="only: 'SEP1' is refused"):
+    with pytest.raises(CapfError, match="only: 'SEP1' is not in"):
         rows.only(["SEP1"])
 
 
