@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from capf.model import KeySpec, Operation
 from capf.phone_session.dialogue import Patience, dialogue
-from capf.phone_session.effects import Effect, Granted, Receive, Reply, Send, Silence
+from capf.phone_session.effects import Effect, Granted, Issued, Receive, Reply, Send, Silence
 from capf.phone_session.wire import Command, Message, Tag, decode, string
 from support.client import Client, new_public_key
 from support.node import RunningNode
@@ -123,7 +123,7 @@ def test_p14_whatever_the_phone_says_the_dialogue_ends_with_one_outcome(
             elif isinstance(effect, Send):
                 reply = None
             else:
-                reply = {"Claim": granted, "Issue": b"der" if issued else None}.get(kind)
+                reply = {"Claim": granted, "Issue": Issued(b"der", "0a") if issued else None}.get(kind)
             if kind in ("Confirm", "Fetched", "Fail", "Lost"):
                 outcomes.append(kind)
             effect = steps.send(reply)

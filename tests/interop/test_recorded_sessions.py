@@ -11,7 +11,19 @@ from cryptography import x509
 
 from capf.model import AuthenticationMode, KeySpec, Operation, Outcome
 from capf.phone_session.dialogue import Patience, dialogue
-from capf.phone_session.effects import Claim, Confirm, Fail, Fetched, Granted, Issue, Receive, Refused, Reply, Send
+from capf.phone_session.effects import (
+    Claim,
+    Confirm,
+    Fail,
+    Fetched,
+    Granted,
+    Issue,
+    Issued,
+    Receive,
+    Refused,
+    Reply,
+    Send,
+)
 from capf.phone_session.verify import Trust, same_string
 from capf.phone_session.wire import Command, Tag, decode, encode, unpack_certificates, unpack_sudi
 from support.verdicts import HELD, certificate_fault
@@ -94,8 +106,8 @@ DECISIONS: dict[str, tuple[Reply, list[type]]] = {
 @every_session
 def test_the_state_machine_says_what_the_recorded_server_said(recorded: dict[str, Any]) -> None:
     decision, effects = DECISIONS[recorded["name"]]
-    certificate = _stored(recorded) if Issue in effects else None
-    sent, asked = _replay(recorded, {Claim: decision, Issue: certificate})
+    issued = Issued(_stored(recorded), "0a") if Issue in effects else None
+    sent, asked = _replay(recorded, {Claim: decision, Issue: issued})
     assert sent == _messages(recorded, "server")
     assert [type(effect) for effect in asked] == effects
     assert not any(isinstance(effect, Fail) for effect in asked)

@@ -14,6 +14,7 @@ from capf.phone_session.effects import (
     Fetched,
     Granted,
     Issue,
+    Issued,
     Lost,
     Protest,
     Receive,
@@ -27,6 +28,7 @@ from support.verdicts import HELD
 
 SESSION = 7
 RSA = (KeySpec(ec=False, bits=2048),)
+ISSUED = Issued(b"der", "0a")
 INSTALL = Granted(HELD, Operation.INSTALL, RSA, attempts=2)
 
 
@@ -77,19 +79,19 @@ def talk(heard: list[Reply], **answers: Reply) -> tuple[list[str], list[Effect]]
 
 
 def test_r4_install_asks_for_a_key_and_sends_the_certificate_that_was_recorded() -> None:
-    sent, asked = talk([hello(), KEY, STORED], Claim=INSTALL, Issue=b"der")
+    sent, asked = talk([hello(), KEY, STORED], Claim=INSTALL, Issue=ISSUED)
     assert sent == ["AUTH_REQUEST", "KEY_GENERATE_REQUEST", "STORE_CERTIFICATE_REQUEST", "END_SESSION 1"]
-    assert asked[1:] == [Issue(HELD, b"key"), Confirm(HELD, b"der")]
+    assert asked[1:] == [Issue(HELD, b"key"), Confirm(HELD, ISSUED.serial_number)]
 
 
 def test_r8_any_number_of_messages_that_a_key_is_under_way() -> None:
     progress = phone(Command.REQUEST_IN_PROGRESS)
-    sent, _asked = talk([hello(), *[progress] * 200, KEY, STORED], Claim=INSTALL, Issue=b"der")
+    sent, _asked = talk([hello(), *[progress] * 200, KEY, STORED], Claim=INSTALL, Issue=ISSUED)
     assert sent[-1] == "END_SESSION 1"
 
 
 def test_a_phone_that_cannot_make_a_key_is_asked_again() -> None:
-    sent, _asked = talk([hello(), NO_KEY, KEY, STORED], Claim=INSTALL, Issue=b"der")
+    sent, _asked = talk([hello(), NO_KEY, KEY, STORED], Claim=INSTALL, Issue=ISSUED)
     assert sent.count("KEY_GENERATE_REQUEST") == 2
 
 
@@ -107,7 +109,7 @@ def test_p8_r8_key_generation_past_its_time_fails() -> None:
 
 def test_a_certificate_that_the_phone_did_not_store_is_not_done() -> None:
     refusal = phone(Command.STORE_CERTIFICATE_RESPONSE, REASON=b"\x07")
-    sent, asked = talk([hello(), KEY, refusal], Claim=INSTALL, Issue=b"der")
+    sent, asked = talk([hello(), KEY, refusal], Claim=INSTALL, Issue=ISSUED)
     assert asked[-1] == Fail(HELD, Outcome.FAILED, "the phone did not store the certificate")
     assert sent[-1] == "END_SESSION 7"
 
@@ -122,7 +124,7 @@ def test_a_key_that_is_refused_ends_the_session_and_sends_no_certificate() -> No
 def test_r5_a_lost_connection_is_for_the_phones_retry(where: int) -> None:
     heard: list[Reply] = [hello(), KEY, STORED]
     heard[where] = Silence.LOST
-    _sent, asked = talk(heard[: where + 1], Claim=INSTALL, Issue=b"der")
+    _sent, asked = talk(heard[: where + 1], Claim=INSTALL, Issue=ISSUED)
     assert asked[-1] == Lost(HELD)
 
 

@@ -43,8 +43,8 @@ class Record:
     context: Context
     times: list[float] = field(default_factory=lambda: [NOW])
     refusals: Refusals = field(default_factory=Refusals)
-    stored: dict[Hold, bytes] = field(default_factory=dict)
-    """The certificate that was issued last to each session."""
+    stored: dict[Hold, str] = field(default_factory=dict)
+    """The serial number of the certificate that was issued last to each session."""
     steady: list[float] = field(default_factory=lambda: [0.0])
 
     def wait(self, seconds: float) -> None:
@@ -96,14 +96,15 @@ class Record:
 
     def issue(self, hold: Hold, public_key: bytes) -> bytes | None:
         """Let a phone send its public key."""
-        der = self.run(lambda c: sessions.issue(Transaction(c, self.context), Issue(hold, public_key)))
-        if der is not None:
-            self.stored[hold] = der
-        return der
+        issued = self.run(lambda c: sessions.issue(Transaction(c, self.context), Issue(hold, public_key)))
+        if issued is None:
+            return None
+        self.stored[hold] = issued.serial_number
+        return issued.der
 
     def confirm(self, hold: Hold) -> None:
         """Let a phone say that it has done it."""
-        self.run(lambda c: sessions.confirm(Transaction(c, self.context), Confirm(hold, self.stored.get(hold, b""))))
+        self.run(lambda c: sessions.confirm(Transaction(c, self.context), Confirm(hold, self.stored.get(hold, ""))))
 
     def lose(self, hold: Hold) -> None:
         """Let a session be lost."""

@@ -15,7 +15,7 @@ from capf.certificates import ctl
 from capf.certificates.authority import load_public_key
 from capf.model import AuthenticationMode, KeySpec, LintError, Operation, Outcome
 from capf.phone_session.dialogue import Patience, dialogue
-from capf.phone_session.effects import Claim, Effect, Granted, Receive, Reply, Send, Silence
+from capf.phone_session.effects import Claim, Effect, Granted, Issued, Receive, Reply, Send, Silence
 from capf.phone_session.verify import Trust
 from capf.phone_session.wire import (
     Command,
@@ -89,7 +89,7 @@ def session(data: bytes) -> None:
     steps = dialogue(int.from_bytes(data[2:6], "big"), "192.0.2.1", Patience())
     reply: Reply = None
     effect: Effect = next(steps)
-    answers: dict[str, Reply] = {"Claim": granted, "Issue": b"der"}
+    answers: dict[str, Reply] = {"Claim": granted, "Issue": Issued(b"der", "0a")}
     with suppress(StopIteration):
         while True:
             kind = type(effect).__name__

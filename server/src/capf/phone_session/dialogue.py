@@ -15,6 +15,7 @@ from capf.phone_session.effects import (
     Fetched,
     Granted,
     Issue,
+    Issued,
     Lost,
     Protest,
     Receive,
@@ -162,18 +163,18 @@ def _install(granted: Granted, claim: Claim, patience: Patience) -> Dialogue:
     public_key = yield from _public_key(granted, claim)
     if public_key is None:
         return
-    certificate = yield Issue(granted.hold, public_key)
-    if not isinstance(certificate, bytes):
+    issued = yield Issue(granted.hold, public_key)
+    if not isinstance(issued, Issued):
         yield _end(claim.session_id, Reason.REJECTED)
         return
-    package = pack_certificates(((CertificateType.LSC, certificate),))
+    package = pack_certificates(((CertificateType.LSC, issued.der),))
     store = _message(
         Command.STORE_CERTIFICATE_REQUEST,
         claim.session_id,
         {Tag.CERTIFICATE_TYPE: bytes((CertificateType.LSC,)), Tag.CERTIFICATE: package},
     )
     answer = yield from _ask(granted, store, Command.STORE_CERTIFICATE_RESPONSE, patience.answer)
-    yield from _finish(granted, answer, "the phone did not store the certificate", certificate)
+    yield from _finish(granted, answer, "the phone did not store the certificate", issued.serial_number)
 
 
 def _public_key(granted: Granted, claim: Claim) -> Generator[Effect, Reply, bytes | None]:
@@ -198,12 +199,12 @@ def _delete(granted: Granted, claim: Claim, patience: Patience) -> Dialogue:
     yield from _finish(granted, answer, "the phone did not delete the certificate")
 
 
-def _finish(granted: Granted, answer: Message | None, problem: str, certificate: bytes = b"") -> Dialogue:
+def _finish(granted: Granted, answer: Message | None, problem: str, serial_number: str = "") -> Dialogue:
     """Confirm or fail according to the phone's reason; nothing counts as done until the phone has confirmed it."""
     if answer is None:
         return
     if _succeeded(answer):
-        yield Confirm(granted.hold, certificate)
+        yield Confirm(granted.hold, serial_number)
         yield _end(answer.session_id, Reason.SUCCESS)
     else:
         yield Fail(granted.hold, Outcome.FAILED, problem)

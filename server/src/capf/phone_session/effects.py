@@ -111,18 +111,26 @@ class Receive:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Sign and record a certificate for this public key; the reply is its DER, or None when refused."""
+    """Sign and record a certificate for this public key; the reply is Issued, or None when refused."""
 
     hold: Hold
     public_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate that is recorded and may be sent: its DER and its serial number (hex)."""
+
+    der: bytes
+    serial_number: str
+
+
+@dataclass(frozen=True, slots=True)
 class Confirm:
-    """The phone confirmed the operation; ``certificate``: the DER that it stored, empty for a Delete."""
+    """The phone confirmed the operation; ``serial_number`` (hex) of the LSC that it stored, empty for a Delete."""
 
     hold: Hold
-    certificate: bytes = b""
+    serial_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +166,6 @@ class Protest:
 
 RecordEffect = Claim | Issue | Confirm | Fetched | Fail | Lost
 """An effect on the record: one transaction, whose reply comes after its commit."""
-RecordReply = Granted | Refused | bytes | None
+RecordReply = Granted | Refused | Issued | None
 Effect = Send | Receive | Protest | RecordEffect
 Reply = Message | Silence | RecordReply

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import StoreUnavailableError
-from capf.phone_session.effects import Cause, Claim, Fail, Granted, Hold, RecordEffect, RecordReply, Refused
+from capf.phone_session.effects import Cause, Claim, Fail, Granted, Hold, Issued, RecordEffect, RecordReply, Refused
 from capf.phone_session.wire import Reason
 from capf.process.refusal_counter import Refusals
 from capf.registry import guessing, refusals, sessions
@@ -40,7 +40,7 @@ def _trace(step: str, holds: Collection[Hold], done: Future[Any]) -> None:
     result = None if done.cancelled() else done.exception() or done.result()
     if isinstance(result, Granted):
         result = result.operation.value
-    elif isinstance(result, bytes):
+    elif isinstance(result, Issued):
         result = "certificate issued"
     number = next((hold.operation_id for hold in holds), 0)
     LOG.debug("session=%08x event=%s operation=%d result=%r", _SESSION.get(), step, number, str(result or "-"))

@@ -35,6 +35,7 @@ from capf.phone_session.effects import (
     Granted,
     Hold,
     Issue,
+    Issued,
     Lost,
     RecordEffect,
     RecordReply,
@@ -228,10 +229,10 @@ def _proves(operation: OperationRow) -> bool:
     return AuthenticationMode(operation.authentication_mode).proves
 
 
-def issue(tx: Transaction, wanted: Issue) -> bytes | None:
+def issue(tx: Transaction, wanted: Issue) -> Issued | None:
     """Sign a certificate and record it; the caller sends it only after the commit.
 
-    Return its DER, or None if the session may not continue, or the key or the certificate is refused.
+    Return it, or None if the session may not continue, or the key or the certificate is refused.
     """
     hold = wanted.hold
     operation = _held(tx, hold)
@@ -267,7 +268,7 @@ def issue(tx: Transaction, wanted: Issue) -> bytes | None:
     )
     detail = {"serial_number": signed.serial_number}
     tx.audit("issue certificate", name, **detail)
-    return signed.der
+    return Issued(signed.der, signed.serial_number)
 
 
 def _sign(tx: Transaction, operation: OperationRow, public_key: bytes, years: int) -> tuple[Signed, bool]:
@@ -301,7 +302,7 @@ def confirm(tx: Transaction, done: Confirm) -> None:
         rows.set_certificates(tx.connection, name, active, CertificateState.DELETED, at)
         rows.set_certificates(tx.connection, name, issued, CertificateState.DELETED, at)
     else:
-        rows.activate(tx.connection, name, certificate_serial(done.certificate), done.hold.operation_id, at)
+        rows.activate(tx.connection, name, done.serial_number, done.hold.operation_id, at)
     _end(tx, operation, State.DONE, Outcome.SUCCESS, "")
 
 
