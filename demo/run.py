@@ -25,6 +25,7 @@ CACHE = ROOT / ".cache" / "demo"
 WORK = CACHE / "work"
 OUTPUT = CACHE / "output"
 BIN = Path(sys.executable).parent
+LAB = (sys.executable, "-m", "capf_lab")
 FAILING = ("offline", "wrong_string")
 START_SECONDS = 30
 
@@ -86,7 +87,7 @@ class Demo:
 
     def make_phones(self) -> None:
         """Make the simulated phones and the CA of their MICs."""
-        self.run(BIN / "capf", "lab", "init", "--directory", WORK / "lab", "--phones", PHONES)
+        self.run(*LAB, "init", "--directory", WORK / "lab", "--phones", PHONES)
 
     def deploy(self) -> None:
         """Deploy the server with the role, as a plain process on loopback."""
@@ -112,7 +113,7 @@ class Demo:
                 "capf_server_files_addresses": ["127.0.0.1"],
                 "capf_server_files_port": self.files,
                 "capf_server_manufacturing_cas": [str(WORK / "lab" / "manufacturing" / "ca.pem")],
-                "capf_server_reset_command": [str(BIN / "capf"), "lab", "reset", "--control", control, "{names}"],
+                "capf_server_reset_command": [*LAB, "reset", "--control", control, "{names}"],
             },
         )
 
@@ -121,7 +122,7 @@ class Demo:
         log = (WORK / "lab.log").open("wb")
         self.lab = subprocess.Popen(
             [
-                BIN / "capf", "lab", "run", "--directory", WORK / "lab", "--phones", PHONES,
+                *LAB, "run", "--directory", WORK / "lab", "--phones", PHONES,
                 "--files-server", f"http://127.0.0.1:{self.files}", "--capf-certificate", self.state / "capf.crt",
                 "--control", f"127.0.0.1:{self.control}", "--strings", OUTPUT / "strings",
                 "--retry-seconds", "3",

@@ -14,7 +14,7 @@ import capf
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(capf.__file__).parent
 PAGE = (ROOT / "docs" / "design.md").read_text()
-BESIDE = {"lab", "cli"}
+BESIDE = {"capf_lab", "cli"}
 """Neither is a layer of the server: the simulated phones, and a name that only older installations use."""
 SHORTEST_WALK = 5
 

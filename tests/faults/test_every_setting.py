@@ -15,8 +15,8 @@ import pytest
 import yaml
 from jinja2 import Environment
 
-from capf.lab.manufacturing import Maker
 from capf.node import configuration
+from capf_lab.manufacturing import Maker
 from support.node import CAPF, RunningNode
 from support.settings_table import CASES, Case, change
 

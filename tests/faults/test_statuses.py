@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from capf.lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST
-from capf.lab.flash import Flash
 from capf.phone_session.wire import Command, Message, Tag, pack_certificates
+from capf_lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST
+from capf_lab.flash import Flash
 from support.client import Client
 from support.identity import Manufacturer, hold, new_ec_key, public_der
 from support.node import RunningNode

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from capf.certificates import ctl
 from capf.certificates.ctl import Role
-from capf.lab.manufacturing import Maker
+from capf_lab.manufacturing import Maker
 from support.lab import RunningLab, write_phones
 from support.node import RunningNode
 from support.waiting import until

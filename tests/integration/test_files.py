@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from capf.lab.configuration import Configuration, parse
-from capf.lab.manufacturing import Maker
+from capf_lab.cnf_xml import Configuration, parse
+from capf_lab.manufacturing import Maker
 from integration.test_cluster import certificate_names, fetch
 from support.lab import RunningLab, write_phones
 from support.node import RunningNode

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from capf.lab.credentials import MODE_LSC_FIRST
-from capf.lab.flash import Flash, Identity
 from capf.phone_session.wire import Command
+from capf_lab.credentials import MODE_LSC_FIRST
+from capf_lab.flash import Flash, Identity
 from support.canary import STRING
 from support.client import Client
 from support.identity import Manufacturer

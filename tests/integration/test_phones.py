@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from capf.lab.manufacturing import Maker
 from capf.model import KeySpec
+from capf_lab.manufacturing import Maker
 from integration.conftest import MakeWorld
 from support.waiting import until
 

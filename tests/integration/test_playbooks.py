@@ -14,7 +14,7 @@ from integration.conftest import MakeWorld
 from integration.test_deploy import Deployment
 from support.archives import PASSPHRASE
 from support.lab import RunningLab, write_phones
-from support.node import CAPF, PASSWORD, RunningNode
+from support.node import LAB, PASSWORD, RunningNode
 from support.playbooks import playbook
 
 A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
@@ -73,7 +73,7 @@ def test_r19_new_lscs_are_installed_after_a_move(make_world: MakeWorld, tmp_path
     old, lab = make_world(phones(A, B))
     enrol(old, lab, A, B)
     new = RunningNode(tmp_path / "new", manufacturing_ca=lab.manufacturing_ca)
-    new.configure("reset", command=[str(CAPF), "lab", "reset", "--control", lab.address, "{names}"]).start()
+    new.configure("reset", command=[*LAB, "reset", "--control", lab.address, "{names}"]).start()
     try:
         new.activate()
         new.ok("PUT", "/ctl-file", {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capf.lab.network import IpMode, PhoneAddresses, resolve, to_try
+from capf_lab.network import IpMode, PhoneAddresses, resolve, to_try
 
 V4, V6 = "192.0.2.1", "2001:db8::1"
 DUAL, ONLY4, ONLY6 = IpMode.DUAL, IpMode.IPV4, IpMode.IPV6

@@ -8,15 +8,15 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from capf.lab import csvfile
-from capf.lab.behaviour import Behaviour, Shares, share
-from capf.lab.configuration import Configuration, parse
-from capf.lab.csvfile import CsvError
-from capf.lab.flash import Flash
-from capf.lab.fleet import mistyped
-from capf.lab.keys import KeyMaker, PoolExhaustedError
-from capf.lab.manufacturing import Maker
 from capf.model import CapfError, KeySpec
+from capf_lab import csvfile
+from capf_lab.behaviour import Behaviour, Shares, share
+from capf_lab.cnf_xml import Configuration, parse
+from capf_lab.csvfile import CsvError
+from capf_lab.flash import Flash
+from capf_lab.fleet import mistyped
+from capf_lab.keys import KeyMaker, PoolExhaustedError
+from capf_lab.manufacturing import Maker
 
 RSA_1024 = KeySpec(ec=False, bits=1024)
 

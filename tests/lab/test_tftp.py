@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capf.lab import tftp
-from capf.lab.network import BOTH, Fetched, FilesServers
+from capf_lab import tftp
+from capf_lab.network import BOTH, Fetched, FilesServers
 from support.tftpd import RunningTftpd
 
 LARGEST = 1_000_000

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from capf.certificates.authority import Authority, common_name, file_names, make_capf_certificate
-from capf.lab.keys import CURVES
 from capf.model import KeySpec, LintError
+from capf_lab.keys import CURVES
 from support.record import NOW
 
 pytestmark = pytest.mark.tools

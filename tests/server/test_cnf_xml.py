@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capf.lab.configuration import Configuration, parse
-from capf.lab.network import IpMode
 from capf.phone_files.cnf_xml import MAXIMUM_BYTES, ConfigurationError, PhoneSettings, edit, make
+from capf_lab.cnf_xml import Configuration, parse
+from capf_lab.network import IpMode
 
 IP_MODES = (IpMode.IPV4, IpMode.IPV6, IpMode.DUAL)
 SET = ("deviceSecurityMode", "capfAuthMode", "capfList", "certHash", "ipAddressMode", "encrConfig")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from capf.certificates import ctl
 from capf.certificates.ctl import CtlError, Digest, Record, Role
-from capf.lab.manufacturing import Maker
+from capf_lab.manufacturing import Maker
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 FILES = sorted((VECTORS / "ctl").glob("*.tlv"))

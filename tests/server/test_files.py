@@ -10,10 +10,6 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from capf.lab.configuration import Configuration, parse
-from capf.lab.keys import KeyMaker
-from capf.lab.manufacturing import Maker
-from capf.lab.network import IpMode
 from capf.model import InvalidRequestError, Operation
 from capf.phone_files import content
 from capf.phone_files.cnf_xml import ConfigurationError
@@ -22,6 +18,10 @@ from capf.phone_files.publisher import Publisher
 from capf.phone_session.wire import CertificateType
 from capf.registry import parameters, trace
 from capf.registry.transaction import Transaction
+from capf_lab.cnf_xml import Configuration, parse
+from capf_lab.keys import KeyMaker
+from capf_lab.manufacturing import Maker
+from capf_lab.network import IpMode
 from support.record import PHONE, Record
 
 ANOTHER = "SEP00000000000B"

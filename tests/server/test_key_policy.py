@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from capf.certificates.authority import Authority, make_capf_certificate
 from capf.certificates.weak import weakness
-from capf.lab.keys import CURVES
 from capf.model import KeySpec, LintError
+from capf_lab.keys import CURVES
 from support.record import NOW, PHONE, Record, public_key
 
 RSA_2048, EC_256 = KeySpec(ec=False, bits=2048), KeySpec(ec=True, bits=256)

@@ -18,14 +18,14 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from capf.lab.credentials import sign
-from capf.lab.flash import Identity
-from capf.lab.keys import KeyMaker
-from capf.lab.manufacturing import Maker
 from capf.model import AuthenticationMode, KeySpec, Outcome
 from capf.phone_session.effects import Claim
 from capf.phone_session.verify import Trust, names_device, raw_block, signature_is_right
 from capf.phone_session.wire import DigestType
+from capf_lab.credentials import sign
+from capf_lab.flash import Identity
+from capf_lab.keys import KeyMaker
+from capf_lab.manufacturing import Maker
 from support.identity import Manufacturer, common_name, new_ec_key
 from support.verdicts import certificate_fault
 

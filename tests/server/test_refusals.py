@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from capf.lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
-from capf.lab.flash import Flash
 from capf.model import CertificateState, Operation, Outcome, State
 from capf.phone_session.effects import Cause, Fetched, Granted, Refused
 from capf.phone_session.verify import certificate_serial
@@ -25,6 +23,8 @@ from capf.registry.refusals import Gathered
 from capf.registry.search import Criterion, Page
 from capf.registry.transaction import Transaction
 from capf.store import rows, schema
+from capf_lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
+from capf_lab.flash import Flash
 from support.client import new_public_key
 from support.identity import Manufacturer, hold, new_ec_key, public_der
 from support.record import BY_STRING, CODE, NOW, PHONE, Record, public_key

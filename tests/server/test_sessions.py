@@ -14,8 +14,6 @@ import pytest
 from cryptography import x509
 
 from capf.certificates import authority
-from capf.lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
-from capf.lab.flash import Flash
 from capf.model import CertificateState, Operation, Outcome, State
 from capf.phone_session.effects import Cause, Claim, Fetched, Granted, Hold, Refused
 from capf.phone_session.wire import Reason, Tag, unpack_certificates, unpack_sha2
@@ -23,6 +21,8 @@ from capf.registry import parameters, phones, sessions
 from capf.registry.context import Policy
 from capf.registry.transaction import Transaction
 from capf.store import journal, rows
+from capf_lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
+from capf_lab.flash import Flash
 from support import canary
 from support.identity import Manufacturer, hold, new_ec_key, public_der
 from support.record import BY_STRING, CODE, NOW, PHONE, Record, claiming, public_key

@@ -18,14 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capf.certificates.authority import Authority, make_capf_certificate
-from capf.lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
-from capf.lab.flash import Flash, Identity
-from capf.lab.keys import KeyMaker
-from capf.lab.manufacturing import Maker
 from capf.model import AuthenticationMode, KeySpec, Outcome
 from capf.phone_session.effects import Claim
 from capf.phone_session.verify import Trust, names_device, signature_is_right
 from capf.phone_session.wire import Tag, unpack_certificates, unpack_sha2
+from capf_lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
+from capf_lab.flash import Flash, Identity
+from capf_lab.keys import KeyMaker
+from capf_lab.manufacturing import Maker
 from support.verdicts import certificate_fault
 
 NAME = "SEP001122334455"

@@ -10,9 +10,9 @@ from functools import cache
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from capf.lab.credentials import auth_response
-from capf.lab.flash import Flash
 from capf.phone_session.wire import Command, Message, Reader, Tag, encode, string, unpack_certificates
+from capf_lab.credentials import auth_response
+from capf_lab.flash import Flash
 
 _SECONDS = 20
 

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from capf.certificates.authority import new_serial
-from capf.lab.flash import Flash, Identity
-from capf.lab.keys import KeyMaker
-from capf.lab.manufacturing import Maker
 from capf.model import KeySpec
+from capf_lab.flash import Flash, Identity
+from capf_lab.keys import KeyMaker
+from capf_lab.manufacturing import Maker
 
 EC_KEY = KeySpec(ec=True, bits=256)
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from capf.lab import control
-from capf.lab.flash import Flash
-from support.node import CAPF, RunningNode
+from capf_lab import control
+from capf_lab.flash import Flash
+from support.node import LAB, RunningNode
 
 _START_SECONDS = 30
 
@@ -27,7 +27,7 @@ def write_phones(path: Path, phones: list[dict[str, Any]]) -> Path:
 
 
 class RunningLab:
-    """``capf lab init`` at its making, ``capf lab run`` from ``start`` to ``stop``."""
+    """``capf-lab init`` at its making, ``capf-lab run`` from ``start`` to ``stop``."""
 
     def __init__(self, directory: Path, phones: Path, *options: str) -> None:
         self.directory = directory
@@ -38,12 +38,12 @@ class RunningLab:
         """What runs the lab's command, nothing as a rule."""
         self.address = ""
         """Where the running lab takes requests."""
-        argv: list[str | Path] = [CAPF, "lab", "init", "--directory", directory, "--phones", phones, *options]
+        argv: list[str | Path] = [*LAB, "init", "--directory", directory, "--phones", phones, *options]
         subprocess.run(argv, check=True, capture_output=True)
 
     def start(self, node: RunningNode, *options: str | Path, hand_out_ctl: bool = True) -> RunningLab:
         """Switch the phones on, with a CTL file of the lab's own or without one."""
-        argv = [*self.prefix, CAPF, "lab", "run", "--directory", self.directory, "--phones", self.phones]
+        argv = [*self.prefix, *LAB, "run", "--directory", self.directory, "--phones", self.phones]
         argv += ["--files-server", node.files_server]
         argv += ["--capf-certificate", node.capf_certificate] if hand_out_ctl else []
         self.address = f"127.0.0.1:{node.control_port}"
@@ -75,8 +75,7 @@ class RunningLab:
     def move(self, node: RunningNode, *names: str) -> None:
         """Let phones fetch their files from another node, from their next start on."""
         argv: list[str | Path] = [
-            CAPF,
-            "lab",
+            *LAB,
             "move",
             "--control",
             self.address,

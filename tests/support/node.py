@@ -25,6 +25,8 @@ from support.migrated import put_database
 from support.waiting import until
 
 CAPF = Path(sys.executable).with_name("capf")
+LAB = (sys.executable, "-m", "capf_lab")
+"""What runs the lab's command."""
 ADMINISTRATOR, PASSWORD = "admin", "correct-horse-battery"
 _START_SECONDS = 90
 _PORTS = range(20000, 32000)
@@ -82,7 +84,7 @@ class RunningNode:
         initialise(wanted, time.time())
 
     def _configuration(self, first_node: bool, database: str | None) -> str:
-        reset = [str(CAPF), "lab", "reset", "--control", f"127.0.0.1:{self.control_port}", "{names}"]
+        reset = [*LAB, "reset", "--control", f"127.0.0.1:{self.control_port}", "{names}"]
         return (
             f"[server]\nstate_directory = {json.dumps(str(self.state))}\nfirst_node = {json.dumps(first_node)}\n"
             f'node_name = "127.0.0.1"\n'

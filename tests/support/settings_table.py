@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from capf.lab.credentials import MODE_MIC_FIRST, auth_response
-from capf.lab.flash import Flash, Identity
-from capf.lab.manufacturing import Maker
 from capf.phone_session.wire import Command, Tag
+from capf_lab.credentials import MODE_MIC_FIRST, auth_response
+from capf_lab.flash import Flash, Identity
+from capf_lab.manufacturing import Maker
 from support.canary import STRING
 from support.client import Client
 from support.enrolment import PHONE, schedule

@@ -1,4 +1,4 @@
-"""The ``capf`` command. Server and simulated phones load only their own modules."""
+"""The command ``capf``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,10 @@ from capf.model import CapfError, words_of
 from capf.node import logs
 
 
-def _parser(verb: str) -> argparse.ArgumentParser:
-    """Return the parser of all verbs, or only of the part with this verb, which starts faster."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="capf", description="Certificate Authority Proxy Function for IP phones.")
     commands: Any = parser.add_subparsers(dest="command", required=True)
-    if verb != "lab":
-        importlib.import_module("capf.command_line.server_commands").add_parsers(commands)
-    if verb not in commands.choices:
-        importlib.import_module("capf.lab.cli").add_parser(commands)
+    importlib.import_module("capf.command_line.server_commands").add_parsers(commands)
     return parser
 
 
@@ -31,7 +27,7 @@ def main() -> int:
     logs.to_console()
     warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # odd phones' certificates are usual
     with starting.without_collection():
-        arguments = _parser("".join(sys.argv[1:2])).parse_args()
+        arguments = _parser().parse_args()
     became = None
     try:
         became = privileges.step_down(arguments)

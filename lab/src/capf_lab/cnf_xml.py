@@ -7,8 +7,8 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from capf.lab.credentials import MODE_NONE
-from capf.lab.network import IpMode
+from capf_lab.credentials import MODE_NONE
+from capf_lab.network import IpMode
 
 DEFAULT_PORT = 3804
 MAXIMUM_SERVERS = 5

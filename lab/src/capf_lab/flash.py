@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from capf.lab.keys import PrivateKey
 from capf.model import CapfError
+from capf_lab.keys import PrivateKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TypeVar
 
-from capf.lab.dialogue import Authenticate, GenerateStep, ReceiveStep, Reply, Result, SendStep, session
-from capf.lab.flash import Flash
-from capf.lab.keys import KeyMaker, PrivateKey
 from capf.model import CapfError
 from capf.phone_session.wire import Command, Message, Reader, WireError, encode
+from capf_lab.dialogue import Authenticate, GenerateStep, ReceiveStep, Reply, Result, SendStep, session
+from capf_lab.flash import Flash
+from capf_lab.keys import KeyMaker, PrivateKey
 
 T = TypeVar("T")
 _READ_BYTES = 8192

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from capf.lab.phone import Phone
+from capf_lab.phone import Phone
 
 UNLOCK = "**#"
 

@@ -7,9 +7,9 @@ import json
 import socket
 from typing import Any
 
-from capf.lab.fleet import Fleet
-from capf.lab.network import FilesServers
 from capf.model import CapfError, words_of
+from capf_lab.fleet import Fleet
+from capf_lab.network import FilesServers
 
 _LINE_BYTES = 16 * 1024 * 1024
 _SECONDS = 30

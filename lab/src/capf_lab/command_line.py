@@ -1,14 +1,16 @@
-"""The ``capf lab`` commands."""
+"""The command ``capf-lab``."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import logging
 import os
 import resource
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -17,26 +19,28 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 
-from capf.lab import behaviour, control, csvfile
-from capf.lab.conversation import KeyGeneration
-from capf.lab.csvfile import Row
-from capf.lab.flash import Flash
-from capf.lab.fleet import Fleet
-from capf.lab.keys import KeyMaker
-from capf.lab.manufacturing import Maker
-from capf.lab.network import AVAILABLE, WITHOUT_HTTP, FilesServers
-from capf.lab.phone import RETRY_SECONDS, Phone, Surroundings
 from capf.model import CapfError
+from capf_lab import behaviour, control, csvfile
+from capf_lab.conversation import KeyGeneration
+from capf_lab.csvfile import Row
+from capf_lab.flash import Flash
+from capf_lab.fleet import Fleet
+from capf_lab.keys import KeyMaker
+from capf_lab.manufacturing import Maker
+from capf_lab.network import AVAILABLE, WITHOUT_HTTP, FilesServers
+from capf_lab.phone import RETRY_SECONDS, Phone, Surroundings
 
 _SLOW_SECONDS = "3-6"
 _FILES_PORT = 6970
+_LINE = "%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
 _POOL_NOTE = "the phones' RSA keys come from a pool of {} primes: for rehearsals of scale, never for security"
 
 
-def add_parser(commands: Any) -> None:
-    """Add ``lab`` and its commands to the parser of ``capf``."""
-    lab = commands.add_parser("lab", help="simulated phones").add_subparsers(dest="lab", required=True)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="capf-lab", description="Simulated phones for a CAPF server.")
+    lab: Any = parser.add_subparsers(dest="lab", required=True)
     init = lab.add_parser("init", help="make a manufacturing CA and every phone's flash with its MIC")
     run = lab.add_parser("run", help="switch the phones on and wait for resets")
     for command in (init, run):
@@ -55,6 +59,7 @@ def add_parser(commands: Any) -> None:
     run.add_argument("--retry-seconds", type=float, default=RETRY_SECONDS, help="to rehearse faster than phones are")
     run.set_defaults(run=_run)
     _add_requests(lab)
+    return parser
 
 
 def _add_files_servers(command: argparse.ArgumentParser) -> None:
@@ -215,3 +220,16 @@ def _press(arguments: argparse.Namespace) -> None:
 
 def _status(arguments: argparse.Namespace) -> None:
     print(json.dumps(control.ask(arguments.control, {"do": "status"}), indent=2))
+
+
+def main() -> int:
+    """Run the command; returns the exit status: 0, or 1 with one line that says what is wrong."""
+    logging.basicConfig(level=logging.INFO, format=_LINE)
+    warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # some phones' certificates are old on purpose
+    arguments = _parser().parse_args()
+    try:
+        arguments.run(arguments)
+    except (CapfError, OSError) as error:
+        print(f"capf-lab: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from capf.lab.behaviour import Behaviour
-from capf.lab.network import AVAILABLE, PhoneAddresses
 from capf.model import (
     AUTHENTICATION_STRING,
     AUTHENTICATION_STRING_ALLOWED,
@@ -17,6 +15,8 @@ from capf.model import (
     DEVICE_NAME_ALLOWED,
     CapfError,
 )
+from capf_lab.behaviour import Behaviour
+from capf_lab.network import AVAILABLE, PhoneAddresses
 
 _TRUE = ("true", "yes", "1")
 

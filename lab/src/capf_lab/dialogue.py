@@ -9,8 +9,6 @@ from enum import Enum
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from capf.lab.flash import Flash, Identity
-from capf.lab.keys import PrivateKey
 from capf.model import KeySpec
 from capf.phone_session.wire import (
     BITS_OF_CURVE,
@@ -23,6 +21,8 @@ from capf.phone_session.wire import (
     pack_certificates,
     unpack_certificates,
 )
+from capf_lab.flash import Flash, Identity
+from capf_lab.keys import PrivateKey
 
 
 class Result(Enum):

@@ -14,7 +14,7 @@ from enum import StrEnum
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from capf.lab import tftp
+from capf_lab import tftp
 
 _FETCH_SECONDS = 20
 _LARGEST_FILE = 1_000_000

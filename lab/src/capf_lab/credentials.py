@@ -7,7 +7,6 @@ import hashlib
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
-from capf.lab.flash import Flash, Identity
 from capf.phone_session.wire import (
     CertificateType,
     Command,
@@ -21,6 +20,7 @@ from capf.phone_session.wire import (
     pack_sudi,
     string,
 )
+from capf_lab.flash import Flash, Identity
 
 MODE_NONE, MODE_STRING, MODE_NULL_STRING, MODE_LSC_FIRST, MODE_MIC_FIRST = range(5)
 SOFTPHONE_VERSION, PHONE_VERSION = 2, 3

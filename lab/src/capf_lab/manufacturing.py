@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from capf.certificates import ctl
-from capf.lab.flash import Identity
-from capf.lab.keys import KeyMaker
 from capf.model import CapfError, KeySpec
+from capf_lab.flash import Identity
+from capf_lab.keys import KeyMaker
 
 _MIC_YEARS = 10
 _CA_YEARS = 30

@@ -13,14 +13,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from capf.certificates import ctl
-from capf.lab import configuration, network
-from capf.lab.behaviour import Behaviour
-from capf.lab.configuration import NON_SECURE, Configuration
-from capf.lab.conversation import Conversation, KeyGeneration
-from capf.lab.credentials import MODE_NONE, MODE_STRING, PHONE_VERSION, SOFTPHONE_VERSION, auth_response
-from capf.lab.dialogue import Result
-from capf.lab.flash import Flash
 from capf.phone_session.wire import Message
+from capf_lab import cnf_xml, network
+from capf_lab.behaviour import Behaviour
+from capf_lab.cnf_xml import NON_SECURE, Configuration
+from capf_lab.conversation import Conversation, KeyGeneration
+from capf_lab.credentials import MODE_NONE, MODE_STRING, PHONE_VERSION, SOFTPHONE_VERSION, auth_response
+from capf_lab.dialogue import Result
+from capf_lab.flash import Flash
 
 LOG = logging.getLogger(__name__)
 MORE_TRIES = 3
@@ -152,7 +152,7 @@ class Phone:
     async def _load_configuration(self) -> Configuration:
         """Fetch the configuration; without it go on with what flash keeps of an unfinished operation (R6)."""
         fetched = await self._around.files.fetch(self._addresses, f"{self.name}.cnf.xml")
-        loaded = None if fetched is None else configuration.parse(fetched.data)
+        loaded = None if fetched is None else cnf_xml.parse(fetched.data)
         if fetched is not None and loaded is not None:
             self.steps.append(f"configuration by {fetched.by}")
             return loaded

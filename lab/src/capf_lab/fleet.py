@@ -7,11 +7,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from capf.lab import csvfile
-from capf.lab.behaviour import Behaviour
-from capf.lab.menus import UNLOCK, Menus
-from capf.lab.network import FilesServers
-from capf.lab.phone import Phone, fleet_summary
+from capf_lab import csvfile
+from capf_lab.behaviour import Behaviour
+from capf_lab.menus import UNLOCK, Menus
+from capf_lab.network import FilesServers
+from capf_lab.phone import Phone, fleet_summary
 
 LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5
