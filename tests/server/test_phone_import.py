@@ -67,7 +67,7 @@ def test_r23_an_imported_lsc_keeps_its_real_issuer(record: Record, earlier: Auth
     assert (row.issuer_key_id, row.operation_id) == (key_id(earlier.certificate), 0)
     assert row.issuer_not_after == row.not_after
     assert len(done.warnings) == 1 and "is not trusted here" in done.warnings[0]
-    assert record.plan().results[0]["reason"] == "LSC of another issuer"
+    assert record.plan().results[0].reason == "LSC of another issuer"
     record.install()
     assert sorted(record.certificates().values()) == ["active", "superseded"]
 

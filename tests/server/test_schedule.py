@@ -9,6 +9,7 @@ import pytest
 
 from capf.model import CertificateState, InvalidRequestError, Operation, State
 from capf.registry import parameters, phones, schedule
+from capf.registry.changes import Changes
 from capf.registry.transaction import Transaction
 from support.record import CODE, NOW, PHONE, Record, public_key
 
@@ -49,7 +50,7 @@ def test_r26_the_reason_of_a_new_lsc_is_told(record: Record, later: dict[str, An
     record.add()
     record.plan()
     record.install()
-    assert record.plan(**later).results[0]["reason"] == reason
+    assert record.plan(**later).results[0].reason == reason
 
 
 def test_r26_an_expired_lsc_is_replaced(record: Record) -> None:
@@ -57,7 +58,7 @@ def test_r26_an_expired_lsc_is_replaced(record: Record) -> None:
     record.plan()
     record.install()
     record.times[0] = NOW + 6 * 366 * 86400
-    assert record.plan().results[0]["reason"] == "LSC expired"
+    assert record.plan().results[0].reason == "LSC expired"
 
 
 def test_r26_a_changed_request_replaces_what_is_pending(record: Record) -> None:
@@ -129,7 +130,7 @@ def test_r10_a_phone_that_waits_for_its_string_is_not_made_secure(record: Record
     before = record.acts()
     wanted = [{"device_name": name, "device_security_mode": mode, "description": "new"} for name in (OTHER, PHONE)]
 
-    def ensure() -> phones.Changes:
+    def ensure() -> Changes:
         return record.run(lambda c: phones.ensure(Transaction(c, record.context, "test"), wanted, "present"))
 
     with pytest.raises(InvalidRequestError) as refused:
@@ -261,7 +262,7 @@ def test_a_dry_run_leaves_no_trace(record: Record) -> None:
     before = record.acts()
 
     async def dry() -> schedule.Plan:
-        request = schedule.Request(Operation.INSTALL, [{"device_name": PHONE}])
+        request = schedule.Request(Operation.INSTALL, [schedule.Item(PHONE)])
         return await record.store.adry_run(lambda c: schedule.schedule(Transaction(c, record.context, "test"), request))
 
     import asyncio

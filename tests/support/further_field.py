@@ -41,7 +41,7 @@ def register(record: Record, building: str) -> dict[str, Any] | None:
     body = PhonesChange.model_validate({"phones": [{"device_name": NAMES[1], "building": building}]})
     given = [phone.model_dump(exclude_none=True) for phone in body.phones]
     changes = record.run(lambda c: phones.ensure(Transaction(c, record.context, "test"), given, "present"))
-    return next(({name: item[name] for name in ("before", "after")} for item in changes.results), None)
+    return next(({"before": item.before, "after": item.after} for item in changes.results), None)
 
 
 def seen(record: Record) -> dict[str, object]:

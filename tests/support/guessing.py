@@ -39,11 +39,11 @@ def prepare(record: Record, names: Sequence[str]) -> None:
 
 
 def _schedule(record: Record, names: Sequence[str]) -> None:
-    items = [{"device_name": name, "authentication_string": STRING} for name in names]
+    items = [schedule.Item(name, string=STRING) for name in names]
     wanted = schedule.Request(Operation.INSTALL, items, force=True)
 
     def again(connection: Connection) -> None:
-        none = schedule.Request(Operation.NONE, [{"device_name": name} for name in names])
+        none = schedule.Request(Operation.NONE, [schedule.Item(name) for name in names])
         schedule.schedule(Transaction(connection, record.context, "test"), none)
         schedule.schedule(Transaction(connection, record.context, "test"), wanted)
 

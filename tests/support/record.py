@@ -69,7 +69,9 @@ class Record:
         items = request.pop("items", None) or [{"device_name": name} for name in names or (PHONE,)]
         text = request.pop("completes_by", None)
         completes_by = None if text is None else moment.parse(text, self.context.now)
-        wanted = schedule.Request(operation, items, completes_by=completes_by, **request)
+        wanted = schedule.Request(
+            operation, [schedule.Item.of(item) for item in items], completes_by=completes_by, **request
+        )
         return self.run(lambda c: schedule.schedule(Transaction(c, self.context, "test"), wanted))
 
     def plan_by_string(self, name: str = PHONE, **settings: Any) -> None:

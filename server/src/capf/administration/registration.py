@@ -9,6 +9,7 @@ from typing import Any, Literal
 from capf.administration.node import Node
 from capf.administration.requests import change
 from capf.registry import phone_import, phones, strings
+from capf.registry.changes import Changes
 from capf.registry.rollout import begin
 from capf.registry.transaction import Transaction
 
@@ -18,11 +19,11 @@ Listed = Mapping[str, Any]
 
 async def ensure(
     node: Node, listed: Sequence[Listed], state: Literal["present", "absent"], actor: str, *, dry_run: bool
-) -> phones.Changes:
+) -> Changes:
     """Register, change or remove phones; all or nothing. Their strings are checked, and not used."""
     settings = [{name: value for name, value in phone.items() if name != strings.FIELD} for phone in listed]
 
-    def rule(tx: Transaction) -> phones.Changes:
+    def rule(tx: Transaction) -> Changes:
         changes = phones.ensure(tx, settings, state)
         if state == "present":
             strings.refuse_wrong(tx, listed)
@@ -31,7 +32,7 @@ async def ensure(
     return await change(node, rule, actor, dry_run=dry_run)
 
 
-def register_for_rollout(tx: Transaction, listed: Sequence[Listed]) -> phones.Changes:
+def register_for_rollout(tx: Transaction, listed: Sequence[Listed]) -> Changes:
     """Register the phones of a rollout's list; what the list says of security modes and strings is the rollout's."""
     changes = phones.ensure(tx, begin.settings_of(tx.connection, listed), "present")
     strings.refuse_wrong(tx, listed)

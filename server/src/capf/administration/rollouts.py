@@ -8,7 +8,8 @@ from typing import Any
 
 from capf.administration.registration import Listed, register_for_rollout
 from capf.model import InvalidRequestError, Problem
-from capf.registry import phones, search
+from capf.registry import search
+from capf.registry.changes import Changes
 from capf.registry.rollout import abort, begin, plan, show, waves
 from capf.registry.search import Criterion
 from capf.registry.transaction import Transaction
@@ -56,7 +57,7 @@ def begin_rollout(tx: Transaction, selection: Selection, request: plan.Request) 
     }
 
 
-def _select(tx: Transaction, selection: Selection) -> tuple[list[str], phones.Changes | None]:
+def _select(tx: Transaction, selection: Selection) -> tuple[list[str], Changes | None]:
     """Return the device names of the rollout: registered by this request, named, or found by criteria."""
     selection.check()
     if selection.listed is not None:

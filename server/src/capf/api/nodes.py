@@ -29,7 +29,11 @@ async def ensure(wanted: NodesChange, actor: Actor, node: RunningNode) -> dict[s
     """Add, change or remove nodes; all or nothing."""
     given = [item.model_dump(exclude_none=True) for item in wanted.nodes]
     changes = await change(node, lambda tx: nodes.ensure(tx, given, wanted.state), actor, dry_run=wanted.dry_run)
-    return {"changed": bool(changes.results), "counts": changes.counts, "results": changes.results}
+    return {
+        "changed": changes.changed,
+        "counts": changes.counts,
+        "results": [item.show("name") for item in changes.results],
+    }
 
 
 @router.post("/nodes/check", response_model=CheckedNodes)

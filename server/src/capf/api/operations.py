@@ -32,7 +32,7 @@ async def change(wanted: OperationsChange, actor: Actor, node: RunningNode) -> d
         "pending": plan.pending,
         "cancelled": plan.cancelled,
         "skipped": plan.skipped,
-        "results": plan.results,
+        "results": [change.show("device_name") for change in plan.results],
         "warnings": plan.warnings,
         "completes_by": moment.show(plan.completes_by),
     }
@@ -45,10 +45,10 @@ def _request(wanted: OperationsChange, now: int) -> schedule.Request:
     problems = phones.choice_problems(defaults, "")
     if problems:
         raise InvalidRequestError(problems)
-    items = [item.model_dump(exclude_none=True) for item in wanted.items or ()]
+    items = [schedule.Item.of(item.model_dump(exclude_none=True)) for item in wanted.items or ()]
     return schedule.Request(
         operation=wanted.operation,
-        items=items or [{"device_name": name} for name in wanted.phones or ()],
+        items=items or [schedule.Item(name) for name in wanted.phones or ()],
         item_field="phones[{}]" if wanted.items is None else "items[{}]",
         defaults=defaults,
         completes_by=None if wanted.completes_by is None else moment.parse(wanted.completes_by, now),

@@ -57,7 +57,7 @@ async def import_phones(wanted: PhoneImport, actor: Actor, node: RunningNode) ->
     return {
         "changed": bool(done.after),
         "counts": done.counts,
-        "results": done.results,
+        "results": [change.show("device_name") for change in done.results],
         "conflicts": done.conflicts,
         "warnings": done.warnings,
     }

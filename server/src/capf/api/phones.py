@@ -30,7 +30,11 @@ async def ensure(wanted: PhonesChange, actor: Actor, node: RunningNode) -> dict[
     """Register, change or remove phones; all or nothing."""
     listed = [phone.model_dump(exclude_none=True) for phone in wanted.phones]
     changes = await registration.ensure(node, listed, wanted.state, actor, dry_run=wanted.dry_run)
-    return {"changed": changes.changed, "counts": changes.counts, "results": changes.results}
+    return {
+        "changed": changes.changed,
+        "counts": changes.counts,
+        "results": [change.show("device_name") for change in changes.results],
+    }
 
 
 @router.post("/phones/find", response_model=FoundPhones)

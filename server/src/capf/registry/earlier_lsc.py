@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from capf.certificates import authority
 from capf.model import CertificateState, LintError
 from capf.phone_session.verify import UNREADABLE, issuer_of, names_device
+from capf.store.schema import CertificateRow
 
 NO_OPERATION = 0
 """The operation recorded for certificates that this server did not issue."""
@@ -24,7 +24,7 @@ UNKNOWN_ISSUER = ""
 class Given:
     """A certificate of an import: an LSC as a row of the record, or without a row the phone's MIC."""
 
-    row: dict[str, Any] | None
+    row: CertificateRow | None
     trusted: bool = False
 
 
@@ -50,22 +50,22 @@ def read(pem: str, device_name: str, issuers: Sequence[x509.Certificate], now: i
         return "the issuer that this certificate names has not signed it; give the genuine one, or leave it out"
     end = int(certificate.not_valid_after_utc.timestamp())
     public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    row = {
-        "serial_number": f"{certificate.serial_number:032x}",
-        "device_name": device_name,
-        "operation_id": NO_OPERATION,
-        "der": certificate.public_bytes(Encoding.DER),
-        "issuer_key_id": key_id,
-        "issuer": certificate.issuer.rfc4514_string(),
-        "issuer_not_after": end if issuer is None else int(issuer.not_valid_after_utc.timestamp()),
-        "not_before": int(certificate.not_valid_before_utc.timestamp()),
-        "not_after": end,
-        "ec": key.ec,
-        "bits": key.bits,
-        "public_key_sha256": hashlib.sha256(public).hexdigest(),
-        "state": CertificateState.ACTIVE.value,
-        "changed_at": now,
-    }
+    row = CertificateRow(
+        serial_number=f"{certificate.serial_number:032x}",
+        device_name=device_name,
+        operation_id=NO_OPERATION,
+        der=certificate.public_bytes(Encoding.DER),
+        issuer_key_id=key_id,
+        issuer=certificate.issuer.rfc4514_string(),
+        issuer_not_after=end if issuer is None else int(issuer.not_valid_after_utc.timestamp()),
+        not_before=int(certificate.not_valid_before_utc.timestamp()),
+        not_after=end,
+        ec=key.ec,
+        bits=key.bits,
+        public_key_sha256=hashlib.sha256(public).hexdigest(),
+        state=CertificateState.ACTIVE.value,
+        changed_at=now,
+    )
     return Given(row, issuer is not None)
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from capf.certificates.ctl import Role
 from capf.model import DamagedError, Fault, FurtherNodeError, InvalidRequestError, Problem, not_allowed
 from capf.registry import moment
+from capf.registry.changes import Change, Changes
 from capf.registry.transaction import Transaction
 from capf.store import cluster
 
@@ -57,14 +58,6 @@ class Node:
             return x509.load_pem_x509_certificate((self.certificate or self.administration_certificate).encode())
         except ValueError:
             raise DamagedError(_damaged(self)) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What ``ensure`` did or would do; ``results`` holds name, before and after of each node that changes."""
-
-    counts: dict[str, int]
-    results: list[dict[str, Any]]
 
 
 def all_nodes(connection: Connection) -> list[Node]:
@@ -145,29 +138,23 @@ def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal[
         raise InvalidRequestError(problems)
     results = _absent(tx.connection, wanted, known) if state == "absent" else _present(tx.connection, wanted, known)
     verb = {(True, False): "add node", (False, True): "remove node", (False, False): "change node"}
-    for result in results:
-        action = verb[result["before"] is None, result["after"] is None]
-        tx.audit(action, **{"node": result["name"], **(result["after"] or {})})
-    created, removed = (sum(result[side] is None for result in results) for side in ("before", "after"))
-    updated, unchanged = len(results) - created - removed, len(wanted) - len(results)
-    return Changes({"created": created, "updated": updated, "removed": removed, "unchanged": unchanged}, results)
+    for change in results:
+        action = verb[change.before is None, change.after is None]
+        tx.audit(action, **{"node": change.name, **(change.after or {})})
+    return Changes(len(wanted), results)
 
 
-def _absent(
-    connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Node]
-) -> list[dict[str, Any]]:
+def _absent(connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Node]) -> list[Change]:
     names = [item["name"] for item in wanted if item["name"] in known]
     cluster.remove_nodes(connection, names)
-    return [{"name": name, "before": {"role": _role(known[name])}, "after": None} for name in names]
+    return [Change(name, {"role": _role(known[name])}, None) for name in names]
 
 
 def _role(node: Node) -> str:
     return "" if node.role is None else node.role.name
 
 
-def _present(
-    connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Node]
-) -> list[dict[str, Any]]:
+def _present(connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Node]) -> list[Change]:
     results = []
     for item in wanted:
         given = {name: _plain(value) if name in _PEMS else value for name, value in item.items() if value is not None}
@@ -177,13 +164,13 @@ def _present(
             address = {"administration_address": given["name"], "administration_port": DEFAULT_PORT}
             row = {**defaults, **address, **given, "first_node": False}
             cluster.add_node(connection, row)
-            results.append({"name": given["name"], "before": None, "after": _shown(row)})
+            results.append(Change(given["name"], None, _shown(row)))
             continue
         after = {name: value for name, value in given.items() if getattr(node, name) != value}
         if after:
             cluster.change_node(connection, node.name, after)
             before = {name: getattr(node, name) for name in after}
-            results.append({"name": node.name, "before": _shown(before), "after": _shown(after)})
+            results.append(Change(node.name, _shown(before), _shown(after)))
     return results
 
 

@@ -15,10 +15,11 @@ from sqlalchemy import Connection
 
 from capf.model import InvalidRequestError, Operation, Problem
 from capf.registry import earlier_lsc, moment, phones, schedule, strings
+from capf.registry.changes import Change
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store import imports, rows
-from capf.store.schema import CertificateRow, PhoneRow
+from capf.store.schema import CertificateRow
 
 _FIELD = "phones[{}]"
 _INDEX = re.compile(r"phones\[(\d+)\]")
@@ -44,12 +45,9 @@ class Import:
         self.after.setdefault(name, {}).update(new)
 
     @property
-    def results(self) -> list[dict[str, Any]]:
+    def results(self) -> list[Change]:
         """The phones with new data."""
-        return [
-            {"device_name": name, "before": None if name in self.created else {}, "after": after}
-            for name, after in self.after.items()
-        ]
+        return [Change(name, None if name in self.created else {}, after) for name, after in self.after.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class _Phone:
         return {**found, "mic": True} if self.lsc is not None and self.lsc.row is None else found
 
     @property
-    def row(self) -> dict[str, Any] | None:
+    def row(self) -> CertificateRow | None:
         """Its LSC, as a row of the record."""
         return None if self.lsc is None else self.lsc.row
 
@@ -114,11 +112,11 @@ def read(context: Context, items: Sequence[Item]) -> Reading:
     return Reading(given, problems)
 
 
-def _serial_problem(where: str, given: str | None, row: Item | None) -> list[Problem]:
+def _serial_problem(where: str, given: str | None, row: CertificateRow | None) -> list[Problem]:
     """Return a problem if a serial number differs from that of its certificate."""
-    if not given or row is None or given.lower().lstrip("0") == row["serial_number"].lstrip("0"):
+    if not given or row is None or given.lower().lstrip("0") == row.serial_number.lstrip("0"):
         return []
-    message = f"{given!r} is not the certificate's serial number; give {row['serial_number']}, or leave it out"
+    message = f"{given!r} is not the certificate's serial number; give {row.serial_number}, or leave it out"
     return [Problem(where, given, message)]
 
 
@@ -126,8 +124,8 @@ def carry_out(tx: Transaction, reading: Reading) -> Import:
     """Import the phones that were read; InvalidRequestError lists all problems."""
     given = reading.phones
     names = [phone.name for phone in given]
-    serials = imports.certificates_of(tx.connection, [phone.row["serial_number"] for phone in given if phone.row])
-    known = rows.phones_of(tx.connection, names)
+    serials = imports.certificates_of(tx.connection, [phone.row.serial_number for phone in given if phone.row])
+    known = rows.fields_of(tx.connection, names)
     problems = reading.problems + _collisions(given, serials) + _unused_strings(tx, given, known)
     if problems:
         raise InvalidRequestError(problems)
@@ -141,7 +139,7 @@ def carry_out(tx: Transaction, reading: Reading) -> Import:
     return done
 
 
-def _unused_strings(tx: Transaction, given: Sequence[_Phone], known: Mapping[str, PhoneRow]) -> list[Problem]:
+def _unused_strings(tx: Transaction, given: Sequence[_Phone], known: Mapping[str, Item]) -> list[Problem]:
     """Return a problem for each wrong string of a phone for which nothing is scheduled."""
     unused = [{} if phone.name not in known and phone.pending is not Operation.NONE else phone.item for phone in given]
     return strings.problems(tx, unused)
@@ -153,8 +151,8 @@ def _collisions(given: Sequence[_Phone], here: Mapping[str, CertificateRow]) -> 
     for phone in given:
         if phone.row is None:
             continue
-        serial, where = phone.row["serial_number"], f"{_FIELD.format(phone.index)}.serial_number"
-        if serial in here and here[serial].der != phone.row["der"]:
+        serial, where = phone.row.serial_number, f"{_FIELD.format(phone.index)}.serial_number"
+        if serial in here and here[serial].der != phone.row.der:
             other = here[serial].device_name
             message = f"{serial} is the serial number of another certificate, of {other}; check both certificates"
             problems.append(Problem(where, serial, message))
@@ -168,7 +166,7 @@ def _collisions(given: Sequence[_Phone], here: Mapping[str, CertificateRow]) -> 
 def _conflicts(
     connection: Connection,
     given: Sequence[_Phone],
-    known: Mapping[str, PhoneRow],
+    known: Mapping[str, Item],
     recorded: set[str],
     serials: Mapping[str, CertificateRow],
 ) -> list[dict[str, str]]:
@@ -179,13 +177,10 @@ def _conflicts(
         here = known.get(phone.name)
         differing: list[tuple[str, Any, Any]] = []
         if here is not None:
-            stored = {name: getattr(here, name) for name in phone.settings}
-            differing += [
-                (name, stored[name], value) for name, value in phone.settings.items() if stored[name] != value
-            ]
-        if phone.row is not None and phone.name in recorded and phone.row["serial_number"] not in serials:
+            differing += [(name, here[name], value) for name, value in phone.settings.items() if here[name] != value]
+        if phone.row is not None and phone.name in recorded and phone.row.serial_number not in serials:
             own = active[phone.name].serial_number if phone.name in active else "none"
-            differing.append(("lsc_serial_number", own, phone.row["serial_number"]))
+            differing.append(("lsc_serial_number", own, phone.row.serial_number))
         found += [
             {"device_name": phone.name, "field": name, "here": str(own), "imported": str(other)}
             for name, own, other in differing
@@ -195,9 +190,9 @@ def _conflicts(
 
 def _add_phones(tx: Transaction, new: Sequence[_Phone], done: Import) -> None:
     wanted = [{"device_name": phone.name, **phone.settings} for phone in new]
-    for result in phones.ensure(tx, wanted, "present").results:
-        done.created.add(result["device_name"])
-        done.after[result["device_name"]] = result["after"]
+    for change in phones.ensure(tx, wanted, "present").results:
+        done.created.add(change.name)
+        done.after[change.name] = dict(change.after or {})
     done.counts["created"] = len(new)
 
 
@@ -207,8 +202,8 @@ def _add_lscs(tx: Transaction, given: Sequence[_Phone], done: Import) -> None:
     found = [item.row for item in added if item.row is not None]
     imports.add_certificates(tx.connection, found)
     for row in found:
-        done.note(row["device_name"], lsc_serial_number=row["serial_number"], lsc_issued_by=row["issuer"])
-        tx.audit("import LSC", row["device_name"], serial_number=row["serial_number"])
+        done.note(row.device_name, lsc_serial_number=row.serial_number, lsc_issued_by=row.issuer)
+        tx.audit("import LSC", row.device_name, serial_number=row.serial_number)
     done.counts["certificates"] = len(found)
     strange = sum(not item.trusted for item in added)
     if strange:
@@ -227,7 +222,7 @@ def _add_operations(tx: Transaction, new: Sequence[_Phone], done: Import) -> int
             groups.setdefault((phone.pending, None if late else phone.completes_by), []).append(phone)
     count, problems = 0, []
     for (operation, completes_by), members in groups.items():
-        items = [{"device_name": phone.name, strings.FIELD: phone.item.get(strings.FIELD)} for phone in members]
+        items = [schedule.Item(phone.name, string=phone.item.get(strings.FIELD)) for phone in members]
         request = schedule.Request(operation, items, completes_by=completes_by)
         try:
             plan = schedule.schedule(tx, request)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection
@@ -20,6 +19,8 @@ from capf.model import (
     not_allowed,
 )
 from capf.registry import guessing, lifecycle, phone_fields
+from capf.registry.changes import Change, Changes
+from capf.registry.phone_fields import NAME
 from capf.registry.transaction import Transaction
 from capf.store import guesses, rows
 
@@ -32,19 +33,6 @@ REMOVED = "remove phone"
 """The audit action for a removed phone."""
 DEFAULTS: Mapping[str, Any] = phone_fields.defaults()
 CHOICES: Mapping[str, Sequence[str | int]] = phone_fields.choices()
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What ``ensure`` did or would do."""
-
-    counts: dict[str, int]
-    results: list[dict[str, Any]]
-
-    @property
-    def changed(self) -> bool:
-        """True when anything differs."""
-        return bool(self.results)
 
 
 def name_problems(names: Iterable[str], where: str) -> list[Problem]:
@@ -94,7 +82,7 @@ def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal[
 
     InvalidRequestError names every wrong field; ConflictError when a phone to remove is in a session.
     """
-    names = [str(phone["device_name"]) for phone in wanted]
+    names = [str(phone[NAME]) for phone in wanted]
     problems = name_problems(names, "phones[{}].device_name")
     for index, phone in enumerate(wanted):
         problems += choice_problems(phone, f"phones[{index}].")
@@ -114,9 +102,9 @@ def _waiting_problems(
 ) -> list[Problem]:
     """Return a problem for each phone that could no longer receive the string of its pending operation."""
     asked = {
-        phone["device_name"]: (index, phone[_MODE])
+        phone[NAME]: (index, phone[_MODE])
         for index, phone in enumerate(wanted)
-        if phone["device_name"] in known and phone.get(_MODE) not in (None, known[phone["device_name"]][_MODE])
+        if phone[NAME] in known and phone.get(_MODE) not in (None, known[phone[NAME]][_MODE])
     }
     operations = rows.operations_of(connection, list(asked))
     with_lsc = rows.active_certificates(connection, list(asked))
@@ -147,32 +135,27 @@ def _remove(tx: Transaction, names: list[str], asked: int) -> Changes:
     guesses.forget_phones(tx.connection, names)
     for name in names:
         tx.audit(REMOVED, name)
-    results = [{"device_name": name, "before": {"state": "present"}, "after": None} for name in names]
-    counts = {"created": 0, "updated": 0, "removed": len(names), "unchanged": asked - len(names)}
-    return Changes(counts, results)
+    return Changes(asked, [Change(name, {"state": "present"}, None) for name in names])
 
 
 def _present(tx: Transaction, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Mapping[str, Any]]) -> Changes:
     new: list[dict[str, Any]] = []
-    results: list[dict[str, Any]] = []
+    changed: dict[str, dict[str, Any]] = {}
+    results: list[Change] = []
     for phone in wanted:
         given = {name: value for name, value in phone.items() if value is not None}
-        row = known.get(given["device_name"])
+        device_name = given[NAME]
+        row = known.get(device_name)
         if row is None:
             new.append({**DEFAULTS, **given})
-            results.append({"device_name": given["device_name"], "before": None, "after": new[-1]})
+            results.append(Change(device_name, None, new[-1]))
             continue
         after = {name: value for name, value in given.items() if row[name] != value}
         if after:
-            before = {name: row[name] for name in after}
-            results.append({"device_name": given["device_name"], "before": before, "after": after})
+            changed[device_name] = after
+            results.append(Change(device_name, {name: row[name] for name in after}, after))
     rows.add_phones(tx.connection, new)
-    rows.change_phones(
-        tx.connection, {item["device_name"]: item["after"] for item in results if item["before"] is not None}
-    )
-    for result in results:
-        action = "add phone" if result["before"] is None else "change phone"
-        tx.audit(action, result["device_name"], **result["after"])
-    updated = len(results) - len(new)
-    counts = {"created": len(new), "updated": updated, "removed": 0, "unchanged": len(wanted) - len(results)}
-    return Changes(counts, results)
+    rows.change_phones(tx.connection, changed)
+    for change in results:
+        tx.audit("add phone" if change.before is None else "change phone", change.name, **(change.after or {}))
+    return Changes(len(wanted), results)

@@ -17,7 +17,9 @@ from capf.model import (
     State,
 )
 from capf.registry import lifecycle, need, strings
+from capf.registry.changes import Change
 from capf.registry.context import Context
+from capf.registry.phone_fields import NAME
 from capf.registry.phones import choice_problems, name_problems, never_registers, not_registered
 from capf.registry.transaction import Transaction
 from capf.store import rows
@@ -49,16 +51,30 @@ SETTINGS = OperationSettings._fields
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """A phone of a request, with settings of its own and the authentication string that the administrator gives it."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    string: str | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Item:
+        """Return the item that has these fields."""
+        own = {key: given[key] for key in SETTINGS if given.get(key) is not None}
+        return cls(str(given[NAME]), own, given.get(strings.FIELD))
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """An administrator's request for a list of phones.
 
-    ``items`` are mappings with ``device_name`` and, where a phone differs from ``defaults``, its own settings and
-    ``authentication_string``. ``completes_by``: epoch seconds in the future; ``renew_before``: renew an LSC that
-    expires within this number of days.
+    ``defaults``: settings of the items that have none of their own. ``completes_by``: epoch seconds in the future;
+    ``renew_before``: renew an LSC that expires within this number of days.
     """
 
     operation: Operation
-    items: Sequence[Mapping[str, Any]]
+    items: Sequence[Item]
     item_field: str = "phones[{}]"
     defaults: Mapping[str, Any] = field(default_factory=dict)
     completes_by: int | None = None
@@ -76,7 +92,7 @@ class Plan:
     cancelled: list[str] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
     refused: dict[str, Problem] = field(default_factory=dict)
-    results: list[dict[str, Any]] = field(default_factory=list)
+    results: list[Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     new: list[dict[str, Any]] = field(default_factory=list)
     replaced: list[int] = field(default_factory=list)
@@ -132,8 +148,8 @@ def _carry_out(tx: Transaction, plan: Plan) -> None:
     ended = {"ended_at": tx.now, "status": STATUS_NONE, "problem": "cancelled by the administrator"}
     rows.cancel_operations(tx.connection, plan.replaced, ended)
     rows.add_operations(tx.connection, plan.new)
-    for item in plan.results:
-        tx.audit("schedule operation", item["device_name"], **item["after"])
+    for change in plan.results:
+        tx.audit("schedule operation", change.name, **(change.after or {}))
 
 
 def make_plan(tx: Transaction, request: Request) -> Plan:
@@ -189,7 +205,7 @@ def _warnings(plan: Plan, *, encrypted: bool) -> list[str]:
 
 def _phones(tx: Transaction, request: Request, plan: Plan) -> list[_Phone]:
     """Look up all phones of the request at once, and note the problems of their items."""
-    names = [str(item["device_name"]) for item in request.items]
+    names = [item.name for item in request.items]
     plan.problems += name_problems(
         names, request.item_field + ("" if request.item_field == "phones[{}]" else ".device_name")
     )
@@ -198,31 +214,27 @@ def _phones(tx: Transaction, request: Request, plan: Plan) -> list[_Phone]:
     key_size = tx.in_force.number("Key Size")
     found = []
     for index, item in enumerate(request.items):
-        name, where = str(item["device_name"]), request.item_field.format(index)
+        name, where = item.name, request.item_field.format(index)
         row = known.get(name)
         for problem in _item_problems(tx.context, item, where, last.get(name)):
             plan.refuse(name, problem)
         if row is None:
             plan.refuse(name, not_registered(where, name))
             continue
-        settings = _settings(item, request.defaults, row, key_size)
-        string = item.get(strings.FIELD)
-        found.append(_Phone(name, where, row, last.get(name), certificates.get(name), settings, string))
+        settings = _settings({**request.defaults, **item.settings}, row, key_size)
+        found.append(_Phone(name, where, row, last.get(name), certificates.get(name), settings, item.string))
     return found
 
 
-def _settings(
-    item: Mapping[str, Any], defaults: Mapping[str, Any], phone: PhoneRow, key_size: int
-) -> OperationSettings:
-    """Return a phone's settings: from its item, the request, or its own; ``key_size`` is the fallback."""
-    given = {key: item.get(key) or defaults.get(key) or getattr(phone, key) for key in SETTINGS}
-    return OperationSettings(**{**given, "key_size": given["key_size"] or key_size})
+def _settings(given: Mapping[str, Any], phone: PhoneRow, key_size: int) -> OperationSettings:
+    """Return a phone's settings: those given, or its own; ``key_size`` is the fallback."""
+    own = OperationSettings(phone.authentication_mode, phone.key_order, phone.key_size or key_size, phone.ec_key_size)
+    return own._replace(**given)
 
 
-def _item_problems(context: Context, item: Mapping[str, Any], where: str, last: OperationRow | None) -> list[Problem]:
-    string = item.get(strings.FIELD)
-    wrong = None if string is None else strings.problem(where, string, strings.pending(context, last))
-    return choice_problems(item, f"{where}.") + ([] if wrong is None else [wrong])
+def _item_problems(context: Context, item: Item, where: str, last: OperationRow | None) -> list[Problem]:
+    wrong = None if item.string is None else strings.problem(where, item.string, strings.pending(context, last))
+    return choice_problems(item.settings, f"{where}.") + ([] if wrong is None else [wrong])
 
 
 def _decide(context: Context, request: Request, phone: _Phone, plan: Plan, given: int | None, now: int) -> None:
@@ -263,7 +275,7 @@ def _cancel(phone: _Phone, plan: Plan) -> None:
     plan.replaced.append(phone.open.id)
     before = {"certificate_operation": phone.open.operation, "operation_status": phone.open.status}
     after = {"certificate_operation": Operation.NONE.value, "operation_status": STATUS_NONE}
-    plan.results.append({"device_name": phone.name, "reason": "cancelled", "before": before, "after": after})
+    plan.results.append(Change(phone.name, before, after, "cancelled"))
 
 
 def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
@@ -327,4 +339,4 @@ def _add(context: Context, request: Request, phone: _Phone, plan: Plan, reason: 
         "operation_status": STATUS_NONE if last is None else last.status,
     }
     after = {"certificate_operation": request.operation.value, "operation_status": STATUS_PENDING}
-    plan.results.append({"device_name": phone.name, "reason": reason, "before": before, "after": after})
+    plan.results.append(Change(phone.name, before, after, reason))

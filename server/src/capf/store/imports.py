@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
@@ -30,7 +29,7 @@ def certificates_of(connection: Connection, serial_numbers: Sequence[str]) -> di
     return found
 
 
-def add_certificates(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
-    """Insert certificates; every mapping has the same keys."""
-    if values:
-        connection.execute(certificates.insert(), list(values))
+def add_certificates(connection: Connection, added: Sequence[CertificateRow]) -> None:
+    """Insert certificates."""
+    if added:
+        connection.execute(certificates.insert(), [row._asdict() for row in added])

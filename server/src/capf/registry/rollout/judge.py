@@ -83,4 +83,4 @@ def _switch(tx: Transaction, members: Sequence[MemberRow]) -> list[str]:
         if parts.of(row) is Part.DONE and again.owes_mode(row)
     ]
     changes = phones.ensure(tx, wanted, "present")
-    return [result["device_name"] for result in changes.results]
+    return [change.name for change in changes.results]

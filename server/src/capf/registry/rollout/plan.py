@@ -89,13 +89,10 @@ def make(tx: Transaction, request: Request) -> Plan:
     return Plan(waves, planned.skipped, warnings, starts_at, starts_at + sum(lasting), settings.window_end)
 
 
-def items(known: Mapping[str, PhoneRow], names: Sequence[str], strings: Mapping[str, str]) -> list[dict[str, str]]:
+def items(known: Mapping[str, PhoneRow], names: Sequence[str], strings: Mapping[str, str]) -> list[schedule.Item]:
     """Return the phones as they are to be scheduled: those that authenticate by string with the one given for them."""
     by_string = {name for name, row in known.items() if row.authentication_mode == AuthenticationMode.STRING}
-    return [
-        {"device_name": name} | ({"authentication_string": strings[name]} if name in by_string & strings.keys() else {})
-        for name in names
-    ]
+    return [schedule.Item(name, string=strings.get(name) if name in by_string else None) for name in names]
 
 
 def fit(lasting: Sequence[int], starts_at: int, ends_at: int | None) -> list[str]:

@@ -1,0 +1,46 @@
+"""What a list of phones or nodes changed, or would change: the one form of every such answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One phone or node that changes: the values that differ, by the name of the field.
+
+    ``before`` is None of one that is new, ``after`` of one that is removed; ``reason`` says why, where a rule decided.
+    """
+
+    name: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    reason: str = ""
+
+    def show(self, named: str) -> dict[str, Any]:
+        """Return it as the API shows it; ``named`` is what the API calls the name."""
+        reason = {"reason": self.reason} if self.reason else {}
+        return {named: self.name, **reason, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What became of a list; ``asked`` is its length."""
+
+    asked: int
+    results: list[Change]
+
+    @property
+    def changed(self) -> bool:
+        """True when anything differs."""
+        return bool(self.results)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many were created, updated, removed, and left as they are."""
+        created = sum(change.before is None for change in self.results)
+        removed = sum(change.after is None for change in self.results)
+        updated, unchanged = len(self.results) - created - removed, self.asked - len(self.results)
+        return {"created": created, "updated": updated, "removed": removed, "unchanged": unchanged}
