@@ -266,7 +266,10 @@ def _is_deadlock(error: Exception) -> bool:
 
 def _refusal(error: Exception) -> InvalidRequestError:
     """Return what to say of values that do not fit the database's columns."""
-    message = f"the database does not take one of the values ({driver_errors.code(error)}); correct or shorten it"
+    code = driver_errors.code(error)
+    # psycopg itself refuses a text with a NUL character, so that there is no code of the database.
+    why = f"it reports {code}" if code else "it takes no NUL character"
+    message = f"the database does not take one of the values ({why}); correct or shorten it"
     return InvalidRequestError([Problem("body", HIDDEN, message)])
 
 
