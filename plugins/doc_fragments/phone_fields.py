@@ -172,7 +172,7 @@ options:
       value:
         description: The value to compare with. Write a date as V(2030-01-31).
         type: str
-        default: ''
+        default: ""
 """
 
     ORDER = r"""

@@ -16,7 +16,7 @@ options:
         or V(auto), which is the smallest size with which all waves fit into the window.
       - A wave never contains more than half of a site's phones.
     type: str
-    default: '50'
+    default: "50"
   wave_seconds:
     description:
       - Maximum duration of a wave in seconds. Phones that are not done by then count as failed.
@@ -31,7 +31,7 @@ options:
   pilot_size:
     description: Number or percentage of phones in the pilot wave, which goes first; V(0) means no pilot.
     type: str
-    default: '0'
+    default: "0"
   failure_limit:
     description: Number or percentage of phones of a wave that may fail without stopping the rollout.
     type: str
@@ -70,12 +70,12 @@ options:
     description: Start of the maintenance window, such as V(2030-01-31T22:00), in the first node's time zone.
       Empty means now.
     type: str
-    default: ''
+    default: ""
   window_end:
     description:
       - End of the maintenance window. It is also Operation Completes By of every phone. A wave is only started
         if it can end before the window closes.
       - Empty means no end.
     type: str
-    default: ''
+    default: ""
 """

@@ -36,9 +36,18 @@ class _Indented(yaml.SafeDumper):
         return True
 
 
-def as_yaml(value: Any) -> str:
-    """Return a value as YAML, its keys in the order given."""
-    return yaml.dump(value, None, _Indented, sort_keys=False, width=WIDTH, allow_unicode=True)
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Quote a short text, where it needs quotes, with double ones, as files written by hand do."""
+    quoted = len(text) < WIDTH and yaml.dump(text, None, yaml.SafeDumper, width=2 * WIDTH).startswith("'")
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if quoted else None)
+
+
+_Indented.add_representer(str, _text)
+
+
+def as_yaml(value: Any, width: int = WIDTH) -> str:
+    """Return a value as YAML, its keys in the order given, in lines of this width."""
+    return yaml.dump(value, None, _Indented, sort_keys=False, width=width, allow_unicode=True)
 
 
 def described(sentences: Sequence[str]) -> str | list[str]:

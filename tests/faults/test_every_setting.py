@@ -16,6 +16,7 @@ import yaml
 from jinja2 import Environment
 
 from capf.node import configuration
+from capf.node.settings import NodeSettings
 from capf_lab.manufacturing import Maker
 from support.node import CAPF, RunningNode
 from support.settings_table import CASES, Case, change
@@ -71,7 +72,7 @@ def test_p24_a_setting_is_seen_after_a_restart(name: str, usual: RunningNode, tm
 
 
 def test_p24_no_setting_is_left_out() -> None:
-    assert set(CASES) == {field.name for field in dataclasses.fields(configuration.NodeSettings)}
+    assert set(CASES) == {field.name for field in dataclasses.fields(NodeSettings)}
 
 
 def test_p24_the_role_deploys_every_setting() -> None:

@@ -20,7 +20,7 @@ from capf.administration.backup import archive, sealing
 from capf.certificates import keystore
 from capf.model import Operation
 from capf.node import configuration, state
-from capf.node.configuration import NodeSettings
+from capf.node.settings import NodeSettings
 from capf.registry import phones, schedule, tokens
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction

@@ -6,56 +6,11 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from capf.model import InvalidRequestError, Problem, not_allowed
-from capf.phone_files.cnf_xml import MAXIMUM_SERVERS
-
-_MAXIMUM_PORT = 65535
-_MAXIMUM_PLACES = 100000
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSettings:
-    """All settings; they take effect when the process restarts."""
-
-    state_directory: Path
-    first_node: bool
-    node_name: str
-    database: str
-    administration_addresses: tuple[str, ...]
-    administration_port: int
-    administration_maximum_connections: int
-    administration_maximum_connections_per_address: int
-    administration_monitors: tuple[str, ...]
-    capf_addresses: tuple[str, ...]
-    capf_addresses_ipv6: tuple[str, ...]
-    maximum_sessions: int
-    maximum_sessions_per_address: int
-    maximum_sessions_per_device: int
-    handshake_seconds: int
-    authentication_seconds: int
-    drain_seconds: int
-    files_enabled: bool
-    files_addresses: tuple[str, ...]
-    files_port: int
-    files_maximum_connections: int
-    files_maximum_connections_per_address: int
-    own_directory: Path
-    tftp_directory: Path | None
-    capf_servers: tuple[str, ...]
-    allow_tls_1_0: bool
-    allow_expired_mic: bool
-    allow_sha1_mic: bool
-    require_sudi: bool
-    lock_seconds: int
-    tries_per_operation: int
-    wrong_strings_per_day: int
-    reset_command: tuple[str, ...]
-    reset_parallel: int
-    reset_seconds: int
+from capf.node.settings import Kind, NodeSettings, Setting, described
 
 
 class _Table:
@@ -128,12 +83,6 @@ class _Table:
                 self._wrong(key, value, "IPv4 or IPv6 addresses or networks, such as 192.0.2.0/24")
         return values
 
-    def places(self, name: str, default: int, least: int) -> tuple[int, int]:
-        """Take two numbers: the maximum in total, and the maximum per address, which defaults to half of the total."""
-        places = self.number(f"maximum_{name}", default, least, _MAXIMUM_PLACES)
-        half = max(1, places // 2)
-        return places, self.number(f"maximum_{name}_per_address", half, 1, _MAXIMUM_PLACES)
-
     def end(self) -> None:
         """Report every unknown key."""
         for key, value in self._left.items():
@@ -154,7 +103,7 @@ def parse(text: str) -> NodeSettings:
     except tomllib.TOMLDecodeError as error:
         raise InvalidRequestError([Problem("file", "", f"not valid TOML{_place(error)}; correct the file")]) from None
     problems: list[Problem] = []
-    names = ("server", "administration", "capf", "authentication", "files", "reset")
+    names = tuple(dict.fromkeys(setting.table for setting in described().values()))
     problems += [
         Problem(name, "", f"there is no such table; the tables are {', '.join(names)}")
         for name in document
@@ -170,50 +119,37 @@ def parse(text: str) -> NodeSettings:
 
 
 def _settings(tables: Mapping[str, _Table]) -> NodeSettings:
-    server, administration, capf = tables["server"], tables["administration"], tables["capf"]
-    authentication, files, reset = tables["authentication"], tables["files"], tables["reset"]
-    directory = Path(server.text("state_directory"))
-    tftp_directory = files.text("tftp_directory", "")
-    sessions, sessions_per_address = capf.places("sessions", 10000, 1)
-    connections, connections_per_address = administration.places("connections", 1000, 10)
-    files_connections, files_connections_per_address = files.places("connections", 4000, 10)
-    return NodeSettings(
-        state_directory=directory,
-        first_node=server.flag("first_node", True),
-        node_name=server.text("node_name", "127.0.0.1"),
-        database=server.text("database", f"sqlite:///{directory}/capf.db"),
-        administration_addresses=administration.addresses("addresses", ("127.0.0.1",)),
-        administration_port=administration.number("port", 8443, 1, _MAXIMUM_PORT),
-        administration_maximum_connections=connections,
-        administration_maximum_connections_per_address=connections_per_address,
-        administration_monitors=administration.networks("monitors", ("127.0.0.1", "::1")),
-        capf_addresses=capf.addresses("addresses", ("0.0.0.0",)),  # noqa: S104 - phones are everywhere
-        capf_addresses_ipv6=capf.addresses("addresses_ipv6", ("::",)),
-        maximum_sessions=sessions,
-        maximum_sessions_per_address=sessions_per_address,
-        maximum_sessions_per_device=capf.number("maximum_sessions_per_device", 8, 1, 1000),
-        handshake_seconds=capf.number("handshake_seconds", 10, 1, 120),
-        authentication_seconds=capf.number("authentication_seconds", 30, 1, 600),
-        drain_seconds=capf.number("drain_seconds", 10, 0, 600),
-        files_enabled=files.flag("enabled", True),
-        files_addresses=files.addresses("addresses", ("0.0.0.0",)),  # noqa: S104 - phones are everywhere
-        files_port=files.number("port", 6970, 1, _MAXIMUM_PORT),
-        files_maximum_connections=files_connections,
-        files_maximum_connections_per_address=files_connections_per_address,
-        own_directory=Path(files.text("own_directory", f"{directory}/own")),
-        tftp_directory=Path(tftp_directory) if tftp_directory else None,
-        capf_servers=files.texts("capf_servers", (), MAXIMUM_SERVERS),
-        allow_tls_1_0=capf.flag("allow_tls_1_0", False),
-        allow_expired_mic=authentication.flag("allow_expired_mic", False),
-        allow_sha1_mic=authentication.flag("allow_sha1_mic", False),
-        require_sudi=authentication.flag("require_sudi", False),
-        lock_seconds=authentication.number("lock_seconds", 600, 1, 86400),
-        tries_per_operation=authentication.number("tries_per_operation", 100, 1, 10000),
-        wrong_strings_per_day=authentication.number("wrong_strings_per_day", 200, 1, 100000),
-        reset_command=reset.texts("command", ()),
-        reset_parallel=reset.number("parallel", 10, 1, 1000),
-        reset_seconds=reset.number("seconds", 60, 1, 3600),
-    )
+    values = dict[str, Any]()
+    for name, setting in described().items():
+        values[name] = _take(tables[setting.table], setting.key(name), setting, _default(setting, values))
+    return NodeSettings(**values)
+
+
+def _default(setting: Setting, values: Mapping[str, Any]) -> Any:
+    """Return a setting's default, which may depend on the values of settings before it."""
+    if setting.half_of:
+        return max(1, values[setting.half_of] // 2)
+    return setting.default.format(**values) if isinstance(setting.default, str) else setting.default
+
+
+def _take(table: _Table, key: str, setting: Setting, default: Any) -> Any:
+    """Return the value of a setting; what is wrong with it is noted in its table."""
+    match setting.kind:
+        case Kind.NUMBER:
+            return table.number(key, default, setting.minimum, setting.maximum)
+        case Kind.FLAG:
+            return table.flag(key, default)
+        case Kind.TEXT:
+            return table.text(key, default)
+        case Kind.PATH:
+            text = table.text(key, default)
+            return Path(text) if text else None
+        case Kind.TEXTS:
+            return table.texts(key, default, setting.maximum or None)
+        case Kind.ADDRESSES:
+            return table.addresses(key, default)
+        case Kind.NETWORKS:
+            return table.networks(key, default)
 
 
 def load(path: Path) -> NodeSettings:

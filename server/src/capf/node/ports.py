@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 
 from capf.model import CapfError
-from capf.node.configuration import NodeSettings
+from capf.node.settings import NodeSettings
 from capf.registry.parameters import IPV6, PORT, InForce, Obstacle
 
 

@@ -29,7 +29,7 @@ from capf.cluster.neighbours import Neighbours
 from capf.model import CapfError, DamagedError, Fault, StoreUnavailableError, words_of
 from capf.network.descriptors import Descriptors
 from capf.node import ports, record_context, state
-from capf.node.configuration import NodeSettings
+from capf.node.settings import NodeSettings
 from capf.node.trace_files import TraceFiles
 from capf.phone_files import http_server
 from capf.phone_files.folder import Folder

@@ -18,7 +18,7 @@ from capf.administration.backup import archive, inspection, sealing, staging
 from capf.administration.backup.archive import DATABASE
 from capf.certificates.keystore import SECRET, UNFINISHED
 from capf.model import CapfError, ConflictError, InvalidRequestError, StoreUnavailableError, words_of
-from capf.node.configuration import NodeSettings
+from capf.node.settings import NodeSettings
 from capf.registry.transaction import SERVER
 from capf.store import copying, journal
 from capf.store.engine import Store

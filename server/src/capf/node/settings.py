@@ -1,0 +1,490 @@
+"""The settings of the server's configuration file: the one table from which it is read (P24).
+
+The role's template, variables and documentation are made from it. To add a setting, add a field to ``NodeSettings``
+and run ``scripts/generate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from capf.phone_files.cnf_xml import MAXIMUM_SERVERS
+
+_MAXIMUM_PORT = 65535
+_MAXIMUM_PLACES = 100000
+
+
+class Kind(Enum):
+    """What the values of a setting are."""
+
+    TEXT = "text"
+    PATH = "path"
+    NUMBER = "number"
+    FLAG = "flag"
+    TEXTS = "texts"
+    ADDRESSES = "addresses"
+    NETWORKS = "networks"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a setting is: its ``table`` in the file, ``kind``, ``default``, and ``help`` in paragraphs.
+
+    ``default``: None where there is none; a text may name settings before it in braces. ``half_of``: the number half of
+    which is the default. ``minimum`` and ``maximum`` bound a number, ``maximum`` how many texts there are.
+    """
+
+    table: str
+    kind: Kind
+    default: Any
+    help: tuple[str, ...]
+    half_of: str = ""
+    minimum: int = 0
+    maximum: int = 0
+
+    def key(self, name: str) -> str:
+        """Return the key in the table for the setting of this name."""
+        return name.removeprefix(f"{self.table}_")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """Everything that a restart of the process brings in force."""
+
+    state_directory: Annotated[
+        Path,
+        Setting(
+            "server",
+            Kind.PATH,
+            None,
+            (
+                "Directory of the keys, the certificates and the database. With V(systemd), it belongs to the"
+                " service user, the directories above it belong to root, and it must not be a link.",
+                "It must not contain links, except in C(own). If it does, the role names them and changes nothing.",
+            ),
+        ),
+    ]
+    first_node: Annotated[
+        bool,
+        Setting(
+            "server",
+            Kind.FLAG,
+            True,
+            ("Whether this is the first node, which is the only one where CAPF can be activated.",),
+        ),
+    ]
+    node_name: Annotated[
+        str,
+        Setting(
+            "server",
+            Kind.TEXT,
+            "127.0.0.1",
+            (
+                "Host name or IP address that phones use to reach this node. It is written to their"
+                " configuration files.",
+            ),
+        ),
+    ]
+    database: Annotated[
+        str,
+        Setting(
+            "server",
+            Kind.TEXT,
+            "sqlite:///{state_directory}/capf.db",
+            (
+                "URL of an existing PostgreSQL database, such as C(postgresql+psycopg://capf:secret@db1/capf)."
+                " It is a secret.",
+                "Empty means an SQLite database in the state directory.",
+            ),
+        ),
+    ]
+    administration_addresses: Annotated[
+        tuple[str, ...],
+        Setting(
+            "administration",
+            Kind.ADDRESSES,
+            ("127.0.0.1",),
+            (
+                "Addresses on which the administration API listens. By default, only the node itself can reach it.",
+                "Set the node's own address (or V(0.0.0.0)) if the control node or another node administers it"
+                " over the network.",
+            ),
+        ),
+    ]
+    administration_port: Annotated[
+        int,
+        Setting(
+            "administration",
+            Kind.NUMBER,
+            8443,
+            ("TCP port of the administration API.",),
+            minimum=1,
+            maximum=_MAXIMUM_PORT,
+        ),
+    ]
+    administration_maximum_connections: Annotated[
+        int,
+        Setting(
+            "administration",
+            Kind.NUMBER,
+            1000,
+            (
+                "Maximum number of connections to the administration port, from 10 to 100000. When it is"
+                " reached, the server closes the connection that has been idle longest, but never one that waits"
+                " for an answer.",
+            ),
+            minimum=10,
+            maximum=_MAXIMUM_PLACES,
+        ),
+    ]
+    administration_maximum_connections_per_address: Annotated[
+        int,
+        Setting(
+            "administration",
+            Kind.NUMBER,
+            None,
+            (
+                "Maximum number of connections from one IPv4 address or IPv6 /64 network. The default is half"
+                " of the total.",
+            ),
+            half_of="administration_maximum_connections",
+            minimum=1,
+            maximum=_MAXIMUM_PLACES,
+        ),
+    ]
+    administration_monitors: Annotated[
+        tuple[str, ...],
+        Setting(
+            "administration",
+            Kind.NETWORKS,
+            ("127.0.0.1", "::1"),
+            (
+                "Addresses and networks, such as V(192.0.2.0/24), that may read C(/metrics) and"
+                " C(/openapi.json) without logging in.",
+                "The administrator can read them from any address.",
+            ),
+        ),
+    ]
+    capf_addresses: Annotated[
+        tuple[str, ...],
+        Setting(
+            "capf",
+            Kind.ADDRESSES,
+            ("0.0.0.0",),  # noqa: S104 - phones are everywhere
+            ("IPv4 addresses of the CAPF service. Its port is the enterprise parameter CAPF Phone Port.",),
+        ),
+    ]
+    capf_addresses_ipv6: Annotated[
+        tuple[str, ...],
+        Setting(
+            "capf",
+            Kind.ADDRESSES,
+            ("::",),
+            ("IPv6 addresses of the CAPF service, used while the enterprise parameter Enable IPv6 is True.",),
+        ),
+    ]
+    maximum_sessions: Annotated[
+        int,
+        Setting(
+            "capf",
+            Kind.NUMBER,
+            10000,
+            (
+                "Maximum number of phones connected to CAPF, from 1 to 100000. When it is reached, the server"
+                " closes the connection that has been idle longest, but never that of a phone that was admitted"
+                " to its operation.",
+            ),
+            minimum=1,
+            maximum=_MAXIMUM_PLACES,
+        ),
+    ]
+    maximum_sessions_per_address: Annotated[
+        int,
+        Setting(
+            "capf",
+            Kind.NUMBER,
+            None,
+            (
+                "Maximum number of sessions from one IPv4 address or IPv6 /64 network; phones behind a NAT"
+                " share an address. The default is half of O(capf_server_maximum_sessions), so that one address"
+                " cannot block all others.",
+            ),
+            half_of="maximum_sessions",
+            minimum=1,
+            maximum=_MAXIMUM_PLACES,
+        ),
+    ]
+    maximum_sessions_per_device: Annotated[
+        int,
+        Setting(
+            "capf",
+            Kind.NUMBER,
+            8,
+            (
+                "Maximum number of concurrent sessions with the same device name, from 1 to 1000. A phone"
+                " retries every 30 seconds.",
+            ),
+            minimum=1,
+            maximum=1000,
+        ),
+    ]
+    handshake_seconds: Annotated[
+        int,
+        Setting(
+            "capf",
+            Kind.NUMBER,
+            10,
+            ("Maximum duration of a phone's TLS handshake, from 1 to 120 seconds.",),
+            minimum=1,
+            maximum=120,
+        ),
+    ]
+    authentication_seconds: Annotated[
+        int,
+        Setting(
+            "capf",
+            Kind.NUMBER,
+            30,
+            ("Maximum time for a phone to authenticate, from 1 to 600 seconds.",),
+            minimum=1,
+            maximum=600,
+        ),
+    ]
+    drain_seconds: Annotated[
+        int,
+        Setting(
+            "capf",
+            Kind.NUMBER,
+            10,
+            ("Time for open sessions to finish when the server or the CAPF service stops, from 0 to 600 seconds.",),
+            maximum=600,
+        ),
+    ]
+    allow_tls_1_0: Annotated[
+        bool,
+        Setting(
+            "capf",
+            Kind.FLAG,
+            False,
+            ("Accept TLS 1.0 and 1.1 on the CAPF port, for old phones. The API always requires at least TLS 1.2.",),
+        ),
+    ]
+    allow_expired_mic: Annotated[
+        bool,
+        Setting(
+            "authentication",
+            Kind.FLAG,
+            False,
+            ("Accept expired MICs.",),
+        ),
+    ]
+    allow_sha1_mic: Annotated[
+        bool,
+        Setting(
+            "authentication",
+            Kind.FLAG,
+            False,
+            ("Accept MICs that are signed with SHA-1.",),
+        ),
+    ]
+    require_sudi: Annotated[
+        bool,
+        Setting(
+            "authentication",
+            Kind.FLAG,
+            False,
+            ("Require SUDI data from phones that authenticate by certificate.",),
+        ),
+    ]
+    lock_seconds: Annotated[
+        int,
+        Setting(
+            "authentication",
+            Kind.NUMBER,
+            600,
+            (
+                "Time in seconds for which an address is locked after ten wrong authentication strings for one"
+                " phone, from 1 to 86400. Each later lock for the same phone lasts twice as long as the previous"
+                " one, up to a day.",
+                "An address is an IPv4 address or an IPv6 /64 network. The phone is not locked for other addresses.",
+            ),
+            minimum=1,
+            maximum=86400,
+        ),
+    ]
+    tries_per_operation: Annotated[
+        int,
+        Setting(
+            "authentication",
+            Kind.NUMBER,
+            100,
+            (
+                "Maximum number of wrong authentication strings from one address for one operation, from 1 to 10000.",
+                "An address that has reached the limit is refused until the operation has ended, and for at"
+                " least ten days.",
+            ),
+            minimum=1,
+            maximum=10000,
+        ),
+    ]
+    wrong_strings_per_day: Annotated[
+        int,
+        Setting(
+            "authentication",
+            Kind.NUMBER,
+            200,
+            (
+                "Maximum number of wrong authentication strings from one address for all phones in any 24"
+                " hours, from 1 to 100000.",
+                "An address that has reached the limit is refused for all phones that authenticate by string,"
+                " until the oldest of its wrong strings is a day old. Raise the limit if many phones share one"
+                " address behind a NAT and their users enter strings of 8 digits; one wrong string per phone and"
+                " day is plenty.",
+            ),
+            minimum=1,
+            maximum=100000,
+        ),
+    ]
+    files_enabled: Annotated[
+        bool,
+        Setting(
+            "files",
+            Kind.FLAG,
+            True,
+            ("Serve CTL and configuration files to phones.",),
+        ),
+    ]
+    files_addresses: Annotated[
+        tuple[str, ...],
+        Setting(
+            "files",
+            Kind.ADDRESSES,
+            ("0.0.0.0",),  # noqa: S104 - phones are everywhere
+            ("Addresses on which the server serves files to phones.",),
+        ),
+    ]
+    files_port: Annotated[
+        int,
+        Setting(
+            "files",
+            Kind.NUMBER,
+            6970,
+            ("TCP port on which the server serves files to phones.",),
+            minimum=1,
+            maximum=_MAXIMUM_PORT,
+        ),
+    ]
+    files_maximum_connections: Annotated[
+        int,
+        Setting(
+            "files",
+            Kind.NUMBER,
+            4000,
+            (
+                "Maximum number of connections to that port, from 10 to 100000. When it is reached, the server"
+                " closes the connection that has been idle longest.",
+            ),
+            minimum=10,
+            maximum=_MAXIMUM_PLACES,
+        ),
+    ]
+    files_maximum_connections_per_address: Annotated[
+        int,
+        Setting(
+            "files",
+            Kind.NUMBER,
+            None,
+            (
+                "Maximum number of connections from one IPv4 address or IPv6 /64 network. The default is half"
+                " of the total.",
+            ),
+            half_of="files_maximum_connections",
+            minimum=1,
+            maximum=_MAXIMUM_PLACES,
+        ),
+    ]
+    own_directory: Annotated[
+        Path,
+        Setting(
+            "files",
+            Kind.PATH,
+            "{state_directory}/own",
+            (
+                "Directory of the administrator's own configuration files for phones, each named C(<device"
+                " name>.cnf.xml). The server adds the CAPF settings to them and serves everything else"
+                " unchanged.",
+            ),
+        ),
+    ]
+    tftp_directory: Annotated[
+        Path | None,
+        Setting(
+            "files",
+            Kind.PATH,
+            "",
+            (
+                "Directory of the TFTP server. Files that the CAPF server did not write are left alone.",
+                "It belongs to the service user, the directories above it belong to root, and it must not be a link.",
+            ),
+        ),
+    ]
+    capf_servers: Annotated[
+        tuple[str, ...],
+        Setting(
+            "files",
+            Kind.TEXTS,
+            (),
+            (
+                "Host names or IP addresses of the CAPF servers that phones try one after the other, at most"
+                " five. Empty means only this node.",
+            ),
+            maximum=MAXIMUM_SERVERS,
+        ),
+    ]
+    reset_command: Annotated[
+        tuple[str, ...],
+        Setting(
+            "reset",
+            Kind.TEXTS,
+            (),
+            (
+                "The command with which the call processor resets phones, one argument per element.",
+                "C({name}) is replaced by one device name, C({names}) by several. Without a command, phones are"
+                " not reset.",
+            ),
+        ),
+    ]
+    reset_parallel: Annotated[
+        int,
+        Setting(
+            "reset",
+            Kind.NUMBER,
+            10,
+            ("Maximum number of reset commands that run at the same time.",),
+            minimum=1,
+            maximum=1000,
+        ),
+    ]
+    reset_seconds: Annotated[
+        int,
+        Setting(
+            "reset",
+            Kind.NUMBER,
+            60,
+            ("Maximum duration of one reset command, from 1 to 3600 seconds.",),
+            minimum=1,
+            maximum=3600,
+        ),
+    ]
+
+
+@cache
+def described() -> Mapping[str, Setting]:
+    """Return what each setting is, by its name, in the order in which they are read."""
+    hints = get_type_hints(NodeSettings, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}
