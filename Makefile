@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # `make check` answers in a minute, `make test` runs what CI runs, `make demo` shows a rollout.
 PYTHON ?= python3
 

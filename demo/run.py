@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The demonstration: a server, 200 simulated phones, and the collection's own rollout playbook, run twice.
 
 It needs the virtual environment that scripts/bootstrap makes, takes free ports on loopback, and stops whatever it

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Stands in for the pip bootstrap script that ansible-test fetches; scripts/test puts it where that is needed."""
 
 import subprocess

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Says what a test needs, so that `make check` can leave out what needs more than Python or a minute."""
 
 from __future__ import annotations

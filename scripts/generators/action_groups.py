@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """meta/runtime.yml: the modules that take their connection from the action group."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The settings of the server's configuration file: the role's template, variables and documentation."""
 
 from __future__ import annotations

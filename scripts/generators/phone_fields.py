@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The fields of a phone as the collection has them: lists, options and documentation."""
 
 from __future__ import annotations

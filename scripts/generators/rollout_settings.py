@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The settings of a rollout as the collection has them: options of the module and variables of the role."""
 
 from __future__ import annotations

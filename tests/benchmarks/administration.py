@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What an administrator waits for: one task for many phones beside a loop over single ones, in one run.
 
 Run: .venv/bin/python tests/benchmarks/administration.py [phones [phones of the report [phones of the loop]]]

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What a server has to bear: crowds of phones, phones that take their time, and clients that mean it ill.
 
 Each scenario is led by ``sessions.py`` and returns figures by name.

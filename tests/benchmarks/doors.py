@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What silent connections cost the server, and what phones and the administrator notice of them.
 
 Run: .venv/bin/python tests/benchmarks/doors.py [connections to each port]

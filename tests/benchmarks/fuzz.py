@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A million inputs that a fuzzer makes of the recorded truth, guided by what they reach: rate, coverage, faults (P14).
 
 Run: .venv/bin/python tests/benchmarks/fuzz.py [inputs] [target ...]

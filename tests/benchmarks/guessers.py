@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """How long a phone waits for AUTH_REQUEST while somebody guesses the administrator's password ten thousand times (P28).
 
 Run: .venv/bin/python tests/benchmarks/guessers.py [tries] [addresses]

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What guessing authentication strings for ten days from one address is worth (P40).
 
 Run: .venv/bin/python tests/benchmarks/guessing.py [phones]

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Many phones in one cheap process of their own: whole sessions over TLS, with EC keys that are made beforehand."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What the kernel says of a process, and what a signature costs on this machine now."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What 100,000 sessions that break the protocol leave of the server: memory, log lines, and seconds (P15).
 
 Run: .venv/bin/python tests/benchmarks/malformed.py [sessions] [processes]

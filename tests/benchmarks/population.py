@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A site's phones, put into the database at once: pending, failed, and with an LSC."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A rollout to 10,000 simulated phones by the collection's own playbook, in waves: time, rate, processor and memory.
 
 Run: .venv/bin/python tests/benchmarks/rollout.py [phones [phones of a wave]]

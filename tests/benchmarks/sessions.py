@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """How many phones get their LSC a second, what that costs the server beside its signatures, and what crowds do to it.
 
 Run: .venv/bin/python tests/benchmarks/sessions.py [sessions] [at once] [runs] [crowd]

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The demonstration leaves nothing running behind when it is interrupted; that it succeeds, its own run shows."""
 
 from __future__ import annotations

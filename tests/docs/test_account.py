@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The account that the scenarios on hosts settle after each fault finds what does not come out even."""
 
 from __future__ import annotations

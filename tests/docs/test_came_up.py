@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The scenario `cluster` finds phones that came up in another order, or by other ways, than they have to."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Whatever code, tests and documents cite can be looked up in the repository: requirements, promises, pages, tables."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Playbooks, roles and plugins decide by codes and fields of answers, never by the words of a message."""
 
 from __future__ import annotations

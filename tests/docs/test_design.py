@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """docs/design.md is true: its packages are those of the import rule, and each function of its walk is where it says."""
 
 from __future__ import annotations

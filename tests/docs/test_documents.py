@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The documents say what is true: each requirement is listed, and the tests that it names exist."""
 
 import re

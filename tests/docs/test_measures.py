@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The bounds that the project promises for its code, by the figures that scripts/measure prints."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A path is relative to where the command was typed: the rule, and that every path goes through it (P35)."""
 
 from __future__ import annotations

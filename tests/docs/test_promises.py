@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Every promise is written down, has a test that carries its number, and a mutant that the test notices."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """How phones reach CAPF between two network namespaces: the fifteen rows of Table 10-1, and Enable IPv6 (R11, R12)."""
 
 from __future__ import annotations

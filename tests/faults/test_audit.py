@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """No audit row, no act: for every kind of act of phones and administrators (P22), and an actor on each row (P28)."""
 
 from __future__ import annotations

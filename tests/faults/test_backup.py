@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A backup of a live server under load is restored to a state in which nothing is lost (P26, R20)."""
 
 from __future__ import annotations

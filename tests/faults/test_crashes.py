@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """SIGKILL at every message boundary: never a certificate that the database lacks (P1, P2)."""
 
 from __future__ import annotations

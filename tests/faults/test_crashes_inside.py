@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """SIGKILL before, within and after each store call of a session, and around it by chance (P1)."""
 
 from __future__ import annotations

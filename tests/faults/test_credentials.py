@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Certificates of phones against a real server: old MICs, SUDI and session ids (P11), renewal of the CAPF (P30)."""
 
 from __future__ import annotations

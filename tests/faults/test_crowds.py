@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Crowds and bad clients around a real process: silence, no file descriptors left, old TLS (P16, P17, P20)."""
 
 from __future__ import annotations

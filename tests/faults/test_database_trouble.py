@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Locked, full, read-only, stopped: phones are sent away politely, and come back without anybody's help (P21)."""
 
 from __future__ import annotations

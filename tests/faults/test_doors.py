@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Floods of silent connections to each door: memory, phones and the administrator, and descriptors (P32)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Every service and enterprise parameter is changed, and seen after a restart of the CAPF service (P24)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Each route that changes something leaves an audit row, and none without one; a new route cannot be left out (P22)."""
 
 from __future__ import annotations

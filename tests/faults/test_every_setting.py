@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Every setting of the configuration file is changed, and a client sees it after a restart (P24)."""
 
 from __future__ import annotations

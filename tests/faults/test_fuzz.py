@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A fuzzer that is guided by what it reaches finds nothing but results and the one error that is allowed (P14)."""
 
 from __future__ import annotations

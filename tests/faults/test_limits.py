@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Deadlines and limits of the CAPF port, and what goes over the wire in one piece (P14, P17, P18)."""
 
 from __future__ import annotations

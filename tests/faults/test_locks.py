@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Ten wrong strings lock the phone for their address: across restarts, in parallel, visible, to be lifted (P4, P40)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Thousands of sessions that break the protocol: flat memory, one escaped line each, and phones go on (P15)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Guessing the administrator's password costs the guesser time, and the phones nothing (P28)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What takes CAPF or the files' port away leaves administration up, in a real process (P36)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Fifty sessions at once with one string, on one server and on two that share a database (P3)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Every released schema opens, and a newer one is refused by name (P27)."""
 
 from __future__ import annotations

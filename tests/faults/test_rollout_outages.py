@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A wave that is waited for outlasts an outage of the server, and of its database (R18)."""
 
 from __future__ import annotations

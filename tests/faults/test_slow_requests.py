@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Large, slow and endless requests to administration and files are cut off (P28)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Every row of the field's status table, one by one, through the wire (P5)."""
 
 from __future__ import annotations

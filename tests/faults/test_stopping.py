@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """SIGTERM: open sessions may end, within a limit below the unit's; a second signal ends at once (P23)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What the server says of itself: metrics, readiness, paths that it does not have."""
 
 from __future__ import annotations

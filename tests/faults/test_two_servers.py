@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Two servers of one database are the first node together: one goes on when the other dies (R13, R18)."""
 
 from __future__ import annotations

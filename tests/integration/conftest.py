@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Real servers and real labs, one of each for a module of tests where they do not disturb each other."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Where the role waits in vain for the server, it shows the server's last log lines (P36)."""
 
 from __future__ import annotations

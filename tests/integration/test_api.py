@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The administration API of a real server, and what a restart brings in force (R3, R11, R13, R24, R25)."""
 
 from __future__ import annotations

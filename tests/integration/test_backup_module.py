@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A backup of a live node by API and module (R20)."""
 
 from __future__ import annotations

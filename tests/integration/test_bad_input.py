@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Bad input: a clear error that names field, value and what is allowed, and nothing changed."""
 
 from __future__ import annotations

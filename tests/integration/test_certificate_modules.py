@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Renewing the CAPF certificate in the safe order, and trusting issuers of MICs, by module and API (P30, R1, R3)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """First and subscribers: the list of nodes, the CTL file, and what the first node hands out (R3, R13, R17, R24)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The modules of nodes, CTL file and published files, and the playbook update_ctl (R3, R17, R22, R24)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Phones take the server's CTL file, and no other (R3, R24, R33)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The role that deploys the server, as a plain process; under systemd the molecule scenario shows it."""
 
 from __future__ import annotations

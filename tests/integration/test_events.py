@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The event source in a real ansible-rulebook with the collection's own rulebook, against a real server."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The examples in the modules' documentation are run as they are, against a real server."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What phones fetch: over HTTP, over TFTP, as an edit of the administrator's own file; and what they refuse."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Importing the database of capfd and reports of an earlier CAPF by module, on real servers (R23)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The inventory plugin with ansible-inventory against a real server: groups, constructed options, cache."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Every module against a real server by the rhythm: check, real, again, read back with something else."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Simulated phones against a real server: every way to authenticate, every kind of trouble."""
 
 from __future__ import annotations

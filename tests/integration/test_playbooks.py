@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The playbooks of everyday work against real servers and phones (R19, R20)."""
 
 from __future__ import annotations

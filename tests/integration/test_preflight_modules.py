@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The checklist by module, role and playbook against a real server (R22, R33)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Modules as a host runs them: under each Python from 3.9 to 3.13 that this machine has, against a real server."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CAPF certificate is renewed by one playbook, in the safe order (P30)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The report as CSV, JSON and a page, streamed to a file for its owner alone (R30)."""
 
 from __future__ import annotations

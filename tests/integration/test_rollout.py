@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The rollout playbook against a real server and a real lab: waves, the failure limit, running again (R16)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Two runs of the rollout playbook and an abort: nobody begins again what was aborted (P37)."""
 
 from __future__ import annotations

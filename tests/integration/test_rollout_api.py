@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A rollout by the administration API of a real server, and its numbers for a monitor (R16)."""
 
 from __future__ import annotations

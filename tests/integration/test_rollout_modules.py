@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The modules of rollouts against a real server: check, real, again, read back (R16)."""
 
 from __future__ import annotations

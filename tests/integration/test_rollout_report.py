@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The report of a rollout as CSV and as a page, by the API, the module and the playbooks (R16, R30)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A rollout to 200 phones runs to its end while a stranger claims to be each of them once a second (P33)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Authentication strings in the lists of every module that takes one (P39)."""
 
 from __future__ import annotations

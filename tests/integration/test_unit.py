@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The systemd unit that the role writes; that phones are served under it the molecule scenario `rollout` shows."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The ten recorded sessions of independent tools: every message, and the whole dialogue against our state machine."""
 
 from __future__ import annotations

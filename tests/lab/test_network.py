@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """How a phone reaches CAPF: the fifteen rows of Table 10-1 (R12)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The parts of a simulated phone: keys, flash, configuration, behaviour, the phones' list."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The previous version comes out of git's history: a release if there is one, else the last commit with its schema."""
 
 from __future__ import annotations

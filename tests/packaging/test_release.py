@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A release is made by one command in one step, or not at all; the version is the same wherever it is said."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The scenarios on hosts with a real systemd: what they need, and that all of them are run."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A path is relative to where the command was typed, for every path variable of every playbook (P35).
 
 Every playbook is called by its full name from an installed collection, which stays as it is, in a directory elsewhere.

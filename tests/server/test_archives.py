@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A backup is whole or it is refused, before anything is written (P34)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CAPF certificate, LSCs and the lint, held against openssl (R3, R4)."""
 
 from __future__ import annotations

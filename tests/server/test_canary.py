@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The search for secrets in what the tests leave finds them (P13)."""
 
 from __future__ import annotations

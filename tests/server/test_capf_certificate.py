@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CAPF certificate is renewed in the safe order: phones know the next one before it issues (P30)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A CAPF that cannot run: refused when it is set where that can be known, and named and tried again where not (P36)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Which cipher suites the CAPF port takes (P20)."""
 
 from __future__ import annotations

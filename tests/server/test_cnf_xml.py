@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Phones' configuration files: an edit changes the elements that it sets, and not one byte more."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A phone's connection: the deadline of each phase, the share of a device, and what a refusal looks like (P12, P17)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Limits are counted for an IPv4 address or an IPv6 network of 64 bits (P32, P40)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CTL file, held against files that an independent tool made."""
 
 from __future__ import annotations

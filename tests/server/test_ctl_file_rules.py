@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The rules of nodes, security tokens and the CTL file, in this process, on each of the databases (R3, R24)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Nothing that is wrong in the database or the state directory takes administration down (P36, P34)."""
 
 from __future__ import annotations

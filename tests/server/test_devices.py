@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Which session makes room where a device has no place left (P33)."""
 
 from __future__ import annotations

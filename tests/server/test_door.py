@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Each door has its own bound, and who makes room where it is reached (P32)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The events: which there are, in which order, and that a reader with its cursor misses and repeats none."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Guessing authentication strings: locks of a phone and an address, waits, budgets, and what they are worth (P40)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The audit table: a chain in which no row can be changed or taken out unseen (P22 of the server's promises)."""
 
 from __future__ import annotations

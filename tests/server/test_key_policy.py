@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """No certificate for a key that protects nothing, one test per refusal (P7)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Keys that do not fit: named at the start, CAPF does not run, and no request fails without saying why (P34)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The packages of server and lab from the ground up: one table for all files.
 
 A package imports only from those before it in ``TABLE``, and of what is not the server's own only what its row names.

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Nothing is signed that the lint refuses: each fault of a certificate, one by one (P7, R2)."""
 
 from __future__ import annotations

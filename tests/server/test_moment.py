@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Times as people write them, in zones on both sides of UTC: whatever is taken can be shown (R26, R29)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What servers that share a record do about one of them that is silent (R18)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Errors are sentences of this server: no text of a library is passed on to a user."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Service and enterprise parameters (R25, R11)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A field of a phone is added at one place (R26, R29, R30)."""
 
 from __future__ import annotations

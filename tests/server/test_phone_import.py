@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Importing the data of an earlier CAPF into the record (R23)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Who has to make room, against a list that is sorted and counted each time (P32)."""
 
 from __future__ import annotations

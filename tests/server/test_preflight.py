@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The checklist of Table 10-2, each item by the state that it looks at (R22, R33)."""
 
 from __future__ import annotations

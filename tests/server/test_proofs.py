@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Proofs by certificate that are wrong, each a named case, and no certificate for two phones (P9, P10, P11)."""
 
 from __future__ import annotations

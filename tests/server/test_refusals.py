@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A claim that proves nothing changes nothing: it is counted and shown, and the operation stays open (P33)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The rules of a rollout: order, waves, window, second tries, judgement, one leader at a time (R16, R18)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """An abort holds: against the run that it ends, against runs that wait, and against phones that come again (P37)."""
 
 from __future__ import annotations

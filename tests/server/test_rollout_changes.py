@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What becomes of a rollout when its phones, or the time, change under it (R10, R18)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Random histories of a rollout: the parts add up to the phones wherever they are shown, and shown verdicts are the
 ones that were given (P38)."""
 

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """One table has the words for a phone's part of a rollout (P38)."""
 
 from __future__ import annotations

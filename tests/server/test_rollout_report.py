@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The report of a rollout: one row a phone, each wave with its judgement, the phones to visit (R16)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A rollout's settings are read once, recorded as they were read, and shown as people write them (R16, R27)."""
 
 from __future__ import annotations

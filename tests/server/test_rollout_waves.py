@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Before a wave is started: CAPF is ready, the window is open, and what a dry run says is what happens (R16, R22)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Root follows nothing that the service user owns (P31): the command, and what the role does as root."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Typed rows: each has the columns of its table, with their types."""
 
 from __future__ import annotations

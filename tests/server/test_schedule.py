@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Scheduling in bulk: declarative, all or nothing, every problem named (R10, R26)."""
 
 from __future__ import annotations

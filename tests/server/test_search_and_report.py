@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Finding phones and reporting them (R29, R30)."""
 
 from __future__ import annotations

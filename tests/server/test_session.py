@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The dialogue as a conversation: what the phone says, what the server asks of the record, what it answers."""
 
 from __future__ import annotations

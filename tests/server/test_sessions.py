@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What sessions may do to the record: claims, one-time strings, issue before send, retries (R5, R14, R18)."""
 
 from __future__ import annotations

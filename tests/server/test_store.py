@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Jobs that share a commit: what is wrong with one is no other's trouble."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Streams hold a connection of the database only as long as somebody reads, and never the last one (P28)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Authentication strings survive a spreadsheet, and go only where they must (P39)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The doors authenticate, parse, ask and render: no rule, no SQL and no audit row is written in one."""
 
 from __future__ import annotations

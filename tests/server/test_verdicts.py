@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The verdict on a wave is recorded when it falls, and everybody shows that one; parts add up to the phones (P38)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Who the phone is, by certificate: made by the lab's phones, refused in every way that matters (R1)."""
 
 from __future__ import annotations

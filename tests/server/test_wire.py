@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The wire format: any bytes in any split give a message, "need more", or one error."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Backups in this process: a node's state of its own, and archives that are whole in their outer form alone."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Requests to an application in this process, from whatever address a test wants."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What phones and the administrator get while others flood the server's doors: seconds, and the server's memory."""
 
 from __future__ import annotations

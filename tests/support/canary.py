@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Secrets that are found again: where one lies in a file that is not meant to hold it, a test run fails (P13)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A phone's side of one session, step by step, in the hands of a test."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The collection's full name, ``ansible_collections.ucm.capf``, for Python that runs in the repository."""
 
 from __future__ import annotations

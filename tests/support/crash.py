@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What has to be true after a crash: the database knows what the phone has, and the phone's retry ends in done (P1)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Ways to damage what a server keeps, one at a time, and a node that has something of everything (P36)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """One phone that gets its LSC by null string or by authentication string, in the steps of a test."""
 
 from __future__ import annotations

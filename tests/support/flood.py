@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A process that holds thousands of connections which say nothing, or begin and say no more, and connects again."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A server whose phones have one field more: its column and its row in the table, and nothing else.
 
 Usage: python -m support.further_field DIRECTORY; prints what became of the field, as JSON.

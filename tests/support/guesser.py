@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Somebody who guesses the administrator's password from many addresses, in a process of his own."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Somebody at one address who guesses authentication strings as well as the rules allow, by a clock of the test's own.
 
 He knows all that the server knows but the strings: he tries at the very second at which he may, and takes another phone

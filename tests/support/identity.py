@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Certificates of phones in the hands of a test: MICs of a manufacturer of its own, and LSCs that phones hold."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A whole node in this process: its server is asked without sockets, as if each request came from loopback."""
 
 from __future__ import annotations

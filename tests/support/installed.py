@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The collection as somebody has it who installed the built archive, with nothing else and a home of their own."""
 
 from __future__ import annotations

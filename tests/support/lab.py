@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A real lab of simulated phones in a process of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Clients that break the protocol in every way there is, each in a session of its own (P15)."""
 
 from __future__ import annotations

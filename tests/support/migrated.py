@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """An SQLite database with the server's tables, made once a test process and copied wherever a test wants one."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Two network namespaces, one of servers and one of phones, with a cable between them (root and iproute2)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A real server in a process of its own, on free ports of loopback."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The path variables of the collection: read from its playbooks and roles, so that none can be forgotten (P35)."""
 
 from __future__ import annotations

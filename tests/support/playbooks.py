@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Runs the collection's playbooks by their full names, as an administrator does."""
 
 from __future__ import annotations

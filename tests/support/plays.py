@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Runs tasks with ansible-playbook against a running node, from a copy of the collection."""
 
 from __future__ import annotations

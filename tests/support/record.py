@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The record behind the sessions, in this process: store, registry and authority with a clock of the test's own."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A rollout of twelve phones in this process, step by step."""
 
 from __future__ import annotations

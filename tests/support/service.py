@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CAPF service in this process, over a test's own record, with deadlines and limits as the test wants them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Every setting of the configuration file: how it is changed, and by what a client sees it (P24)."""
 
 from __future__ import annotations

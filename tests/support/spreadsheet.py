@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What a spreadsheet does to a CSV file that is opened and saved: cells that look like numbers become numbers."""
 
 from __future__ import annotations

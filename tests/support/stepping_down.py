@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A state directory that another user than root owns, links out of it, and commands that root runs there."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What a fuzzer runs: each target takes any bytes and fails where more comes of them than it says (P14)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Debian's in.tftpd in a process of its own, on a free UDP port of loopback; it needs root for its chroot."""
 
 from __future__ import annotations

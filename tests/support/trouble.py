@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Trouble with a database, as it comes in the field: each is a context in which the record cannot be written."""
 
 from __future__ import annotations

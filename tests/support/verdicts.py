@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What a session holds in tests that have no record, and a verdict in short."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """``python -m capf_lab`` is the command ``capf-lab``."""
 
 import sys

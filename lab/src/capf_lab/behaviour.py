@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """How a simulated phone misbehaves, so that a rehearsal meets what the night will bring."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What a phone reads in its configuration file (docs/phone-files.md, "Phone configuration file")."""
 
 from __future__ import annotations

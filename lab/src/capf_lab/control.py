@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """How a running lab is asked to do something: one JSON line each way over TCP."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Carries out one CAPF session of a simulated phone over TLS."""
 
 from __future__ import annotations

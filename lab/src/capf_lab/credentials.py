@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What a phone offers as proof of who it is (docs/protocol.md, "Proof by certificate")."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The lab's view of a phones CSV file: the same file from which the collection registers the phones."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A phone's side of a CAPF session, without input or output: a generator that yields steps (R2, R4)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A simulated phone's flash: a directory of its own, the only place where its private keys are."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A fleet of simulated phones in one process, and the people who enter authentication strings."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Keys for simulated phones: really generated, or put together from a pool of primes where thousands are needed."""
 
 from __future__ import annotations

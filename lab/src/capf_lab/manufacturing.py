@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The lab's manufacturing CA and its MICs, and the lab's security token that signs CTL files."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The menus of a simulated phone, key by key (R19, R31, R32)."""
 
 from __future__ import annotations

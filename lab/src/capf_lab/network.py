@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """How a simulated phone reaches CAPF and the files servers: address families, TLS, HTTP, then TFTP (R12)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """One simulated phone's life: start, files, registration, CAPF, retries (R5, R6, R9, R10, R33)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Fetching a file over TFTP, as phones do when HTTP fails (RFC 1350; block size and file size of RFC 2348 and 2349)."""
 
 from __future__ import annotations

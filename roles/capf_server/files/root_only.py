@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Reports paths that root writes to on a node but that another user could change (P31).
 
 Usage: python3 - USER --root PATH ... --service DIRECTORY ...

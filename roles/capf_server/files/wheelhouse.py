@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Builds an archive on the control node with all wheels that the server needs on a node.
 
 Prints JSON: the archive's path, its name, and whether it was built by this run. The name contains a digest of the

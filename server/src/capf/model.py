@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The words of the field and the values that travel between the layers.
 
 Every enumeration carries the strings of the field, so that the database, the API, the

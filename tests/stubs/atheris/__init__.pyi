@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """An action that writes text to a file of the control node: what a play returned, at the cost of no module."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What ``capf check`` finds of a node besides its configuration file: files, rows and ports that do not fit (P34, P36).
 
 Nothing is changed, and the server may run meanwhile.

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The checklist before certificate operations, with what the subscribers say (R22, R33)."""
 
 from __future__ import annotations

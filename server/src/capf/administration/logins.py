@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Checking the administrator's password so that whoever guesses it costs little, whatever the number of tries (R17).
 
 One password at a time goes through scrypt, so that guessing takes no more than a part of one core from the phones. A

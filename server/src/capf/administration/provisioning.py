@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What whoever deploys a server asks of its state directory, while it does not run (R1)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Publishing files to subscribers, with the credentials of the request that asks for it (R3, R17)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Whether the node is ready, found out every few seconds by the server itself, and never because somebody asks.
 
 Anybody may ask, without a login; so an answer costs the database nothing.

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Registering phones: a list of them, the phones of a rollout, and the data of an earlier CAPF (R16, R23, R26)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Changes of the server's keys and trusted certificates: recorded first, and carried out after the commit (R1, R3)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A request of the administrator is one transaction, undone for a dry run; one that waits looks again and again.
 
 A *rule* is a function of the registry, or several of them together: it takes the transaction in which it works.

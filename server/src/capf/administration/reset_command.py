@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Asking the call processor to reset phones: a configured command, without a shell (R28)."""
 
 from __future__ import annotations

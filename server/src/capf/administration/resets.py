@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Resetting phones, so that their settings take effect (R28)."""
 
 from __future__ import annotations

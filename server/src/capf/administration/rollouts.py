@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Beginning and aborting rollouts: several rules in one transaction (R16, R18)."""
 
 from __future__ import annotations

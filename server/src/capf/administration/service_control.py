@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """CAPF on this node: started and stopped as the record says, and tried again while it is activated and does not run.
 
 Whatever keeps it from running is said by ``context.why_stopped``; it never ends the process (P36).

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Whether keys that a server is given by another one can be used: the good ones that it has would be lost (R20)."""
 
 from __future__ import annotations

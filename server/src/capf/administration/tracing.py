@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Trace settings and trace files (R21, R27)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """One administrator name and password for the whole cluster (R17)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What a client may send: so many bytes, in so many seconds, and much of it only after its login."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CAPF certificate, and the trusted issuers of MICs (R1, R3)."""
 
 from __future__ import annotations

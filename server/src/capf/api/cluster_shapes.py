@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What the API takes and gives of nodes, the CTL file and the files of phones."""
 
 from __future__ import annotations

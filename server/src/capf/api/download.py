@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A long answer in pieces: what it is read from is freed in the end, whether the client reads on, stalls or goes."""
 
 from __future__ import annotations

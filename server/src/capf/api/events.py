@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Events for programs that act on them, such as Event-Driven Ansible."""
 
 from __future__ import annotations

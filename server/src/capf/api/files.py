@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The files that a subscriber gets of the first one and hands to phones (R3)."""
 
 from __future__ import annotations

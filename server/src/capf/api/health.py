@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Whether the node is ready, which anybody may ask, and its numbers for Prometheus; neither shows a secret.
 
 Nothing here writes: what needs no login must cost the database no commit.

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The cluster's nodes, and what the first one publishes to the others (R3, R13, R17)."""
 
 from __future__ import annotations

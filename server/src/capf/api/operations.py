@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Certificate operations: scheduling in bulk, and waiting for their end (R26)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Pages that need nothing else: made of templates, with bars of their numbers."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Phones: registering, finding, resetting (R28, R29)."""
 
 from __future__ import annotations

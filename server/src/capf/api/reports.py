@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CAPF report as CSV, JSON or one self-contained page (R30)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The report of a rollout as CSV or one self-contained page (R16, R30)."""
 
 from __future__ import annotations

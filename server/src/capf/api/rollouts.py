@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Rollouts: plan or take up, start a wave, see how far it is, judge it, release, abort (R16, R18)."""
 
 from __future__ import annotations

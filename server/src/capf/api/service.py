@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CAPF service: status, activation, restart, and its parameters (R13, R24, R25)."""
 
 from __future__ import annotations

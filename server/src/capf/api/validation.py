@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What pydantic finds wrong with a request, said in this server's own words."""
 
 from __future__ import annotations

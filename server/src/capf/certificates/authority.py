@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CAPF certificate, the key policy, the LSC profile, its lint, and signing (R2, R3, R4)."""
 
 from __future__ import annotations

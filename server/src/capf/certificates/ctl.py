@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CTL file: read, make and verify (the CTL file's page).
 
 A file is a header, signed by a System Administrator Security Token (SAST), and one record per certificate.

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CAPF keys and certificates on disk: the issuing one, the next one, those still trusted, and MIC issuers (R1, R3).
 
 A key is never without its certificate: both are in one file, and every file is written aside and then renamed, so that

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Checks of an LSC before it is signed, by reading it as anybody else would (R2); what is wrong is not signed."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The DER of an LSC, put together from parts: those that are the same in every LSC of an issuer are made once (R2).
 
 ``lint`` reads what comes out with the library's parser and checks it, knowing nothing of this file.

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The administrator's password at rest: scrypt (R17: one account for the cluster)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Authentication strings at rest: encrypted with a key that is not in the database (R14)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """RSA keys that look right and protect nothing: what a certificate must not be signed for."""
 
 from __future__ import annotations

@@ -1,1 +1,4 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The subscribers of the cluster, and servers that share one database."""

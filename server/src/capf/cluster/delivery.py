@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Publishes the first node's files to the subscribers, with the administrator's own credentials (R3, R17).
 
 The server stores no password: it uses the one of the current request, in memory only.

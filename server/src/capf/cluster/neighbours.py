@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Keeps a server in step with the others of its database: it takes over from a dead one, and follows all requests.
 
 Together, the servers of one database form the first node (R13): they have one CAPF certificate and one activation. A

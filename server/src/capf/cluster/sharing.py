@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The files that servers of one database have in common: their keys and their trusted certificates."""
 
 from __future__ import annotations

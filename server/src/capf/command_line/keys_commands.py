@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """``capf keys``: the keys that a server needs from another one with the same database."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Drops root privileges before acting in a state directory (P31), in favour of the directory's owner.
 
 The service user can replace any file in its own directory with a link at any time, so checks of names do not protect

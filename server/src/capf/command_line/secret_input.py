@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Reads secrets for the command line from a file that only its owner can read, or from standard input."""
 
 from __future__ import annotations

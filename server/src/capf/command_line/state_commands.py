@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """``capf state``, ``certificates`` and ``manufacturing-ca``: the verbs that a deployment needs."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The ``capf trace`` commands: read trace files on the node itself (R21, R27)."""
 
 from __future__ import annotations

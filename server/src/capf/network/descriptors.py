@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The number of file descriptors for each door, so that no door uses up those of phones, the database or resets.
 
 The limit is looked up at each call, because an administrator can change it while the process runs (``prlimit``).

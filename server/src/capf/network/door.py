@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A port's door: accepts connections, counts them, and keeps each as a bare socket until its first byte arrives.
 
 A bare socket costs little; TLS and HTTP start when there is something to read. Each door has its own limits, in total

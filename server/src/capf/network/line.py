@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Chooses the guest that makes room at a full door: the one idle longest, of the address with the most guests."""
 
 from __future__ import annotations

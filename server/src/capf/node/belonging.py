@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Checks a state directory: it may only contain directories and files with a single name. Links are refused."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The server's configuration: a TOML file becomes frozen settings, or one error that lists all problems."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Whether a node's keys, certificates and database belong together: one answer for backups, restores and starts (R20).
 
 Each function returns the problems, one line each.

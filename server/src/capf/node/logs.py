@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The format of log lines, on the console and in trace files."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Checks the ports of CAPF: they must not be used by the server itself, and the host has to allow them (P36)."""
 
 from __future__ import annotations

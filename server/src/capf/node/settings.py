@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The settings of the server's configuration file: the one table from which it is read (P24).
 
 The role's template, variables and documentation are made from it. To add a setting, add a field to ``NodeSettings``

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The state directory: keys, certificates, the administrator's account and the database (R3)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A phone's configuration file: a new one with the CAPF settings, or the administrator's own file with them edited in.
 
 An edit only changes the bytes of the elements that it sets. Everything else, including comments, white space,

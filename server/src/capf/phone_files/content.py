@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The files that phones fetch: CTL file, CAPF certificate, configuration (docs/phone-files.md)."""
 
 from __future__ import annotations

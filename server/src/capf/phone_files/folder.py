@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The directory of the files that phones fetch; it knows these files by name and nothing else on the disk."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """HTTP 6970: phones fetch their files by name."""
 
 from __future__ import annotations

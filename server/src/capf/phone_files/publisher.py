@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Keeps the directory of the TFTP server up to date with the record: the same files that phones fetch over HTTP.
 
 It follows the audit table, because every change has a row there: a round reads the rows since the last one and remakes

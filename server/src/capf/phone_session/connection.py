@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """One phone's connection: TLS, deadlines, and what ``dialogue`` asks for.
 
 Nothing here blocks. The event loop reports that bytes have arrived or that the record has answered, and the connection

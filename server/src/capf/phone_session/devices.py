@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Limits the sessions of each device, without letting strangers block the phone itself (P33).
 
 Anybody can send the name of a device and could use up its sessions. At the limit, an unauthenticated session is

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """One phone's dialogue, without input or output: a generator that yields effects (docs/protocol.md, "A session")."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The requests of a phone's session to the world around it, and the answers to them.
 
 ``dialogue`` yields effects; the connection carries them out and sends the reply back.

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CAPF port: the sessions of all phones, the limit of each device, and all deadlines.
 
 A connection is counted by its door before TLS starts, and every wait has a deadline (docs/design.md).

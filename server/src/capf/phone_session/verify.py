@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Verifies a phone's identity: authentication string, certificate and signed data, SUDI data (docs/protocol.md, R1).
 
 Pure functions of certificates and times that return a Verdict with the problem, if there is one.

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CAPF wire protocol: numbers, messages, and a bounded reader and writer (docs/protocol.md).
 
 No input or output happens here. Bytes become a Message, "need more", or a WireError.

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Ends operations at their deadline while the server runs."""
 
 from __future__ import annotations

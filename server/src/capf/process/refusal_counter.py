@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Refused claims in memory: counted by cause for the metric, and collected by operation until they are recorded.
 
 Anybody on the network can cause any number of refusals. A refusal therefore is not a commit: many of them become one

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The running node: administration, phones' files, and the CAPF service while it is activated (R24)."""
 
 from __future__ import annotations

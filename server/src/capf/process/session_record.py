@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Connects the sessions to the record: each call is a job of the store's writer, its future done after the commit.
 
 If the record cannot be written, the session ends without a trace in it. Its operation is remembered here and released

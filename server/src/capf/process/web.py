@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """An application behind a door: Hypercorn gets each connection when its first byte has arrived.
 
 Hypercorn's own ``serve`` accepts connections itself and starts TLS immediately, which costs 300 kB for a connection

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The administrator's account in the settings table (R17: one name and password for the cluster)."""
 
 from __future__ import annotations

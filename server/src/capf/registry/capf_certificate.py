@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Renewing the CAPF certificate in the safe order, and trust in the LSCs of earlier ones (R3).
 
 The next certificate is *prepared* first, so that the CTL file can list it; only then can it be made *active*. Phones

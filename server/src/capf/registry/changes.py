@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What a list of phones or nodes changed, or would change: the one form of every such answer."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What every business rule needs: the signer, the secrets, the clock, and the parameters in force."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The cluster's CTL file: its records, when and why it is outdated, and making a new one (R3, R22, R24)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Ends operations that no phone has ended: at their deadline, and at the end of their rollout (P33)."""
 
 from __future__ import annotations

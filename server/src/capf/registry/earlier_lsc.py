@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Certificates of an earlier CAPF, and how they are recorded on this server (R23)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Elapsed time, by a clock that nobody can set.
 
 A lock must not end early because the host's clock was set forward, nor last a year because it was set back. Locks are

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Events that others may act on: failures from the audit table, and certificates that expire soon."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The unusable files and rows of the state directory and the database, and what to do about them (P34, P36).
 
 None of them keeps administration from running, which only needs its own key and certificate, and a database that

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Makes guessing authentication strings futile: limits who may try one, and counts wrong ones (R14).
 
 Only a wrong string in string mode is a guess; a missing one is refused but not counted, because a starting phone sends

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The numbers and states that monitoring needs from the record."""
 
 from __future__ import annotations

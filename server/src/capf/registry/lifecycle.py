@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Whether an operation can still be carried out, and whether a session is doing so: the only place for these rules.
 
 An operation is open until an authenticated phone ends it, its deadline passes, or the administrator cancels it. An

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Times as people write them: Operation Completes By in the first node's time (R26)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Which phones need an LSC, and why: the only place for this rule."""
 
 from __future__ import annotations

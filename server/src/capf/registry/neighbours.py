@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Servers that share one record: each has a heartbeat, and the operations of a silent one are released (R18).
 
 A server is silent if its heartbeat does not change while another server watches: clocks of hosts are never compared.

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The parts of a rollout, or of a list of phones to wait for: the only table, and the only rule (R16).
 
 waiting    its wave has not started

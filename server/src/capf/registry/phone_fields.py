@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The fields of a phone: the one table from which search, the report, defaults, the API's shapes and the collection's
 options are made (R26, R29, R30).
 

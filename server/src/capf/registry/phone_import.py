@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Importing the data of an earlier CAPF: phones, their LSCs, and operations that are pending there (R23).
 
 An import is applied completely or not at all. The settings of a phone that this server already knows are kept, and

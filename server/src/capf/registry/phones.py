@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The phones that are registered with the server, and their settings (R26)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A change outside the database: decided and recorded first, carried out after the commit."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The checklist for certificate operations: the items of Table 10-2, and what to do (R22, R33, R17)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The progress of some phones' operations: the numbers that a wave waits for."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Recorded refusals: counted and shown on the operation, which stays open (P33).
 
 The audit table has a row for an operation's first refusal, its tenth, its hundredth and so on: an operation that is

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The CAPF report: CSV for spreadsheets, JSON, and the figures of the page (R30)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Schedules certificate operations in bulk, declaratively, and completely or not at all (R26, R10)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Finding phones by several criteria that must all match, sorted and paged (R29)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Activation of the CAPF service: explicit, and on the first node only (R13, R24)."""
 
 from __future__ import annotations

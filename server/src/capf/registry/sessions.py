@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The changes that a phone's session makes to the record: claim, issue, confirm, fail (R5, R14, R27).
 
 Source of the order: docs/design.md, "A phone's session".

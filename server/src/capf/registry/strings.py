@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Authentication strings from users: their form, and how spreadsheets damage them (R26).
 
 A spreadsheet reads a string as a number and drops leading zeros: a list that was opened and saved there may have

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Whether ``strings.key`` matches the database: with a different key, every phone's right string would fail (P34)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The two System Administrator Security Tokens (SAST) that sign the CTL file (R3, R24).
 
 A token is made by the server or supplied by the administrator. Its certificate is in the database; its key is a file of

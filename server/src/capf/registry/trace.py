@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Trace files of Troubleshoot: one per certificate type that the phone has (R27)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Trace settings: whether the server writes trace files, how much goes into them, and how many there are (R21)."""
 
 from __future__ import annotations

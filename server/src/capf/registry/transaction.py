@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The argument of every rule: one transaction of the record, by one actor, at one time."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The statements of the tables of nodes, security tokens and the CTL file.
 
 Every function takes the caller's Connection; nothing here commits.

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Copying a whole database into an SQLite file, as it is at one moment, and back into an empty one."""
 
 from __future__ import annotations

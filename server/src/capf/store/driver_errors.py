@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What is wrong with the database, in words of this server: the driver's error codes and never its texts."""
 
 from __future__ import annotations

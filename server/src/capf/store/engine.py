@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The database engine: one writer thread with group commit, and readers apart.
 
 A job is a function of one Connection. Jobs that wait together share one transaction and hear of their success only

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The statements behind the events: audit rows after a mark, and certificates by their end."""
 
 from __future__ import annotations

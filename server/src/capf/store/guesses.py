@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The statements behind the limits for wrong authentication strings, and behind the clock that waits are counted by.
 
 A row of ``guesses`` is what one address (``capf.addresses``) has tried at one phone; the row without a device name is

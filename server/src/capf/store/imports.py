@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The statements of an import: what is on record of many certificates, and adding many."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Bringing a database's schema up to date; loaded only where that is due."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The statements of rollouts, their waves and their phones. Nothing here commits."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The tables. Times are epoch seconds; words are the field's (see ``capf.model``)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The statement that finds phones by conditions that must all hold, in an order, with what is shown of them (R29)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Statements that sessions run: SQLAlchemy Core defines them, the database's driver runs them.
 
 Each is compiled once for a database and a set of values; at every run only the driver's own work is left.

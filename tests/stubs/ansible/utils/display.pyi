@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 class Display:
     def display(self, msg: str, *, newline: bool = ...) -> None: ...
     def warning(self, msg: str) -> None: ...

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A backup of a node, and bringing it back (R20): one archive with keys, certificates, traces and the database.
 
 The database is an SQLite file in the archive whatever it is in the site, so that an archive can also move a site from

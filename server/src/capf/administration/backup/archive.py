@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What an archive holds: a tar of the node's files, packed by gzip, and as its last file a manifest of all others."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Whether what an archive holds is a whole node, from which a server can run on (R20)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Making a backup, while the server may be running; what was written is read back and checked as a restore does."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Restoring a backup onto a host that has no state: the whole archive is checked before anything is put in place."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The outer form of an archive: encrypted with a passphrase, or plain; in both, no bit of it changes unnoticed.
 
 Encrypted: a header (scrypt's cost and a salt) and chunks of AES-256-GCM. The nonce of a chunk is its number and whether

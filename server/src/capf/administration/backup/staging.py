@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Work directories of backups and restores, beside what they work on: never where other users have files, too."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The end of a rollout before its time, by an administrator (R16)."""
 
 from __future__ import annotations

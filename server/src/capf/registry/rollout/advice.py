@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What to do about a phone of a rollout that is not done."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Which phones are retried in a separate wave (R16)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Numbers and percentages of phones: ``25`` or ``10%``."""
 
 from __future__ import annotations

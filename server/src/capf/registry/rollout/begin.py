@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Beginning a rollout, or resuming the running one with its name (R16, R18)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Judges a wave: records the verdict, and switches the security mode of phones that become secure (R9, R10, R16)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The lead of a rollout, which one run has at a time until it is interrupted, and the end of a rollout (R18).
 
 A run looks up a rollout once, when it begins or resumes it, and uses its id from then on, so that it never acts on a

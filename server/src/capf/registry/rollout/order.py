@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The order of the phones and their division into waves: no site loses all its phones at once (R16)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The plan of a rollout: who needs an LSC, in which waves, and whether they fit into the window (R16)."""
 
 from __future__ import annotations

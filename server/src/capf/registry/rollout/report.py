@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The report of a rollout: CSV with one row a phone, and the figures of its page (R16, R30)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What is left of a resumed rollout: exactly what its next run continues with (R18)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The settings of a rollout: the one table from which the API's shape and the collection's options are made (R16).
 
 They are read once, where the API takes them, into amounts and moments, and recorded as they were read, so that a

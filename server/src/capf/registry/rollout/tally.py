@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A rollout counted in one pass: its phones by part, status and wave, the slowest, and those to visit (R16)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The verdict on a wave: given once, when the wave is judged, and recorded; whoever shows it reads it here (R16)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The numbers of rollouts for a monitor: of those that run, and of those that ended within a day."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The waves of a running rollout: which one is next, and how far it is (R16, R18)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Runs the migrations on the connection that the engine hands over."""
 
 from alembic import context

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The first schema, written out so that it never changes with the tables of later versions."""
 
 import sqlalchemy as sa

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Which server holds an operation in a session, and an audit table whose rows are chained."""
 
 import sqlalchemy as sa

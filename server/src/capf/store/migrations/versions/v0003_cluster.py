@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The cluster's nodes, the security tokens, and the CTL file that was made last."""
 
 import sqlalchemy as sa

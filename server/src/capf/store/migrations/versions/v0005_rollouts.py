@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Rollouts with their waves and phones."""
 
 import sqlalchemy as sa

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Serial numbers of 20 bytes, which certificates of other CAs may have (RFC 5280)."""
 
 import sqlalchemy as sa

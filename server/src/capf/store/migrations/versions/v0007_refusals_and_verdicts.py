@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What was refused of an operation, who guesses authentication strings, and how a wave was judged."""
 
 import sqlalchemy as sa

@@ -1,3 +1,6 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The settings of a rollout are kept as they were read: amounts as numbers or shares, moments as epoch seconds."""
 
 import json
