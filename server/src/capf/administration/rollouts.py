@@ -34,8 +34,8 @@ class Selection:
 
 def state(tx: Transaction, name: str, rollout_id: int | None = None) -> dict[str, Any]:
     """Return one rollout in numbers with the progress of its wave, the latest of this name without its id."""
-    progress = waves.current(tx, show.find(tx.connection, name, rollout_id))
-    return {**show.state(tx.connection, name, rollout_id), "progress": progress}
+    pace = waves.current(tx, show.find(tx.connection, name, rollout_id))
+    return {**show.state(tx.connection, name, rollout_id), "progress": None if pace is None else pace._asdict()}
 
 
 def begin_rollout(tx: Transaction, selection: Selection, request: plan.Request) -> dict[str, Any]:

@@ -11,10 +11,10 @@ out every phone.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from sqlalchemy import Connection
@@ -71,13 +71,27 @@ def overview(tx: Transaction) -> dict[str, Any]:
     return {"current": current, "next": following, "trusted": earlier}
 
 
-def _names(context: Context) -> dict[str, Any]:
+class _Names(NamedTuple):
+    """The common names of the current, the next and the earlier certificates; a plan shows them before and after."""
+
+    current: str
+    next: str
+    trusted: list[str]
+
+    def plan(
+        self, carry_out: Callable[[], None] | None = None, warnings: Sequence[str] = (), **changed: str | list[str]
+    ) -> Plan:
+        """Return a plan that changes these names."""
+        return Plan(self._asdict(), {**self._asdict(), **changed}, carry_out, list(warnings))
+
+
+def _names(context: Context) -> _Names:
     signer = context.authority
-    return {
-        "current": authority.common_name(signer.certificate),
-        "next": "none" if signer.following is None else authority.common_name(signer.following),
-        "trusted": sorted(map(authority.common_name, signer.lsc_issuers[1:])),
-    }
+    return _Names(
+        authority.common_name(signer.certificate),
+        "none" if signer.following is None else authority.common_name(signer.following),
+        sorted(map(authority.common_name, signer.lsc_issuers[1:])),
+    )
 
 
 def renew(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal) -> Plan:
@@ -96,11 +110,11 @@ def _prepare(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, want
     before, signer = _names(tx.context), tx.context.authority
     left = signer.certificate.not_valid_after_utc.timestamp() - tx.now
     late = wanted.renew_before_days is None or left <= wanted.renew_before_days * need.SECONDS_A_DAY
-    meant = wanted.replaces in (None, before["current"])
+    meant = wanted.replaces in (None, before.current)
     if keys.has_next or not late or not meant:
-        return Plan(before, before)
+        return before.plan()
     journal.put_setting(tx.connection, _TOKENS, json.dumps(_tokens(ctl_file)))
-    return Plan(before, {**before, "next": NEW}, partial(keys.prepare, tx.now))
+    return before.plan(partial(keys.prepare, tx.now), next=NEW)
 
 
 def _tokens(ctl_file: ctl.CtlFile | None) -> list[str]:
@@ -110,19 +124,15 @@ def _tokens(ctl_file: ctl.CtlFile | None) -> list[str]:
 def _activate(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal) -> Plan:
     before, following = _names(tx.context), tx.context.authority.following
     if following is None:
-        return Plan(before, before)
+        return before.plan()
     warnings = []
     fault = _ctl_fault(tx.connection, ctl_file, following)
     if fault is not None and ctl_file is not None and not wanted.force:
         raise ConflictError(fault)
     if fault is not None:
         warnings.append(fault)
-    after = {
-        "current": before["next"],
-        "next": "none",
-        "trusted": sorted([*before["trusted"], before["current"]]),
-    }
-    return Plan(before, after, keys.activate, warnings)
+    trusted = sorted([*before.trusted, before.current])
+    return before.plan(keys.activate, warnings, current=before.next, next="none", trusted=trusted)
 
 
 def _ctl_fault(connection: Connection, ctl_file: ctl.CtlFile | None, following: x509.Certificate) -> str | None:
@@ -161,9 +171,7 @@ def faults(texts: Mapping[str, str]) -> list[Fault]:
 
 
 def _discard(tx: Transaction, keys: Keystore, _ctl_file: ctl.CtlFile | None, _wanted: Renewal) -> Plan:
-    before = _names(tx.context)
-    changed = keys.has_next
-    return Plan(before, {**before, "next": "none"}, keys.discard if changed else None)
+    return _names(tx.context).plan(keys.discard if keys.has_next else None, next="none")
 
 
 def trust(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate]) -> Plan:
@@ -171,10 +179,10 @@ def trust(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate]) ->
     known = tx.context.authority.lsc_issuers
     added = [item for item in dict.fromkeys(given) if item not in known]
     before = _names(tx.context)
-    trusted = sorted([*before["trusted"], *map(authority.common_name, added)])
+    trusted = sorted([*before.trusted, *map(authority.common_name, added)])
     if added:
         _record_trust(tx, "trust CAPF certificate", added)
-    return Plan(before, {**before, "trusted": trusted}, partial(keys.earlier.add, added) if added else None)
+    return before.plan(partial(keys.earlier.add, added) if added else None, trusted=trusted)
 
 
 def distrust(tx: Transaction, keys: Keystore, names: Sequence[str], *, force: bool) -> Plan:
@@ -184,9 +192,9 @@ def distrust(tx: Transaction, keys: Keystore, names: Sequence[str], *, force: bo
     """
     earlier = tx.context.authority.lsc_issuers[1:]
     before = _names(tx.context)
-    if before["current"] in names:
-        message = f"{before['current']} is the current CAPF certificate; renew it first, or name earlier ones only"
-        raise InvalidRequestError([Problem("names", before["current"], message)])
+    if before.current in names:
+        message = f"{before.current} is the current CAPF certificate; renew it first, or name earlier ones only"
+        raise InvalidRequestError([Problem("names", before.current, message)])
     gone = [item for item in earlier if authority.common_name(item) in names]
     active = issuers.active_by_issuer(tx.connection)
     warnings = []
@@ -199,7 +207,7 @@ def distrust(tx: Transaction, keys: Keystore, names: Sequence[str], *, force: bo
     if gone:
         _record_trust(tx, "distrust CAPF certificate", gone)
     kept = sorted(authority.common_name(item) for item in earlier if item not in gone)
-    return Plan(before, {**before, "trusted": kept}, partial(keys.earlier.remove, gone) if gone else None, warnings)
+    return before.plan(partial(keys.earlier.remove, gone) if gone else None, warnings, trusted=kept)
 
 
 def _record_trust(tx: Transaction, action: str, changed: Sequence[x509.Certificate]) -> None:

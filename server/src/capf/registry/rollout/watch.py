@@ -55,6 +55,6 @@ def _watched(tx: Transaction) -> dict[str, RolloutRow]:
 def _add_wave_now(tx: Transaction, rollout: RolloutRow, found: Numbers) -> None:
     now = waves.current(tx, rollout)
     if now is not None:
-        found.wave[rollout.name] = now["number"]
-        found.phones_a_minute[rollout.name] = now["phones_a_minute"]
-        found.seconds_left[rollout.name] = now["seconds_left"]
+        found.wave[rollout.name] = now.number
+        found.phones_a_minute[rollout.name] = now.phones_a_minute
+        found.seconds_left[rollout.name] = now.seconds_left

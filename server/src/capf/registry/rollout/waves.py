@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -24,6 +24,15 @@ from capf.store.schema import RolloutRow, WaveRow
 
 _LOOK_AGAIN_SECONDS = 5
 _RATE_SECONDS = 60
+
+
+class Pace(NamedTuple):
+    """How far a wave is: the numbers of its phones by part, how many get done a minute, and the seconds left."""
+
+    number: int
+    counts: dict[str, int]
+    phones_a_minute: float
+    seconds_left: int
 
 
 def start(tx: Transaction, run: lease.Run, strings: Mapping[str, str]) -> dict[str, Any]:
@@ -210,8 +219,10 @@ def progress(tx: Transaction, run: lease.Run, number: int) -> dict[str, Any]:
         names[parts.of(row)].append(row.device_name)
     pace = _pace(tx.context, wave, members)
     return {
-        "ended": not names[Part.IN_FLIGHT] or not pace["seconds_left"],
-        **pace,
+        "ended": not names[Part.IN_FLIGHT] or not pace.seconds_left,
+        "counts": pace.counts,
+        "phones_a_minute": pace.phones_a_minute,
+        "seconds_left": pace.seconds_left,
         "done": names[Part.DONE],
         "in_flight": names[Part.IN_FLIGHT],
         "failed": names[Part.FAILED],
@@ -219,14 +230,14 @@ def progress(tx: Transaction, run: lease.Run, number: int) -> dict[str, Any]:
     }
 
 
-def current(tx: Transaction, rollout: RolloutRow) -> dict[str, Any] | None:
+def current(tx: Transaction, rollout: RolloutRow) -> Pace | None:
     """Return the number of the wave that runs, and its ``progress`` in numbers; None between two waves."""
     if rollout.state != rollouts.RUNNING:
         return None
     for wave in rollouts.waves(tx.connection, rollout.id):
         if wave.started_at is not None and wave.judged_at is None:
             members = rollouts.members(tx.connection, rollout.id, wave.number)
-            return {"number": wave.number, **_pace(tx.context, wave, members)}
+            return _pace(tx.context, wave, members)
     return None
 
 
@@ -235,11 +246,8 @@ def _taken(connection: Connection, wave: WaveRow) -> list[MemberRow]:
     return [row for row in members if row.state is not None]
 
 
-def _pace(context: Context, wave: WaveRow, members: Sequence[MemberRow]) -> dict[str, Any]:
+def _pace(context: Context, wave: WaveRow, members: Sequence[MemberRow]) -> Pace:
     since = min(_RATE_SECONDS, max(1, context.now - (wave.started_at or 0)))
     recent = sum(row.state == State.DONE and (row.ended_at or 0) >= context.now - since for row in members)
-    return {
-        "counts": parts.counts(map(parts.of, members)),
-        "phones_a_minute": round(recent * 60 / since, 1),
-        "seconds_left": max(0, (wave.ends_by or 0) - context.now),
-    }
+    counts, left = parts.counts(map(parts.of, members)), max(0, (wave.ends_by or 0) - context.now)
+    return Pace(wave.number, counts, round(recent * 60 / since, 1), left)
