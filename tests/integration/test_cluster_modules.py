@@ -173,7 +173,7 @@ def test_a_token_that_is_wrong_is_named_and_never_shown(node: RunningNode) -> No
     fields = [[problem["field"] for problem in result["problems"]] for result in results]
     private = ["tokens[0].private_key"]
     assert fields == [private, private, ["tokens[0].certificate"], [], ["tokens[1].slot"], ["signer_version"]]
-    assert "RSA certificates for 127.0.0.1, whose key is EC" in results[-1]["msg"]
+    assert "version 1.0 has no room for the EC keys of 127.0.0.1; choose 1.1" in results[-1]["msg"]
     assert key_pem(key).decode().splitlines()[1] not in output and "swordfish" not in output + node.log.read_text()
     assert node.ok("GET", "/ctl-file")["state"] == "current"
 

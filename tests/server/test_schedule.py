@@ -92,8 +92,13 @@ def test_r26_the_server_makes_a_string_where_none_is_given(record: Record) -> No
 @pytest.mark.parametrize("string", ["", "123", "12345678901", "12a4", "١٢٣٤", "1234\n"])
 def test_r26_a_string_has_4_to_10_digits(record: Record, string: str) -> None:
     record.add(authentication_mode=STRING)
-    (problem,) = problems(record, items=[{"device_name": PHONE, "authentication_string": string}])
-    assert problem == "phones[0].authentication_string: an authentication string has 4 to 10 digits"
+    given = [{"device_name": PHONE, "authentication_string": string}]
+    assert problems(record, items=given) == [
+        "phones[0].authentication_string: an authentication string has 4 to 10 digits"
+    ]
+    with pytest.raises(InvalidRequestError) as refused:
+        record.plan(items=given)
+    assert [problem.value for problem in refused.value.problems] == ["(hidden)"]
 
 
 def test_r26_an_empty_string_is_none_for_a_phone_by_another_mode_either(record: Record) -> None:

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
-from capf.model import CapfError
+from capf.model import CapfError, words_of
 from capf_lab import behaviour, control, csvfile
 from capf_lab.conversation import KeyGeneration
 from capf_lab.csvfile import Row
@@ -233,6 +233,6 @@ def main() -> int:
     try:
         arguments.run(arguments)
     except (CapfError, OSError) as error:
-        print(f"capf-lab: {error}", file=sys.stderr)
+        print(f"capf-lab: {words_of(error)}", file=sys.stderr)
         return 1
     return 0

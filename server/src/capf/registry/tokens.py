@@ -225,8 +225,8 @@ def _pair(where: str, item: Supplied, problems: list[Problem]) -> Pair | None:
     try:
         certificate = x509.load_pem_x509_certificate((item.certificate or "").encode())
     except ValueError:
-        given = (item.certificate or "")[:60]
-        problems.append(Problem(f"{where}certificate", given, f"{given!r} is not a certificate in PEM; give one"))
+        # A key in its place is a slip that happens: what was given is not shown.
+        problems.append(Problem(f"{where}certificate", "(certificate)", "this is not a certificate in PEM; give one"))
         return None
     passphrase = None if item.passphrase is None else item.passphrase.encode()
     try:
