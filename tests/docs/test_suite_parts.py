@@ -1,0 +1,36 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Makefile, contributing page and the parts of scripts/test name the same things."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def targets() -> dict[str, str]:
+    """Return what the Makefile's targets run."""
+    text = (ROOT / "Makefile").read_text()
+    return dict(re.findall(r"^(\w+):[^\n]*\n((?:\t[^\n]*\n)+)", text, re.MULTILINE))
+
+
+def test_every_target_runs_parts_that_there_are() -> None:
+    constants = runpy.run_path(str(ROOT / "scripts" / "test"))
+    known = {*constants["PARTS"], *constants["FAST_PARTS"]}
+    asked = {part for recipe in targets().values() for part in re.findall(r"scripts/test (\w+)", recipe)}
+    assert {"check", "coverage", "python_lint"} <= asked <= known
+
+
+def test_pytest_is_the_last_part() -> None:
+    constants = runpy.run_path(str(ROOT / "scripts" / "test"))
+    assert [*constants["PARTS"]][-1] == "tests"
+    assert set(constants["BESIDE_MOLECULE"]) < set(constants["PARTS"])
+
+
+def test_every_command_of_the_contributing_page_is_a_target_and_every_target_stands_there() -> None:
+    named = set(re.findall(r"^\| `make (\w+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
+    assert named == set(targets()) - {"clean"}
