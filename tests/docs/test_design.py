@@ -17,8 +17,8 @@ import capf
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(capf.__file__).parent
 PAGE = (ROOT / "docs" / "design.md").read_text()
-BESIDE = {"capf_lab", "cli"}
-"""Neither is a layer of the server: the simulated phones, and a name that only older installations use."""
+BESIDE = {"capf_lab"}
+"""The simulated phones are no layer of the server."""
 SHORTEST_WALK = 5
 
 

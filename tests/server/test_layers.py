@@ -43,7 +43,6 @@ TABLE: dict[str, set[str]] = {
     },
     "process": {"sqlalchemy.Connection", "asyncio", "socket", "ssl", "hypercorn", "starlette"},
     "command_line": {"cryptography", "asyncio"},
-    "cli": set(),
     "capf_lab": {"cryptography", "asyncio", "http", "socket", "ssl", "urllib"},
 }
 """Packages, and modules beside them, from the ground up: name -> what they may import besides."""
