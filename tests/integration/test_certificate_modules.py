@@ -208,7 +208,7 @@ def test_r1_what_is_no_ca_certificate_is_named(node: RunningNode, tmp_path: Path
     (result,), _output = play(node, {"ucm.capf.manufacturing_ca": {"certificates": [good], "files": files}})
     assert result["failed"]
     assert [problem["field"] for problem in result["problems"]] == [f"files {name}" for name in files]
-    assert "CN=leaf is no CA" in result["msg"]
+    assert "CN=leaf is not a CA" in result["msg"]
     assert node.ok("GET", "/manufacturing-cas")["trusted"] == []
 
 
