@@ -153,7 +153,7 @@ class Demo:
                 "lsc_rollout_wave_size": "90",
                 "lsc_rollout_wave_seconds": 16,
                 "lsc_rollout_failure_limit": "25%" if first else "100%",
-                "lsc_rollout_more_tries": 0,
+                "lsc_rollout_retries": 0,
                 "lsc_rollout_backup": False,
                 "lsc_rollout_progress_interval": 2,
             },

@@ -54,7 +54,7 @@ options:
       - security_profile
       - none
     default: device_pool
-  more_tries:
+  retries:
     description: Number of retries for a phone that may succeed on a retry. Retries have their own waves.
     type: int
     default: 1

@@ -23,7 +23,7 @@ ROLLOUT_SETTINGS: dict[str, dict[str, t.Any]] = {
         "choices": ["device_pool", "device_type", "security_profile", "none"],
         "default": "device_pool",
     },
-    "more_tries": {"type": "int", "default": 1},
+    "retries": {"type": "int", "default": 1},
     "renew_before": {"type": "int", "default": 0},
     "force": {"type": "bool", "default": False},
     "window_start": {"type": "str", "default": ""},

@@ -36,8 +36,8 @@ def _options() -> str:
         "PATTERNS": list(PATTERNS),
         "REPORT_COLUMNS": phone_fields.columns(),
     }
-    told = "The fields of a phone, the options that set them, and how phones are searched by them."
-    return texts.module(OPTIONS, TABLE, told, lists)
+    docstring = "The fields of a phone, the options that set them, and how phones are searched by them."
+    return texts.module(OPTIONS, TABLE, docstring, lists)
 
 
 def _spec(field: Field) -> dict[str, Any]:

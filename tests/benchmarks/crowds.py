@@ -123,7 +123,7 @@ async def _be_refused(pipe: Connection, port: int, tries: list[tuple[str, str]])
 
 
 def refused(node: RunningNode, number: int) -> dict[str, float]:
-    """Four reasons to refuse a phone, by turns: what the phone sees of their time."""
+    """Four reasons to refuse a phone, alternating: what the phone sees of their time."""
     node.stop()
     node.configure("authentication", wrong_strings_per_day=10 * TRIES).start()
     names = [job.name for job in prepare(node, TRIES // TRIES_A_PHONE + 1, number, **STRING)]

@@ -46,7 +46,7 @@ def compute() -> tuple[int, int]:
 
 
 def attack(phones: int) -> Attack:
-    """Guess for ten days at so many phones."""
+    """Guess for ten days at this number of phones."""
     names, begin = [f"SEP{number:012X}" for number in range(phones)], time.monotonic()
     signer = make_capf_certificate(os.urandom, NOW, "ucm.capf", "CAPF")
     with (

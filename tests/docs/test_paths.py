@@ -91,7 +91,7 @@ def test_p35_no_path_through_a_symbolic_link_leads_elsewhere(
 
 
 def test_p35_every_path_variable_goes_through_the_rule() -> None:
-    """A variable that is a path stands nowhere without the filter, except where only its presence matters."""
+    """A variable that is a path is never used without the filter, except where only its presence matters."""
     names = "|".join(sorted(paths.declared() - paths.on_the_node()))
     bare = re.compile(
         rf"(?<![\w'.])({names})\b(?!:|[\w'.])(?!(?: \| default\([^)]*\))? \| {re.escape(paths.FROM_HERE)})"
@@ -160,8 +160,8 @@ def test_p35_the_error_of_a_file_shows_its_absolute_path(
         lambda: rows.read("no"), lambda: files.read_pem("files", "no"), lambda: earlier.read_csv("no"),
         lambda: earlier.read_capfd("no"), lambda: client.Client(params),
     )  # fmt: skip
-    for told in told_by:
+    for reported in told_by:
         with pytest.raises(client.CapfError, match=re.escape(f"'{tmp_path}/no'")):
-            told()
+            reported()
     with pytest.raises(client.CapfError, match=re.escape(f"{tmp_path}/phones.csv line 1: column 'colour'")):
         rows.read("phones.csv")

@@ -100,7 +100,7 @@ class World:
             self.node.stop()
 
     def enable_ipv6(self, *, enabled: bool) -> None:
-        """Set Enable IPv6 and bring it in force."""
+        """Set Enable IPv6 and apply it."""
         with self.namespaces.inside(self.namespaces.servers):
             self.node.ok("PUT", "/enterprise-parameters", {"parameters": {"Enable IPv6": enabled}})
             self.node.ok("POST", "/service/restart", {})

@@ -48,7 +48,7 @@ def trusting(tmp_path: Path, manufacturer: Manufacturer) -> Iterator[RunningNode
 
 
 def prove(node: RunningNode, flash: Flash, wire: int = MODE_MIC_FIRST, **changes: bytes | None) -> Message:
-    """Schedule an operation anew and let the phone come by certificate; returns the server's answer."""
+    """Schedule a new operation and let the phone authenticate by certificate; returns the server's answer."""
     mode = MIC_FIRST if wire == MODE_MIC_FIRST else LSC_FIRST
     node.schedule(A, authentication_mode=mode, force=True)
     client = Client(node.capf_port, A)

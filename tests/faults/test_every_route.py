@@ -75,7 +75,7 @@ READS = {
     "POST /preflight", "POST /rollouts/{name}/waves/{number}/wait",
 }  # fmt: skip
 LEASES = {"POST /rollouts/{name}/release"}
-"""A run's sign of life, and its end: they say who leads a rollout, and change nothing in it."""
+"""A run's heartbeat and its end: they determine who leads a rollout, and change nothing in it."""
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def guesses(node: RunningNode) -> subprocess.Popen[str]:
     return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(GUESSER.parents[1])})
 
 
-def test_p28_phones_are_served_and_guessers_are_told_to_wait(only: RunningNode) -> None:
+def test_p28_phones_are_served_and_guessers_are_reported_to_wait(only: RunningNode) -> None:
     names = [f"SEP{index:012X}" for index in range(PHONES)]
     schedule(only, *names)
     guesser = guesses(only)

@@ -32,7 +32,7 @@ Make = Callable[[int], RunningNode]
 
 @pytest.fixture
 def draining(tmp_path: Path) -> Iterator[Make]:
-    """Return a function that makes an activated node with so many seconds for its sessions' end."""
+    """Return a function that makes an activated node with this number of seconds for its sessions' end."""
     made: list[RunningNode] = []
 
     def make(seconds: int) -> RunningNode:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the role waits in vain for the server, it shows the server's last log lines (P36)."""
+"""If the server does not answer in time, the role shows its last log lines (P36)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The administration API of a real server, and what a restart brings in force (R3, R11, R13, R24, R25)."""
+"""The administration API of a real server, and what a restart applies (R3, R11, R13, R24, R25)."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_r25_a_change_is_in_force_after_a_restart_of_the_service(make_world: Mak
     assert lifetime_in_days() == 365
 
 
-def test_a_port_that_is_taken_is_told_and_nothing_else_breaks(node: RunningNode) -> None:
+def test_a_port_that_is_taken_is_reported_and_nothing_else_breaks(node: RunningNode) -> None:
     node.ok("PUT", "/enterprise-parameters", {"parameters": {"CAPF Phone Port": node.capf_port}})
     with socket.create_server(("127.0.0.1", node.capf_port)):
         status, answer = node.api("PUT", "/service", {"activated": True})

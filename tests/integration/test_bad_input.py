@@ -162,17 +162,17 @@ def test_a_csv_file_with_a_bad_row_is_named_by_its_line(node: RunningNode, case:
     assert snapshot(node) == before
 
 
-def test_a_wrong_administrator_password_is_told(node: RunningNode) -> None:
+def test_a_wrong_administrator_password_is_reported(node: RunningNode) -> None:
     (result,), _output = play(node, {"ucm.capf.service_info": {}}, password="not-the-password")
     assert result["msg"] == "administrator name or password is wrong"
 
 
-def test_a_wrong_administrator_name_is_told(node: RunningNode) -> None:
+def test_a_wrong_administrator_name_is_reported(node: RunningNode) -> None:
     (result,), _output = play(node, {"ucm.capf.service_info": {}}, administrator="nobody")
     assert result["msg"] == "administrator name or password is wrong"
 
 
-def test_an_unreachable_server_is_told(node: RunningNode) -> None:
+def test_an_unreachable_server_is_reported(node: RunningNode) -> None:
     port = free_ports(1)[0]
     (result,), _output = play(node, {"ucm.capf.service_info": {}}, port=port)
     wanted = f"the CAPF server https://127.0.0.1:{port}/api/v1 cannot be reached"
@@ -180,7 +180,7 @@ def test_an_unreachable_server_is_told(node: RunningNode) -> None:
     assert result["unavailable"]
 
 
-def test_a_server_whose_certificate_is_not_trusted_is_told(node: RunningNode) -> None:
+def test_a_server_whose_certificate_is_not_trusted_is_reported(node: RunningNode) -> None:
     (result,), _output = play(node, {"ucm.capf.service_info": {}}, ca_path=str(node.capf_certificate))
     assert "cannot be reached" in result["msg"] and "its certificate is not trusted" in result["msg"]
     assert not result["unavailable"]

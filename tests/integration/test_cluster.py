@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""First and subscribers: the list of nodes, the CTL file, and what the first node hands out (R3, R13, R17, R24)."""
+"""First node and subscribers: the list of nodes, the CTL file, and published files (R3, R13, R17, R24)."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def make_further(tmp_path: Path) -> Iterator[MakeNode]:
 
 
 def item(node: RunningNode, name: str, **settings: Any) -> dict[str, Any]:
-    """Return a subscriber as the first one is told of it."""
+    """Return a subscriber as an item of a request to the first node."""
     pem = (node.state / "administration.crt").read_text()
     address = {"administration_address": "127.0.0.1", "administration_port": node.port}
     return {"name": name, **address, "administration_certificate": pem, **settings}
 
 
 def join(first: RunningNode, **further: RunningNode) -> None:
-    """Tell the first node of further ones."""
+    """Add subscribers to the first node."""
     answer = first.ok("PUT", "/nodes", {"nodes": [item(node, name) for name, node in further.items()]})
     assert answer["counts"]["created"] == len(further)
 

@@ -42,7 +42,7 @@ def further(tmp_path: Path) -> Iterator[RunningNode]:
     running.stop(signal.SIGKILL)
 
 
-def told(node: RunningNode, **settings: Any) -> dict[str, Any]:
+def item(node: RunningNode, **settings: Any) -> dict[str, Any]:
     """Return a subscriber as the module takes it."""
     address = {"administration_address": "127.0.0.1", "administration_port": node.port}
     pem = (node.state / "administration.crt").read_text()
@@ -69,7 +69,7 @@ def write_token(node: RunningNode, name: str, passphrase: str = "") -> tuple[rsa
 
 
 def test_nodes_are_added_changed_and_removed(node: RunningNode, further: RunningNode) -> None:
-    _check, real, _again = rhythm(node, NODES, {"nodes": [told(further)]})
+    _check, real, _again = rhythm(node, NODES, {"nodes": [item(further)]})
     assert real["counts"] == {"created": 1, "updated": 0, "removed": 0, "unchanged": 0}
     _check, real, _again = rhythm(node, NODES, {"nodes": [{"name": "node2", "call_processing": False}]})
     assert real["diff"] == {"before": "node2: call_processing=True\n", "after": "node2: call_processing=False\n"}
@@ -80,7 +80,7 @@ def test_nodes_are_added_changed_and_removed(node: RunningNode, further: Running
 
 def test_bad_nodes_are_named_by_field_and_nothing_changes(node: RunningNode, further: RunningNode) -> None:
     wrong = [
-        told(further),
+        item(further),
         {"name": "node 3", "administration_certificate": "no PEM", "administration_port": 70000},
         {"name": "node4"},
         {"name": "127.0.0.1", "administration_port": 8444},
@@ -107,7 +107,7 @@ def test_r24_ctl_file_is_made_only_when_it_is_outdated(node: RunningNode, furthe
     assert [record["role"] for record in real["records_added"]] == ["CAPF"] and not real["records_removed"]
     assert real["diff"]["before"].startswith("outdated: CAPF was activated after the CTL file was made\n")
     assert "digest: SHA-1\n" in real["diff"]["after"]
-    node.ok("PUT", "/nodes", {"nodes": [told(further)]})
+    node.ok("PUT", "/nodes", {"nodes": [item(further)]})
     _check, real, _again = rhythm(node, CTL_FILE, {})
     assert real["reasons"] == ["node node2 was added"] and roles(node).count("CCM_TFTP") == 2
     node.ok("PUT", "/nodes", {"nodes": [{"name": "node2", "certificate": node.capf_certificate.read_text()}]})
@@ -179,7 +179,7 @@ def test_a_token_that_is_wrong_is_named_and_never_shown(node: RunningNode) -> No
 
 
 def test_r3_files_publish_brings_all_nodes_up_to_date(node: RunningNode, further: RunningNode) -> None:
-    node.ok("PUT", "/nodes", {"nodes": [told(further)]})
+    node.ok("PUT", "/nodes", {"nodes": [item(further)]})
     node.ok("PUT", "/ctl-file", {})
     node.ok("POST", "/phones", {"phones": [{"device_name": A}]})
     _check, real, again = rhythm(node, PUBLISH, {})
@@ -200,7 +200,7 @@ def test_r10_every_node_has_the_files_of_phones_that_became_secure(
 ) -> None:
     phone = {"device_name": A, "key_order": "EC Only", "ec_key_size": 256, "authentication_mode": "By Null String"}
     node, _lab = make_world([phone])
-    node.ok("PUT", "/nodes", {"nodes": [told(further, tftp=False)]})
+    node.ok("PUT", "/nodes", {"nodes": [item(further, tftp=False)]})
     node.ok("PUT", "/ctl-file", {})
     wanted = write_phones(tmp_path / "wanted.csv", [phone | {"security_mode_after": "Encrypted"}])
     status, output = playbook(node, "rollout", lsc_rollout_csv_file=str(wanted))
@@ -212,7 +212,7 @@ def test_r10_every_node_has_the_files_of_phones_that_became_secure(
 def test_r17_nodes_info_names_nodes_with_another_administrator(node: RunningNode, tmp_path: Path) -> None:
     other = RunningNode(tmp_path / "node2", first_node=False, password="another-password").start()
     try:
-        node.ok("PUT", "/nodes", {"nodes": [told(other)]})
+        node.ok("PUT", "/nodes", {"nodes": [item(other)]})
         (refused, shown), _output = play(node, {"ucm.capf.nodes_info": {"check": True}}, {"ucm.capf.nodes_info": {}})
         assert refused["failed"] and "node2: it has another administrator name or password" in refused["msg"]
         assert [item["name"] for item in shown["nodes"]] == ["127.0.0.1", "node2"] and shown["problems"] == {}
@@ -235,7 +235,7 @@ def update_ctl(node: RunningNode, *options: str, **variables: Any) -> tuple[int,
 
 def test_r22_update_ctl_makes_the_file_and_hands_it_to_all_nodes(node: RunningNode, further: RunningNode) -> None:
     node.activate()
-    status, changed, output = update_ctl(node, update_ctl_nodes=[told(further)])
+    status, changed, output = update_ctl(node, update_ctl_nodes=[item(further)])
     assert (status, changed) == (0, 3), output
     assert "CTL file current" in output and "1 of 1 subscribers are up to date" in output
     assert further.ok("GET", "/ctl-file")["sha256"] == node.ok("GET", "/ctl-file")["sha256"]

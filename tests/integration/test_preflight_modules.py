@@ -62,7 +62,7 @@ def test_r22_r33_the_playbook_shows_the_checklist_and_fails_until_all_is_ready(n
     assert rows == {A: "Not Installed", B: "Not Installed"}
 
 
-def test_r22_a_server_without_reset_command_is_told_before_phones_are_to_be_reset(node: RunningNode) -> None:
+def test_r22_a_server_without_reset_command_is_reported_before_phones_are_to_be_reset(node: RunningNode) -> None:
     wanted: dict[str, Any] = {"ucm.capf.preflight_info": {"reset": True}}
     (able,), _output = play(node, wanted)
     node.stop()

@@ -62,7 +62,7 @@ def rollout(node: RunningNode, lab: RunningLab, *options: str, **variables: Any)
         "lsc_rollout_directory": str(node.directory / "rollout"),
         "lsc_rollout_wave_size": "3",
         "lsc_rollout_wave_seconds": 20,
-        "lsc_rollout_more_tries": 0,
+        "lsc_rollout_retries": 0,
         "lsc_rollout_progress_interval": 1,
         **variables,
     }
@@ -122,8 +122,8 @@ def test_r16_too_many_failures_stop_the_rollout_and_a_later_run_takes_what_is_le
     status, output = rollout(node, lab, lsc_rollout_failure_limit="0")
     assert status == 2
     assert "wave 1 stopped the rollout: 1 of 3 phones not done, 0 allowed" in output
-    told = f"{NAMES[0]} (failed): Upgrade Failed: Invalid Authentication String (a wrong string): hand out the"
-    assert told in output, output
+    reported = f"{NAMES[0]} (failed): Upgrade Failed: Invalid Authentication String (a wrong string): give out the"
+    assert reported in output, output
     assert output.count("Wait for wave") == 1
     assert (summary(node)["installed"], summary(node)["failed"]) == (2, 1)
     assert (node.directory / "rollout" / "capf-report.csv").exists()
@@ -174,7 +174,7 @@ def plan_of(output: str) -> list[str]:
 
 
 def interrupt(node: RunningNode) -> None:
-    """Let the last sign of life of the run that leads the rollout be two minutes ago."""
+    """Let the last heartbeat of the run that leads the rollout be two minutes ago."""
     with closing(sqlite3.connect(node.state / "capf.db")) as database:
         database.execute("UPDATE rollouts SET seen_at = seen_at - 120")
         database.commit()
@@ -209,7 +209,7 @@ def test_r16_check_mode_shows_what_the_next_run_goes_on_with(make_world: MakeWor
     assert summary(node)["installed"] == 9
 
 
-def test_r22_a_capf_that_is_deactivated_between_waves_holds_the_rollout_until_it_is_mended(
+def test_r22_a_capf_that_is_deactivated_between_waves_holds_the_rollout_until_it_is_fixed(
     make_world: MakeWorld, tmp_path: Path
 ) -> None:
     node, lab = world(make_world, tmp_path)
@@ -236,7 +236,7 @@ def test_r16_every_second_try_is_taken_and_each_site_has_its_strings_in_a_file_o
     by_string = {"authentication_mode": "By Authentication String"}
     known = [{"device_name": name, "device_pool": site, **by_string} for name, site in sites.items()]
     node.ok("POST", "/phones", {"phones": known})
-    pace = {"open_sessions": 1, "wave_seconds": 1, "more_tries": 1, "failure_limit": "100%", "backup": False}
+    pace = {"open_sessions": 1, "wave_seconds": 1, "retries": 1, "failure_limit": "100%", "backup": False}
     status, output = playbook(
         node, "rollout", lsc_rollout_phones_from={"phones": list(sites)}, lsc_rollout_reset=False,
         **{f"lsc_rollout_{name}": value for name, value in pace.items()},
@@ -260,7 +260,7 @@ def test_r22_a_server_that_cannot_reset_phones_stops_the_rollout_before_anything
     assert status == 2 and "Reset command: no reset command is configured on this server. To do: capf_server_" in words
     assert node.phone(NAMES[0])["operation_status"] == "None" and node.ok("GET", "/rollouts")["rollouts"] == []
     reset_by_others = (*options, "-e", "lsc_rollout_reset=false")
-    pace = {"lsc_rollout_wave_seconds": 1, "lsc_rollout_more_tries": 0, "lsc_rollout_failure_limit": "100%"}
+    pace = {"lsc_rollout_wave_seconds": 1, "lsc_rollout_retries": 0, "lsc_rollout_failure_limit": "100%"}
     status, output = playbook(node, "rollout", *reset_by_others, lsc_rollout_phones_from={"phones": NAMES[:1]}, **pace)
     assert status == 0, output
 
@@ -317,7 +317,7 @@ def test_phones_come_from_one_source(node: RunningNode, sources: dict[str, Any],
 
 def test_phones_of_a_list_are_registered_where_that_is_asked(node: RunningNode) -> None:
     node.activate()
-    pace = {"lsc_rollout_wave_seconds": 1, "lsc_rollout_more_tries": 0, "lsc_rollout_failure_limit": "100%"}
+    pace = {"lsc_rollout_wave_seconds": 1, "lsc_rollout_retries": 0, "lsc_rollout_failure_limit": "100%"}
     source = {"phones": NAMES[:2], "register_phones": True}
     for options in (("--check",), ()):
         status, output = playbook(

@@ -111,7 +111,7 @@ def test_r16_phones_are_given_named_or_found(node: RunningNode) -> None:
 
 
 @pytest.mark.parametrize("path", ["/rollouts/none", "/rollouts/none/waves", "/rollouts/none/abort"])
-def test_a_rollout_that_is_not_there_is_told(node: RunningNode, path: str) -> None:
+def test_a_rollout_that_is_not_there_is_reported(node: RunningNode, path: str) -> None:
     method, body = ("GET", None) if path.endswith("none") else ("POST", RUN)
     status, answer = node.api(method, path, body)
     assert status == 409 and "'none'" in answer["error"]["message"]

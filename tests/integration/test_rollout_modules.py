@@ -18,7 +18,7 @@ from support.rollouts import numbers
 A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
 NIGHT = {"name": "night", "runner": "run-1"}
 BEGUN = {**NIGHT, "rollout_id": 1}
-SHORT = {"wave_size": "2", "wave_seconds": 3, "failure_limit": "100%", "more_tries": 0}
+SHORT = {"wave_size": "2", "wave_seconds": 3, "failure_limit": "100%", "retries": 0}
 
 
 def phones_file(node: RunningNode, **settings: Any) -> str:
@@ -65,12 +65,12 @@ def test_r18_a_run_that_releases_its_rollout_lets_the_next_take_it_up_at_once(no
     node.ok("POST", "/phones", {"phones": [{"device_name": A}]})
     node.ok("PUT", "/rollouts/night", {"runner": "run-1", "names": [A]})
     other = {**NIGHT, "runner": "run-2"}
-    taken_up = {"ucm.capf.rollout": {**other, "phones": [A]}}
+    again = {"ucm.capf.rollout": {**other, "phones": [A]}}
     strange = {"ucm.capf.rollout": {**other, "rollout_id": 1, "state": "released"}}
-    (stranger, refused), _output = play(node, strange, taken_up)
+    (stranger, refused), _output = play(node, strange, again)
     assert not stranger["changed"] and refused["code"] == "led_by_another"
     rhythm(node, "ucm.capf.rollout", {**BEGUN, "state": "released"})
-    (resumed,), _output = play(node, taken_up)
+    (resumed,), _output = play(node, again)
     assert resumed["resumed"]
 
 

@@ -108,7 +108,7 @@ def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, says: str) ->
     ("content", "says"),
     [
         (b"device_name\nSEP00000000000A\nSEP00000000000B\nSEP00000000000A\n", "line 4 .*stands in line 2 already"),
-        (b"device_name,description\nSEP00000000000A,Z\xfcrich\n", "line 2: this is no CSV file in UTF-8"),
+        (b"device_name,description\nSEP00000000000A,Z\xfcrich\n", "line 2: not a CSV file in UTF-8"),
         (b'device_name\nSEP00000000000A\n"SEP00000000000B\n', "line 3: not valid CSV"),
     ],
 )

@@ -28,7 +28,7 @@ A, B = "SEP00000000000A", "SEP00000000000B"
 LIST = f"device_name,authentication_mode\n{A},By Authentication String\n"
 TOKEN = {"certificate_file": "token.pem", "key_file": "token.key", "passphrase_file": "passphrase"}
 ROLLOUT = {
-    "lsc_rollout_reset": False, "lsc_rollout_wave_seconds": 1, "lsc_rollout_more_tries": 0,
+    "lsc_rollout_reset": False, "lsc_rollout_wave_seconds": 1, "lsc_rollout_retries": 0,
     "lsc_rollout_failure_limit": "100%", "lsc_rollout_progress_interval": 1,
 }  # fmt: skip
 MOVE = {"move_phones_step": "after", "move_phones_ready": True, **ROLLOUT}

@@ -47,7 +47,7 @@ async def service(record: Record, signer: tuple[Any, Any], tmp_path: Path) -> As
 
 
 def hurry(record: Record, minutes: int) -> None:
-    """Bring another time for key generation in force, one that no administrator could set."""
+    """Apply a time for key generation that no administrator could set."""
     values = record.run(parameters.stored).values
     wanted = {"Maximum Allowable Time For Key Generation": minutes, "Maximum Allowable Attempts For Key Generation": 0}
     record.context.running = parameters.InForce({**values, **wanted})

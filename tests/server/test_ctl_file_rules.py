@@ -40,7 +40,7 @@ def make(record: Record, *wanted: tokens.Supplied, **options: Any) -> ctl_file.M
 
 
 def status(record: Record) -> ctl_file.Status:
-    """Return how the CTL file stands."""
+    """Return the state of the CTL file."""
     return record.store.read(lambda c: ctl_file.status(Transaction(c, record.context)))
 
 

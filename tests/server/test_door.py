@@ -302,7 +302,7 @@ def looks_again(request: pytest.FixtureRequest) -> None:
 
 @asynccontextmanager
 async def administration(server: Server, places: int) -> AsyncIterator[tuple[int, ssl.SSLContext, Web]]:
-    """Serve the administration port with a bound of so many connections; yields the port and a client's context."""
+    """Serve the administration port with this limit of connections; yields the port and a client's context."""
     directory = server._directory
     tls = web.tls_context(str(directory.administration_certificate), str(directory.administration_key))
     stop, (port,) = asyncio.Event(), free_ports(1)

@@ -50,7 +50,7 @@ def enrol(record: Record, name: str) -> None:
     record.confirm(granted.hold)
 
 
-def test_a_failed_operation_is_told_once_to_whoever_has_its_cursor(record: Record) -> None:
+def test_a_failed_operation_is_reported_once_to_whoever_has_its_cursor(record: Record) -> None:
     record.plan_by_string(NAMES[0], **KEY)
     nothing, start = after(record, "")
     fail(record, NAMES[0])
@@ -85,8 +85,8 @@ def test_more_events_than_one_answer_holds_come_in_the_next(record: Record, monk
     assert after(record, cursor)[0] == []
 
 
-def test_a_rollout_that_was_stopped_is_told(ready: Record) -> None:
-    rollouts.begin(ready, wave_size="3", failure_limit="0", more_tries=0)
+def test_a_rollout_that_was_stopped_is_reported(ready: Record) -> None:
+    rollouts.begin(ready, wave_size="3", failure_limit="0", retries=0)
     first, *others = rollouts.start(ready)["wave"]["phones"]
     rollouts.fail(ready, first, Outcome.INVALID_MIC)
     rollouts.enrol(ready, *others)
@@ -96,7 +96,7 @@ def test_a_rollout_that_was_stopped_is_told(ready: Record) -> None:
     assert found[1]["detail"]["rollout"] == "night" and "1 of 3 phones not done" in found[1]["detail"]["problem"]
 
 
-def test_an_lsc_is_told_of_when_its_end_comes_near(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_lsc_is_reported_of_when_its_end_comes_near(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "LIMIT", 2)
     for name in NAMES:
         record.add(name, **KEY)
@@ -113,26 +113,26 @@ def test_an_lsc_is_told_of_when_its_end_comes_near(record: Record, monkeypatch: 
 
 
 @pytest.mark.parametrize("earlier", [0, DAY])
-def test_the_end_of_an_lsc_that_comes_later_is_told(record: Record, earlier: int) -> None:
+def test_the_end_of_an_lsc_that_comes_later_is_reported(record: Record, earlier: int) -> None:
     """All that are issued near the CAPF certificate's end have its end, and imported ones may have an earlier one."""
     end = int(record.context.authority.certificate.not_valid_after_utc.timestamp())
     record.times[0] = end - 20 * DAY
-    cursor, told = "", list[tuple[str, str]]()
+    cursor, reported = "", list[tuple[str, str]]()
     for name in NAMES:
         record.add(name, **KEY)
         enrol(record, name)
-        lower = {"serial_number": f"{len(NAMES) - len(told):032x}", "not_after": end - len(told) * earlier}
+        lower = {"serial_number": f"{len(NAMES) - len(reported):032x}", "not_after": end - len(reported) * earlier}
         change = update(schema.certificates).where(schema.certificates.c.device_name == name).values(lower)
         record.run(partial(Connection.execute, statement=change))
         record.times[0] += 1
         found, cursor = after(record, cursor)
-        told += [event for event in kinds(found) if event[0] == "lsc_expires"]
-    assert told == [("lsc_expires", name) for name in NAMES]
+        reported += [event for event in kinds(found) if event[0] == "lsc_expires"]
+    assert reported == [("lsc_expires", name) for name in NAMES]
     record.times[0] += 1
     assert after(record, cursor)[0] == []
 
 
-def test_the_end_of_the_capf_certificate_is_told_once(record: Record) -> None:
+def test_the_end_of_the_capf_certificate_is_reported_once(record: Record) -> None:
     end = int(record.context.authority.certificate.not_valid_after_utc.timestamp())
     record.times[0] = end - 30 * DAY
     found, cursor = after(record, "")

@@ -39,7 +39,7 @@ def wanted(record: Record, *names: str) -> None:
 
 
 def lives(record: Record, days: int) -> None:
-    """Give the operations a deadline so many days from the start."""
+    """Give the operations a deadline this number of days from the start."""
     record.run(lambda c: c.execute(schema.operations.update().values(completes_by=int(NOW) + days * DAY)))
 
 
@@ -406,7 +406,7 @@ def test_p40_what_no_longer_counts_is_deleted(record: Record) -> None:
     assert record.guesses(PHONE) == {}
 
 
-def test_p40_a_lock_and_a_used_up_day_are_each_told_once(record: Record) -> None:
+def test_p40_a_lock_and_a_used_up_day_are_each_reported_once(record: Record) -> None:
     record.context.policy = Policy(wrong_strings_per_day=15)
     wanted(record, PHONE, NAMES[0])
     guess(record, 14)
@@ -415,8 +415,8 @@ def test_p40_a_lock_and_a_used_up_day_are_each_told_once(record: Record) -> None
         record.wait(3000)
         guess(record, 3, NAMES[0])
     found = record.run(lambda c: events.after(Transaction(c, record.context), events.Cursor(), 30))[0]
-    told = [(event["device_name"], event["detail"]) for event in found if event["kind"] == "guessing"]
-    first, second, *later = [(name, detail["address"], detail["tries"]) for name, detail in told]
+    reported = [(event["device_name"], event["detail"]) for event in found if event["kind"] == "guessing"]
+    first, second, *later = [(name, detail["address"], detail["tries"]) for name, detail in reported]
     assert (first, second) == ((PHONE, HERE, 10), ("", HERE, 15))
     assert len(later) <= 3
     totals = record.store.read(guessing.totals)
@@ -438,7 +438,7 @@ def test_p40_short_strings_are_warned_of_once(record: Record) -> None:
     assert record.plan(items=items[2:]).warnings == []
 
 
-def test_p40_two_servers_on_postgresql_give_no_more_tries(pair: tuple[Record, Record]) -> None:
+def test_p40_two_servers_on_postgresql_give_no_retries(pair: tuple[Record, Record]) -> None:
     """Many sessions at both servers of one record, from two addresses and at all phones, in another order at each."""
     first, names, peers = pair[0], NAMES[:8], (HERE, ELSEWHERE)
     for server in pair:

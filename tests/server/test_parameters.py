@@ -54,7 +54,7 @@ def test_r25_an_unknown_parameter_is_named_with_those_that_there_are(record: Rec
 
 
 @pytest.mark.parametrize("name", ["Key Size", "Duration Of Certificate Validity", "Certificate Issuer to Endpoint"])
-def test_r25_a_value_of_thousands_of_digits_is_refused_and_told_in_short(record: Record, name: str) -> None:
+def test_r25_a_value_of_thousands_of_digits_is_refused_and_reported_in_short(record: Record, name: str) -> None:
     for value in ("9" * 5000, 10**4000, 1e300):
         with pytest.raises(InvalidRequestError) as refused:
             record.run(partial(parameters.change, kind="service", wanted={name: value}))
@@ -65,7 +65,7 @@ def test_r25_a_whole_number_may_come_with_a_point() -> None:
     assert parameters.check("service", {"Key Size": 3072.0}) == {"Key Size": 3072}
 
 
-def test_r25_a_change_is_told_before_and_after(record: Record) -> None:
+def test_r25_a_change_is_reported_before_and_after(record: Record) -> None:
     change = {"Key Size": "3072", "Duration Of Certificate Validity": 5}
     assert record.run(lambda c: parameters.change(c, "service", change)) == ({"Key Size": 2048}, {"Key Size": 3072})
     assert record.run(lambda c: parameters.change(c, "service", change)) == ({}, {})

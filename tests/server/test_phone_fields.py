@@ -37,8 +37,8 @@ def test_a_field_is_added_by_its_column_and_one_row_of_the_table(tmp_path: Path)
     assert options["PHONE_SETTINGS"]["building"] == {"type": "str", "choices": ["A", "B"]}
     assert "building" in options["FIELDS"] and options["REPORT_COLUMNS"]["Building"] == "building"
     documented = yaml.safe_load(fragments["ModuleDocFragment"].DOCUMENTATION)["options"]["phones"]["suboptions"]
-    told, default = documented["building"].pop("description")
-    assert told == "The building." and "V(A)" in default
+    reported, default = documented["building"].pop("description")
+    assert reported == "The building." and "V(A)" in default
     assert documented["building"] == {"type": "str", "choices": ["A", "B"]}
 
 

@@ -142,7 +142,7 @@ def test_p33_what_has_ended_is_never_opened_again(record: Record, state: State) 
 def test_p33_a_refusal_says_what_was_wrong(record: Record, maker: Manufacturer, tmp_path: Path) -> None:
     record.add(authentication_mode=MIC_FIRST, **KEY)
     record.plan()
-    told = []
+    reported = []
     strange = Manufacturer(tmp_path / "strange", "Stranger\n=1+1 " + "x" * 48)
     for subject, options in (
         (f"CP-8845-{PHONE}", {"days": (-20, -10)}),
@@ -152,13 +152,13 @@ def test_p33_a_refusal_says_what_was_wrong(record: Record, maker: Manufacturer, 
         flash = maker.phone(PHONE)
         flash.make_mic(maker.sign(subject, **options))
         record.claim(**proof(flash))
-        told.append(record.operation()["problem"])
+        reported.append(record.operation()["problem"])
     record.claim(**proof(strange.phone(PHONE)))
-    told.append(record.operation()["problem"])
-    assert told[0].startswith("the MIC expired on 20") and told[1].startswith("the MIC is not valid before 20")
-    assert told[2] == f"the certificate names 'CP-8845-{OTHER}', not {PHONE}"
-    assert told[3].startswith("its issuer 'CN=Stranger") and told[3].endswith("' is not trusted")
-    assert told[3].isprintable()
+    reported.append(record.operation()["problem"])
+    assert reported[0].startswith("the MIC expired on 20") and reported[1].startswith("the MIC is not valid before 20")
+    assert reported[2] == f"the certificate names 'CP-8845-{OTHER}', not {PHONE}"
+    assert reported[3].startswith("its issuer 'CN=Stranger") and reported[3].endswith("' is not trusted")
+    assert reported[3].isprintable()
 
 
 def test_p33_only_a_certificate_whose_key_the_phone_has_shows_its_mic(record: Record, maker: Manufacturer) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules of a rollout: order, waves, window, second tries, judgement, one leader at a time (R16, R18)."""
+"""The rules of a rollout: order, waves, window, retries, judgement, one leader at a time (R16, R18)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def ready_pool(record: Record, name: str) -> str:
         ({"wave_size": "6", "pilot_size": "10%"}, [2, 6, 4]),
         ({"wave_size": "6", "open_sessions": 4}, [4, 4, 4]),
         ({"wave_size": "auto", "wave_seconds": 600, "window_end": at(3000)}, [3, 3, 3, 3]),
-        ({"wave_size": "auto", "wave_seconds": 600, "window_end": at(3000), "more_tries": 0}, [3, 3, 3, 3]),
+        ({"wave_size": "auto", "wave_seconds": 600, "window_end": at(3000), "retries": 0}, [3, 3, 3, 3]),
         ({"wave_size": "auto", "wave_seconds": 600, "window_end": at(2400), "pilot_size": "4"}, [4, 4, 4]),
     ],
 )

@@ -32,7 +32,7 @@ OTHER = "run-2"
 
 
 def awaited(record: Record) -> int:
-    """Return the id of the rollout that another run is told to wait for."""
+    """Return the id of the rollout that another run has to wait for."""
     with pytest.raises(ConflictError, match="another run of the rollout 'night' was active") as refused:
         begin(record, runner=OTHER)
     assert refused.value.code == "led_by_another"
@@ -70,10 +70,10 @@ def test_p37_a_run_that_waited_ends_with_how_the_rollout_ended_and_begins_nothin
     begin(ready, wave_size="6", failure_limit="0")
     seen = awaited(ready)
     ends(ready)
-    told = refusal(ready, seen)
-    assert told.code == f"rollout_{ends.__name__}"
+    reported = refusal(ready, seen)
+    assert reported.code == f"rollout_{ends.__name__}"
     with pytest.raises(ConflictError, match=words):
-        raise told
+        raise reported
 
 
 def test_p37_a_run_whose_rollout_got_done_while_it_waited_begins_nothing(ready: Record) -> None:
@@ -82,8 +82,8 @@ def test_p37_a_run_whose_rollout_got_done_while_it_waited_begins_nothing(ready: 
     enrol(ready, *start(ready)["wave"]["phones"])
     verdict(ready, 1)
     assert start(ready)["ended"]
-    told = ready.run(lambda c: lease.done_while_waiting(c, NIGHT, seen))
-    assert told.startswith("the rollout 'night' is done at 2027-")
+    reported = ready.run(lambda c: lease.done_while_waiting(c, NIGHT, seen))
+    assert reported.startswith("the rollout 'night' is done at 2027-")
     with pytest.raises(ConflictError, match="is done at"):
         begin(ready, runner=OTHER, rollout_id=seen)
     assert [item["state"] for item in ready.run(show.every)] == ["done"]
@@ -113,8 +113,11 @@ def test_p37_a_run_that_waited_past_the_window_begins_no_other_rollout(ready: Re
     begin(ready, window_end=at(60), wave_seconds=50)
     seen = awaited(ready)
     ready.times[0] = NOW + lease.SECONDS
-    told = refusal(ready, seen)
-    assert (told.code, "the window was over before all waves were done" in str(told)) == ("rollout_stopped", True)
+    reported = refusal(ready, seen)
+    assert (reported.code, "the window was over before all waves were done" in str(reported)) == (
+        "rollout_stopped",
+        True,
+    )
 
 
 REQUESTS: dict[str, Callable[[Connection, Record, lease.Run], Any]] = {
@@ -180,8 +183,8 @@ def test_p37_a_phone_that_was_in_a_session_at_the_abort_gets_no_further_try(read
     assert ready.issue(ends.hold, new_public_key()) and ready.issue(loses.hold, new_public_key())
     done = abort(ready)
     assert (done.cancelled, done.in_session) == (phones[2:], phones[:2])
-    told = ready.run(lambda c: aborting.words(c, done, dry_run=False))
-    assert told.endswith(f": 4 operations cancelled, 2 phones left to finish the session: {phones[0]}, {phones[1]}")
+    reported = ready.run(lambda c: aborting.words(c, done, dry_run=False))
+    assert reported.endswith(f": 4 operations cancelled, 2 phones left to finish the session: {phones[0]}, {phones[1]}")
     assert ready.issue(only_claimed.hold, new_public_key()) is None
     ready.confirm(ends.hold)
     ready.lose(loses.hold)
@@ -197,8 +200,8 @@ def test_p37_what_abort_says_is_about_the_rollout_that_it_aborted(ready: Record)
     begin(ready, *NAMES[:2])
     again = ready.run(lambda c: aborting.abort(Transaction(c, ready.context, "admin"), NIGHT, first.rollout_id))
     assert not again.changed and not again.cancelled
-    told = [ready.run(partial(aborting.words, done=done, dry_run=False)) for done in (first, again)]
-    assert told[0].endswith(": 2 operations cancelled") and told[1].endswith("; there is nothing to abort")
+    reported = [ready.run(partial(aborting.words, done=done, dry_run=False)) for done in (first, again)]
+    assert reported[0].endswith(": 2 operations cancelled") and reported[1].endswith("; there is nothing to abort")
     assert ready.run(lambda c: show.find(c, NIGHT)).state == "running"
 
 
@@ -246,29 +249,29 @@ def race(*jobs: tuple[Store, Callable[[Connection], Any]]) -> list[Any]:
 
 def test_p37_two_runs_and_an_abort_at_once_leave_one_leader_or_none(ready: Record) -> None:
     with both_servers(ready) as (first, second):
-        for turn in range(6):
+        for round_number in range(6):
             begin(ready, wave_size="6")
             row = ready.run(lambda c: show.find(c, NIGHT))
             ready.times[0] += lease.SECONDS
 
-            def take_up(runner: str, seen: int = row.id) -> Callable[[Connection], Any]:
+            def resume(runner: str, seen: int = row.id) -> Callable[[Connection], Any]:
                 run = lease.Run(NIGHT, seen, runner)
                 return lambda c: waves.start(Transaction(c, ready.context, "admin"), run, {})["wave"]["number"]
 
             def give_up(connection: Connection, seen: int = row.id) -> bool:
                 return aborting.abort(Transaction(connection, ready.context, "admin"), NIGHT, seen).changed
 
-            jobs = [(first, take_up("a")), (second, take_up("b")), ((first, second)[turn % 2], give_up)]
+            jobs = [(first, resume("a")), (second, resume("b")), ((first, second)[round_number % 2], give_up)]
             *runs, was_running = race(*jobs)
             assert was_running is True
             assert sum(run == 1 for run in runs) <= 1, runs
             assert set(runs) <= {1, "led_by_another", "rollout_aborted"}, runs
             found = ready.run(partial(rollouts.members, rollout_id=row.id))
             assert not [item for item in found if item.state in rows.OPEN]
-            assert [item["state"] for item in ready.run(show.every)] == (turn + 1) * ["aborted"]
+            assert [item["state"] for item in ready.run(show.every)] == (round_number + 1) * ["aborted"]
 
 
-def test_p37_of_two_runs_that_begin_at_once_one_is_told_to_wait_for_the_other(ready: Record) -> None:
+def test_p37_of_two_runs_that_begin_at_once_one_is_reported_to_wait_for_the_other(ready: Record) -> None:
     def job(runner: str) -> Callable[[Connection], Any]:
         request = plan.Request(NIGHT, runner, NAMES, read({}))
         return lambda c: beginning.begin(Transaction(c, ready.context, "admin"), request).resumed

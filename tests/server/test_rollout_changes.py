@@ -89,10 +89,10 @@ def test_r18_a_wave_taken_up_after_its_time_gives_its_phones_time_again(ready: R
     wave = start(ready)["wave"]
     enrol(ready, *wave["phones"][:6])
     ready.times[0] += wave["seconds_left"] + 600
-    taken_up = begin(ready, runner="run-2", window_end=at(8 * 3600), wave_size="12", spread_by="none")
+    resumed = begin(ready, runner="run-2", window_end=at(8 * 3600), wave_size="12", spread_by="none")
     again = start(ready, "run-2")["wave"]
     assert (again["number"], again["resumed"], again["seconds_left"]) == (1, True, wave["seconds_left"])
-    assert taken_up.latest_end == ready.times[0] + wave["seconds_left"]
+    assert resumed.latest_end == ready.times[0] + wave["seconds_left"]
     assert len(again["reset"]) == 6
 
 
@@ -124,8 +124,8 @@ def test_a_wave_goes_on_without_a_phone_that_is_refused_by_then(ready: Record) -
 
 def test_a_wrong_authentication_string_is_named_before_the_rollout_begins(ready: Record) -> None:
     by_string(ready)
-    told = problems(ready, strings={NAMES[1]: "47a1"})
-    assert "phones[1].authentication_string" in told and "47a1" not in told
+    reported = problems(ready, strings={NAMES[1]: "47a1"})
+    assert "phones[1].authentication_string" in reported and "47a1" not in reported
     begin(ready, strings={NAMES[1]: "4711"})
 
 

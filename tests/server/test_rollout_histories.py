@@ -53,7 +53,7 @@ class History:
     held: list[Granted] = field(default_factory=list)
 
     def begin(self, _name: str) -> None:
-        """Begin a rollout of all phones, or take it up, with another limit each time."""
+        """Begin a rollout of all phones, or resume it, with another limit each time."""
         limits = ("0", "20%", "100%")
         limit = limits[len(self.verdicts) % len(limits)]
         known = [name for name in PHONES if self.is_known(name)]
@@ -146,7 +146,7 @@ def history(signer: tuple[Any, Any]) -> Iterator[History]:
 
 
 def adds_up(counts: dict[str, Any], phones_in_all: int) -> bool:
-    """Return whether the parts add up to the phones, and the phones are so many."""
+    """Return whether the parts add up to the phones, and have this number."""
     return bool(counts["phones"] == phones_in_all == sum(counts[key] for key in KEYS))
 
 

@@ -99,7 +99,7 @@ def judgements(record: Record) -> list[str]:
 
 
 def test_p33_a_phone_that_was_refused_and_then_succeeds_is_done_and_its_refusals_are_shown(ready: Record) -> None:
-    begin(ready, wave_size="6", failure_limit="0", more_tries=0)
+    begin(ready, wave_size="6", failure_limit="0", retries=0)
     phones = start(ready)["wave"]["phones"]
     for name in phones:
         ready.claim(name, password="1", peer="203.0.113.9")
@@ -116,7 +116,7 @@ def test_p33_a_phone_that_was_refused_and_then_succeeds_is_done_and_its_refusals
 
 
 def test_p33_a_refused_phone_that_never_succeeds_ends_with_its_rollout(ready: Record) -> None:
-    begin(ready, wave_size="12", failure_limit="0", more_tries=0)
+    begin(ready, wave_size="12", failure_limit="0", retries=0)
     phones = start(ready)["wave"]["phones"]
     ready.claim(phones[0], password="1")
     assert verdict(ready, 1)["stopped"]

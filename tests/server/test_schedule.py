@@ -49,7 +49,7 @@ def test_r26_only_phones_that_need_an_lsc_are_scheduled(record: Record) -> None:
         ({"force": True}, "forced"),
     ],
 )
-def test_r26_the_reason_of_a_new_lsc_is_told(record: Record, later: dict[str, Any], reason: str) -> None:
+def test_r26_the_reason_of_a_new_lsc_is_reported(record: Record, later: dict[str, Any], reason: str) -> None:
     record.add()
     record.plan()
     record.install()

@@ -427,7 +427,7 @@ def test_p8_a_session_after_the_deadline_is_late(record: Record) -> None:
     assert record.claim() == Refused(Reason.NO_ACTION)
 
 
-def test_an_unknown_device_is_told_so(record: Record) -> None:
+def test_an_unknown_device_is_reported_so(record: Record) -> None:
     assert record.claim("SEP0000000000FF") == Refused(Reason.UNKNOWN_DEVICE)
 
 

@@ -120,9 +120,9 @@ def test_p39_other_strings_that_no_phone_takes_are_refused(record: Record, strin
 def test_p39_a_rollouts_list_whose_strings_have_shrunk_is_refused(ready: Record) -> None:
     by_string(ready, *NAMES[:3])
     give(ready, NAMES[1], "00123456")
-    told = problems(ready, strings={NAMES[0]: "123456", NAMES[1]: "123456"})
-    assert strings.HAS_SHRUNK in told and "phones[1].authentication_string" in told
-    assert "phones[0]" not in told and "123456" not in told
+    reported = problems(ready, strings={NAMES[0]: "123456", NAMES[1]: "123456"})
+    assert strings.HAS_SHRUNK in reported and "phones[1].authentication_string" in reported
+    assert "phones[0]" not in reported and "123456" not in reported
     assert pending(ready, NAMES[1]) == "00123456"
 
 

@@ -22,7 +22,7 @@ def _request(number: int) -> bytes:
 
 
 async def _guess(port: int, address: str, numbers: range, context: ssl.SSLContext) -> Counter[int]:
-    """Make tries over one connection, anew where the server closes it; returns how often which status came."""
+    """Make tries over one connection, reconnecting if the server closes it; return the number of each status."""
     statuses: Counter[int] = Counter()
     left = list(numbers)
     while left:

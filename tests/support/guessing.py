@@ -69,7 +69,7 @@ class Attack:
         return sum(self.tries.values())
 
     def run(self, seconds: int) -> None:
-        """Guess for so long."""
+        """Guess for this time."""
         end = self.record.steady[0] + seconds
         while self.record.steady[0] < end:
             before = self.total
@@ -80,7 +80,7 @@ class Attack:
             self.record.wait(min(self._next_end(), end) - self.record.steady[0])
 
     def _guess_while_possible(self, connection: Connection) -> None:
-        """Try the phones by turns, until none of the next many takes a string."""
+        """Try the phones alternately, until none of the next many takes a string."""
         refused = 0
         while refused < min(len(self.names), _ENOUGH):
             name = self.names[self._next % len(self.names)]

@@ -67,7 +67,7 @@ def _work(port: int, sessions: int) -> None:
 
 
 def lead(port: int, sessions: int, processes: int) -> None:
-    """Lead so many broken sessions, some at once; AssertionError when a client does not come to its end."""
+    """Lead this number of broken sessions, some at once; AssertionError when a client does not come to its end."""
     each = [multiprocessing.Process(target=_work, args=(port, sessions // processes)) for _index in range(processes)]
     for process in each:
         process.start()

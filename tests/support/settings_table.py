@@ -255,7 +255,7 @@ def _comes_in(node: RunningNode, string: str, name: str = PHONE) -> bool:
 
 
 def _mic(directory: Path, *, expired: bool, sha1: bool) -> Flash:
-    """Return the flash of a phone whose MIC is as strange as it is told."""
+    """Return the flash of a phone whose MIC is with the given anomalies."""
     maker = Maker.open_or_make(directory / "ca", "Test Manufacturing CA")
     key = rsa.generate_private_key(65537, 2048)
     now = datetime.now(UTC).replace(microsecond=0)

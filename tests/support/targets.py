@@ -46,7 +46,7 @@ _OUTCOMES = ("Confirm", "Fetched", "Fail", "Lost")
 
 
 def _read(parts: list[bytes]) -> tuple[list[Message], str]:
-    """Feed a reader; returns its messages, and what it said of the first bytes that are none."""
+    """Feed a reader; returns its messages, and its error about the first invalid bytes."""
     reader, found = Reader(), []
     for part in parts:
         reader.feed(part)

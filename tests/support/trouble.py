@@ -70,7 +70,7 @@ def postgresql_stopped(_unused: RunningNode, cluster: PostgreSQL) -> Iterator[No
 
 
 def _administer(cluster: PostgreSQL, node: RunningNode, statement: str) -> None:
-    """Run a statement, and have the node's connections made anew."""
+    """Run a statement, and make the node reconnect."""
     url = make_url(database(node))
     engine = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

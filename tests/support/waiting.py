@@ -16,7 +16,7 @@ _LOOK_AGAIN_SECONDS = 0.05
 
 def until(look: Callable[[], Seen], seconds: float = 10, say: Callable[[], object] = lambda: "") -> Seen:
     """Look again and again until what is seen is true, and return it; AssertionError, with what ``say`` says, after
-    so many seconds."""
+    this number of seconds."""
     limit = time.monotonic() + seconds
     while not (seen := look()):
         assert time.monotonic() < limit, say() or f"not true within {seconds} s"

@@ -45,7 +45,7 @@ def read(path: Path) -> list[Row]:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise CsvError(f"{path} line {line}: this is no CSV file in UTF-8") from None
+        raise CsvError(f"{path} line {line}: not a CSV file in UTF-8") from None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         rows = list(_rows(path, reader))
@@ -108,7 +108,7 @@ def strings(path: Path) -> dict[str, str]:
 
 
 def string_files(path: Path) -> list[Path]:
-    """Return the files in which the rollout hands out authentication strings."""
+    """Return the files in which the rollout writes authentication strings."""
     return sorted(path.glob("*.csv")) if path.is_dir() else [path]
 
 

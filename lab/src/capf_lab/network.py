@@ -121,7 +121,7 @@ class Fetched:
 class FilesServers:
     """Where phones fetch their files: over HTTP first, and over TFTP, where there is such a server, when that fails.
 
-    Without such a server the phones that have no HTTP use it all the same, for a lab needs files.
+    Without such a server the phones that have no HTTP use HTTP anyway, because a lab needs files.
     """
 
     http: tuple[str, int]

@@ -26,7 +26,7 @@ from capf_lab.dialogue import Result
 from capf_lab.flash import Flash
 
 LOG = logging.getLogger(__name__)
-MORE_TRIES = 3
+RETRIES = 3
 RETRY_SECONDS = 30.0
 """After a communication failure the phone tries three more times, 30 seconds apart (R5)."""
 _DESK_PHONES = ("SEP", "ATA")
@@ -217,7 +217,7 @@ class Phone:
     async def _sessions(self, string: str) -> Result:
         """Try, and after a communication failure three more times, 30 seconds apart (R5)."""
         result = Result.LOST
-        for attempt in range(1 + MORE_TRIES):
+        for attempt in range(1 + RETRIES):
             if attempt:
                 await self._pause()
             if self._stop.is_set():
@@ -235,7 +235,7 @@ class Phone:
             return
 
     async def _any_server(self, string: str) -> Result:
-        """Try the CAPF servers in turn, each by the addresses that this phone can use (R12)."""
+        """Try the CAPF servers one after the other, each by the addresses that this phone can use (R12)."""
         trusted = self._trusted()
         addresses = replace(self._addresses, mode=self._configuration.ip_mode)
         for name, port in self._configuration.servers:

@@ -71,7 +71,7 @@ async def _prepare(node: Node, actor: str, *, dry_run: bool) -> None:
 
 
 async def restart(node: Node, actor: str, *, if_due: bool, dry_run: bool) -> Changed:
-    """Restart CAPF, which brings changed parameters in force and starts one that does not run; ``if_due``: only then.
+    """Restart CAPF, which applies changed parameters and starts a stopped service; ``if_due``: only if that is needed.
 
     One that could not run with the parameters as they are goes on as it is, and ConflictError says why.
     """

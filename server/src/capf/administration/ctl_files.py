@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The CTL file: how it stands, making it again, and putting it where phones fetch it (R3, R22, R24)."""
+"""The CTL file: its state, making a new one, and putting it where phones fetch it (R3, R22, R24)."""
 
 from __future__ import annotations
 

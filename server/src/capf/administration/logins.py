@@ -126,7 +126,7 @@ class Logins:
             self._waiting -= 1
 
     async def _look(self, name_is_right: bool, password: str, kept: str, place: str) -> Login:
-        """Take the password's turn; meanwhile another try from the same place may have been wrong."""
+        """Check one password at a time; meanwhile a try from the same address may have been wrong."""
         known = name_is_right and self._passwords.remembers(password, kept)
         if not known and self._guard.wait_seconds(place):
             return Login.WAIT

@@ -22,7 +22,7 @@ Rule = Callable[[Transaction], T]
 _LOOK_AGAIN_SECONDS = 0.5
 _REST = 4
 """A look at tens of thousands of phones takes its time, and phones' sessions want the same processor: between two looks
-there is a pause of so many times the look."""
+the server pauses for this multiple of the time that a look takes."""
 
 
 @dataclass(frozen=True, slots=True)

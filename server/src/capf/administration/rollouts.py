@@ -39,7 +39,7 @@ def state(tx: Transaction, name: str, rollout_id: int | None = None) -> dict[str
 
 
 def begin_rollout(tx: Transaction, selection: Selection, request: plan.Request) -> dict[str, Any]:
-    """Register the given phones and begin a rollout of those that need an LSC; or take up the running one.
+    """Register the given phones and begin a rollout of those that need an LSC, or resume the running one.
 
     ``request`` says what is asked for; its phones are those of the selection.
     """

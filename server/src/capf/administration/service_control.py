@@ -57,7 +57,7 @@ class CapfService:
         self._notice = notice
         self._ports = Ports(settings)
         self._listener: Listener | None = None
-        self._turn: int | None = None
+        self._generation: int | None = None
         """Which activation or restart the running service is of."""
         context.why_not_listen = self._ports.why_not_listen
 
@@ -110,7 +110,7 @@ class CapfService:
 
     async def _start(self) -> None:
         in_force = await self.check()
-        turn = await self._store.aread(service.turn)
+        generation = await self._store.aread(service.generation)
         answer = in_force.number("Keep-Alive Between CAPF And Phone") * _SECONDS_A_MINUTE
         limits = Limits(
             self._settings.maximum_sessions,
@@ -127,7 +127,7 @@ class CapfService:
             await listener.start(addresses, port)
         except OSError as error:
             raise ConflictError(f"CAPF cannot listen on port {port}: {error.strerror}") from error
-        self._listener, self._turn = listener, turn
+        self._listener, self._generation = listener, generation
         self._context.running = self._ports.running = in_force
         self._say("")
         LOG.info("event=capf-started addresses=%s port=%d", ",".join(addresses), port)
@@ -138,7 +138,7 @@ class CapfService:
         if self._listener is None:
             return
         await self._listener.stop(self._settings.drain_seconds)
-        self._listener = self._turn = None
+        self._listener = self._generation = None
         self._context.running = self._ports.running = None
         LOG.info("event=capf-stopped")
 
@@ -151,12 +151,12 @@ class CapfService:
             await self._follow()
 
     async def _follow(self) -> None:
-        turn = await self._store.aread(service.turn)
-        if turn is None or not self._context.first_node:
+        generation = await self._store.aread(service.generation)
+        if generation is None or not self._context.first_node:
             await self.stop()
             return
         try:
-            if self._listener is not None and turn != self._turn:
+            if self._listener is not None and generation != self._generation:
                 await self.check()
                 await self.stop()
             await self.start()

@@ -36,7 +36,7 @@ async def set_trace(node: Node, wanted: Mapping[str, object], actor: str, *, dry
 
 
 async def apply(node: Node) -> None:
-    """Bring the recorded settings in force."""
+    """Apply the recorded settings."""
     node.trace.apply(await _stored(node))
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a client may send: so many bytes, in so many seconds, and much of it only after its login."""
+"""Limits of a request: its size and duration, and a smaller size before the login."""
 
 from __future__ import annotations
 

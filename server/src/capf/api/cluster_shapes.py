@@ -82,7 +82,7 @@ class CheckedNodes(BaseModel):
 
 
 class Publish(Change):
-    """What to hand out: the CTL file, the CAPF certificate, and the configuration files of these phones (None: all)."""
+    """What to publish: the CTL file, the CAPF certificate, and the configuration files of these phones (None: all)."""
 
     phones: list[Name] | None = None
 
@@ -161,7 +161,7 @@ class CtlRecord(BaseModel):
 
 
 class CtlFile(BaseModel):
-    """The CTL file and how it stands (R24)."""
+    """The CTL file and its state (R24)."""
 
     state: Literal["missing", "outdated", "current", "received"]
     reasons: list[str]

@@ -47,7 +47,7 @@ else:
 
 class Rollout(PacedChange):
     """Phones, and how they are paced and judged; ``runner`` is a name of this run alone. ``rollout_id``: the running
-    rollout that this run has waited for, which it takes up or nothing."""
+    rollout that this run has waited for; it resumes that one and no other."""
 
     runner: _Runner
     rollout_id: _RolloutId | None = None
@@ -98,7 +98,7 @@ class Rollouts(BaseModel):
 
 
 class Verdict(BaseModel):
-    """The verdict on a wave; ``allowed`` is None for a second try, which stops nothing."""
+    """The verdict on a wave; ``allowed`` is None for a retry, which stops nothing."""
 
     judged: int
     failing: int
@@ -187,7 +187,7 @@ class RolloutState(RolloutHead):
 
 
 class RolloutBegun(BaseModel):
-    """A rollout that was begun, or taken up with what is left of it; without a rollout no phone needs an LSC."""
+    """A rollout that was begun or resumed with what is left of it; without a rollout no phone needs an LSC."""
 
     changed: bool
     begun: bool

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rollouts: plan or take up, start a wave, see how far it is, judge it, release, abort (R16, R18)."""
+"""Rollouts: plan or resume, start a wave, show its progress, judge it, release, abort (R16, R18)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def state(name: str, _unused: Actor, node: RunningNode, rollout_id: OneRol
 
 @router.put("/{name}", response_model=RolloutBegun)
 async def begin_rollout(name: str, wanted: Rollout, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Register the given phones and begin a rollout of those that need an LSC; or take up the running one."""
+    """Register the given phones and begin a rollout of those that need an LSC, or resume the running one."""
     listed = None if wanted.phones is None else [item.model_dump(exclude_none=True) for item in wanted.phones]
     criteria = None if wanted.criteria is None else search_criteria(wanted.criteria)
     selection = rollouts.Selection(listed, wanted.names, criteria)
@@ -83,7 +83,7 @@ async def start_wave(name: str, wanted: StartWave, actor: Actor, node: RunningNo
 
 @router.post("/{name}/waves/{number}/wait", response_model=WaveProgress)
 async def wait(name: str, number: int, wanted: WaitForWave, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Answer when the wave has ended, or when the time is up; a sign of life of the run that leads the rollout."""
+    """Answer when the wave has ended, or the time is up; also a heartbeat of the run that leads the rollout."""
     run = lease.Run(name, wanted.rollout_id, wanted.runner)
     await requests.change(node, lambda tx: lease.running(tx, run), actor, dry_run=False)
     return await requests.until_ended(node, lambda tx: waves.progress(tx, run, number), wanted.timeout)

@@ -43,7 +43,7 @@ async def activate(wanted: Activation, actor: Actor, node: RunningNode) -> dict[
 
 @router.post("/service/restart", response_model=Restarted)
 async def restart(wanted: Restart, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Restart the CAPF service, which brings changed parameters in force and starts one that does not run; with
+    """Restart the CAPF service, which applies changed parameters and starts a stopped service; with
     ``if_due`` only then. One that could not run with the parameters as they are goes on as it is."""
     return asdict(await activation.restart(node, actor, if_due=wanted.if_due, dry_run=wanted.dry_run))
 

@@ -31,7 +31,7 @@ _MAXIMUM_PAGE = 1_000_000_000
 
 
 def _plain(value: Any) -> Any:
-    """Refuse a text that not every database, report and configuration file can hold; half a surrogate pair is none."""
+    """Refuse text that some database, report or configuration file cannot store, such as half a surrogate pair."""
     if isinstance(value, str) and _NO_TEXT.search(value):
         raise PydanticCustomError("no_text", TEXT_ALLOWED)
     return value
@@ -44,7 +44,7 @@ _Phones = Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)]
 
 
 class Strict(BaseModel):
-    """A request body in which an unknown field is an error, and so is a text that is none."""
+    """A request body that rejects unknown fields and control characters."""
 
     model_config = ConfigDict(extra="forbid")
     _text = field_validator("*")(_plain)

@@ -63,7 +63,7 @@ def certificates(path: Path) -> list[x509.Certificate]:
 
 
 def certificates_in(data: bytes, name: str) -> list[x509.Certificate]:
-    """Return the certificates of a PEM text that came from ``name``; InvalidRequestError when it is none."""
+    """Return the certificates of a PEM text that came from ``name``; InvalidRequestError if it is not valid."""
     try:
         return x509.load_pem_x509_certificates(data)
     except ValueError:

@@ -39,12 +39,12 @@ class Cursor:
     """The position of a reader: the last audit row, the last LSC reported as expiring, and the CAPF certificate."""
 
     audit_id: int = 0
-    ends_told: int = 0
+    ends_reported: int = 0
     serial_number: str = ""
     capf_serial_number: str = ""
 
     def __str__(self) -> str:
-        return f"{self.audit_id}:{self.ends_told}:{self.serial_number}:{self.capf_serial_number}"
+        return f"{self.audit_id}:{self.ends_reported}:{self.serial_number}:{self.capf_serial_number}"
 
 
 def read_cursor(connection: Connection, text: str) -> Cursor:
@@ -55,8 +55,8 @@ def read_cursor(connection: Connection, text: str) -> Cursor:
     if found is None:
         message = f"{text[:100]!r} is not a cursor; give that of an earlier answer, 0, or nothing"
         raise InvalidRequestError([Problem("after", text[:100], message)])
-    number, ends_told, serial_number, capf_serial_number = found.groups(default="")
-    return Cursor(int(number), int(ends_told or 0), serial_number, capf_serial_number)
+    number, ends_reported, serial_number, capf_serial_number = found.groups(default="")
+    return Cursor(int(number), int(ends_reported or 0), serial_number, capf_serial_number)
 
 
 def after(tx: Transaction, cursor: Cursor, days: int) -> tuple[list[dict[str, Any]], Cursor]:
@@ -66,11 +66,11 @@ def after(tx: Transaction, cursor: Cursor, days: int) -> tuple[list[dict[str, An
     done = rows[-1].id if len(rows) == LIMIT else max(until, cursor.audit_id)
     found, cursor = [_happened(row) for row in rows], replace(cursor, audit_id=done)
     ahead = days * need.SECONDS_A_DAY
-    told = (cursor.ends_told, cursor.serial_number)
-    ending = statements.ending(tx.connection, told, tx.now + ahead, ahead, LIMIT)
+    reported = (cursor.ends_reported, cursor.serial_number)
+    ending = statements.ending(tx.connection, reported, tx.now + ahead, ahead, LIMIT)
     if ending:
         last = ending[-1]
-        cursor = replace(cursor, ends_told=last.key, serial_number=last.serial_number)
+        cursor = replace(cursor, ends_reported=last.key, serial_number=last.serial_number)
     found += [_lsc_ends(row, tx.now) for row in ending]
     serial = f"{tx.context.authority.certificate.serial_number:x}" if tx.context.authority.usable else ""
     if tx.context.authority.usable and health.expires_soon(tx.context) and cursor.capf_serial_number != serial:

@@ -18,7 +18,7 @@ _OPEN = frozenset(OPEN)
 
 
 class HasState(Protocol):
-    """Any row with an operation's state, which is None where a phone never had an operation."""
+    """Any row with an operation's state, None if a phone never had an operation."""
 
     @property
     def state(self) -> str | None: ...

@@ -49,7 +49,7 @@ def _refused(name: str, operation: ProgressRow) -> dict[str, Any]:
         "device_name": name,
         "status": operation.status,
         "refusals": operation.refusals,
-        "last_refusal": refusals.told(operation.refused_as, operation.refused_because),
+        "last_refusal": refusals.described(operation.refused_as, operation.refused_because),
         "refused_at": moment.show(operation.refused_at),
         "refused_from": operation.refused_from,
     }

@@ -62,7 +62,7 @@ def count(connection: Connection, operation: OperationRow | None, found: Gathere
         journal.record(connection, found.at, SERVER, ACT, operation.device_name, **detail)
 
 
-def told(status: str | None, problem: str | None) -> str:
+def described(status: str | None, problem: str | None) -> str:
     """Return the last refusal in one line: its status and the problem; empty without a refusal."""
     return REFUSAL_SEPARATOR.join(filter(None, (status, problem)))
 

@@ -186,7 +186,7 @@ def _show(row: FoundRow, lock: guessing.Lock | None, string: str | None) -> dict
         "operation_status": status,
         "last_problem": row.problem or "",
         "refusals": row.refusals or 0,
-        "last_refusal": refusals.told(row.refused_as, row.refused_because),
+        "last_refusal": refusals.described(row.refused_as, row.refused_because),
         "refused_at": moment.show(row.refused_at),
         "refused_from": row.refused_from or "",
         "lsc_status": status,

@@ -55,7 +55,7 @@ def activations(connection: Connection) -> int:
     return _count(connection, _ACTIVATIONS)
 
 
-def turn(connection: Connection) -> int | None:
+def generation(connection: Connection) -> int | None:
     """Return a number that changes with every activation and restart of CAPF, None while it is not activated."""
     if not is_activated(connection):
         return None

@@ -32,7 +32,7 @@ Then = Callable[[Exception | None], object]
 """Called by the writer after a job, before it takes the next ones, with the job's error if it failed."""
 _GROUP = 200
 _GATHER_SECONDS = 0.006
-"""While jobs come so quickly that several share a commit, more may join for so long; a job alone never waits."""
+"""Seconds during which more jobs may join a commit if several jobs share it; a single job never waits."""
 _READERS = 4
 _STREAMS = 5
 """Streams that may be open at once; with readers and writer they are fewer than the connections, so nobody waits for a
@@ -66,7 +66,7 @@ class _Work:
     error: Exception | None = None
 
     def settle(self) -> None:
-        """Tell who waits, if he still does."""
+        """Resolve the future unless its waiter has gone."""
         if self.future.done():
             return
         if self.error is None:

@@ -27,7 +27,7 @@ def audit_rows(connection: Connection, after: int, until: int, actions: Sequence
 
 
 class EndingRow(NamedTuple):
-    """An active certificate that ends; ``key`` is where it stands among the events."""
+    """An active certificate that expires; ``key`` is its position among the events."""
 
     key: int
     device_name: str

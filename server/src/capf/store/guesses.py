@@ -100,7 +100,7 @@ def locks(connection: Connection, now: int, names: Sequence[str] | None = None) 
 
 
 def of_addresses(connection: Connection, tries: int) -> list[GuessRow]:
-    """Return the rows of addresses as a whole that have at least so many tries on record, by address."""
+    """Return the rows of addresses with at least this number of tries for all phones, by address."""
     query = select(guesses).where(guesses.c.device_name == ALL_PHONES, guesses.c.tries >= tries)
     return rows_of(connection, GuessRow._make, query.order_by(guesses.c.address))
 
@@ -111,8 +111,11 @@ def any_on_record(connection: Connection) -> bool:
 
 
 def sweep(connection: Connection, now: int, day: int, quiet: int) -> None:
-    """Delete what no longer counts: of an address what is a ``day`` old, of a phone what has been ``quiet`` for so long
-    and is not of an operation whose string can still be guessed (the record's seconds)."""
+    """Delete what no longer counts, in the record's seconds.
+
+    For an address that is what is a ``day`` old, for a phone what was ``quiet`` for this time, unless it belongs to an
+    operation whose string can still be guessed.
+    """
     live = exists().where(operations.c.id == guesses.c.operation_id, operations.c.authentication_string.is_not(None))
     whole = guesses.c.device_name == ALL_PHONES
     old = or_(

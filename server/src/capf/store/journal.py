@@ -94,7 +94,7 @@ def broken_audit_row(connection: Connection) -> int | None:
 
 
 def head(connection: Connection) -> str:
-    """Return the digest of the last audit row, by which a record is told from every other one.
+    """Return the digest of the last audit row, which identifies a record.
 
     DamagedError where it is missing.
     """

@@ -100,7 +100,7 @@ def test_a_server_out_of_reach_stays_so_when_its_lines_are_named(path: Path) -> 
     assert not rows.located(CapfError("1 problem")).unavailable
 
 
-def test_a_refusal_that_names_no_row_is_told_whole(path: Path) -> None:
+def test_a_refusal_that_names_no_row_is_reported_whole(path: Path) -> None:
     path.write_text(f"device_name\n{A}\n")
     refused = CapfError("nothing was reset. Reset the phones again when the nodes answer")
     assert str(read(str(path)).located(refused)) == str(refused)

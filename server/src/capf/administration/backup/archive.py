@@ -33,7 +33,7 @@ _PRODUCT, _FORMAT = "ucm.capf", 1
 _PIECE = 1 << 16
 _MANIFEST_BYTES = 1 << 26
 _NO_MANIFEST = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
-"""What reading a manifest raises where it is none."""
+"""The errors of reading an invalid manifest."""
 
 
 @dataclass(frozen=True, slots=True)

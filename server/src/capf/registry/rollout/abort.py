@@ -55,10 +55,10 @@ def words(connection: Connection, done: Aborted, *, dry_run: bool) -> str:
     assert rollout is not None  # noqa: S101 - rollouts stay on record
     if not done.changed:
         return f"{lease.ending(rollout)}; there is nothing to abort"
-    told = f"the rollout {rollout.name!r} would be aborted" if dry_run else lease.ending(rollout)
+    reported = f"the rollout {rollout.name!r} would be aborted" if dry_run else lease.ending(rollout)
     cancelled = f"{counted(len(done.cancelled), 'operation')} cancelled"
     if not done.in_session:
-        return f"{told}: {cancelled}"
+        return f"{reported}: {cancelled}"
     more = ", ..." if len(done.in_session) > _NAMED else ""
     named = ", ".join(done.in_session[:_NAMED]) + more
-    return f"{told}: {cancelled}, {counted(len(done.in_session), 'phone')} left to finish the session: {named}"
+    return f"{reported}: {cancelled}, {counted(len(done.in_session), 'phone')} left to finish the session: {named}"

@@ -19,7 +19,7 @@ def names(members: Iterable[MemberRow], settings: RolloutSettings) -> list[str]:
 
     This includes phones that got their LSC after their wave was judged and still need their new Device Security Mode.
     """
-    found = [row.device_name for row in members if 0 < row.tries <= settings.more_tries and _may_help(row)]
+    found = [row.device_name for row in members if 0 < row.tries <= settings.retries and _may_help(row)]
     return found[: settings.open_sessions]
 
 

@@ -38,9 +38,9 @@ def begin(tx: Transaction, request: Request) -> Plan:
     if request.dry_run:
         warnings += lease.led_by_another(tx, request.name, request.runner)
     rollouts.one_begins_at_a_time(tx.connection)
-    taken_up = lease.take_up(tx, request.name, request.runner, rollout_id=request.rollout_id, by_force=request.dry_run)
-    if taken_up is not None:
-        made = rest.left(tx, taken_up, request)
+    resumed = lease.resume(tx, request.name, request.runner, rollout_id=request.rollout_id, by_force=request.dry_run)
+    if resumed is not None:
+        made = rest.left(tx, resumed, request)
     else:
         _refuse_others(tx, request.phones)
         check(request.settings, now)

@@ -36,7 +36,7 @@ class Run:
     runner: str
 
 
-def take_up(
+def resume(
     tx: Transaction, name: str, runner: str, *, rollout_id: int | None = None, by_force: bool = False
 ) -> RolloutRow | None:
     """Resume and return the running rollout with this name, None if there is none (one whose window is over is closed).
@@ -53,8 +53,8 @@ def take_up(
         return rollout
     problem = "the window was over before all waves were done"
     if rollout_id is not None:
-        told = f"the rollout {name!r} cannot be resumed: {problem}"
-        raise ConflictError(told, f"rollout_{rollouts.STOPPED}", rollout_id=rollout_id)
+        reported = f"the rollout {name!r} cannot be resumed: {problem}"
+        raise ConflictError(reported, f"rollout_{rollouts.STOPPED}", rollout_id=rollout_id)
     close(tx.by(SERVER), rollout, rollouts.STOPPED, problem)
     return None
 

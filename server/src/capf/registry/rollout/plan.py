@@ -58,8 +58,10 @@ class PlannedWave:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is done, or would be: the waves, who is skipped and why, and when it ends at the latest, second tries not
-    counted. ``resumed``: it is what is left of a resumed rollout."""
+    """The waves, the skipped phones with the reason, and the latest end without retries.
+
+    ``resumed``: it is what is left of a resumed rollout.
+    """
 
     waves: list[PlannedWave]
     skipped: Mapping[str, list[str]]
@@ -127,12 +129,12 @@ def _waves(
 
 
 def _wave_size(count: int, settings: RolloutSettings, starts_at: int, longest: int, pilot: int) -> int:
-    """Return the size that is set, or the smallest with which all waves and one for second tries fit, each taking as
+    """Return the size that is set, or the smallest with which all waves and one for retries fit, each taking as
     long as the ``longest``."""
     if settings.wave_size is not None:
         return settings.wave_size.size(count)
     window = (settings.window_end or starts_at) - starts_at
-    room = window // longest - (1 if pilot else 0) - (1 if settings.more_tries else 0)
+    room = window // longest - (1 if pilot else 0) - (1 if settings.retries else 0)
     return math.ceil(count / max(1, room))
 
 

@@ -170,10 +170,10 @@ class RolloutSettings:
             choices=("device_pool", "device_type", "security_profile", NO_SITES),
         ),
     ]
-    more_tries: Annotated[
+    retries: Annotated[
         int,
         Setting(
-            "More Tries",
+            "Retries",
             Kind.NUMBER,
             1,
             ("Number of retries for a phone that may succeed on a retry. Retries have their own waves.",),

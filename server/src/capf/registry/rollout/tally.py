@@ -91,7 +91,7 @@ def _line(row: MemberRow, site: str) -> dict[str, Any]:
         "status": parts.status_of(row),
         "problem": row.problem or "",
         "refusals": row.refusals or 0,
-        "last_refusal": refusals.told(row.refused_as, row.refused_because),
+        "last_refusal": refusals.described(row.refused_as, row.refused_because),
         "refused_at": moment.show(row.refused_at),
         "refused_from": row.refused_from or "",
         "seconds": _seconds(row),
