@@ -101,13 +101,14 @@ def without_audit(node: RunningNode) -> Iterator[None]:
 
 
 def record(node: RunningNode) -> dict[str, list[Any]]:
-    """Return every row but the audit's and the readiness probe's, and the state directory's own files."""
+    """Return every row but the audit's and those that the server writes by itself, and the state directory's files."""
     engine = create_engine(configuration.load(node.config).database)
     with engine.connect() as connection:
         tables = [name for name in inspect(connection).get_table_names() if not name.startswith("audit")]
         found = {name: sorted(map(repr, connection.execute(text(f"SELECT * FROM {name}")))) for name in tables}
     engine.dispose()
-    found["settings"] = [row for row in found["settings"] if not row.startswith("('probe',")]
+    own = ("('probe',", "('heartbeat of ")
+    found["settings"] = [row for row in found["settings"] if not row.startswith(own)]
     return found | {"files": sorted(files(node.state))}
 
 
