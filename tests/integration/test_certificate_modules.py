@@ -124,7 +124,7 @@ def test_an_earlier_certificate_is_not_distrusted_while_phones_live_by_it(make_w
     assert certificates(node)["trusted"] == []
     current = certificates(node)["current"]["common_name"]
     (refused,), _output = play(node, {MODULE: {"state": "distrusted", "names": [current]}})
-    assert refused["failed"] and "the current one is replaced by a renewal" in refused["msg"]
+    assert refused["failed"] and "is the current CAPF certificate; renew it first" in refused["msg"]
 
 
 def test_lscs_of_another_capf_are_trusted(node: RunningNode) -> None:
