@@ -370,7 +370,7 @@ async def test_p32_a_client_that_is_gone_holds_no_place(server: Server, sends: b
     async with administration(server, 10) as (port, tls, running):
         for _visit in range(3):
             await asyncio.to_thread(visit, port, tls)
-        await until(lambda: running._door.guests == 0, 1)
+        await until(lambda: running._door.guests == 0, 5)
 
 
 async def test_p32_tls_begins_with_the_first_byte_and_for_few_at_a_time(server: Server) -> None:
