@@ -93,7 +93,7 @@ def test_every_link_between_pages_leads_somewhere() -> None:
     broken = []
     for path, text in documents().items():
         for target in LINK.findall(text):
-            name, _, fragment = target.partition("#")
+            name, _hash, fragment = target.partition("#")
             if "://" in name:
                 continue
             page = (path.parent / name) if name else path
