@@ -84,7 +84,7 @@ def test_r13_capf_is_activated_on_the_first_node_only(tmp_path: Path) -> None:
     further = RunningNode(tmp_path / "node2", first_node=False).start()
     try:
         status, answer = further.api("PUT", "/service", {"activated": True})
-        assert (status, answer["error"]["code"]) == (409, "conflict")
+        assert (status, answer["error"]["code"]) == (409, "first_node_only")
         assert "first node only" in answer["error"]["message"]
         assert further.ok("GET", "/service")["activated"] is False
     finally:

@@ -366,6 +366,8 @@ async def test_p32_a_client_that_is_gone_holds_no_place(server: Server, sends: b
             connection.sendall(sends)
             if sends == UNFINISHED["an answered request"]:
                 assert b" 200 " in connection.recv(4096)
+            if sends == LONG_POLL:
+                time.sleep(0.5)
 
     async with administration(server, 10) as (port, tls, running):
         for _visit in range(3):

@@ -20,6 +20,7 @@ from functools import partial
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
+from hypercorn.events import Event, Updated
 from hypercorn.typing import AppWrapper
 from hypercorn.utils import wrap_app
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -119,8 +120,16 @@ class _Connection(TCPServer):
     disconnected clients would occupy the door's places, and connected ones would be closed to make room.
     """
 
+    _client_is_gone = False
+
+    async def protocol_send(self, event: Event) -> None:
+        """Send a part of an answer; wait for a next request only while one can come."""
+        if not (isinstance(event, Updated) and event.idle and self._client_is_gone):
+            await super().protocol_send(event)
+
     async def _read_data(self) -> None:
         await super()._read_data()
+        self._client_is_gone = True
         await self.idle_task.stop()
 
 
