@@ -257,7 +257,8 @@ def test_r22_a_server_that_cannot_reset_phones_stops_the_rollout_before_anything
     node.ok("POST", "/phones", {"phones": [{"device_name": NAMES[0]}]})
     status, output = playbook(node, "rollout", *options, lsc_rollout_phones_from={"phones": NAMES[:1]})
     words = " ".join(output.split())
-    assert status == 2 and "Reset command: no reset command is configured on this server. To do: set capf_server_reset_command" in words
+    assert status == 2, output
+    assert "no reset command is configured on this server. To do: set capf_server_reset_command" in words
     assert node.phone(NAMES[0])["operation_status"] == "None" and node.ok("GET", "/rollouts")["rollouts"] == []
     reset_by_others = (*options, "-e", "lsc_rollout_reset=false")
     pace = {"lsc_rollout_wave_seconds": 1, "lsc_rollout_retries": 0, "lsc_rollout_failure_limit": "100%"}
