@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -32,7 +33,7 @@ def tree(tmp_path: Path) -> Path:
     """A repository with what this one tracks, in one commit on main."""
     subprocess.run([ROOT / "scripts" / "copy-collection", tmp_path], check=True, capture_output=True)
     made = tmp_path / "ansible_collections" / "ucm" / "capf"
-    (made / "tests" / "support" / "canary.py").unlink()  # It holds the secrets that no file of a test run may hold.
+    shutil.rmtree(made / "tests")  # They name the secrets that no file of a test run may hold.
     git(made, "init", "--quiet", "--initial-branch", "main")
     git(made, "add", "--all")
     git(made, "commit", "--quiet", "--message", "Everything")
