@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from capf.model import DamagedError
+from capf.registry.transaction import Transaction
 from capf.store import journal, schema
 from support.record import PHONE, Record
 
@@ -39,6 +40,22 @@ def test_p22_a_changed_row_is_found(busy: Record, column: str) -> None:
 def test_p22_a_row_that_is_taken_out_is_found(busy: Record, row: int) -> None:
     busy.run(lambda c: c.execute(delete(AUDIT).where(AUDIT.c.id == row)))
     assert busy.store.read(journal.broken_audit_row) is not None
+
+
+def test_p22_a_transaction_has_one_time_whoever_acts(record: Record) -> None:
+    """Time goes on while the transaction works."""
+
+    def work(connection: Connection) -> None:
+        tx = Transaction(connection, record.context, "administrator")
+        tx.audit("first")
+        record.wait(60)
+        tx.by("phone").audit("second")
+
+    begin = int(record.times[0])
+    record.run(work)
+    last = select(AUDIT.c.at, AUDIT.c.actor).order_by(AUDIT.c.id.desc()).limit(2)
+    acts = [tuple(row) for row in record.store.read(lambda c: c.execute(last).all())]
+    assert acts == [(begin, "phone"), (begin, "administrator")]
 
 
 def test_p22_no_audit_row_no_act(record: Record) -> None:

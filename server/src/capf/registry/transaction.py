@@ -40,8 +40,10 @@ class Transaction:
         return self.context.in_force(self.connection)
 
     def by(self, actor: str) -> Transaction:
-        """Return the same transaction with another actor."""
-        return replace(self, actor=actor)
+        """Return the same transaction, at the same time, with another actor."""
+        other = replace(self, actor=actor)
+        object.__setattr__(other, "now", self.now)
+        return other
 
     def audit(self, action: str, device_name: str = "", /, **detail: Any) -> None:
         """Record what was done, to which device; ``detail`` holds no secrets.
