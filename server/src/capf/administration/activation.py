@@ -22,20 +22,30 @@ async def status(node: Node) -> dict[str, Any]:
 
 
 def _status(tx: Transaction) -> dict[str, Any]:
-    context, stored, now = tx.context, parameters.stored(tx.connection), ctl_file.status(tx)
-    running, activated = context.running, service.is_activated(tx.connection)
+    context, now = tx.context, ctl_file.status(tx)
+    running, (activated, stored) = context.running, _as_set(tx)
     return {
         "version": __version__,
         "first_node": context.first_node,
         "activated": activated,
         "running": running is not None,
         "problem": health.why_stopped(context) if activated else "",
-        "restart_required": activated and running != stored,
+        "restart_required": _restart_required(activated, stored, running),
         "capf_phone_port": (running or stored).number(parameters.PORT),
         "capf_certificate": capf_certificate.overview(tx)["current"] if context.authority.usable else None,
         "ctl_file": {"state": now.state.value, "reasons": now.reasons},
         "faults": faults.show(faults.find(tx)),
     }
+
+
+def _as_set(tx: Transaction) -> tuple[bool, parameters.InForce]:
+    """Return whether CAPF is activated, and the parameters as they are set."""
+    return service.is_activated(tx.connection), parameters.stored(tx.connection)
+
+
+def _restart_required(activated: bool, stored: parameters.InForce, running: parameters.InForce | None) -> bool:
+    """Return whether CAPF has to be started or restarted for the parameters that are set to be in force."""
+    return activated and running != stored
 
 
 async def activate(node: Node, wanted: bool, actor: str, *, dry_run: bool) -> Changed:
@@ -77,11 +87,10 @@ async def restart(node: Node, actor: str, *, if_due: bool, dry_run: bool) -> Cha
     """
     async with node.service.change:
         running = node.context.running
-        activated, stored = await read(
-            node, lambda tx: (service.is_activated(tx.connection), parameters.stored(tx.connection))
-        )
-        before = {"running": running is not None, "restart_required": activated and running != stored}
-        due = not activated or before["restart_required"] or not if_due
+        activated, stored = await read(node, _as_set)
+        required = _restart_required(activated, stored, running)
+        before = {"running": running is not None, "restart_required": required}
+        due = not activated or required or not if_due
         if due:
             await change(node, service.restart, actor, dry_run=True)
             await _prepare(node, actor, dry_run=dry_run)
@@ -94,9 +103,7 @@ async def restart(node: Node, actor: str, *, if_due: bool, dry_run: bool) -> Cha
 
 async def show_parameters(node: Node, kind: parameters.Kind) -> dict[str, Any]:
     """Return the parameters of one kind, as they are set and in force."""
-    activated, stored = await read(
-        node, lambda tx: (service.is_activated(tx.connection), parameters.stored(tx.connection))
-    )
+    activated, stored = await read(node, _as_set)
     return {"active": activated, "parameters": parameters.show(kind, stored, node.context.running)}
 
 
@@ -109,7 +116,6 @@ async def set_parameters(
         before, after = parameters.change(tx.connection, kind, wanted, tx.context.why_not_listen)
         if after:
             tx.audit(f"change {kind} parameters", **after)
-        due = service.is_activated(tx.connection) and tx.context.running != parameters.stored(tx.connection)
-        return Changed(bool(after), before, after), due
+        return Changed(bool(after), before, after), _restart_required(*_as_set(tx), tx.context.running)
 
     return await change(node, rule, actor, dry_run=dry_run)
