@@ -8,7 +8,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from cryptography import x509
@@ -23,6 +22,7 @@ from capf.registry import moment
 from capf.registry.changes import Change, Changes
 from capf.registry.transaction import Transaction
 from capf.store import cluster
+from capf.store.schema import NodeRow
 
 DEFAULT_PORT = 8443
 _MAXIMUM_PORT = 65535
@@ -33,20 +33,10 @@ _ROLES = {(True, True): Role.CCM_TFTP, (True, False): Role.CCM, (False, True): R
 _PEMS = ("administration_certificate", "certificate")
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NodeRow):
     """One server of the cluster; phones reach it under ``name``. Certificates are PEM."""
 
-    name: str
-    first_node: bool
-    call_processing: bool
-    tftp: bool
-    administration_address: str
-    administration_port: int
-    administration_certificate: str
-    certificate: str | None
-    published_at: int | None
-    ctl_sha256: str
+    __slots__ = ()
 
     @property
     def role(self) -> Role | None:
@@ -65,7 +55,7 @@ class Node:
 
 def all_nodes(connection: Connection) -> list[Node]:
     """Return the cluster's nodes, the first one first."""
-    return [Node(*row) for row in cluster.all_nodes(connection)]
+    return [Node._make(row) for row in cluster.all_nodes(connection)]
 
 
 def faults(tx: Transaction) -> list[Fault]:
@@ -88,7 +78,7 @@ def show(node: Node, ctl_sha256: str) -> dict[str, Any]:
     """Return a node as the API shows it; ``ctl_sha256`` is the digest of the CTL file that it should have."""
     own = node.first_node or (ctl_sha256 != "" and node.ctl_sha256 == ctl_sha256)
     return {
-        **_shown({name: getattr(node, name) for name in Node.__slots__ if name not in ("published_at", "ctl_sha256")}),
+        **_shown({name: getattr(node, name) for name in Node._fields if name not in ("published_at", "ctl_sha256")}),
         "role": "" if node.role is None else node.role.name,
         "published_at": "" if node.published_at is None else moment.show(node.published_at),
         "ctl_file_is_current": own,
