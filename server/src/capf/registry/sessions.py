@@ -269,8 +269,7 @@ def issue(tx: Transaction, wanted: Issue) -> Issued | None:
         state=CertificateState.ISSUED.value,
         changed_at=tx.now,
     )
-    detail = {"serial_number": signed.serial_number}
-    tx.audit("issue certificate", name, **detail)
+    tx.audit("issue certificate", name, serial_number=signed.serial_number)
     return Issued(signed.der, signed.serial_number)
 
 

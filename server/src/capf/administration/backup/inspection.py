@@ -44,8 +44,8 @@ def check(directory: Path) -> None:
             found = store.read(lambda connection: _faults(directory, connection))
         finally:
             store.close()
-    except SQLAlchemyError as error:  # the database has not all tables or columns
-        raise CapfError(f"its database is not one of a CAPF server: {getattr(error, 'orig', error)}") from error
+    except SQLAlchemyError as error:
+        raise CapfError("its database is not one of a CAPF server: it lacks tables or columns") from error
     if found:
         raise CapfError("; ".join(found[:_SHOWN]))
 
