@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 import re
+import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 HEADING = re.compile(r"^- \*\*P(\d+)\*\*", re.MULTILINE)
@@ -31,3 +35,25 @@ def test_every_promise_has_a_sentence_and_a_test() -> None:
 def test_every_promise_has_a_mutant() -> None:
     mutants = {int(path.stem.removeprefix("p")) for path in (ROOT / "tests" / "mutants").glob("p*.toml")}
     assert mutants == set(_promised())
+
+
+def _mutants_script() -> ModuleType:
+    """Import scripts/mutants, whose name has no suffix."""
+    spec = spec_from_loader("mutants", SourceFileLoader("mutants", str(ROOT / "scripts" / "mutants")))
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules["mutants"] = module  # its dataclass looks itself up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_mutant_changes_one_place_and_names_one_test() -> None:
+    script = _mutants_script()
+    wrong = []
+    for mutant in script.load(ROOT, []):
+        try:
+            script.mutate(ROOT, mutant)
+            script.test_id(ROOT, mutant.test)
+        except script.MutantError as error:
+            wrong.append(f"{mutant}: {error}")
+    assert wrong == []
