@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import capf.store
 from capf.certificates.passwords import hash_password
-from capf.store import journal
+from capf.store import audit
 from support.node import ADMINISTRATOR, PASSWORD
 from support.postgresql import PostgreSQL
 
@@ -73,7 +73,7 @@ def _audit(chained: bool) -> list[dict[str, Any]]:
         row = {"at": _START + index, "actor": actor, "action": action, "device_name": _NAMES[phone],
                "detail": ""}  # fmt: skip
         if chained:
-            digest = row["digest"] = journal._digest(digest, row) if index >= len(acts) // 2 else ""
+            digest = row["digest"] = audit._digest(digest, row) if index >= len(acts) // 2 else ""
         found.append(row)
     return found
 

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from capf.node import configuration
-from capf.store import journal, schema
+from capf.store import audit, schema
 from capf.store.engine import Store
 from support.client import Client
 from support.node import CAPF, RunningNode
@@ -151,7 +151,7 @@ def test_a_record_that_was_changed_since_is_not_the_restores_own(
     use_database(node, cluster.new_database() if database == "postgresql" else None)
     cut_short(node, archive)
     store = Store(configuration.load(node.config).database)
-    store.write(lambda c: journal.record(c, 1, "somebody", "work on"))
+    store.write(lambda c: audit.record(c, 1, "somebody", "work on"))
     store.close()
     refused = capf("restore", "--plain", "--config", node.config, "--from", archive, status=1)
     assert "is there already" in refused or "is not empty" in refused

@@ -29,7 +29,7 @@ from capf.certificates import authority, keystore
 from capf.cluster import sharing
 from capf.model import CapfError, ConflictError, InvalidRequestError
 from capf.node.settings import NodeSettings
-from capf.store import journal
+from capf.store import audit
 from capf.store.engine import Store
 from support.archives import (
     COST,
@@ -314,7 +314,7 @@ def test_p34_a_dry_run_checks_everything_and_leaves_nothing(made: Made, place: P
         sorted(path.read_bytes() for path in made.settings.state_directory.glob("*.key"))
     )
     store = Store(place.settings.database)
-    assert store.read(journal.broken_audit_row) is None
+    assert store.read(audit.broken_row) is None
     store.close()
     with pytest.raises(ConflictError, match="already holds"):
         place.restore(made.plain)

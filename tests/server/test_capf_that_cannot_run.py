@@ -21,7 +21,7 @@ from capf.model import CapfError
 from capf.node.state import NewNode, initialise
 from capf.process import server
 from capf.registry import parameters
-from capf.store import journal
+from capf.store import named_values
 from support.inprocess import Answer, InProcess
 from support.migrated import put_database
 from support.node import ADMINISTRATOR, PASSWORD, free_ports
@@ -59,7 +59,7 @@ def problem(answer: Answer) -> dict[str, str]:
 
 async def stored(node: InProcess, port: int) -> None:
     """Put a port into the database, as an edit or a restore does."""
-    node.server.store.write(lambda c: journal.put_setting(c, f"parameter:{PORT}", str(port)))
+    node.server.store.write(lambda c: named_values.put(c, f"parameter:{PORT}", str(port)))
 
 
 @pytest.mark.parametrize(("port", "dry_run"), [(8443, False), (8443, True), (6970, False), (6970, True)])
@@ -194,7 +194,7 @@ async def test_p36_a_stored_port_of_the_servers_own_can_be_set_right(node: InPro
 
 
 async def test_p36_a_damaged_parameter_is_set_right_by_its_default(node: InProcess) -> None:
-    node.server.store.write(lambda c: journal.put_setting(c, "parameter:Key Size", "big"))
+    node.server.store.write(lambda c: named_values.put(c, "parameter:Key Size", "big"))
     assert (await node.ok("GET", "/service"))["faults"][0]["where"] == "table settings, row 'parameter:Key Size'"
     body = {"parameters": {"Key Size": 2048}}
     assert await node.ok("PUT", "/service-parameters", body) == {

@@ -21,7 +21,7 @@ from capf.certificates.authority import Authority, key_id, make_capf_certificate
 from capf.model import InvalidRequestError, KeySpec, Operation
 from capf.registry import phone_import
 from capf.registry.transaction import Transaction
-from capf.store import rows, schema
+from capf.store import certificate_rows, rows, schema
 from capf.store.schema import CertificateRow
 from support.record import NOW, PHONE, Record, public_key
 
@@ -60,7 +60,7 @@ def refused(record: Record, *items: dict[str, Any]) -> list[str]:
 
 def active(record: Record, name: str = PHONE) -> CertificateRow:
     """Return a phone's active certificate."""
-    return record.store.read(lambda c: rows.active_certificates(c, [name]))[name]
+    return record.store.read(lambda c: certificate_rows.active(c, [name]))[name]
 
 
 def test_r23_an_imported_lsc_keeps_its_real_issuer(record: Record, earlier: Authority) -> None:

@@ -21,7 +21,7 @@ from capf.registry.rollout import begin as beginning
 from capf.registry.rollout import judge, lease, plan, show, waves
 from capf.registry.rollout.settings import read
 from capf.registry.transaction import Transaction
-from capf.store import rollouts, rows
+from capf.store import rollout_rows, rows
 from capf.store.engine import Store
 from support.client import new_public_key
 from support.record import NOW, Record
@@ -208,12 +208,12 @@ def test_p37_what_abort_says_is_about_the_rollout_that_it_aborted(ready: Record)
 def test_p37_nobody_leads_or_ends_a_rollout_that_has_ended_meanwhile(ready: Record) -> None:
     begin(ready)
     seen = ready.run(lambda c: show.find(c, NIGHT))
-    assert ready.run(lambda c: rollouts.lead(c, seen, runner=OTHER, seen_at=int(NOW) + 1))
-    assert not ready.run(lambda c: rollouts.lead(c, seen, runner=RUN, seen_at=int(NOW) + 2))
+    assert ready.run(lambda c: rollout_rows.lead(c, seen, runner=OTHER, seen_at=int(NOW) + 1))
+    assert not ready.run(lambda c: rollout_rows.lead(c, seen, runner=RUN, seen_at=int(NOW) + 2))
     seen = ready.run(lambda c: show.find(c, NIGHT))
     abort(ready)
-    assert not ready.run(lambda c: rollouts.lead(c, seen, runner=OTHER, seen_at=int(NOW) + 3))
-    assert not ready.run(lambda c: lease.close(Transaction(c, ready.context, "admin"), seen, rollouts.DONE, ""))
+    assert not ready.run(lambda c: rollout_rows.lead(c, seen, runner=OTHER, seen_at=int(NOW) + 3))
+    assert not ready.run(lambda c: lease.close(Transaction(c, ready.context, "admin"), seen, rollout_rows.DONE, ""))
     assert ready.run(lambda c: show.find(c, NIGHT)).ended_by == "admin"
 
 
@@ -266,7 +266,7 @@ def test_p37_two_runs_and_an_abort_at_once_leave_one_leader_or_none(ready: Recor
             assert was_running is True
             assert sum(run == 1 for run in runs) <= 1, runs
             assert set(runs) <= {1, "led_by_another", "rollout_aborted"}, runs
-            found = ready.run(partial(rollouts.members, rollout_id=row.id))
+            found = ready.run(partial(rollout_rows.members, rollout_id=row.id))
             assert not [item for item in found if item.state in rows.OPEN]
             assert [item["state"] for item in ready.run(show.every)] == (round_number + 1) * ["aborted"]
 

@@ -31,7 +31,7 @@ from capf.registry.context import Context
 from capf.registry.parts import KEYS
 from capf.registry.rollout import lease, report, show, verdict, watch, waves
 from capf.registry.transaction import Transaction
-from capf.store import rollouts, rows
+from capf.store import rollout_rows, rows
 from capf.store.engine import Store
 from support import rollouts as steps
 from support.migrated import put_database
@@ -63,7 +63,7 @@ class History:
     def judge(self, name: str) -> None:
         """Judge the wave that runs; call processing does not know one phone."""
         rollout = self.record.store.read(lambda c: show.find(c, NIGHT))
-        begun = self.record.store.read(lambda c: rollouts.waves(c, rollout.id))
+        begun = self.record.store.read(lambda c: rollout_rows.waves(c, rollout.id))
         number = next((wave.number for wave in begun if wave.started_at and wave.judged_at is None), 1)
         self.verdicts[rollout.id, number] = steps.verdict(self.record, number, name)
 
@@ -159,7 +159,7 @@ def check(found: History) -> None:
     if not record.run(show.every):
         return
     state = record.store.read(lambda c: show.state(c, NIGHT))
-    members = record.store.read(lambda c: rollouts.members(c, state["id"]))
+    members = record.store.read(lambda c: rollout_rows.members(c, state["id"]))
     assert adds_up(state["counts"], len(members)) and sum(state["by_status"].values()) == len(members)
     shown = {key: state["counts"][key] for key in KEYS}
     text = record.store.read(lambda c: "".join(report.csv_pieces(c, NIGHT)))

@@ -14,7 +14,7 @@ from capf.api.rollout_shapes import Counts
 from capf.model import State
 from capf.registry import parts
 from capf.registry.parts import KEYS, NOT_REGISTERED, REFUSED, WITHOUT_LSC, Part, Wave
-from capf.store import rollouts
+from capf.store import rollout_rows
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rollout.md"
 AHEAD, RUNS, OVER, NEVER = Wave(begun=False), Wave(), Wave(over=True), Wave(begun=False, over=True)
@@ -53,7 +53,7 @@ def test_p38_the_part_of_a_phone(state: State | None, wave: Wave, more: dict[str
 def test_p38_all_places_have_the_words_of_the_table() -> None:
     assert KEYS == ("waiting", "in_flight", "done", "failed", "unreached", "skipped")
     assert set(Counts.model_fields) == {"phones", *KEYS}
-    assert set(rollouts.COUNTED) == {"phones", *KEYS} - {Part.WAITING.key}
+    assert set(rollout_rows.COUNTED) == {"phones", *KEYS} - {Part.WAITING.key}
     documented = re.findall(r"^\| `([a-z ]+)` \|", PAGE.read_text(), re.MULTILINE)
     assert documented == [part.value for part in Part]
 

@@ -15,7 +15,7 @@ from capf.registry import ctl_file, parameters, service, tokens
 from capf.registry.parts import NOT_REGISTERED
 from capf.registry.rollout import lease, show
 from capf.registry.transaction import Transaction
-from capf.store import rollouts
+from capf.store import rollout_rows
 from support.record import NOW, Record
 from support.rollouts import (
     NAMES,
@@ -164,9 +164,9 @@ def test_phones_are_added_in_the_transaction_that_read_all_phones_of_a_rollout(r
 
     def read_and_change(connection: Connection) -> int:
         rollout = show.find(connection, NIGHT)
-        found = len(list(rollouts.each_member(connection, rollout.id)))
+        found = len(list(rollout_rows.each_member(connection, rollout.id)))
         more = [{"device_name": f"SEPFFFF0000{number:04X}", "wave": 1} for number in range(2)]
-        rollouts.add_phones(connection, rollout.id, more)
+        rollout_rows.add_phones(connection, rollout.id, more)
         return found
 
     assert ready.run(read_and_change) == len(NAMES)

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import pytest
 from sqlalchemy import Table
 
-from capf.store import rows, schema
+from capf.store import certificate_rows, schema
 
 WHOLE = [
     (schema.OperationRow, schema.operations),
@@ -24,7 +24,7 @@ WHOLE = [
     (schema.RolloutRow, schema.rollouts),
     (schema.WaveRow, schema.rollout_waves),
 ]
-PARTS = [(schema.PhoneRow, schema.phones), (rows.ConflictRow, schema.certificates)]
+PARTS = [(schema.PhoneRow, schema.phones), (certificate_rows.ConflictRow, schema.certificates)]
 
 
 @pytest.mark.parametrize(("row", "table"), WHOLE, ids=lambda item: getattr(item, "name", None))

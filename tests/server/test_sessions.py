@@ -23,7 +23,7 @@ from capf.phone_session.wire import Reason, Tag, unpack_certificates, unpack_sha
 from capf.registry import parameters, phones, sessions
 from capf.registry.context import Policy
 from capf.registry.transaction import Transaction
-from capf.store import journal, rows
+from capf.store import audit, rows
 from capf_lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
 from capf_lab.flash import Flash
 from support import canary
@@ -338,7 +338,7 @@ def test_p25_a_clock_that_jumps_a_year_touches_validity_only(record: Record) -> 
     assert (second.not_valid_after_utc - first.not_valid_after_utc).days == 366
     record.times[0] = NOW
     assert record.plan().skipped == {"LSC is right": [PHONE]}
-    assert record.store.read(journal.broken_audit_row) is None
+    assert record.store.read(audit.broken_row) is None
 
 
 def test_one_operation_is_for_one_session_at_a_time(record: Record) -> None:

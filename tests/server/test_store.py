@@ -17,7 +17,7 @@ from capf.model import InvalidRequestError, StoreUnavailableError
 from capf.phone_session.effects import Issue
 from capf.registry import phones, sessions
 from capf.registry.transaction import Transaction
-from capf.store import journal, rows, schema
+from capf.store import named_values, rows, schema
 from capf.store.engine import Store
 from support.record import PHONE, Record, public_key
 
@@ -83,7 +83,7 @@ def test_p21_a_database_that_is_read_only_is_unavailable_and_recovers(tmp_path: 
     store = Store(f"sqlite:///{tmp_path}/capf.db")
 
     def write(connection: Connection) -> None:
-        journal.put_setting(connection, "probe", "1")
+        named_values.put(connection, "probe", "1")
 
     def forbid_writes(connection: Any, *_unused: object) -> None:
         connection.execute(f"PRAGMA query_only={wanted[0]}")
@@ -94,5 +94,5 @@ def test_p21_a_database_that_is_read_only_is_unavailable_and_recovers(tmp_path: 
         store.write(write)
     wanted[0] = "OFF"
     store.write(write)
-    assert store.read(lambda connection: journal.setting(connection, "probe")) == "1"
+    assert store.read(lambda connection: named_values.get(connection, "probe")) == "1"
     store.close()

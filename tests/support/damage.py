@@ -19,7 +19,7 @@ from capf.model import Operation
 from capf.node.state import NewNode, initialise
 from capf.registry import parameters, phones, schedule, trace_settings
 from capf.registry.transaction import Transaction
-from capf.store import journal
+from capf.store import named_values
 from support.inprocess import InProcess
 from support.migrated import put_database
 from support.node import ADMINISTRATOR, PASSWORD
@@ -75,10 +75,10 @@ async def _fill(state: Path) -> None:
 def _fill_settings(connection: Any) -> None:
     """Have a row for every parameter and trace setting."""
     for parameter in (*parameters.SERVICE, *parameters.ENTERPRISE):
-        journal.put_setting(connection, f"parameter:{parameter.name}", str(parameter.default))
+        named_values.put(connection, f"parameter:{parameter.name}", str(parameter.default))
     for setting in trace_settings.SETTINGS:
-        journal.put_setting(connection, f"trace:{setting.name}", str(setting.default))
-    journal.put_setting(connection, "restarts", "1")
+        named_values.put(connection, f"trace:{setting.name}", str(setting.default))
+    named_values.put(connection, "restarts", "1")
 
 
 def copy(whole: Path, directory: Path) -> Path:

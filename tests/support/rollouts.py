@@ -22,7 +22,7 @@ from capf.registry.rollout import begin as beginning
 from capf.registry.rollout import judge, lease, plan, show, waves
 from capf.registry.rollout.settings import read
 from capf.registry.transaction import Transaction
-from capf.store import rollouts, rows, schema
+from capf.store import rollout_rows, rows, schema
 from support.client import new_public_key
 from support.record import NOW, Record
 
@@ -148,6 +148,6 @@ def problems(record: Record, **settings: Any) -> str:
     return str(refused.value)
 
 
-def members(record: Record) -> list[rollouts.MemberRow]:
+def members(record: Record) -> list[rollout_rows.MemberRow]:
     """Return the rollout's phones from the record itself."""
-    return record.run(lambda c: rollouts.members(c, show.find(c, NIGHT).id))
+    return record.run(lambda c: rollout_rows.members(c, show.find(c, NIGHT).id))

@@ -21,7 +21,7 @@ from capf.node.settings import NodeSettings
 from capf.node.state import StateDirectory
 from capf.registry import faults, parameters
 from capf.registry.transaction import Transaction
-from capf.store import copying, journal
+from capf.store import audit, copying
 from capf.store.engine import Store
 
 
@@ -65,7 +65,7 @@ def check_audit(database: str) -> None:
     """CapfError names the first row of the audit table that does not follow from those before it."""
     store = Store(database)
     try:
-        broken = store.read(journal.broken_audit_row)
+        broken = store.read(audit.broken_row)
     finally:
         store.close()
     if broken is not None:

@@ -31,7 +31,7 @@ from capf.certificates.secretbox import KEY_BYTES, MissingSecretBox, SecretBox
 from capf.cluster import sharing
 from capf.model import CapfError, ConflictError, Fault, InvalidRequestError, Problem, not_allowed
 from capf.registry import account, strings_key
-from capf.store import journal
+from capf.store import named_values
 from capf.store.engine import Store
 
 _ADMINISTRATION_YEARS = 10
@@ -174,7 +174,7 @@ def _prepare_database(database: str, administrator: str, password: str, box: Sec
     the authentication strings is known by."""
 
     def job(connection: Connection) -> None:
-        if account.PASSWORD in journal.all_settings(connection):
+        if account.PASSWORD in named_values.every(connection):
             name, kept = account.stored(connection)
             if name != administrator or not passwords.password_is_right(password, kept):
                 raise ConflictError("the database has a different administrator account")

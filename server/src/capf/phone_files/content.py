@@ -19,7 +19,7 @@ from capf.registry.context import Context
 from capf.registry.parameters import InForce
 from capf.registry.phones import not_registered
 from capf.registry.transaction import Transaction
-from capf.store import rows
+from capf.store import certificate_rows, rows
 from capf.store.schema import OperationRow, PhoneRow
 
 LOG = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def configuration(tx: Transaction, device_name: str, node_name: str) -> bytes | 
 def configurations(tx: Transaction, names: Sequence[str], node_name: str) -> dict[str, bytes | ConfigurationError]:
     """Return the configuration files of the registered phones among ``names``, or why a file cannot be made."""
     known, operations = rows.phones_of(tx.connection, names), rows.operations_of(tx.connection, names)
-    certificates = rows.active_certificates(tx.connection, names)
+    certificates = certificate_rows.active(tx.connection, names)
     in_force = tx.in_force
     made: dict[str, bytes | ConfigurationError] = {}
     for name in names:

@@ -26,7 +26,7 @@ from capf.registry.context import Context
 from capf.registry.parameters import InForce
 from capf.registry.phones import REMOVED
 from capf.registry.transaction import Transaction
-from capf.store import journal, rows
+from capf.store import audit, rows
 from capf.store.engine import Job, Store
 
 LOG = logging.getLogger(__name__)
@@ -96,8 +96,8 @@ class Publisher:
     def _news(self, connection: Connection) -> _News:
         """Return the phones whose files to check; after a start or with new parameters, all of them."""
         in_force = self._context.in_force(connection)
-        since = journal.last_act(connection) if self._seen is None else self._seen
-        acts = journal.acts_after(connection, since)
+        since = audit.last_id(connection) if self._seen is None else self._seen
+        acts = audit.after(connection, since)
         last = acts[-1].id if acts else since
         of_all = self._seen is None or in_force != self._in_force
         phones = rows.phone_names(connection) if of_all else [act.device_name for act in acts]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from capf.certificates import passwords
 from capf.model import DamagedError, Fault
-from capf.store import journal
+from capf.store import audit, named_values
 
 ADMINISTRATOR, PASSWORD = "administrator", "password"
 _TODO = "set name and password with `capf account`"
@@ -29,7 +29,7 @@ def faults(texts: Mapping[str, str]) -> list[Fault]:
 
 def stored(connection: Connection) -> tuple[str, str]:
     """Return the administrator's name and the stored password hash; DamagedError if nobody can log in."""
-    texts = journal.all_settings(connection)
+    texts = named_values.every(connection)
     if found := faults(texts):
         raise DamagedError(found[0])
     return texts[ADMINISTRATOR], texts[PASSWORD]
@@ -37,6 +37,6 @@ def stored(connection: Connection) -> tuple[str, str]:
 
 def put(connection: Connection, administrator: str, password: str, now: float, actor: str) -> None:
     """Set the administrator's name and password."""
-    journal.put_setting(connection, ADMINISTRATOR, administrator)
-    journal.put_setting(connection, PASSWORD, passwords.hash_password(password))
-    journal.record(connection, int(now), actor, "make account")
+    named_values.put(connection, ADMINISTRATOR, administrator)
+    named_values.put(connection, PASSWORD, passwords.hash_password(password))
+    audit.record(connection, int(now), actor, "make account")

@@ -26,7 +26,7 @@ from capf.registry import moment, need
 from capf.registry.context import Context
 from capf.registry.plan import Plan
 from capf.registry.transaction import Transaction
-from capf.store import issuers, journal
+from capf.store import certificate_rows, named_values
 
 _TOKENS = "tokens when the next CAPF certificate was prepared"
 _UNKNOWN_TOKENS = "the security tokens that phones knew when the next CAPF certificate was prepared cannot be read"
@@ -65,7 +65,7 @@ def show(certificate: x509.Certificate, active_lscs: int = 0) -> dict[str, Any]:
 def overview(tx: Transaction) -> dict[str, Any]:
     """Return the current, next and earlier certificates, each with how many active LSCs it has issued."""
     signer = tx.context.authority
-    active = issuers.active_by_issuer(tx.connection)
+    active = certificate_rows.active_by_issuer(tx.connection)
     current, *earlier = [show(item, active.get(authority.key_id(item), 0)) for item in signer.lsc_issuers]
     following = None if signer.following is None else show(signer.following)
     return {"current": current, "next": following, "trusted": earlier}
@@ -113,7 +113,7 @@ def _prepare(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, want
     meant = wanted.replaces in (None, before.current)
     if keys.has_next or not late or not meant:
         return before.plan()
-    journal.put_setting(tx.connection, _TOKENS, json.dumps(_tokens(ctl_file)))
+    named_values.put(tx.connection, _TOKENS, json.dumps(_tokens(ctl_file)))
     return before.plan(partial(keys.prepare, tx.now), next=NEW)
 
 
@@ -142,7 +142,7 @@ def _ctl_fault(connection: Connection, ctl_file: ctl.CtlFile | None, following: 
         return f"this node has no CTL file: phones have to learn of {name} in another way"
     if following not in ctl_file.certificates(ctl.Role.CAPF):
         return f"the CTL file does not list {name}: make and distribute it first, and reset the phones"
-    known = _known_tokens(journal.setting(connection, _TOKENS))
+    known = _known_tokens(named_values.get(connection, _TOKENS))
     if known is None:
         return f"{_UNKNOWN_TOKENS}: make sure that the CTL file is signed by one of them"
     if known and fingerprint(ctl_file.signer()) not in known:
@@ -196,7 +196,7 @@ def distrust(tx: Transaction, keys: Keystore, names: Sequence[str], *, force: bo
         message = f"{before.current} is the current CAPF certificate; renew it first, or name earlier ones only"
         raise InvalidRequestError([Problem("names", before.current, message)])
     gone = [item for item in earlier if authority.common_name(item) in names]
-    active = issuers.active_by_issuer(tx.connection)
+    active = certificate_rows.active_by_issuer(tx.connection)
     warnings = []
     for item in gone:
         count = active.get(authority.key_id(item), 0)

@@ -20,7 +20,7 @@ from capf.certificates.ctl import CtlError, CtlFile, Digest, Record, Role
 from capf.model import ConflictError, DamagedError, Fault, FurtherNodeError, InvalidRequestError, Problem, not_allowed
 from capf.registry import moment, nodes, service, tokens
 from capf.registry.transaction import Transaction
-from capf.store import cluster
+from capf.store import node_rows
 
 DIGESTS = {"SHA-1": Digest.SHA1, "SHA-512": Digest.SHA512}
 SIGNER_VERSIONS = {"1.0": (1, 0), "1.1": (1, 1)}
@@ -81,7 +81,7 @@ class Status:
 
 def last(connection: Connection) -> Last | None:
     """Return the latest CTL file, None before the first; DamagedError if it cannot be read."""
-    row = cluster.last_ctl_file(connection)
+    row = node_rows.last_ctl_file(connection)
     if row is None:
         return None
     try:
@@ -207,7 +207,7 @@ def make_current(tx: Transaction, options: Options, wanted_tokens: Sequence[toke
     if not reasons:
         return Made(False, [], before, after)
     data = _sign(tx, records, digest, version, trusted)
-    cluster.keep_ctl_file(tx.connection, data, tx.now, service.activations(tx.connection))
+    node_rows.keep_ctl_file(tx.connection, data, tx.now, service.activations(tx.connection))
     tx.audit("make CTL file", because=reasons)
     return Made(True, reasons, before, after)
 

@@ -17,8 +17,8 @@ from capf.model import InvalidRequestError, Problem
 from capf.registry import guessing, health, moment, need, refusals
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
-from capf.store import events as statements
-from capf.store.events import EndingRow
+from capf.store import audit, certificate_rows
+from capf.store.certificate_rows import EndingRow
 from capf.store.schema import AuditRow
 
 LIMIT = 1000
@@ -50,7 +50,7 @@ class Cursor:
 def read_cursor(connection: Connection, text: str) -> Cursor:
     """Parse an earlier answer's cursor; an empty one starts now, and reports only expiries of the past."""
     if not text:
-        return Cursor(statements.last_audit_id(connection))
+        return Cursor(audit.last_id(connection))
     found = _CURSOR.fullmatch(text)
     if found is None:
         message = f"{text[:100]!r} is not a cursor; give that of an earlier answer, 0, or nothing"
@@ -61,13 +61,13 @@ def read_cursor(connection: Connection, text: str) -> Cursor:
 
 def after(tx: Transaction, cursor: Cursor, days: int) -> tuple[list[dict[str, Any]], Cursor]:
     """Return the events after ``cursor`` and the next cursor. ``days``: how long before expiry an LSC is reported."""
-    until = statements.last_audit_id(tx.connection)
-    rows = statements.audit_rows(tx.connection, cursor.audit_id, until, list(KINDS), LIMIT)
+    until = audit.last_id(tx.connection)
+    rows = audit.of_actions(tx.connection, cursor.audit_id, until, list(KINDS), LIMIT)
     done = rows[-1].id if len(rows) == LIMIT else max(until, cursor.audit_id)
     found, cursor = [_happened(row) for row in rows], replace(cursor, audit_id=done)
     ahead = days * need.SECONDS_A_DAY
     reported = (cursor.ends_reported, cursor.serial_number)
-    ending = statements.ending(tx.connection, reported, tx.now + ahead, ahead, LIMIT)
+    ending = certificate_rows.ending(tx.connection, reported, tx.now + ahead, ahead, LIMIT)
     if ending:
         last = ending[-1]
         cursor = replace(cursor, ends_reported=last.key, serial_number=last.serial_number)

@@ -27,7 +27,7 @@ from capf.registry import (
 )
 from capf.registry.rollout.settings import from_record
 from capf.registry.transaction import Transaction
-from capf.store import journal, rollouts
+from capf.store import audit, named_values, rollout_rows
 
 _OF_SETTINGS: tuple[Callable[[Mapping[str, str]], list[Fault]], ...] = (
     account.faults,
@@ -55,7 +55,7 @@ def find(tx: Transaction) -> list[Fault]:
     for faults in _OF_RECORD:
         found += faults(tx)
     try:
-        journal.head(tx.connection)
+        audit.head(tx.connection)
     except DamagedError as error:
         found.append(error.fault)
     return sorted(dict.fromkeys(found), key=lambda fault: not fault.stops_capf)
@@ -63,16 +63,16 @@ def find(tx: Transaction) -> list[Fault]:
 
 def of_settings(connection: Connection) -> list[Fault]:
     """Return the faults of the settings table."""
-    texts = journal.all_settings(connection)
+    texts = named_values.every(connection)
     return [fault for faults in _OF_SETTINGS for fault in faults(texts)]
 
 
 def _of_rollouts(connection: Connection) -> list[Fault]:
     found = []
-    for rollout in rollouts.every(connection):
+    for rollout in rollout_rows.every(connection):
         try:
-            from_record(rollouts.settings_of(rollout))
-            rollouts.skipped_of(rollout)
+            from_record(rollout_rows.settings_of(rollout))
+            rollout_rows.skipped_of(rollout)
         except DamagedError as error:
             found.append(error.fault)
     return found
@@ -83,7 +83,7 @@ def check_start(tx: Transaction) -> parameters.InForce:
 
     The activation is not checked here: its own row is repaired by setting it again.
     """
-    others = service.faults(journal.all_settings(tx.connection))
+    others = service.faults(named_values.every(tx.connection))
     stopping = next((fault for fault in find(tx) if fault.stops_capf and fault not in others), None)
     if stopping is not None:
         raise DamagedError(stopping)

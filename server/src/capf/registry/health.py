@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from capf.registry import faults, need, service
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
-from capf.store import journal, rows
+from capf.store import certificate_rows, named_values, rows
 
 _WARN_DAYS = 365
 """Renew a CAPF certificate long before it expires, because LSCs never outlive it."""
@@ -31,12 +31,14 @@ class Counts:
 
 def counts(connection: Connection) -> Counts:
     """Count phones and certificates."""
-    return Counts(rows.count_phones(connection), rows.count_all_active(connection), rows.count_statuses(connection))
+    return Counts(
+        rows.count_phones(connection), certificate_rows.count_all_active(connection), rows.count_statuses(connection)
+    )
 
 
 def probe(tx: Transaction) -> None:
     """Write a new value; raise an error if the database cannot be written."""
-    journal.put_setting(tx.connection, "probe", str(tx.context.clock()))
+    named_values.put(tx.connection, "probe", str(tx.context.clock()))
 
 
 def why_stopped(context: Context) -> str:

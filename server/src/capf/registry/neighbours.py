@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from capf.registry.transaction import Transaction
-from capf.store import journal, rows
+from capf.store import named_values, rows
 
 SILENT_SECONDS = 20.0
 """Seconds without a heartbeat after which a server is silent: a phone retries after 30 seconds (R5)."""
@@ -20,7 +20,7 @@ _SIGN = "heartbeat of "
 
 def leave_sign(tx: Transaction, sign: str) -> None:
     """Record this server's heartbeat; ``sign`` differs from the previous one. Also synchronise the clocks of locks."""
-    journal.put_setting(tx.connection, _SIGN + tx.context.node_name, sign)
+    named_values.put(tx.connection, _SIGN + tx.context.node_name, sign)
     tx.context.elapsed.keep(tx.connection)
 
 
@@ -30,7 +30,7 @@ def signs(tx: Transaction) -> dict[str, str]:
     for holder in rows.holders(tx.connection):
         _unused, _space, node_name = holder.partition(" ")
         if node_name != tx.context.node_name:
-            found[holder] = journal.setting(tx.connection, _SIGN + node_name) or ""
+            found[holder] = named_values.get(tx.connection, _SIGN + node_name) or ""
     return found
 
 

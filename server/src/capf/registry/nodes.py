@@ -21,7 +21,7 @@ from capf.model import DamagedError, Fault, FurtherNodeError, InvalidRequestErro
 from capf.registry import moment
 from capf.registry.changes import Change, Changes
 from capf.registry.transaction import Transaction
-from capf.store import cluster
+from capf.store import node_rows
 from capf.store.schema import NodeRow
 
 DEFAULT_PORT = 8443
@@ -55,7 +55,7 @@ class Node(NodeRow):
 
 def all_nodes(connection: Connection) -> list[Node]:
     """Return the cluster's nodes, the first one first."""
-    return [Node._make(row) for row in cluster.all_nodes(connection)]
+    return [Node._make(row) for row in node_rows.all_nodes(connection)]
 
 
 def faults(tx: Transaction) -> list[Fault]:
@@ -113,9 +113,9 @@ def register_first(tx: Transaction, port: int, certificate: str) -> None:
     first = next((node for node in all_nodes(tx.connection) if node.first_node), None)
     if first is None:
         roles = {"first_node": True, "call_processing": True, "tftp": True}
-        cluster.add_node(tx.connection, {**mine, **roles})
+        node_rows.add_node(tx.connection, {**mine, **roles})
     elif tx.context.node_name == first.name or certificate == first.administration_certificate:
-        cluster.change_node(tx.connection, first.name, mine)
+        node_rows.change_node(tx.connection, first.name, mine)
 
 
 def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal["present", "absent"]) -> Changes:
@@ -139,7 +139,7 @@ def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal[
 
 def _absent(connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Node]) -> list[Change]:
     names = [item["name"] for item in wanted if item["name"] in known]
-    cluster.remove_nodes(connection, names)
+    node_rows.remove_nodes(connection, names)
     return [Change(name, {"role": _role(known[name])}, None) for name in names]
 
 
@@ -156,12 +156,12 @@ def _present(connection: Connection, wanted: Sequence[Mapping[str, Any]], known:
             defaults = {"call_processing": True, "tftp": True, "certificate": None}
             address = {"administration_address": given["name"], "administration_port": DEFAULT_PORT}
             row = {**defaults, **address, **given, "first_node": False}
-            cluster.add_node(connection, row)
+            node_rows.add_node(connection, row)
             results.append(Change(given["name"], None, _shown(row)))
             continue
         after = {name: value for name, value in given.items() if getattr(node, name) != value}
         if after:
-            cluster.change_node(connection, node.name, after)
+            node_rows.change_node(connection, node.name, after)
             before = {name: getattr(node, name) for name in after}
             results.append(Change(node.name, _shown(before), _shown(after)))
     return results
@@ -235,4 +235,4 @@ def _is_certificate(pem: str) -> bool:
 
 def published(tx: Transaction, name: str, ctl_sha256: str) -> None:
     """Record that a node has all published files, and which CTL file it has."""
-    cluster.change_node(tx.connection, name, {"published_at": tx.now, "ctl_sha256": ctl_sha256})
+    node_rows.change_node(tx.connection, name, {"published_at": tx.now, "ctl_sha256": ctl_sha256})

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from capf.model import RSA_KEY_SIZES, Fault, InvalidRequestError, Problem, not_allowed
-from capf.store import journal
+from capf.store import named_values
 
 Value = str | int | bool
 Kind = Literal["service", "enterprise"]
@@ -195,7 +195,7 @@ def stored(connection: Connection) -> InForce:
 
     One that cannot be read is shown with its default; ``faults`` names it.
     """
-    texts = journal.all_settings(connection)
+    texts = named_values.every(connection)
     values: dict[str, Value] = {}
     for parameter in (*SERVICE, *ENTERPRISE):
         value = parameter.parse(texts.get(_key(parameter), parameter.default))
@@ -274,7 +274,7 @@ def change(
     """
     values, now = check(kind, wanted), stored(connection)
     check_listening(now, values, why_not_listen)
-    texts = journal.all_settings(connection)
+    texts = named_values.every(connection)
     before: dict[str, Value] = {}
     for parameter in _BY_KIND[kind]:
         if parameter.name not in values:
@@ -283,5 +283,5 @@ def change(
         held = now.values[parameter.name] if text is None or parameter.parse(text) is not None else text
         if held != values[parameter.name]:
             before[parameter.name] = held
-            journal.put_setting(connection, _key(parameter), str(values[parameter.name]))
+            named_values.put(connection, _key(parameter), str(values[parameter.name]))
     return before, {name: values[name] for name in before}

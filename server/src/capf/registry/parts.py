@@ -28,7 +28,7 @@ from typing import Any, Protocol
 from capf.model import State
 from capf.registry import lifecycle
 from capf.store import rows
-from capf.store.rollouts import MemberRow
+from capf.store.rollout_rows import MemberRow
 
 REFUSED = "refused"
 NOT_REGISTERED = "the phone has its LSC and is not registered with call processing: visit it"
@@ -108,7 +108,7 @@ class MemberState(lifecycle.HasSession, Protocol):
 
 
 def of(row: MemberState) -> Part:
-    """Return the part of a rollout's phone, by its row (``store.rollouts.members``)."""
+    """Return the part of a rollout's phone, by its row (``store.rollout_rows.members``)."""
     begun = row.started_at is not None
     over = row.judged_at is not None or row.rollout_ended_at is not None
     came = bool(row.refusals or row.lost_sessions)

@@ -5,7 +5,7 @@
 options are made (R26, R29, R30).
 
 To add a setting of a phone, add its column to ``store.schema`` with a migration, add a row here, and run
-``scripts/generate``. A field that is computed has its SQL in ``store.search``.
+``scripts/generate``. A field that is computed has its SQL in ``store.search_rows``.
 """
 
 from __future__ import annotations

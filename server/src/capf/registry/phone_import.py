@@ -21,7 +21,7 @@ from capf.registry import earlier_lsc, moment, phones, schedule, strings
 from capf.registry.changes import Change
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
-from capf.store import imports, rows
+from capf.store import certificate_rows, rows
 from capf.store.schema import CertificateRow
 
 _FIELD = "phones[{}]"
@@ -127,12 +127,14 @@ def carry_out(tx: Transaction, reading: Reading) -> Import:
     """Import the phones that were read; InvalidRequestError lists all problems."""
     given = reading.phones
     names = [phone.name for phone in given]
-    serials = imports.certificates_of(tx.connection, [phone.row.serial_number for phone in given if phone.row])
+    serials = certificate_rows.by_serial_numbers(
+        tx.connection, [phone.row.serial_number for phone in given if phone.row]
+    )
     known = rows.fields_of(tx.connection, names)
     problems = reading.problems + _collisions(given, serials) + _unused_strings(tx, given, known)
     if problems:
         raise InvalidRequestError(problems)
-    recorded = imports.phones_with_record(tx.connection, names)
+    recorded = certificate_rows.phones_with_any(tx.connection, names)
     done = Import(len(given), conflicts=_conflicts(tx.connection, given, known, recorded, serials))
     new = [phone for phone in given if phone.name not in known]
     _add_phones(tx, new, done)
@@ -174,7 +176,7 @@ def _conflicts(
     serials: Mapping[str, CertificateRow],
 ) -> list[dict[str, str]]:
     """Return the differences between the import and this server, whose values are kept."""
-    active = rows.active_certificates(connection, [phone.name for phone in given])
+    active = certificate_rows.active(connection, [phone.name for phone in given])
     found = []
     for phone in given:
         here = known.get(phone.name)
@@ -203,7 +205,7 @@ def _add_lscs(tx: Transaction, given: Sequence[_Phone], done: Import) -> None:
     """Record the LSCs of phones without a certificate on record."""
     added = [phone.lsc for phone in given if phone.lsc is not None and phone.lsc.row is not None]
     found = [item.row for item in added if item.row is not None]
-    imports.add_certificates(tx.connection, found)
+    certificate_rows.add_many(tx.connection, found)
     for row in found:
         done.note(row.device_name, lsc_serial_number=row.serial_number, lsc_issued_by=row.issuer)
         tx.audit("import LSC", row.device_name, serial_number=row.serial_number)

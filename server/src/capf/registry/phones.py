@@ -25,7 +25,7 @@ from capf.registry import guessing, lifecycle, phone_fields
 from capf.registry.changes import Change, Changes
 from capf.registry.phone_fields import NAME
 from capf.registry.transaction import Transaction
-from capf.store import guesses, rows
+from capf.store import certificate_rows, guesses, rows
 
 _MODE = "device_security_mode"
 _WAITS_FOR_STRING = (
@@ -110,7 +110,7 @@ def _waiting_problems(
         if phone[NAME] in known and phone.get(_MODE) not in (None, known[phone[NAME]][_MODE])
     }
     operations = rows.operations_of(connection, list(asked))
-    with_lsc = rows.active_certificates(connection, list(asked))
+    with_lsc = certificate_rows.active(connection, list(asked))
     return [
         Problem(f"phones[{index}].{_MODE}", mode, _WAITS_FOR_STRING.format(name, mode))
         for name, (index, mode) in asked.items()

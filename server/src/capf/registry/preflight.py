@@ -13,8 +13,8 @@ from typing import Any
 from capf.model import AuthenticationMode, SecurityMode
 from capf.registry import ctl_file, faults, guessing, health, moment, parameters, service
 from capf.registry.transaction import Transaction
-from capf.store import preflight as statements
-from capf.store.preflight import Phone
+from capf.store import rows
+from capf.store.rows import ChecklistRow
 
 _NAMED = 5
 
@@ -58,7 +58,7 @@ class _State:
 
     tx: Transaction
     question: Question
-    found: Sequence[Phone]
+    found: Sequence[ChecklistRow]
     unknown: Sequence[str]
 
 
@@ -74,13 +74,13 @@ class Answer:
 
 def check(tx: Transaction, question: Question) -> Answer:
     """Check every item; InvalidRequestError lists invalid expected parameters."""
-    found = statements.phones(tx.connection, question.phones)
-    unknown = sorted(set(question.phones or ()) - {phone.name for phone in found})
+    found = rows.for_checklist(tx.connection, question.phones)
+    unknown = sorted(set(question.phones or ()) - {phone.device_name for phone in found})
     state = _State(tx, question, found, unknown)
     return Answer(
         items=[item(state) for item in ITEMS],
-        installed=[phone.name for phone in found if phone.lsc_expires is not None],
-        not_installed=[phone.name for phone in found if phone.lsc_expires is None],
+        installed=[phone.device_name for phone in found if phone.lsc_expires is not None],
+        not_installed=[phone.device_name for phone in found if phone.lsc_expires is None],
         unknown=unknown,
     )
 
@@ -100,7 +100,7 @@ def _names(names: Sequence[str]) -> str:
 def _lsc(state: _State) -> Item:
     now = state.tx.now
     having = [phone for phone in state.found if phone.lsc_expires is not None]
-    expired = [phone.name for phone in having if phone.lsc_expires is not None and phone.lsc_expires <= now]
+    expired = [phone.device_name for phone in having if phone.lsc_expires is not None and phone.lsc_expires <= now]
     message = f"{len(having)} phones have an LSC, {len(state.found) - len(having)} have none"
     if not expired:
         return Item("LSC on the phones", "1", Result.OK, message)
@@ -204,12 +204,14 @@ def _strings(state: _State) -> Item:
     name = "Authentication strings"
     phones = [phone for phone in state.found if phone.authentication_mode == AuthenticationMode.STRING]
     stuck = [
-        phone.name for phone in phones if phone.security_mode != SecurityMode.NON_SECURE and phone.lsc_expires is None
+        phone.device_name
+        for phone in phones
+        if phone.device_security_mode != SecurityMode.NON_SECURE and phone.lsc_expires is None
     ]
     if stuck:
         message = f"secure phones without LSC do not register, so nobody can enter a string: {_names(stuck)}"
         return Item(name, "6", Result.WARNING, message, "set them to Non Secure, or to another Authentication Mode")
-    guessed = _guessed(state, [phone.name for phone in phones])
+    guessed = _guessed(state, [phone.device_name for phone in phones])
     if guessed:
         todo = "wait, or unlock phones with ucm.capf.phone_unlock; if many phones share an address, raise"
         return Item(name, "6", Result.WARNING, guessed, f"{todo} capf_server_wrong_strings_per_day")

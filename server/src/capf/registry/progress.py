@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from capf.registry import moment, parts, refusals
 from capf.registry.parts import Part
 from capf.registry.phones import refuse_unregistered
-from capf.store import rows
+from capf.store import certificate_rows, rows
 from capf.store.rows import ProgressRow
 
 
@@ -32,7 +32,7 @@ def progress(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
         "ended": not in_flight,
         "counts": {
             **parts.counts(part_of[name] for name in names),
-            "lsc_installed": rows.count_active_certificates(connection, names),
+            "lsc_installed": certificate_rows.count_active(connection, names),
         },
         "by_status": dict(sorted(Counter(row.status for row in found.values() if row.state).items())),
         "failed": [

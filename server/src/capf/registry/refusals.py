@@ -18,9 +18,9 @@ from sqlalchemy import Connection
 from capf.model import Operation, Outcome, operation_status
 from capf.registry import lifecycle
 from capf.registry.transaction import SERVER, Transaction
-from capf.store import journal, rows
+from capf.store import audit, rows
 from capf.store.schema import OperationRow
-from capf.store.search import REFUSAL_SEPARATOR
+from capf.store.search_rows import REFUSAL_SEPARATOR
 
 _LONGEST_ADDRESS = 64
 ACT = "refuse claim"
@@ -59,7 +59,7 @@ def count(connection: Connection, operation: OperationRow | None, found: Gathere
     rows.change_operation(connection, operation.id, **values)
     if is_worth_a_row(before, before + found.count):
         detail = {"status": status, "problem": found.problem, "refusals": before + found.count, "from": peer}
-        journal.record(connection, found.at, SERVER, ACT, operation.device_name, **detail)
+        audit.record(connection, found.at, SERVER, ACT, operation.device_name, **detail)
 
 
 def described(status: str | None, problem: str | None) -> str:

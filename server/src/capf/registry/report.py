@@ -19,7 +19,7 @@ from typing import Any
 from capf.model import State, status_of
 from capf.registry import moment, phone_fields
 from capf.registry.transaction import Transaction
-from capf.store import journal
+from capf.store import audit
 
 COLUMNS: Mapping[str, str] = phone_fields.columns()
 _FORMULA = frozenset("=+-@\t\r")
@@ -34,7 +34,7 @@ Phones = Iterable[Mapping[str, Any]]
 
 def as_of(tx: Transaction) -> str | None:
     """Return when something was last done that the report can show."""
-    return moment.show(journal.last_at(tx.connection))
+    return moment.show(audit.last_at(tx.connection))
 
 
 def _safe(free_text: Sequence[str], phone: Mapping[str, Any]) -> Mapping[str, Any]:

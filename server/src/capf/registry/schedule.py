@@ -25,7 +25,7 @@ from capf.registry.context import Context
 from capf.registry.phone_fields import NAME
 from capf.registry.phones import choice_problems, name_problems, never_registers, not_registered
 from capf.registry.transaction import Transaction
-from capf.store import rows
+from capf.store import certificate_rows, rows
 from capf.store.schema import CertificateRow, OperationRow, PhoneRow
 
 LSC_IS_RIGHT = "LSC is right"
@@ -213,7 +213,7 @@ def _phones(tx: Transaction, request: Request, plan: Plan) -> list[_Phone]:
         names, request.item_field + ("" if request.item_field == "phones[{}]" else ".device_name")
     )
     known, last = rows.phones_of(tx.connection, names), rows.operations_of(tx.connection, names)
-    certificates = rows.active_certificates(tx.connection, names)
+    certificates = certificate_rows.active(tx.connection, names)
     key_size = tx.in_force.number("Key Size")
     found = []
     for index, item in enumerate(request.items):

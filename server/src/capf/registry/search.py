@@ -25,10 +25,10 @@ from capf.registry import guessing, moment, refusals
 from capf.registry.context import Context
 from capf.registry.phone_fields import DATE_PATTERNS, NAME, TEXT_PATTERNS, Kind, names, searchable, settings
 from capf.registry.transaction import Transaction
-from capf.store import search as statements
+from capf.store import search_rows as statements
 from capf.store.rows import OPEN
 from capf.store.schema import WaveRow
-from capf.store.search import FoundRow
+from capf.store.search_rows import FoundRow
 
 TEXT_FIELDS = tuple(searchable(Kind.TEXT))
 DATE_FIELDS = tuple(searchable(Kind.MOMENT))

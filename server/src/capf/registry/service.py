@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from capf.model import ConflictError, Fault, FurtherNodeError
 from capf.registry.transaction import Transaction
-from capf.store import journal
+from capf.store import named_values
 
 _ACTIVATED = "activated"
 _ACTIVATIONS = "activations"
@@ -22,7 +22,7 @@ _DIGITS = 15
 
 def is_activated(connection: Connection) -> bool:
     """Return whether the CAPF service is activated; after the installation it is not."""
-    return journal.setting(connection, _ACTIVATED) == str(True)
+    return named_values.get(connection, _ACTIVATED) == str(True)
 
 
 def faults(texts: Mapping[str, str]) -> list[Fault]:
@@ -46,7 +46,7 @@ def _is_number(text: str) -> bool:
 
 
 def _count(connection: Connection, name: str) -> int:
-    text = journal.setting(connection, name) or ""
+    text = named_values.get(connection, name) or ""
     return int(text) if _is_number(text) else 0
 
 
@@ -66,7 +66,7 @@ def restart(tx: Transaction) -> None:
     """Restart CAPF on all its servers; ConflictError while it is not activated."""
     if not is_activated(tx.connection):
         raise ConflictError("the CAPF service is not activated")
-    journal.put_setting(tx.connection, _RESTARTS, str(_count(tx.connection, _RESTARTS) + 1))
+    named_values.put(tx.connection, _RESTARTS, str(_count(tx.connection, _RESTARTS) + 1))
     tx.audit("restart service")
 
 
@@ -74,11 +74,11 @@ def activate(tx: Transaction, wanted: bool) -> bool:
     """Activate or deactivate, and return whether that is a change. ConflictError except on the first node."""
     if wanted and not tx.context.first_node:
         raise FurtherNodeError("CAPF is activated")
-    if (journal.setting(tx.connection, _ACTIVATED) or str(False)) == str(wanted):
+    if (named_values.get(tx.connection, _ACTIVATED) or str(False)) == str(wanted):
         return False
-    journal.put_setting(tx.connection, _ACTIVATED, str(wanted))
+    named_values.put(tx.connection, _ACTIVATED, str(wanted))
     if wanted:
-        journal.put_setting(tx.connection, _ACTIVATIONS, str(activations(tx.connection) + 1))
+        named_values.put(tx.connection, _ACTIVATIONS, str(activations(tx.connection) + 1))
     action = "activate service" if wanted else "deactivate service"
     tx.audit(action)
     return True

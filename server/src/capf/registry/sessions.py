@@ -49,7 +49,7 @@ from capf.phone_session.wire import CertificateType, Reason
 from capf.registry import guessing, lifecycle, need, refusals, trace
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
-from capf.store import rows
+from capf.store import certificate_rows, rows
 from capf.store.schema import OperationRow
 
 LARGEST_LOSS = 4
@@ -151,7 +151,7 @@ def _has_preferred(connection: Connection, claim: Claim, operation: OperationRow
     if operation.authentication_mode == AuthenticationMode.MIC_FIRST:
         return has_mic
     may_be_deleted = operation.operation == Operation.DELETE and operation.lost_sessions
-    return not may_be_deleted and bool(rows.active_certificates(connection, [claim.device_name]))
+    return not may_be_deleted and bool(certificate_rows.active(connection, [claim.device_name]))
 
 
 def _trust(context: Context) -> Trust:
@@ -176,7 +176,7 @@ def _superseded(connection: Connection, claim: Claim) -> Verdict | None:
     An abandoned LSC may still be on the phone, because both its own confirmation and its successor may have been lost,
     until a later operation confirms what the phone has.
     """
-    record = rows.certificate(connection, certificate_serial(claim.certificates[0][1]))
+    record = certificate_rows.by_serial_number(connection, certificate_serial(claim.certificates[0][1]))
     if record is None or record.state in (CertificateState.ACTIVE, CertificateState.ISSUED):
         return None
     lost = record.state == CertificateState.ABANDONED and record.operation_id > rows.last_confirmed(
@@ -250,9 +250,9 @@ def issue(tx: Transaction, wanted: Issue) -> Issued | None:
         return None
     if unconfirmed:
         issued, abandoned = CertificateState.ISSUED, CertificateState.ABANDONED
-        rows.set_certificates(tx.connection, name, issued, abandoned, tx.now)
+        certificate_rows.set_state(tx.connection, name, issued, abandoned, tx.now)
     rows.move(tx.connection, hold.operation_id, rows.OPEN, State.ISSUED)
-    rows.add_certificate(
+    certificate_rows.add(
         tx.connection,
         serial_number=signed.serial_number,
         device_name=name,
@@ -281,7 +281,7 @@ def _sign(tx: Transaction, operation: OperationRow, public_key: bytes, years: in
     while True:
         signed = tx.context.authority.sign(name, public_key, keys, years, tx.now)
         serial, key = signed.serial_number, signed.public_key_sha256
-        found = rows.certificates_in_the_way(tx.connection, serial, key, name)
+        found = certificate_rows.in_the_way(tx.connection, serial, key, name)
         if any(row.public_key_sha256 == key and row.operation_id != operation.id for row in found):
             raise LintError("the key already has a certificate")
         unconfirmed = any(row.device_name == name and row.state == CertificateState.ISSUED for row in found)
@@ -301,10 +301,10 @@ def confirm(tx: Transaction, done: Confirm) -> None:
     name, at = operation.device_name, tx.now
     issued, active = CertificateState.ISSUED, CertificateState.ACTIVE
     if operation.operation == Operation.DELETE:
-        rows.set_certificates(tx.connection, name, active, CertificateState.DELETED, at)
-        rows.set_certificates(tx.connection, name, issued, CertificateState.DELETED, at)
+        certificate_rows.set_state(tx.connection, name, active, CertificateState.DELETED, at)
+        certificate_rows.set_state(tx.connection, name, issued, CertificateState.DELETED, at)
     else:
-        rows.activate(tx.connection, name, done.serial_number, done.hold.operation_id, at)
+        certificate_rows.activate(tx.connection, name, done.serial_number, done.hold.operation_id, at)
     _end(tx, operation, State.DONE, Outcome.SUCCESS, "")
 
 

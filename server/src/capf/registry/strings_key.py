@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from capf.certificates.secretbox import MissingSecretBox, SecretBox
 from capf.model import Fault
 from capf.registry.transaction import Transaction
-from capf.store import journal, rows
+from capf.store import named_values, rows
 
 _CHECK = "strings key"
 """The setting that identifies a key: a word that was encrypted with it."""
@@ -19,7 +19,7 @@ _MOST_LOOKED_AT = 1000
 
 def keep_check(connection: Connection, secrets: SecretBox) -> None:
     """Record the key's check value, replacing an earlier one."""
-    journal.put_setting(connection, _CHECK, secrets.encrypt(_CHECK, _CHECK).hex())
+    named_values.put(connection, _CHECK, secrets.encrypt(_CHECK, _CHECK).hex())
 
 
 def keep_first_check(tx: Transaction) -> None:
@@ -31,7 +31,7 @@ def keep_first_check(tx: Transaction) -> None:
 
 def fits(connection: Connection, secrets: SecretBox) -> bool:
     """Return whether the database was written with this key; without a check, whether it reads any string."""
-    check = journal.setting(connection, _CHECK)
+    check = named_values.get(connection, _CHECK)
     if check is not None:
         return secrets.read(_bytes(check), _CHECK) is not None
     kept = list(rows.stored_strings(connection))
@@ -40,7 +40,7 @@ def fits(connection: Connection, secrets: SecretBox) -> bool:
 
 def is_known(connection: Connection) -> bool:
     """Return whether the database has a check value."""
-    return journal.setting(connection, _CHECK) is not None
+    return named_values.get(connection, _CHECK) is not None
 
 
 def is_due(tx: Transaction) -> bool:

@@ -29,7 +29,7 @@ from capf.certificates.secretbox import UnreadableError
 from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
-from capf.store import cluster
+from capf.store import node_rows
 
 SLOTS = (1, 2)
 _BITS = 2048
@@ -75,7 +75,7 @@ def readable(connection: Connection) -> list[Token]:
 def _read(connection: Connection) -> tuple[list[Token], list[Fault]]:
     """Return the tokens, and the faults of those that cannot be read."""
     found, damaged = [], []
-    for row in cluster.tokens(connection):
+    for row in node_rows.tokens(connection):
         try:
             certificate = x509.load_der_x509_certificate(row.certificate)
         except ValueError:
@@ -101,7 +101,7 @@ def faults(tx: Transaction) -> list[Fault]:
 
 def make_missing(tx: Transaction) -> None:
     """Make the tokens of the slots that have none; done at the first start."""
-    held = {row.slot for row in cluster.tokens(tx.connection)}
+    held = {row.slot for row in node_rows.tokens(tx.connection)}
     for slot in SLOTS:
         if slot not in held:
             _put(tx, slot, *_make(tx.context), made_here=True)
@@ -135,7 +135,7 @@ def _put(tx: Transaction, slot: int, certificate: x509.Certificate, key: rsa.RSA
     sealed = tx.context.secrets.encrypt(key_pem(key).decode(), fingerprint(certificate))
     write_whole(path, sealed, SECRET)
     der = certificate.public_bytes(serialization.Encoding.DER)
-    cluster.put_token(tx.connection, slot, der, made_here=made_here)
+    node_rows.put_token(tx.connection, slot, der, made_here=made_here)
 
 
 def _key_file(context: Context, certificate: x509.Certificate) -> Path:

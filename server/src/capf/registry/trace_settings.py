@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from capf.model import Fault, InvalidRequestError, not_allowed
 from capf.registry.parameters import Parameter, Value
 from capf.registry.transaction import Transaction
-from capf.store import journal
+from capf.store import named_values
 
 LEVELS: Mapping[str, int] = {
     "Error": logging.ERROR,
@@ -71,7 +71,7 @@ class TraceSettings:
 
 def stored(connection: Connection) -> TraceSettings:
     """Return the settings as they are."""
-    texts = journal.all_settings(connection)
+    texts = named_values.every(connection)
     values: dict[str, Any] = {}
     for setting in SETTINGS:
         value = setting.parse(texts.get(_key(setting.name), setting.default))
@@ -108,12 +108,12 @@ def change(tx: Transaction, wanted: Mapping[str, object]) -> tuple[dict[str, Val
     ]
     if problems:
         raise InvalidRequestError(problems)
-    now, texts = asdict(stored(tx.connection)), journal.all_settings(tx.connection)
+    now, texts = asdict(stored(tx.connection)), named_values.every(tx.connection)
     damaged = {fault.where for fault in faults(texts)}
     now |= {item.name: texts[_key(item.name)] for item in parsed if any(_key(item.name) in where for where in damaged)}
     after = {item.name: value for item, value in parsed.items() if value is not None and value != now[item.name]}
     for name, value in after.items():
-        journal.put_setting(tx.connection, _key(name), str(value))
+        named_values.put(tx.connection, _key(name), str(value))
     if after:
         tx.audit("change trace settings", **after)
     return {name: now[name] for name in after}, after

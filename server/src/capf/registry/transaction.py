@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from capf.registry.context import Context
 from capf.registry.parameters import InForce
-from capf.store import journal
+from capf.store import audit
 
 SERVER = "capf"
 """The actor of the server's own actions."""
@@ -50,4 +50,4 @@ class Transaction:
 
         The row is written when the transaction ends: if one fails, so does the other.
         """
-        journal.record(self.connection, self.now, self.actor, action, device_name, **detail)
+        audit.record(self.connection, self.now, self.actor, action, device_name, **detail)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, create_engine, delete, func, inspect, 
 from sqlalchemy.exc import DBAPIError
 
 from capf.model import ConflictError, StoreUnavailableError
-from capf.store import driver_errors, journal, rows
+from capf.store import audit, driver_errors, rows
 from capf.store.engine import Store
 from capf.store.schema import metadata, operations, phones, settings
 
@@ -82,7 +82,7 @@ def _check_no_file(path: Path, url: str, own: Collection[str]) -> None:
 
 
 def _check_no_rows(connection: Connection, own: Collection[str]) -> None:
-    for table in () if journal.head(connection) in own else (phones, settings):
+    for table in () if audit.head(connection) in own else (phones, settings):
         if connection.execute(select(func.count()).select_from(table)).scalar_one():
             raise ConflictError(f"the database is not empty: it has {table.name}")
 
@@ -117,7 +117,7 @@ def _copy_file(source: Path, url: str, own: Collection[str]) -> None:
 def _head(url: str) -> str:
     store = Store(url)
     try:
-        return store.read(journal.head)
+        return store.read(audit.head)
     finally:
         store.close()
 

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from capf.model import HIDDEN, InvalidRequestError, Problem, StoreUnavailableError
-from capf.store import driver_errors, journal
+from capf.store import audit, driver_errors
 
 T = TypeVar("T")
 Job = Callable[[Connection], T]
@@ -230,10 +230,10 @@ class Store:
         """Run a group in one transaction, or its jobs in one each where a job raises."""
         try:
             with self._engine.connect().execution_options(**_WRITES) as connection, connection.begin():
-                journal.begin(connection)
+                audit.begin(connection)
                 for work in group:
                     work.result = work.run(connection)
-                journal.end(connection)
+                audit.end(connection)
         except Exception as error:
             trouble = self._trouble(error)
             if (trouble is None or _is_deadlock(error)) and len(group) > 1:

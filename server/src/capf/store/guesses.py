@@ -17,9 +17,8 @@ from sqlalchemy import BindParameter, Connection, bindparam, case, delete, exist
 from sqlalchemy.dialects.postgresql import insert
 
 from capf.model import StoreUnavailableError
-from capf.store.rows import batches
 from capf.store.schema import GuessingClockRow, GuessRow, guesses, guessing_clock, operations
-from capf.store.statements import Query, Statement, rows_of
+from capf.store.statements import Query, Statement, batches, rows_of
 
 ALL_PHONES = ""
 """Stands for the device name in the row of an address as a whole."""

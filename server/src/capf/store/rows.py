@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The statements of the phone, operation and certificate tables, in bulk where the caller has many.
+"""The statements of the tables of phones and operations, in bulk where the caller has many.
 
 Every function takes the caller's Connection; nothing here commits.
 """
@@ -16,11 +16,9 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, o
 from sqlalchemy import delete as delete_from
 
 from capf.model import CertificateState, Operation, State
-from capf.store.schema import IS_OPEN, CertificateRow, OperationRow, PhoneRow, certificates, operations, phones
-from capf.store.statements import Query, Statement, rows_of
+from capf.store.schema import IS_OPEN, OperationRow, PhoneRow, certificates, operations, phones
+from capf.store.statements import BATCH, Query, Statement, batches, rows_of
 
-_BATCH = 5000
-"""Names in one IN list; SQLite allows 32,766 variables."""
 OPEN = tuple(state for state in State if not state.ended)
 
 _THIS_PHONE = phones.c.device_name == bindparam("name")
@@ -32,16 +30,6 @@ class Claimant(NamedTuple):
 
     mic: bool
     operation: OperationRow | None
-
-
-class ConflictRow(NamedTuple):
-    """A certificate that may be in the way of a new one."""
-
-    serial_number: str
-    public_key_sha256: str
-    operation_id: int
-    device_name: str
-    state: str
 
 
 def _claimant(values: Sequence[Any]) -> Claimant:
@@ -77,49 +65,11 @@ _GIVE_BACK = Statement(
     .values(state=case((_in_state(State.ISSUED), State.ISSUED.value), else_=State.PENDING.value))
 )
 _END_UNATTENDED = Statement(operations.update().where(_THIS_OPERATION, operations.c.holder == "", _in_state(*OPEN)))
-_CERTIFICATE = Query(
-    CertificateRow._make, select(certificates).where(certificates.c.serial_number == bindparam("serial"))
-)
-_ISSUED = certificates.c.state == CertificateState.ISSUED.value
-_IN_THE_WAY = Query(
-    ConflictRow._make,
-    select(*(certificates.c[name] for name in ConflictRow._fields)).where(
-        or_(
-            certificates.c.serial_number == bindparam("serial"),
-            certificates.c.public_key_sha256 == bindparam("key"),
-            and_(certificates.c.device_name == bindparam("name"), _ISSUED),
-        )
-    ),
-)
-_ADD_CERTIFICATE = Statement(certificates.insert())
-_ACTIVATE = Statement(
-    certificates.update().where(
-        certificates.c.serial_number == bindparam("serial"),
-        certificates.c.operation_id == bindparam("identifier"),
-        or_(*(certificates.c.state == s.value for s in (CertificateState.ISSUED, CertificateState.ABANDONED))),
-    )
-)
-_THIS_HOLDER = certificates.c.device_name == bindparam("name")
-_SET_CERTIFICATES = Statement(certificates.update().where(_THIS_HOLDER, certificates.c.state == bindparam("before")))
-_REPLACE = Statement(
-    certificates.update()
-    .where(
-        _THIS_HOLDER,
-        certificates.c.serial_number != bindparam("serial"),
-        or_(certificates.c.state == CertificateState.ACTIVE.value, _ISSUED),
-    )
-    .values(state=case((_ISSUED, CertificateState.ABANDONED.value), else_=CertificateState.SUPERSEDED.value))
-)
 
 
 @cache
 def _move(before: tuple[State, ...]) -> Statement:
     return Statement(operations.update().where(_THIS_OPERATION, _in_state(*before)))
-
-
-def batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Divide a long list into parts that fit into one statement."""
-    return (values[start : start + _BATCH] for start in range(0, len(values), _BATCH))
 
 
 def claimant(connection: Connection, device_name: str) -> Claimant | None:
@@ -192,6 +142,28 @@ def operations_of(connection: Connection, names: Sequence[str]) -> dict[str, Ope
         )
         found.update((row.device_name, row) for row in rows_of(connection, OperationRow._make, query))
     return found
+
+
+class ChecklistRow(NamedTuple):
+    """What the checklist looks at of one phone; ``lsc_expires`` is None where it has no LSC."""
+
+    device_name: str
+    authentication_mode: str
+    device_security_mode: str
+    lsc_expires: int | None
+
+
+def for_checklist(connection: Connection, names: Sequence[str] | None) -> list[ChecklistRow]:
+    """Return the registered phones among ``names``, or all of them, by name."""
+    active = and_(certificates.c.device_name == phones.c.device_name, certificates.c.state == CertificateState.ACTIVE)
+    query = (
+        select(*(phones.c[name] for name in ChecklistRow._fields[:3]), certificates.c.not_after)
+        .select_from(phones.outerjoin(certificates, active))
+        .order_by(phones.c.device_name)
+    )
+    wanted = None if names is None else set(names)
+    found = rows_of(connection, ChecklistRow._make, query)
+    return [row for row in found if wanted is None or row.device_name in wanted]
 
 
 class ProgressRow(NamedTuple):
@@ -316,37 +288,9 @@ def holders(connection: Connection) -> list[str]:
     return list(connection.execute(query.distinct().order_by(operations.c.holder)).scalars())
 
 
-def active_certificates(connection: Connection, names: Sequence[str]) -> dict[str, CertificateRow]:
-    """Return the active certificate of each phone among ``names`` that has one."""
-    found: dict[str, CertificateRow] = {}
-    for batch in batches(names):
-        query = select(certificates).where(
-            certificates.c.state == CertificateState.ACTIVE, certificates.c.device_name.in_(batch)
-        )
-        found.update((row.device_name, row) for row in rows_of(connection, CertificateRow._make, query))
-    return found
-
-
-def count_active_certificates(connection: Connection, names: Sequence[str]) -> int:
-    """Return how many phones among ``names`` have an active certificate."""
-    active = certificates.c.state == CertificateState.ACTIVE
-    return sum(
-        connection.execute(
-            select(func.count()).select_from(certificates).where(active, certificates.c.device_name.in_(batch))
-        ).scalar_one()
-        for batch in batches(names)
-    )
-
-
 def count_phones(connection: Connection) -> int:
     """Return how many phones there are."""
     return connection.execute(select(func.count()).select_from(phones)).scalar_one()
-
-
-def count_all_active(connection: Connection) -> int:
-    """Return how many phones have an active certificate."""
-    active = certificates.c.state == CertificateState.ACTIVE
-    return connection.execute(select(func.count()).select_from(certificates).where(active)).scalar_one()
 
 
 def count_statuses(connection: Connection) -> dict[str, int]:
@@ -366,43 +310,5 @@ def stored_strings(connection: Connection, latest: int | None = None) -> Iterato
     wanted = wanted.where(operations.c.authentication_string.is_not(None))
     order = operations.c.id if latest is None else operations.c.id.desc()
     wanted = wanted.order_by(order).limit(latest)
-    for row in connection.execute(wanted.execution_options(yield_per=_BATCH)):
+    for row in connection.execute(wanted.execution_options(yield_per=BATCH)):
         yield row.device_name, row.authentication_string
-
-
-def certificate(connection: Connection, serial_number: str) -> CertificateRow | None:
-    """Return the certificate with this serial number (hex)."""
-    return _CERTIFICATE.first(connection, {"serial": serial_number})
-
-
-def certificates_in_the_way(
-    connection: Connection, serial_number: str, public_key_sha256: str, device_name: str
-) -> Sequence[ConflictRow]:
-    """Return what has to be known before a certificate is added: the one with its serial number, those with its public
-    key, and those that were issued to its phone and never confirmed."""
-    return _IN_THE_WAY.all(connection, {"serial": serial_number, "key": public_key_sha256, "name": device_name})
-
-
-def add_certificate(connection: Connection, **values: Any) -> None:
-    """Insert one certificate."""
-    _ADD_CERTIFICATE.run(connection, values)
-
-
-def activate(connection: Connection, device_name: str, serial_number: str, operation_id: int, at: int) -> None:
-    """Make the certificate active that a phone has stored: one of this operation that a phone may hold.
-
-    Of its other ones the active one is superseded, and those that were issued are abandoned.
-    """
-    _REPLACE.run(connection, {"name": device_name, "serial": serial_number, "changed_at": at})
-    given = {
-        "serial": serial_number, "identifier": operation_id, "state": CertificateState.ACTIVE.value, "changed_at": at,
-    }  # fmt: skip
-    _ACTIVATE.run(connection, given)
-
-
-def set_certificates(
-    connection: Connection, device_name: str, before: CertificateState, after: CertificateState, at: int
-) -> None:
-    """Change the state of a phone's certificates that are in ``before``."""
-    given = {"name": device_name, "before": before.value, "state": after.value, "changed_at": at}
-    _SET_CERTIFICATES.run(connection, given)

@@ -8,7 +8,7 @@ Each is compiled once for a database and a set of values; at every run only the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +17,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
 
 R = TypeVar("R")
+BATCH = 5000
+"""Names in one IN list; SQLite allows 32,766 variables."""
 Values = Mapping[str, Any]
 _Process = Callable[[Any], Any]
 
@@ -101,6 +103,11 @@ class Query(Statement, Generic[R]):
 def rows_of(connection: Connection, make: Callable[[Iterable[Any]], R], query: Executable) -> list[R]:
     """Return what a query finds that many rows answer, each made by ``make``."""
     return [make(row) for row in connection.execute(query)]
+
+
+def batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Divide a long list into parts that fit into one statement."""
+    return (values[start : start + BATCH] for start in range(0, len(values), BATCH))
 
 
 def _compile(clause: ClauseElement, dialect: Dialect, names: list[str]) -> _Form:

@@ -18,7 +18,7 @@ from capf.administration.backup.sealing import Pieces
 from capf.model import CapfError
 from capf.node import fitting
 from capf.registry import account
-from capf.store import copying, driver_errors, journal
+from capf.store import audit, copying, driver_errors, named_values
 from capf.store.engine import Store
 
 _SHOWN = 5
@@ -53,10 +53,10 @@ def check(directory: Path) -> None:
 def _faults(directory: Path, connection: Connection) -> list[str]:
     copying.check_schema(connection)
     found = fitting.faults(directory, connection)
-    broken = journal.broken_audit_row(connection)
+    broken = audit.broken_row(connection)
     if broken is not None:
         found.append(f"the audit table was changed: row {broken} does not follow from those before it")
-    if account.faults(journal.all_settings(connection)):
+    if account.faults(named_values.every(connection)):
         found.append("its database has no administrator")
     return found
 

@@ -23,7 +23,7 @@ from capf.certificates.keystore import SECRET, UNFINISHED
 from capf.model import CapfError, ConflictError, InvalidRequestError, StoreUnavailableError, words_of
 from capf.node.settings import NodeSettings
 from capf.registry.transaction import SERVER
-from capf.store import copying, journal
+from capf.store import audit, copying
 from capf.store.engine import Store
 
 
@@ -121,7 +121,7 @@ def _name(unfinished: Path, target: Path) -> None:
 def _record(database: str, *, encrypted: bool) -> None:
     store = Store(database)
     try:
-        store.write(lambda c: journal.record(c, int(time.time()), SERVER, "back up", encrypted=encrypted))
+        store.write(lambda c: audit.record(c, int(time.time()), SERVER, "back up", encrypted=encrypted))
     finally:
         store.close()
 

@@ -20,7 +20,7 @@ from capf.model import CapfError, ConflictError, words_of
 from capf.node.settings import NodeSettings
 from capf.node.state import StateDirectory
 from capf.registry.transaction import SERVER
-from capf.store import copying, journal
+from capf.store import audit, copying
 from capf.store.engine import Store
 
 _TRIES = ".restoring"
@@ -98,11 +98,11 @@ def _record(database: Path) -> str:
 
     def job(connection: Connection) -> None:
         operations = copying.give_back(connection)
-        journal.record(connection, int(time.time()), SERVER, "restore", operations=operations)
+        audit.record(connection, int(time.time()), SERVER, "restore", operations=operations)
 
     store = Store(f"{copying.SQLITE}{database}")
     try:
         store.write(job)
-        return store.read(journal.head)
+        return store.read(audit.head)
     finally:
         store.close()

@@ -14,7 +14,7 @@ from capf.registry import lifecycle, schedule
 from capf.registry.parts import counted
 from capf.registry.rollout import lease, show
 from capf.registry.transaction import Transaction
-from capf.store import rollouts
+from capf.store import rollout_rows
 
 _NAMED = 5
 
@@ -37,21 +37,21 @@ def abort(tx: Transaction, name: str, rollout_id: int | None = None) -> Aborted:
     ConflictError if there is no such rollout; nothing changes if it has ended.
     """
     rollout = show.find(tx.connection, name, rollout_id)
-    if not lease.close(tx, rollout, rollouts.ABORTED, f"aborted by {tx.actor}"):
+    if not lease.close(tx, rollout, rollout_rows.ABORTED, f"aborted by {tx.actor}"):
         return Aborted(rollout.id, changed=False)
-    is_open = [row for row in rollouts.members(tx.connection, rollout.id) if lifecycle.is_open(row)]
+    is_open = [row for row in rollout_rows.members(tx.connection, rollout.id) if lifecycle.is_open(row)]
     waiting = [row.device_name for row in is_open if not lifecycle.in_session(row)]
     in_session = [row.device_name for row in is_open if lifecycle.in_session(row)]
     if waiting:
         items = [schedule.Item(device_name) for device_name in waiting]
         schedule.schedule(tx, schedule.Request(Operation.NONE, items))
-    rollouts.give_no_more_time(tx.connection, rollout.id, tx.now)
+    rollout_rows.give_no_more_time(tx.connection, rollout.id, tx.now)
     return Aborted(rollout.id, True, waiting, in_session)
 
 
 def words(connection: Connection, done: Aborted, *, dry_run: bool) -> str:
     """Return what was done, or would be, as a sentence about the rollout that was aborted."""
-    rollout = rollouts.by_id(connection, done.rollout_id)
+    rollout = rollout_rows.by_id(connection, done.rollout_id)
     assert rollout is not None  # noqa: S101 - rollouts stay on record
     if not done.changed:
         return f"{lease.ending(rollout)}; there is nothing to abort"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from capf.model import STATUS_PENDING, AuthenticationMode, State, status_of
 from capf.registry.parts import NOT_REGISTERED, REFUSED, WITHOUT_LSC
-from capf.store.rollouts import MemberRow
+from capf.store.rollout_rows import MemberRow
 
 NOT_ENTERED = "the authentication string was not entered: send somebody, the operation is still pending"
 FIX_AND_REPEAT = "fix what the server refused, and include the phone in the next rollout"

@@ -11,7 +11,7 @@ from capf.model import State, status_of
 from capf.registry.parts import NOT_REGISTERED
 from capf.registry.rollout.settings import RolloutSettings
 from capf.store import rows
-from capf.store.rollouts import MemberRow
+from capf.store.rollout_rows import MemberRow
 
 
 def names(members: Iterable[MemberRow], settings: RolloutSettings) -> list[str]:

@@ -19,7 +19,7 @@ from capf.registry.rollout import lease, plan, rest
 from capf.registry.rollout.plan import Plan, Request
 from capf.registry.rollout.settings import as_record, check, with_wave_seconds
 from capf.registry.transaction import Transaction
-from capf.store import rollouts, rows
+from capf.store import certificate_rows, rollout_rows, rows
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}")
 NAME_ALLOWED = "a name of letters, digits, spaces, dots, dashes and underscores, 80 at most"
@@ -37,7 +37,7 @@ def begin(tx: Transaction, request: Request) -> Plan:
     now, warnings = tx.now, list[str]()
     if request.dry_run:
         warnings += lease.led_by_another(tx, request.name, request.runner)
-    rollouts.one_begins_at_a_time(tx.connection)
+    rollout_rows.one_begins_at_a_time(tx.connection)
     resumed = lease.resume(tx, request.name, request.runner, rollout_id=request.rollout_id, by_force=request.dry_run)
     if resumed is not None:
         made = rest.left(tx, resumed, request)
@@ -74,7 +74,7 @@ def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> l
     A phone that has its LSC and its new Device Security Mode keeps it if the same list is used again.
     """
     names = [str(phone["device_name"]) for phone in given]
-    known, with_lsc = rows.phones_of(connection, names), rows.active_certificates(connection, names)
+    known, with_lsc = rows.phones_of(connection, names), certificate_rows.active(connection, names)
     settings = []
     for name, phone in zip(names, given, strict=True):
         values = {key: value for key, value in phone.items() if key not in (_MODE_AFTER, _STRING)}
@@ -87,7 +87,7 @@ def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> l
 def _record(tx: Transaction, request: Request, made: Plan) -> None:
     values = {
         "name": request.name,
-        "state": rollouts.RUNNING,
+        "state": rollout_rows.RUNNING,
         "settings": json.dumps(as_record(request.settings)),
         "skipped": json.dumps({reason: len(names) for reason, names in made.skipped.items()}),
         "starts_at": made.starts_at,
@@ -97,7 +97,7 @@ def _record(tx: Transaction, request: Request, made: Plan) -> None:
         "created_at": tx.now,
     }
     waves = [{"number": wave.number, "kind": wave.kind, "phones": len(wave.phones)} for wave in made.waves]
-    identifier = rollouts.add(tx.connection, values, waves)
+    identifier = rollout_rows.add(tx.connection, values, waves)
     members = (
         {
             "device_name": name,
@@ -107,7 +107,7 @@ def _record(tx: Transaction, request: Request, made: Plan) -> None:
         for wave in made.waves
         for name in wave.phones
     )
-    rollouts.add_phones(tx.connection, identifier, members)
+    rollout_rows.add_phones(tx.connection, identifier, members)
     count = sum(len(wave.phones) for wave in made.waves)
     tx.audit("begin rollout", rollout=request.name, phones=count, waves=len(waves))
 
@@ -128,7 +128,7 @@ def _check(request: Request) -> None:
 
 def _refuse_others(tx: Transaction, names: Sequence[str]) -> None:
     """Raise ConflictError if a running rollout has one of the phones; one whose window is over does not count."""
-    clashes = [row for row in rollouts.others(tx.connection, names) if row.ends_at is None or row.ends_at > tx.now]
+    clashes = [row for row in rollout_rows.others(tx.connection, names) if row.ends_at is None or row.ends_at > tx.now]
     if not clashes:
         return
     running = sorted({row.name for row in clashes})

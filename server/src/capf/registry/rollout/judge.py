@@ -16,8 +16,8 @@ from capf.registry.parts import NOT_REGISTERED, WITHOUT_LSC, Part
 from capf.registry.rollout import advice, again, lease, verdict, waves
 from capf.registry.rollout.settings import from_record
 from capf.registry.transaction import Transaction
-from capf.store import rollouts, rows
-from capf.store.rollouts import MemberRow
+from capf.store import certificate_rows, rollout_rows
+from capf.store.rollout_rows import MemberRow
 from capf.store.schema import RolloutRow
 
 
@@ -33,16 +33,16 @@ def judge(tx: Transaction, run: lease.Run, number: int, not_registered: Collecti
     wave = waves.started(tx.connection, rollout, number)
     if wave.judged_at is not None:
         raise ConflictError(f"wave {number} of the rollout {run.name!r} has been judged")
-    rollouts.change_wave(tx.connection, rollout.id, number, judged_at=tx.now)
+    rollout_rows.change_wave(tx.connection, rollout.id, number, judged_at=tx.now)
     _note(tx.connection, rollout, number, not_registered)
-    members = rollouts.members(tx.connection, rollout.id, number)
+    members = rollout_rows.members(tx.connection, rollout.id, number)
     counts = parts.counts(map(parts.of, members))
-    given = verdict.give(wave.kind, counts, from_record(rollouts.settings_of(rollout)))
+    given = verdict.give(wave.kind, counts, from_record(rollout_rows.settings_of(rollout)))
     _record(tx, rollout, number, given, counts)
     switched = _switch(tx, members)
     problem = f"wave {number} {given.words}" if given.stopped else ""
     if given.stopped:
-        lease.close(tx, rollout, rollouts.STOPPED, problem)
+        lease.close(tx, rollout, rollout_rows.STOPPED, problem)
     failing = [_line(row) for row in members if parts.of(row) not in (Part.DONE, Part.SKIPPED)]
     shown = {"judged": given.judged, "allowed": given.allowed, "stopped": given.stopped, "judgement": given.words}
     return {"counts": counts, **shown, "problem": problem, "failing": failing, "switched": switched}
@@ -50,20 +50,20 @@ def judge(tx: Transaction, run: lease.Run, number: int, not_registered: Collecti
 
 def _note(connection: Connection, rollout: RolloutRow, number: int, not_registered: Collection[str]) -> None:
     """Note why phones count as failed although their operation is done."""
-    members = rollouts.members(connection, rollout.id, number)
+    members = rollout_rows.members(connection, rollout.id, number)
     done = {row.device_name for row in members if row.state == State.DONE}
-    without = done - rows.active_certificates(connection, sorted(done)).keys()
+    without = done - certificate_rows.active(connection, sorted(done)).keys()
     missing = done.intersection(not_registered) - without
     for names, note in ((missing, NOT_REGISTERED), (without, WITHOUT_LSC)):
-        rollouts.change_members(connection, rollout.id, sorted(names), note=note)
+        rollout_rows.change_members(connection, rollout.id, sorted(names), note=note)
 
 
 def _record(
     tx: Transaction, rollout: RolloutRow, number: int, given: verdict.Verdict, counts: Mapping[str, int]
 ) -> None:
-    numbers = {name: counts[name] for name in rollouts.COUNTED}
+    numbers = {name: counts[name] for name in rollout_rows.COUNTED}
     said = {"judged": given.judged, "failing": given.failing, "allowed": given.allowed, "stopped": given.stopped}
-    rollouts.change_wave(tx.connection, rollout.id, number, **numbers, **said)
+    rollout_rows.change_wave(tx.connection, rollout.id, number, **numbers, **said)
     detail = {"rollout": rollout.name, "wave": number, **numbers, **said}
     tx.audit("judge wave", **detail)
 

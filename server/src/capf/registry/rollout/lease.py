@@ -17,14 +17,14 @@ from capf.model import ConflictError
 from capf.registry import deadlines, moment
 from capf.registry.context import Context
 from capf.registry.transaction import SERVER, Transaction
-from capf.store import rollouts
+from capf.store import rollout_rows
 from capf.store.schema import RolloutRow
 
 SECONDS = 120
 """Seconds without a heartbeat after which a run counts as interrupted, and another one may resume."""
 LED_BY_ANOTHER = "led_by_another"
 """What the API says to a run that may wait until it can take the rollout up."""
-_ENDED = {rollouts.ABORTED: "was aborted", rollouts.STOPPED: "was stopped", rollouts.DONE: "is done"}
+_ENDED = {rollout_rows.ABORTED: "was aborted", rollout_rows.STOPPED: "was stopped", rollout_rows.DONE: "is done"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def resume(
     problem = "the window was over before all waves were done"
     if rollout_id is not None:
         reported = f"the rollout {name!r} cannot be resumed: {problem}"
-        raise ConflictError(reported, f"rollout_{rollouts.STOPPED}", rollout_id=rollout_id)
-    close(tx.by(SERVER), rollout, rollouts.STOPPED, problem)
+        raise ConflictError(reported, f"rollout_{rollout_rows.STOPPED}", rollout_id=rollout_id)
+    close(tx.by(SERVER), rollout, rollout_rows.STOPPED, problem)
     return None
 
 
@@ -65,9 +65,9 @@ def done_while_waiting(connection: Connection, name: str, rollout_id: int) -> st
     ConflictError says who aborted or stopped it: the run ends with that, and begins nothing.
     """
     rollout = named(connection, name, rollout_id)
-    if rollout.state == rollouts.RUNNING:
+    if rollout.state == rollout_rows.RUNNING:
         return ""
-    if rollout.state != rollouts.DONE:
+    if rollout.state != rollout_rows.DONE:
         raise _ended(rollout)
     return f"{ending(rollout)}; run the same command again for phones that it did not have"
 
@@ -80,15 +80,15 @@ def led_by_another(tx: Transaction, name: str, runner: str) -> list[str]:
 
 def named(connection: Connection, name: str, rollout_id: int) -> RolloutRow:
     """Return the rollout with this id and name; ConflictError if it does not exist."""
-    rollout = rollouts.by_id(connection, rollout_id)
+    rollout = rollout_rows.by_id(connection, rollout_id)
     if rollout is None or rollout.name != name:
         raise ConflictError(f"there is no rollout {name!r} with the id {rollout_id}")
     return rollout
 
 
 def _running(connection: Connection, name: str) -> RolloutRow | None:
-    rollout = rollouts.latest(connection, name)
-    return rollout if rollout is not None and rollout.state == rollouts.RUNNING else None
+    rollout = rollout_rows.latest(connection, name)
+    return rollout if rollout is not None and rollout.state == rollout_rows.RUNNING else None
 
 
 def _is_led(context: Context, rollout: RolloutRow) -> bool:
@@ -108,7 +108,7 @@ def _other_run(context: Context, rollout: RolloutRow, runner: str) -> list[str]:
 def of_run(connection: Connection, name: str, rollout_id: int) -> RolloutRow:
     """Return the rollout that a run leads, or led; ConflictError says who ended it and when where it does not run."""
     rollout = named(connection, name, rollout_id)
-    if rollout.state != rollouts.RUNNING:
+    if rollout.state != rollout_rows.RUNNING:
         raise _ended(rollout)
     return rollout
 
@@ -125,7 +125,7 @@ def release(tx: Transaction, run: Run) -> bool:
     rollout = named(tx.connection, run.name, run.rollout_id)
     if rollout.runner != run.runner or not _is_led(tx.context, rollout):
         return False
-    return rollouts.lead(tx.connection, rollout, seen_at=tx.now - SECONDS)
+    return rollout_rows.lead(tx.connection, rollout, seen_at=tx.now - SECONDS)
 
 
 def _hold(tx: Transaction, rollout: RolloutRow, runner: str) -> None:
@@ -133,7 +133,7 @@ def _hold(tx: Transaction, rollout: RolloutRow, runner: str) -> None:
     while True:
         for problem in _other_run(tx.context, rollout, runner):
             raise ConflictError(problem, LED_BY_ANOTHER, rollout_id=rollout.id)
-        if rollouts.lead(tx.connection, rollout, runner=runner, seen_at=tx.now):
+        if rollout_rows.lead(tx.connection, rollout, runner=runner, seen_at=tx.now):
             return
         rollout = of_run(tx.connection, rollout.name, rollout.id)
 
@@ -144,12 +144,12 @@ def close(tx: Transaction, rollout: RolloutRow, state: str, problem: str) -> boo
     Operations that were refused end with it, with what the last refusal said; an abort cancels them instead.
     """
     values = {"problem": problem, "ended_at": tx.now, "ended_by": tx.actor}
-    if not rollouts.end(tx.connection, rollout.id, state, **values):
+    if not rollout_rows.end(tx.connection, rollout.id, state, **values):
         return False
     detail = {"rollout": rollout.name, "problem": problem}
     tx.audit(f"rollout {state}", **detail)
-    if state != rollouts.ABORTED:
-        members = rollouts.members(tx.connection, rollout.id)
+    if state != rollout_rows.ABORTED:
+        members = rollout_rows.members(tx.connection, rollout.id)
         refused = [row.operation_id for row in members if row.refusals and row.operation_id is not None]
         deadlines.end_refused(tx, refused)
     return True
@@ -161,6 +161,6 @@ def _ended(rollout: RolloutRow) -> ConflictError:
 
 def ending(rollout: RolloutRow) -> str:
     """Return how a rollout ended that does not run: who aborted it and when, what stopped it, or that it is done."""
-    by = f" by {rollout.ended_by}" if rollout.state == rollouts.ABORTED and rollout.ended_by else ""
-    why = f": {rollout.problem}" if rollout.state == rollouts.STOPPED else ""
+    by = f" by {rollout.ended_by}" if rollout.state == rollout_rows.ABORTED and rollout.ended_by else ""
+    why = f": {rollout.problem}" if rollout.state == rollout_rows.STOPPED else ""
     return f"the rollout {rollout.name!r} {_ENDED[rollout.state]}{by} at {moment.show(rollout.ended_at)}{why}"

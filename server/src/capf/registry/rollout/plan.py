@@ -18,7 +18,7 @@ from capf.registry import moment, schedule
 from capf.registry.rollout import order
 from capf.registry.rollout.settings import NO_SITES, RolloutSettings, seconds
 from capf.registry.transaction import Transaction
-from capf.store import rollouts, rows
+from capf.store import rollout_rows, rows
 from capf.store.schema import PhoneRow
 
 PILOT, WAVE, RETRY = "pilot", "wave", "retry"
@@ -116,7 +116,7 @@ def _waves(
 ) -> list[PlannedWave]:
     by, count = settings.spread_by, len(known)
     site_of: dict[str, str] = {name: "" if by == NO_SITES else getattr(row, by) for name, row in known.items()}
-    site_sizes = {"": 0} if by == NO_SITES else rollouts.count_sites(connection, by)
+    site_sizes = {"": 0} if by == NO_SITES else rollout_rows.count_sites(connection, by)
     longest = seconds(settings, (row.authentication_mode for row in known.values()))
     pilot = settings.pilot_size.size(count)
     size = min(_wave_size(count - pilot, settings, starts_at, longest, pilot), settings.open_sessions)

@@ -13,8 +13,8 @@ from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, Request, fit, s
 from capf.registry.rollout.settings import RolloutSettings, from_record, seconds, show, with_wave_seconds
 from capf.registry.rollout.waves import goes_on_until
 from capf.registry.transaction import Transaction
-from capf.store import rollouts, rows
-from capf.store.rollouts import MemberRow
+from capf.store import certificate_rows, rollout_rows, rows
+from capf.store.rollout_rows import MemberRow
 from capf.store.schema import RolloutRow, WaveRow
 
 
@@ -23,9 +23,9 @@ def left(tx: Transaction, rollout: RolloutRow, request: Request) -> Plan:
 
     Warnings say what of the request comes too late for this rollout.
     """
-    settings, now = from_record(rollouts.settings_of(rollout)), tx.now
-    members = rollouts.members(tx.connection, rollout.id)
-    recorded = rollouts.waves(tx.connection, rollout.id)
+    settings, now = from_record(rollout_rows.settings_of(rollout)), tx.now
+    members = rollout_rows.members(tx.connection, rollout.id)
+    recorded = rollout_rows.waves(tx.connection, rollout.id)
     ahead = [wave for wave in recorded if wave.judged_at is None]
     waves = [PlannedWave(wave.number, wave.kind, _phones(wave, members)) for wave in ahead]
     if not waves and (names := again.names(members, settings)):
@@ -57,7 +57,7 @@ def _too_late(tx: Transaction, request: Request, settings: RolloutSettings, memb
         if value != kept[name]
     ]
     others = set(request.phones) - {row.device_name for row in members}
-    others -= set(rows.active_certificates(tx.connection, sorted(others)))
+    others -= set(certificate_rows.active(tx.connection, sorted(others)))
     if others:
         warnings.append(
             f"{len(others)} phones without an LSC are not in the resumed rollout, among them {some(others)};"

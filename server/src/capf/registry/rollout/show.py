@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from capf.model import ConflictError
 from capf.registry import moment, parts
 from capf.registry.rollout import lease, settings, tally, verdict
-from capf.store import rollouts
+from capf.store import rollout_rows
 from capf.store.schema import RolloutRow, WaveRow
 
 
@@ -22,7 +22,7 @@ def find(connection: Connection, name: str, rollout_id: int | None = None) -> Ro
     """Return the rollout with this id, or the latest of this name; ConflictError when there is none."""
     if rollout_id is not None:
         return lease.named(connection, name, rollout_id)
-    rollout = rollouts.latest(connection, name)
+    rollout = rollout_rows.latest(connection, name)
     if rollout is None:
         raise ConflictError(f"there is no rollout {name!r}")
     return rollout
@@ -30,7 +30,7 @@ def find(connection: Connection, name: str, rollout_id: int | None = None) -> Ro
 
 def every(connection: Connection) -> list[dict[str, Any]]:
     """Return all rollouts with their state, the latest first."""
-    return [_head(row) for row in rollouts.every(connection)]
+    return [_head(row) for row in rollout_rows.every(connection)]
 
 
 def _head(rollout: RolloutRow) -> dict[str, Any]:
@@ -54,14 +54,14 @@ def state(connection: Connection, name: str, rollout_id: int | None = None) -> d
     counts = parts.show(counted.parts)
     return {
         **_head(rollout),
-        "settings": settings.show(settings.from_record(rollouts.settings_of(rollout))),
-        "skipped": rollouts.skipped_of(rollout),
+        "settings": settings.show(settings.from_record(rollout_rows.settings_of(rollout))),
+        "skipped": rollout_rows.skipped_of(rollout),
         "counts": counts,
         "words": parts.words(counts),
         "scheduled": counted.scheduled,
         "refusals": counted.refusals,
         "by_status": dict(sorted(counted.statuses.items())),
-        "waves": [_wave(rollout, wave, counted) for wave in rollouts.waves(connection, rollout.id)],
+        "waves": [_wave(rollout, wave, counted) for wave in rollout_rows.waves(connection, rollout.id)],
         "slowest": [{"device_name": name, "seconds": seconds} for seconds, name in counted.slowest],
         "to_visit": counted.to_visit,
     }
@@ -71,7 +71,9 @@ def _wave(rollout: RolloutRow, wave: WaveRow, counted: tally.Tally) -> dict[str,
     """Return a wave with its numbers: as it was judged, or as it is now."""
     begun, judged = wave.started_at, wave.judged_at
     now = parts.show(counted.waves.get(wave.number, Counter()))
-    counts = now if judged is None else dict.fromkeys(now, 0) | {name: getattr(wave, name) for name in rollouts.COUNTED}
+    counts = (
+        now if judged is None else dict.fromkeys(now, 0) | {name: getattr(wave, name) for name in rollout_rows.COUNTED}
+    )
     given = verdict.of(wave)
     return {
         "number": wave.number,
@@ -92,4 +94,4 @@ def _judgement(rollout: RolloutRow, wave: WaveRow) -> str:
         return parts.NOT_BEGUN
     if wave.judged_at is not None:
         return "judged before verdicts were recorded"
-    return "in progress" if rollout.state == rollouts.RUNNING else "ended before it was judged"
+    return "in progress" if rollout.state == rollout_rows.RUNNING else "ended before it was judged"

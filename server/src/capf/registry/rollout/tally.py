@@ -18,8 +18,8 @@ from capf.registry import moment, parts, refusals
 from capf.registry.parts import NOT_REGISTERED, Part
 from capf.registry.rollout import advice
 from capf.registry.rollout.settings import NO_SITES
-from capf.store import rollouts, rows
-from capf.store.rollouts import MemberRow
+from capf.store import rollout_rows, rows
+from capf.store.rollout_rows import MemberRow
 from capf.store.schema import RolloutRow
 
 _SLOWEST = 10
@@ -44,7 +44,7 @@ def count(connection: Connection, rollout: RolloutRow) -> Tally:
     """Return the rollout's numbers."""
     tally, site = Tally(), _site_field(rollout)
     timed: list[tuple[int, str]] = []
-    for row in rollouts.each_member(connection, rollout.id):
+    for row in rollout_rows.each_member(connection, rollout.id):
         part = parts.of(row)
         tally.scheduled += row.created_at is not None and row.created_at >= rollout.created_at
         tally.refusals += row.refusals or 0
@@ -75,7 +75,7 @@ def is_to_visit(row: MemberRow) -> bool:
 
 def _site_field(rollout: RolloutRow) -> str:
     """Return the field that says of which site a phone is."""
-    by = str(rollouts.settings_of(rollout)["spread_by"])
+    by = str(rollout_rows.settings_of(rollout)["spread_by"])
     return "device_pool" if by == NO_SITES else by
 
 
@@ -103,4 +103,4 @@ def _line(row: MemberRow, site: str) -> dict[str, Any]:
 def lines(connection: Connection, rollout: RolloutRow) -> Iterator[Mapping[str, Any]]:
     """Yield one line a phone: its site, wave, tries, part, status, seconds, and what to do about it."""
     site = _site_field(rollout)
-    return (_line(row, site) for row in rollouts.each_member(connection, rollout.id))
+    return (_line(row, site) for row in rollout_rows.each_member(connection, rollout.id))

@@ -13,7 +13,7 @@ from capf.registry.parts import Part
 from capf.registry.rollout import verdict, waves
 from capf.registry.rollout.verdict import Verdict
 from capf.registry.transaction import Transaction
-from capf.store import rollouts
+from capf.store import rollout_rows
 from capf.store.schema import RolloutRow
 
 
@@ -34,11 +34,11 @@ def numbers(tx: Transaction) -> Numbers:
     found, watched = Numbers(), _watched(tx)
     names = {rollout.id: name for name, rollout in watched.items()}
     counted: Counter[tuple[str, Part]] = Counter()
-    for row in rollouts.count_alike(tx.connection, list(names)):
+    for row in rollout_rows.count_alike(tx.connection, list(names)):
         counted[row.name, parts.of(row)] += row.number
     found.phones = [(name, part, counted[name, part]) for name in watched for part in Part]
     for name, rollout in watched.items():
-        given = ((wave.number, verdict.of(wave)) for wave in rollouts.waves(tx.connection, rollout.id))
+        given = ((wave.number, verdict.of(wave)) for wave in rollout_rows.waves(tx.connection, rollout.id))
         found.verdicts += ((name, number, judged) for number, judged in given if judged is not None)
         _add_wave_now(tx, rollout, found)
     return found
@@ -47,7 +47,7 @@ def numbers(tx: Transaction) -> Numbers:
 def _watched(tx: Transaction) -> dict[str, RolloutRow]:
     """Return the latest rollout of each name while it runs, and for a day after its end: a monitor has to see how it
     ended."""
-    latest = {rollout.name: rollout for rollout in reversed(rollouts.every(tx.connection))}
+    latest = {rollout.name: rollout for rollout in reversed(rollout_rows.every(tx.connection))}
     since = tx.now - need.SECONDS_A_DAY
     return {name: rollout for name, rollout in latest.items() if (rollout.ended_at or tx.now) > since}
 

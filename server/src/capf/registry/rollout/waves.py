@@ -18,8 +18,8 @@ from capf.registry.rollout import again, lease, show
 from capf.registry.rollout.plan import RETRY, items
 from capf.registry.rollout.settings import RolloutSettings, from_record, seconds
 from capf.registry.transaction import Transaction
-from capf.store import rollouts, rows
-from capf.store.rollouts import MemberRow
+from capf.store import rollout_rows, rows
+from capf.store.rollout_rows import MemberRow
 from capf.store.schema import RolloutRow, WaveRow
 
 _LOOK_AGAIN_SECONDS = 5
@@ -43,24 +43,24 @@ def start(tx: Transaction, run: lease.Run, strings: Mapping[str, str]) -> dict[s
     while CAPF is not activated or does not run, or while phones would get an outdated CTL file.
     """
     rollout = lease.running(tx, run)
-    waves = rollouts.waves(tx.connection, rollout.id)
+    waves = rollout_rows.waves(tx.connection, rollout.id)
     for wave in waves:
         if wave.started_at is not None and wave.judged_at is None:
             _refuse_unready(tx)
             left = [row for row in _taken(tx.connection, wave) if row.state in rows.OPEN]
             ends_by = goes_on_until(tx.context, rollout, wave, left)
-            rollouts.change_wave(tx.connection, rollout.id, wave.number, ends_by=ends_by)
+            rollout_rows.change_wave(tx.connection, rollout.id, wave.number, ends_by=ends_by)
             return _show(tx, rollout, wave.number, resumed=True)
     early = (rollout.starts_at or 0) - tx.now
     if early > 0:
         return _wait(early, "the window is not open yet")
-    settings = from_record(rollouts.settings_of(rollout))
+    settings = from_record(rollout_rows.settings_of(rollout))
     phones = _next(tx.connection, rollout, settings, waves)
     if not phones:
         return _finish_or_wait(tx, rollout)
     if rollout.ends_at is not None and _ends_by(tx.context, settings, phones) > rollout.ends_at:
-        return _finish(tx, rollout, rollouts.STOPPED, "no further wave fits into the window")
-    busy = rollouts.sessions_open(tx.connection)
+        return _finish(tx, rollout, rollout_rows.STOPPED, "no further wave fits into the window")
+    busy = rollout_rows.sessions_open(tx.connection)
     if busy and busy + len(phones) > settings.open_sessions:
         return _wait(_LOOK_AGAIN_SECONDS, f"{parts.counted(busy, 'session')} open, {settings.open_sessions} allowed")
     _refuse_unready(tx)
@@ -84,8 +84,8 @@ def _next(
     """Return the phones of the next wave, or those to retry once all waves are done."""
     for wave in waves:
         if wave.started_at is None:
-            return rollouts.members(connection, rollout.id, wave.number)
-    members = rollouts.members(connection, rollout.id)
+            return rollout_rows.members(connection, rollout.id, wave.number)
+    members = rollout_rows.members(connection, rollout.id)
     names = set(again.names(members, settings))
     return [row for row in members if row.device_name in names]
 
@@ -101,17 +101,17 @@ def goes_on_until(context: Context, rollout: RolloutRow, wave: WaveRow, left: Se
     planned = wave.ends_by or context.now
     if planned > context.now or not left:
         return planned
-    ends_by = _ends_by(context, from_record(rollouts.settings_of(rollout)), left)
+    ends_by = _ends_by(context, from_record(rollout_rows.settings_of(rollout)), left)
     return ends_by if rollout.ends_at is None else min(ends_by, rollout.ends_at)
 
 
 def _finish_or_wait(tx: Transaction, rollout: RolloutRow) -> dict[str, Any]:
     """End a rollout whose waves are through; while a phone that has yet to become secure is in a session, wait."""
     in_window = rollout.ends_at is None or rollout.ends_at > tx.now
-    late = [row for row in rollouts.members(tx.connection, rollout.id) if row.holder and again.owes_mode(row)]
+    late = [row for row in rollout_rows.members(tx.connection, rollout.id) if row.holder and again.owes_mode(row)]
     if late and in_window:
         return _wait(_LOOK_AGAIN_SECONDS, f"{parts.counted(len(late), 'phone')} to become secure in a session")
-    return _finish(tx, rollout, rollouts.DONE, "")
+    return _finish(tx, rollout, rollout_rows.DONE, "")
 
 
 def _wait(seconds: int, why: str) -> dict[str, Any]:
@@ -125,8 +125,8 @@ def _finish(tx: Transaction, rollout: RolloutRow, state: str, problem: str) -> d
 
 def _add_second_try(connection: Connection, rollout: RolloutRow, waves: int, phones: Sequence[MemberRow]) -> int:
     """Make a wave of phones that may succeed on a retry, and return its number."""
-    rollouts.add_wave(connection, rollout.id, number=waves + 1, kind=RETRY, phones=len(phones))
-    rollouts.change_members(connection, rollout.id, [row.device_name for row in phones], wave=waves + 1)
+    rollout_rows.add_wave(connection, rollout.id, number=waves + 1, kind=RETRY, phones=len(phones))
+    rollout_rows.change_members(connection, rollout.id, [row.device_name for row in phones], wave=waves + 1)
     return waves + 1
 
 
@@ -135,11 +135,11 @@ def _begin(tx: Transaction, rollout: RolloutRow, number: int, strings: Mapping[s
 
     Who failed before and got an LSC by another operation since then is done by that one.
     """
-    settings = from_record(rollouts.settings_of(rollout))
-    phones = rollouts.members(tx.connection, rollout.id, number)
+    settings = from_record(rollout_rows.settings_of(rollout))
+    phones = rollout_rows.members(tx.connection, rollout.id, number)
     known = rows.phones_of(tx.connection, [row.device_name for row in phones])
     gone = [row.device_name for row in phones if row.device_name not in known]
-    rollouts.change_members(tx.connection, rollout.id, gone, note=parts.GONE)
+    rollout_rows.change_members(tx.connection, rollout.id, gone, note=parts.GONE)
     wanted = schedule.Request(
         operation=Operation.INSTALL,
         items=items(known, sorted(known), strings),
@@ -149,13 +149,13 @@ def _begin(tx: Transaction, rollout: RolloutRow, number: int, strings: Mapping[s
     )
     plan = schedule.schedule_others(tx, wanted)
     for reason, names in {**plan.skipped, **_refused(plan)}.items():
-        rollouts.change_members(tx.connection, rollout.id, names, note=reason)
+        rollout_rows.change_members(tx.connection, rollout.id, names, note=reason)
     right = set(plan.skipped.get(schedule.LSC_IS_RIGHT, ()))
     tried = [row.device_name for row in phones if row.tries and row.device_name in right]
     taken = plan.scheduled + plan.pending + tried
-    rollouts.take_operations(tx.connection, rollout.id, taken)
+    rollout_rows.take_operations(tx.connection, rollout.id, taken)
     ends_by = _ends_by(tx.context, settings, phones)
-    rollouts.change_wave(tx.connection, rollout.id, number, started_at=tx.now, ends_by=ends_by)
+    rollout_rows.change_wave(tx.connection, rollout.id, number, started_at=tx.now, ends_by=ends_by)
     detail = {"rollout": rollout.name, "wave": number, "phones": len(taken)}
     tx.audit("start wave", **detail)
 
@@ -196,7 +196,7 @@ def find(connection: Connection, name: str, number: int, rollout_id: int | None)
 
 def started(connection: Connection, rollout: RolloutRow, number: int) -> WaveRow:
     """Return a wave that has been started; ConflictError for any other number."""
-    for wave in rollouts.waves(connection, rollout.id):
+    for wave in rollout_rows.waves(connection, rollout.id):
         if wave.number == number and wave.started_at is not None:
             return wave
     raise ConflictError(f"wave {number} of the rollout {rollout.name!r} has not been started")
@@ -213,7 +213,7 @@ def progress(tx: Transaction, run: lease.Run, number: int) -> dict[str, Any]:
     ConflictError where the rollout has ended meanwhile: who aborted it, and when.
     """
     wave = started(tx.connection, lease.of_run(tx.connection, run.name, run.rollout_id), number)
-    members = rollouts.members(tx.connection, run.rollout_id, number)
+    members = rollout_rows.members(tx.connection, run.rollout_id, number)
     names: dict[Part, list[str]] = {part: [] for part in Part}
     for row in members:
         names[parts.of(row)].append(row.device_name)
@@ -232,17 +232,17 @@ def progress(tx: Transaction, run: lease.Run, number: int) -> dict[str, Any]:
 
 def current(tx: Transaction, rollout: RolloutRow) -> Pace | None:
     """Return the number of the wave that runs, and its ``progress`` in numbers; None between two waves."""
-    if rollout.state != rollouts.RUNNING:
+    if rollout.state != rollout_rows.RUNNING:
         return None
-    for wave in rollouts.waves(tx.connection, rollout.id):
+    for wave in rollout_rows.waves(tx.connection, rollout.id):
         if wave.started_at is not None and wave.judged_at is None:
-            members = rollouts.members(tx.connection, rollout.id, wave.number)
+            members = rollout_rows.members(tx.connection, rollout.id, wave.number)
             return _pace(tx.context, wave, members)
     return None
 
 
 def _taken(connection: Connection, wave: WaveRow) -> list[MemberRow]:
-    members = rollouts.members(connection, wave.rollout_id, wave.number)
+    members = rollout_rows.members(connection, wave.rollout_id, wave.number)
     return [row for row in members if row.state is not None]
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, select
 
 from capf.model import LSC_INSTALLED, LSC_NOT_INSTALLED, STATUS_NONE, CertificateState, Operation
-from capf.store import rollouts
+from capf.store import rollout_rows
 from capf.store.rows import OPEN
 from capf.store.schema import WaveRow, certificates, operations, phones
 
@@ -150,7 +150,7 @@ def _query(
     columns = [phones.c.device_name, *(phones.c[name] for name in fields), *_SHOWN]
     query = select(*columns).select_from(_FROM).where(*map(_holds, conditions))
     if wave is not None:
-        query = query.where(rollouts.of_wave(wave))
+        query = query.where(rollout_rows.of_wave(wave))
     column = _column(order.field)
     return query.order_by(column.desc() if order.descending else column.asc(), phones.c.device_name)
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from capf.model import DamagedError
 from capf.registry.transaction import Transaction
-from capf.store import journal, schema
+from capf.store import audit, schema
 from support.record import PHONE, Record
 
 AUDIT = schema.audit
@@ -26,20 +26,20 @@ def busy(record: Record) -> Record:
 
 
 def test_p22_an_untouched_audit_table_verifies(busy: Record) -> None:
-    assert busy.store.read(journal.broken_audit_row) is None
+    assert busy.store.read(audit.broken_row) is None
 
 
 @pytest.mark.parametrize("column", ["at", "actor", "action", "device_name", "detail", "digest"])
 def test_p22_a_changed_row_is_found(busy: Record, column: str) -> None:
     value = 1 if column == "at" else "changed"
     busy.run(lambda c: c.execute(update(AUDIT).where(AUDIT.c.id == 3).values({column: value})))
-    assert busy.store.read(journal.broken_audit_row) == 3
+    assert busy.store.read(audit.broken_row) == 3
 
 
 @pytest.mark.parametrize("row", [1, 3, 5])
 def test_p22_a_row_that_is_taken_out_is_found(busy: Record, row: int) -> None:
     busy.run(lambda c: c.execute(delete(AUDIT).where(AUDIT.c.id == row)))
-    assert busy.store.read(journal.broken_audit_row) is not None
+    assert busy.store.read(audit.broken_row) is not None
 
 
 def test_p22_a_transaction_has_one_time_whoever_acts(record: Record) -> None:

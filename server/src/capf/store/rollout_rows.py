@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, select
 
 from capf.model import DamagedError, Fault
-from capf.store.rows import batches
 from capf.store.schema import RolloutRow, WaveRow, operations, phones, rollout_phones, rollout_waves, rollouts
-from capf.store.statements import rows_of
+from capf.store.statements import batches, rows_of
 
 # An id alone may by now be the operation of another phone: SQLite gives ids of removed rows away again.
 _ITS_OPERATION = and_(

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The audit table and the settings table."""
+"""The audit table: who did what when, chained so that no row can be changed or removed unseen."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, RowMapping, func, select
 
 from capf.model import DamagedError, Fault
-from capf.store.schema import audit, audit_head, settings
-from capf.store.statements import Query, Statement
+from capf.store.schema import AuditRow, audit, audit_head
+from capf.store.statements import Query, Statement, rows_of
 
 _HEAD = Query(itemgetter(0), select(audit_head.c.digest).with_for_update())
 _NEW_HEAD = Statement(audit_head.update())
@@ -25,7 +25,7 @@ _UNWRITTEN = "capf_unwritten_audit_rows"
 
 
 def begin(connection: Connection) -> None:
-    """Begin the journal of a transaction."""
+    """Begin to collect the audit rows of a transaction."""
     connection.info[_UNWRITTEN] = []
 
 
@@ -67,18 +67,24 @@ def _digest(before: str, row: RowMapping | dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def last_act(connection: Connection) -> int:
-    """Return the id of the last audit row, 0 while there is none."""
-    return int(connection.execute(select(func.max(audit.c.id))).scalar() or 0)
+def last_id(connection: Connection) -> int:
+    """Return the id of the last audit row, 0 where there is none."""
+    return int(connection.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())
 
 
-def acts_after(connection: Connection, identifier: int) -> Sequence[Row[int, str, str]]:
+def after(connection: Connection, identifier: int) -> Sequence[Row[int, str, str]]:
     """Return id, action and device name of the audit rows after one; a row's id is never below an earlier one's."""
     query = select(audit.c.id, audit.c.action, audit.c.device_name).where(audit.c.id > identifier)
     return connection.execute(query.order_by(audit.c.id)).all()
 
 
-def broken_audit_row(connection: Connection) -> int | None:
+def of_actions(connection: Connection, since: int, until: int, actions: Sequence[str], limit: int) -> list[AuditRow]:
+    """Return the first audit rows of these actions with ``since`` < id <= ``until``."""
+    query = select(audit).where(audit.c.id > since, audit.c.id <= until, audit.c.action.in_(actions))
+    return rows_of(connection, AuditRow._make, query.order_by(audit.c.id).limit(limit))
+
+
+def broken_row(connection: Connection) -> int | None:
     """Return the id of the first audit row that does not follow from those before it, None when all do.
 
     A chain that ends before its recorded head is broken at the row after its last one.
@@ -105,22 +111,5 @@ def head(connection: Connection) -> str:
 
 
 def last_at(connection: Connection) -> int | None:
-    """Return when the last act was recorded."""
+    """Return when the last audit row was recorded."""
     return connection.execute(select(audit.c.at).order_by(audit.c.id.desc()).limit(1)).scalar()
-
-
-def setting(connection: Connection, name: str) -> str | None:
-    """Return a setting's text, None when it was never set."""
-    return connection.execute(select(settings.c.value).where(settings.c.name == name)).scalar()
-
-
-def all_settings(connection: Connection) -> dict[str, str]:
-    """Return every setting."""
-    return {row.name: row.value for row in connection.execute(select(settings))}
-
-
-def put_setting(connection: Connection, name: str, value: str) -> None:
-    """Set a setting."""
-    changed = connection.execute(settings.update().where(settings.c.name == name).values(value=value))
-    if changed.rowcount == 0:
-        connection.execute(settings.insert().values(name=name, value=value))
