@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from capf.node.settings import Kind, Setting, described
+from capf.node.settings import NodeKind, NodeSetting, described
 
 from . import texts
 
@@ -29,11 +29,11 @@ DEPLOYED = {
 """What the role deploys where that is not the server's own default."""
 WHEN = {"database": "capf_server_database", "tftp_directory": "capf_server_tftp | bool"}
 """Settings that are in the file only under a condition."""
-TYPES: Mapping[Kind, dict[str, str]] = {
-    Kind.TEXT: {"type": "str"},
-    Kind.PATH: {"type": "path"},
-    Kind.NUMBER: {"type": "int"},
-    Kind.FLAG: {"type": "bool"},
+TYPES: Mapping[NodeKind, dict[str, str]] = {
+    NodeKind.TEXT: {"type": "str"},
+    NodeKind.PATH: {"type": "path"},
+    NodeKind.NUMBER: {"type": "int"},
+    NodeKind.FLAG: {"type": "bool"},
 }
 LIST = {"type": "list", "elements": "str"}
 
@@ -54,7 +54,7 @@ def _variable(name: str) -> str:
     return PREFIX + NAMES.get(name, name)
 
 
-def _default(name: str, setting: Setting) -> Any:
+def _default(name: str, setting: NodeSetting) -> Any:
     """Return the default of a variable; a template where it depends on others."""
     if setting.half_of:
         return f"{{{{ {_variable(setting.half_of)} | int // 2 }}}}"
@@ -62,12 +62,12 @@ def _default(name: str, setting: Setting) -> Any:
     return list(default) if isinstance(default, tuple) else default
 
 
-def _spec(setting: Setting, default: Any) -> dict[str, Any]:
+def _spec(setting: NodeSetting, default: Any) -> dict[str, Any]:
     shown = {} if "{{" in str(default) else {"default": default}
     return {"description": texts.described(setting.help), **TYPES.get(setting.kind, LIST), **shown}
 
 
-def _template(known: Mapping[str, Setting]) -> str:
+def _template(known: Mapping[str, NodeSetting]) -> str:
     lines = [f"{{# Made by scripts/generate from {TABLE}: change that. #}}", "# {{ ansible_managed }}"]
     for table in dict.fromkeys(setting.table for setting in known.values()):
         lines += ["", f"[{table}]"] if len(lines) > len(("made by", "managed")) else [f"[{table}]"]
@@ -77,7 +77,7 @@ def _template(known: Mapping[str, Setting]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _lines(name: str, setting: Setting) -> list[str]:
-    filters = {Kind.NUMBER: "", Kind.FLAG: " | bool | to_json"}.get(setting.kind, " | to_json")
+def _lines(name: str, setting: NodeSetting) -> list[str]:
+    filters = {NodeKind.NUMBER: "", NodeKind.FLAG: " | bool | to_json"}.get(setting.kind, " | to_json")
     line = f"{setting.key(name)} = {{{{ {_variable(name)}{filters} }}}}"
     return [f"{{% if {WHEN[name]} %}}", line, "{% endif %}"] if name in WHEN else [line]

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from capf.registry import phone_fields
-from capf.registry.phone_fields import FIELDS, Field, Kind
+from capf.registry.phone_fields import FIELDS, Field, FieldKind
 
 from . import texts
 
 TABLE = "the server's registry/phone_fields.py"
 OPTIONS = "plugins/module_utils/_phone_fields.py"
 DOCUMENTATION = "plugins/doc_fragments/phone_fields.py"
-TYPES: Mapping[Kind, str] = {Kind.TEXT: "str", Kind.NUMBER: "int", Kind.FLAG: "bool"}
+TYPES: Mapping[FieldKind, str] = {FieldKind.TEXT: "str", FieldKind.NUMBER: "int", FieldKind.FLAG: "bool"}
 PATTERNS = tuple(dict.fromkeys((*phone_fields.TEXT_PATTERNS, *phone_fields.DATE_PATTERNS)))
 
 
@@ -31,8 +31,8 @@ def _options() -> str:
     lists = {
         "PHONE_SETTINGS: dict[str, dict[str, t.Any]]": {field.name: _spec(field) for field in settings},
         "OPERATION_SETTINGS": [field.name for field in settings if field.of_operation],
-        "FIELDS": phone_fields.searchable(*Kind),
-        "SORTABLE_FIELDS": phone_fields.searchable(Kind.TEXT, Kind.MOMENT),
+        "FIELDS": phone_fields.searchable(*FieldKind),
+        "SORTABLE_FIELDS": phone_fields.searchable(FieldKind.TEXT, FieldKind.MOMENT),
         "PATTERNS": list(PATTERNS),
         "REPORT_COLUMNS": phone_fields.columns(),
     }
@@ -75,7 +75,7 @@ _OF_OPERATION = "{} for phones without one in the CSV file. The default is the p
 
 def _described(field: Field) -> list[str]:
     """Return the description of a setting, with its default for a new phone."""
-    default = field.default if field.kind is not Kind.FLAG else None
+    default = field.default if field.kind is not FieldKind.FLAG else None
     return [*field.help, *([f"The default for new phones is V({default})."] if default else [])]
 
 
@@ -96,7 +96,7 @@ def _criteria() -> dict[str, Any]:
                     "description": "The field to compare.",
                     "type": "str",
                     "required": True,
-                    "choices": phone_fields.searchable(*Kind),
+                    "choices": phone_fields.searchable(*FieldKind),
                 },
                 "pattern": {
                     "description": [
@@ -127,13 +127,13 @@ def _order() -> dict[str, Any]:
             ],
             "type": "str",
             "default": phone_fields.NAME,
-            "choices": phone_fields.searchable(Kind.TEXT, Kind.MOMENT),
+            "choices": phone_fields.searchable(FieldKind.TEXT, FieldKind.MOMENT),
         },
         "fields": {
             "description": "Return only these fields of each phone, which keeps long lists small. By default, all"
             " fields are returned.",
             "type": "list",
             "elements": "str",
-            "choices": phone_fields.searchable(Kind.TEXT, Kind.MOMENT),
+            "choices": phone_fields.searchable(FieldKind.TEXT, FieldKind.MOMENT),
         },
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from capf.registry.rollout.settings import Kind, Setting, described
+from capf.registry.rollout.settings import RolloutSetting, SettingKind, described
 
 from . import texts
 
@@ -17,7 +17,7 @@ OPTIONS = "plugins/module_utils/_rollout_settings.py"
 DOCUMENTATION = "plugins/doc_fragments/rollout_settings.py"
 ROLE = "roles/lsc_rollout"
 PREFIX = "lsc_rollout_"
-TYPES: Mapping[Kind, str] = {Kind.NUMBER: "int", Kind.FLAG: "bool"}
+TYPES: Mapping[SettingKind, str] = {SettingKind.NUMBER: "int", SettingKind.FLAG: "bool"}
 
 
 def made() -> dict[str, str]:
@@ -48,7 +48,7 @@ def _module(specs: Mapping[str, Any]) -> str:
     )
 
 
-def _spec(setting: Setting) -> dict[str, Any]:
+def _spec(setting: RolloutSetting) -> dict[str, Any]:
     """Return a setting as an option of a module."""
-    choices = {"choices": list(setting.choices)} if setting.kind is Kind.CHOICE else {}
+    choices = {"choices": list(setting.choices)} if setting.kind is SettingKind.CHOICE else {}
     return {"type": TYPES.get(setting.kind, "str"), **choices, "default": setting.default}

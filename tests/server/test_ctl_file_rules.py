@@ -32,7 +32,7 @@ def first(record: Record) -> Record:
     return record
 
 
-def make(record: Record, *wanted: tokens.Supplied, **options: Any) -> ctl_file.Made:
+def make(record: Record, *wanted: tokens.Supplied, **options: Any) -> ctl_file.MadeCtlFile:
     """Make the CTL file where that is due."""
     return record.run(
         lambda c: ctl_file.make_current(Transaction(c, record.context, "test"), Options(**options), wanted)

@@ -364,7 +364,7 @@ def test_p40_the_checklist_names_locked_phones_and_addresses_that_may_not_try(re
     guess(record, 10)
     guess(record, 10, peer=ELSEWHERE)
 
-    def item() -> preflight.Item:
+    def item() -> preflight.ChecklistItem:
         answer = record.store.read(lambda c: preflight.check(Transaction(c, record.context), preflight.Question()))
         return next(item for item in answer.items if item.name == "Authentication strings")
 

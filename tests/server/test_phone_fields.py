@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from capf.registry.phone_fields import FIELDS, Kind, settings
+from capf.registry.phone_fields import FIELDS, FieldKind, settings
 from capf.store import schema
 
 TESTS = Path(__file__).parents[1]
@@ -49,4 +49,4 @@ def test_the_table_of_fields_and_the_database_agree() -> None:
     assert len({field.title for field in FIELDS}) == len({field.name for field in FIELDS}) == len(FIELDS)
     for field in FIELDS:
         assert not field.choices or field.default is None or field.default in field.choices
-        assert not field.searchable or field.kind in (Kind.TEXT, Kind.MOMENT, Kind.HIDDEN)
+        assert not field.searchable or field.kind in (FieldKind.TEXT, FieldKind.MOMENT, FieldKind.HIDDEN)

@@ -20,7 +20,7 @@ from capf.phone_session.effects import Cause, Fetched, Granted, Refused
 from capf.phone_session.verify import certificate_serial
 from capf.phone_session.wire import Reason, Tag, unpack_certificates, unpack_sha2
 from capf.process.refusal_counter import Refusals
-from capf.registry import deadlines, moment, phones, progress, refusals, report, search, sessions
+from capf.registry import lifecycle, moment, phones, progress, refusals, report, search, sessions
 from capf.registry.context import Policy
 from capf.registry.refusals import Gathered
 from capf.registry.search import Criterion, Page
@@ -223,7 +223,7 @@ def test_p33_the_deadline_ends_an_operation_with_the_last_refusal(record: Record
             record.claim(name, password=password)
     assert record.end_due() == 0
     record.times[0] = NOW + 10 * DAY
-    assert record.store.read(lambda c: deadlines.is_any_due(Transaction(c, record.context)))
+    assert record.store.read(lambda c: lifecycle.is_any_due(Transaction(c, record.context)))
     assert (record.end_due(), record.end_due()) == (2, 0)
     ended = [record.operation(name) for name in (PHONE, OTHER)]
     assert [row["status"] for row in ended] == [
@@ -258,7 +258,7 @@ def test_p33_a_session_at_the_deadline_goes_on(record: Record) -> None:
 
 
 def test_p33_many_ends_are_shared_out_over_transactions(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "AT_ONCE", 2)
+    monkeypatch.setattr(lifecycle, "AT_ONCE", 2)
     names = [f"SEP00000000000{index}" for index in range(5)]
     for name in names:
         record.add(name)
@@ -274,7 +274,7 @@ def test_p33_two_servers_end_an_operation_once(record: Record) -> None:
     record.times[0] = NOW + 10 * DAY
     found = record.store.read(lambda c: rows.due_operations(c, int(NOW + 10 * DAY), 10))
     assert record.end_due() == 1
-    assert record.run(lambda c: deadlines._end(Transaction(c, other), found)) == 0
+    assert record.run(lambda c: lifecycle._end(Transaction(c, other), found)) == 0
     assert record.acts().count("operation failed") == 1
 
 

@@ -273,7 +273,7 @@ def test_p37_two_runs_and_an_abort_at_once_leave_one_leader_or_none(ready: Recor
 
 def test_p37_of_two_runs_that_begin_at_once_one_is_reported_to_wait_for_the_other(ready: Record) -> None:
     def job(runner: str) -> Callable[[Connection], Any]:
-        request = plan.Request(NIGHT, runner, NAMES, read({}))
+        request = plan.RolloutRequest(NIGHT, runner, NAMES, read({}))
         return lambda c: beginning.begin(Transaction(c, ready.context, "admin"), request).resumed
 
     with both_servers(ready) as (first, second):

@@ -29,7 +29,7 @@ from capf.phone_session.effects import Granted
 from capf.registry import phones, progress
 from capf.registry.context import Context
 from capf.registry.parts import KEYS
-from capf.registry.rollout import lease, report, show, verdict, watch, waves
+from capf.registry.rollout import lease, monitor, report, show, verdict, waves
 from capf.registry.transaction import Transaction
 from capf.store import rollout_rows, rows
 from capf.store.engine import Store
@@ -165,12 +165,12 @@ def check(found: History) -> None:
     text = record.store.read(lambda c: "".join(report.csv_pieces(c, NIGHT)))
     lines = Counter(row["Part"].replace(" ", "_") for row in csv.DictReader(io.StringIO(text)))
     assert {key: lines[key] for key in KEYS} == shown
-    watched = record.store.read(lambda c: watch.numbers(Transaction(c, record.context)))
+    watched = record.store.read(lambda c: monitor.numbers(Transaction(c, record.context)))
     assert {part.key: number for name, part, number in watched.phones if name == NIGHT} == shown
     check_waves(found, state, members, watched)
 
 
-def check_waves(found: History, state: dict[str, Any], members: Any, watched: watch.Numbers) -> None:
+def check_waves(found: History, state: dict[str, Any], members: Any, watched: monitor.Numbers) -> None:
     """Look at each wave: its numbers, and the verdict that was given on it."""
     record, text = found.record, None
     for wave in state["waves"]:

@@ -216,7 +216,7 @@ def test_r15_encrypted_configuration_files_and_strings_are_warned_of(record: Rec
     assert record.plan(defaults={"authentication_mode": "By Null String"}).warnings == []
 
 
-def skipped_in_session(plan: schedule.Plan) -> bool:
+def skipped_in_session(plan: schedule.Scheduled) -> bool:
     """True when the plan leaves the phone to its session and says so."""
     (warning,) = plan.warnings
     assert warning == (
@@ -269,8 +269,8 @@ def test_a_dry_run_leaves_no_trace(record: Record) -> None:
     record.add()
     before = record.acts()
 
-    async def dry() -> schedule.Plan:
-        request = schedule.Request(Operation.INSTALL, [schedule.Item(PHONE)])
+    async def dry() -> schedule.Scheduled:
+        request = schedule.OperationRequest(Operation.INSTALL, [schedule.OperationItem(PHONE)])
         return await record.store.adry_run(lambda c: schedule.schedule(Transaction(c, record.context, "test"), request))
 
     import asyncio

@@ -12,7 +12,7 @@ import pytest
 from capf.api.rollout_reports import page
 from capf.model import Operation
 from capf.registry import progress
-from capf.registry.rollout import report, show, watch, waves
+from capf.registry.rollout import monitor, report, show, waves
 from capf.registry.transaction import Transaction
 from support.record import NOW, Record
 from support.rollouts import NAMES, NIGHT, STRING, begin, enrol, lose, numbers, run_of, start, succeed, verdict
@@ -50,7 +50,7 @@ def test_p38_the_report_shows_the_verdict_that_was_given(
     assert wave["verdict"] == {"judged": judged, "failing": 1, "allowed": 0, "stopped": True}
     assert given["judgement"] == wave["judgement"] == words and state["problem"] == f"wave 1 {words}"
     assert words in page(ready.store.read(lambda c: report.figures(c, NIGHT)))
-    ((name, number, shown),) = ready.run(lambda c: watch.numbers(Transaction(c, ready.context))).verdicts
+    ((name, number, shown),) = ready.run(lambda c: monitor.numbers(Transaction(c, ready.context))).verdicts
     assert (name, number, shown.words) == (NIGHT, 1, words)
 
 
@@ -86,6 +86,6 @@ def test_p38_a_monitor_sees_a_verdict_for_a_day_after_the_end(ready: Record) -> 
     begin(ready, *FEW[1:3], rollout="other")
     for seconds, names in ((0, {"night", "other"}), (86_399, {"night", "other"}), (86_400, {"other"})):
         ready.times[0] = NOW + seconds
-        found = ready.run(lambda c: watch.numbers(Transaction(c, ready.context)))
+        found = ready.run(lambda c: monitor.numbers(Transaction(c, ready.context)))
         assert {name for name, _part, _number in found.phones} == names
         assert {name for name, _wave, _given in found.verdicts} == names - {"other"}

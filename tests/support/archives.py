@@ -56,7 +56,7 @@ def make_node(directory: Path, filling: int = 0) -> NodeSettings:
     def job(connection: Connection) -> None:
         phone = {"device_name": PHONE, "authentication_mode": "By Authentication String"}
         phones.ensure(Transaction(connection, context, "admin"), [phone], "present")
-        install = schedule.Request(Operation.INSTALL, [schedule.Item(PHONE)])
+        install = schedule.OperationRequest(Operation.INSTALL, [schedule.OperationItem(PHONE)])
         schedule.schedule(Transaction(connection, context, "admin"), install)
         tokens.make_missing(Transaction(connection, context))
 

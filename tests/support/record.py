@@ -21,7 +21,7 @@ from capf.certificates.secretbox import KEY_BYTES, SecretBox
 from capf.model import Operation, Outcome
 from capf.phone_session.effects import Claim, Confirm, Fail, Granted, Hold, Issue, Lost, Refused
 from capf.process.refusal_counter import Refusals
-from capf.registry import deadlines, moment, phones, refusals, schedule, sessions
+from capf.registry import lifecycle, moment, phones, refusals, schedule, sessions
 from capf.registry.context import Context
 from capf.registry.elapsed import Elapsed
 from capf.registry.transaction import Transaction
@@ -67,13 +67,13 @@ class Record:
             )
         )
 
-    def plan(self, *names: str, operation: Operation = Operation.INSTALL, **request: Any) -> schedule.Plan:
+    def plan(self, *names: str, operation: Operation = Operation.INSTALL, **request: Any) -> schedule.Scheduled:
         """Schedule an operation."""
         items = request.pop("items", None) or [{"device_name": name} for name in names or (PHONE,)]
         text = request.pop("completes_by", None)
         completes_by = None if text is None else moment.parse(text, self.context.now)
-        wanted = schedule.Request(
-            operation, [schedule.Item.of(item) for item in items], completes_by=completes_by, **request
+        wanted = schedule.OperationRequest(
+            operation, [schedule.OperationItem.of(item) for item in items], completes_by=completes_by, **request
         )
         return self.run(lambda c: schedule.schedule(Transaction(c, self.context, "test"), wanted))
 
@@ -122,11 +122,11 @@ class Record:
     def end_refused(self, *names: str) -> None:
         """End what was refused of phones, as the end of a rollout does."""
         identifiers = [self.operation(name)["id"] for name in names or (PHONE,)]
-        self.run(lambda c: deadlines.end_refused(Transaction(c, self.context), identifiers))
+        self.run(lambda c: lifecycle.end_refused(Transaction(c, self.context), identifiers))
 
     def end_due(self) -> int:
         """End what is due, as the server does every second; returns how many."""
-        return self.run(lambda c: deadlines.end_due(Transaction(c, self.context)))
+        return self.run(lambda c: lifecycle.end_due(Transaction(c, self.context)))
 
     def install(self, name: str = PHONE, key: bytes | None = None, **credentials: Any) -> bytes:
         """Take a phone through a whole installation, with a new RSA key or with this one; returns the LSC."""

@@ -45,13 +45,13 @@ def begin(record: Record, *names: str, runner: str = RUN, rollout: str = NIGHT, 
     strings, early = settings.pop("strings", {}), settings.pop("early", True)
     awaited = settings.pop("rollout_id", None)
     wanted = (rollout, runner, names or NAMES, read(settings), modes, strings, early)
-    request = plan.Request(*wanted, rollout_id=awaited)
+    request = plan.RolloutRequest(*wanted, rollout_id=awaited)
     return record.run(lambda c: beginning.begin(Transaction(c, record.context, "admin"), request))
 
 
 def dry_run(record: Record, runner: str = "run-2", **settings: Any) -> plan.Plan:
     """Return the plan that a run would have, which changes nothing."""
-    request = plan.Request(NIGHT, runner, NAMES, read(settings), dry_run=True)
+    request = plan.RolloutRequest(NIGHT, runner, NAMES, read(settings), dry_run=True)
     before = on_record(record)
     made = asyncio.run(
         record.store.adry_run(lambda c: beginning.begin(Transaction(c, record.context, "admin"), request))

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 from typing import BinaryIO
 
-from capf.administration.backup.making import Made
+from capf.administration.backup.making import MadeBackup
 from capf.administration.node import Node
 from capf.administration.requests import change
 
 
-async def back_up(node: Node, passphrase: str | None, actor: str) -> tuple[BinaryIO, Made]:
+async def back_up(node: Node, passphrase: str | None, actor: str) -> tuple[BinaryIO, MadeBackup]:
     """Return an archive with keys, certificates, traces and database, in a file that the caller closes.
 
     It was checked as a restore checks it. Without ``passphrase`` it is a plain one.

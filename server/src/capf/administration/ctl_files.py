@@ -35,7 +35,7 @@ async def make(
     actor: str,
     *,
     dry_run: bool,
-) -> tuple[ctl_file.Made, list[str]]:
+) -> tuple[ctl_file.MadeCtlFile, list[str]]:
     """Make the CTL file again where it is outdated; returns also the nodes that cannot be reached, with their problem.
 
     ConflictError, before anything is changed, where a node has other credentials (R17).

@@ -81,13 +81,13 @@ async def compare(node: Node, digests: Mapping[str, str]) -> list[str]:
     return await asyncio.to_thread(node.folder.different, digests)
 
 
-async def _further(node: Node) -> list[nodes.Node]:
+async def _further(node: Node) -> list[nodes.ClusterNode]:
     return await read(node, lambda tx: nodes.further(tx.connection))
 
 
 async def _publish(
     node: Node,
-    further: Sequence[nodes.Node],
+    further: Sequence[nodes.ClusterNode],
     phones: Sequence[str] | None,
     credentials: Credentials,
     actor: str,

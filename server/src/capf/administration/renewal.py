@@ -13,14 +13,14 @@ from cryptography import x509
 from capf.administration.node import Node
 from capf.administration.requests import Changed, Rule, change
 from capf.registry import capf_certificate, manufacturing
-from capf.registry.plan import Plan
+from capf.registry.changes import KeystoreChange
 from capf.registry.transaction import Transaction
 
 
 async def renew(node: Node, renewal: capf_certificate.Renewal, actor: str, *, dry_run: bool) -> Changed:
     """Prepare the next CAPF certificate, or make it the active one, which restarts the CAPF service where it runs."""
 
-    def rule(tx: Transaction) -> Plan:
+    def rule(tx: Transaction) -> KeystoreChange:
         return capf_certificate.renew(tx, node.keystore, node.ctl_file(), renewal)
 
     return await _apply(node, rule, actor, dry_run=dry_run, restart=renewal.state == "active")
@@ -34,7 +34,7 @@ async def trust(node: Node, given: Sequence[x509.Certificate], actor: str, *, dr
 async def distrust(node: Node, names: Sequence[str], actor: str, *, force: bool, dry_run: bool) -> Changed:
     """Trust the LSCs of these earlier CAPF certificates (common names) no longer."""
 
-    def rule(tx: Transaction) -> Plan:
+    def rule(tx: Transaction) -> KeystoreChange:
         return capf_certificate.distrust(tx, node.keystore, names, force=force)
 
     return await _apply(node, rule, actor, dry_run=dry_run)
@@ -47,7 +47,9 @@ async def set_manufacturing(
     return await _apply(node, lambda tx: manufacturing.ensure(tx, node.keystore, given, state), actor, dry_run=dry_run)
 
 
-async def _apply(node: Node, rule: Rule[Plan], actor: str, *, dry_run: bool, restart: bool = False) -> Changed:
+async def _apply(
+    node: Node, rule: Rule[KeystoreChange], actor: str, *, dry_run: bool, restart: bool = False
+) -> Changed:
     """Record the change, and carry it out after the commit; with ``restart``, while no phone is in a session."""
     async with node.service.change:
         plan = await change(node, rule, actor, dry_run=dry_run)

@@ -38,7 +38,7 @@ def state(tx: Transaction, name: str, rollout_id: int | None = None) -> dict[str
     return {**show.state(tx.connection, name, rollout_id), "progress": None if pace is None else pace._asdict()}
 
 
-def begin_rollout(tx: Transaction, selection: Selection, request: plan.Request) -> dict[str, Any]:
+def begin_rollout(tx: Transaction, selection: Selection, request: plan.RolloutRequest) -> dict[str, Any]:
     """Register the given phones and begin a rollout of those that need an LSC, or resume the running one.
 
     ``request`` says what is asked for; its phones are those of the selection.

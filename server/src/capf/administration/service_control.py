@@ -143,7 +143,7 @@ class CapfService:
         LOG.info("event=capf-stopped")
 
     async def follow(self) -> None:
-        """Bring CAPF to what the record says, whoever said so: a neighbour, or the administrator before a restart.
+        """Bring CAPF to what the record says, whoever said so: another server, or the administrator before a restart.
 
         One that runs goes on with its parameters where it could not start with the new ones.
         """

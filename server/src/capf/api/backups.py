@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 
 from capf.administration import backups
-from capf.administration.backup.making import Made
+from capf.administration.backup.making import MadeBackup
 from capf.administration.backup.sealing import MINIMUM_PASSPHRASE
 from capf.api.authentication import Actor, RunningNode
 from capf.api.download import Download
@@ -60,7 +60,7 @@ async def back_up(wanted: Backup, actor: Actor, node: RunningNode) -> Response:
     return Download(_pieces(file), _MEDIA_TYPE, _headers(made))
 
 
-def _headers(made: Made) -> dict[str, str]:
+def _headers(made: MadeBackup) -> dict[str, str]:
     digest = base64.b64encode(bytes.fromhex(made.sha256)).decode()
     return {"Content-Length": str(made.size), "Repr-Digest": f"sha-256=:{digest}:", "CAPF-Files": str(made.files)}
 

@@ -24,7 +24,7 @@ from capf.api import errors
 from capf.api.authentication import Monitor, RunningNode
 from capf.api.shapes import Health, Readiness
 from capf.registry import faults, guessing, health, service
-from capf.registry.rollout import watch
+from capf.registry.rollout import monitor
 from capf.registry.transaction import Transaction
 
 router = APIRouter(tags=["node"])
@@ -58,7 +58,7 @@ class _Numbers(Collector):
     """The metrics of one scrape."""
 
     def __init__(
-        self, node: Node, counts: health.Counts, numbers: watch.Numbers, guessed: guessing.Totals, standing: _Standing
+        self, node: Node, counts: health.Counts, numbers: monitor.Numbers, guessed: guessing.Totals, standing: _Standing
     ) -> None:
         self._node = node
         self._counts = counts
@@ -104,7 +104,7 @@ class _Numbers(Collector):
         yield from _rollouts(self._numbers)
 
 
-def _rollouts(numbers: watch.Numbers) -> Iterator[Metric]:
+def _rollouts(numbers: monitor.Numbers) -> Iterator[Metric]:
     """Yield what a run of the rollout shows in its line of progress."""
     running = GaugeMetricFamily(
         "capf_rollout_phones", "Phones by their part of the rollout, while it runs and for a day after its end",
@@ -125,7 +125,7 @@ def _rollouts(numbers: watch.Numbers) -> Iterator[Metric]:
         yield metric
 
 
-def _verdicts(numbers: watch.Numbers) -> Iterator[Metric]:
+def _verdicts(numbers: monitor.Numbers) -> Iterator[Metric]:
     """Yield the verdicts on waves as they were given."""
     for name, text, value in (
         ("judged", "Phones on which a wave was judged", lambda given: given.judged),
@@ -149,9 +149,9 @@ def _verdicts(numbers: watch.Numbers) -> Iterator[Metric]:
 async def metrics(node: RunningNode) -> Response:
     """Return the node's numbers for Prometheus; from a monitor's address without a login."""
 
-    def count(tx: Transaction) -> tuple[health.Counts, watch.Numbers, guessing.Totals, _Standing]:
+    def count(tx: Transaction) -> tuple[health.Counts, monitor.Numbers, guessing.Totals, _Standing]:
         standing = _Standing(service.is_activated(tx.connection), len(faults.find(tx)))
-        return health.counts(tx.connection), watch.numbers(tx), guessing.totals(tx.connection), standing
+        return health.counts(tx.connection), monitor.numbers(tx), guessing.totals(tx.connection), standing
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Numbers(node, *await read(node, count)))

@@ -41,17 +41,17 @@ async def change(wanted: OperationsChange, actor: Actor, node: RunningNode) -> d
     }
 
 
-def _request(wanted: OperationsChange, now: int) -> schedule.Request:
+def _request(wanted: OperationsChange, now: int) -> schedule.OperationRequest:
     if (wanted.phones is None) == (wanted.items is None):
         raise InvalidRequestError([Problem("phones", "", "give either phones or items")])
     defaults = wanted.model_dump(include=set(schedule.SETTINGS), exclude_none=True)
     problems = phones.choice_problems(defaults, "")
     if problems:
         raise InvalidRequestError(problems)
-    items = [schedule.Item.of(item.model_dump(exclude_none=True)) for item in wanted.items or ()]
-    return schedule.Request(
+    items = [schedule.OperationItem.of(item.model_dump(exclude_none=True)) for item in wanted.items or ()]
+    return schedule.OperationRequest(
         operation=wanted.operation,
-        items=items or [schedule.Item(name) for name in wanted.phones or ()],
+        items=items or [schedule.OperationItem(name) for name in wanted.phones or ()],
         item_field="phones[{}]" if wanted.items is None else "items[{}]",
         defaults=defaults,
         completes_by=None if wanted.completes_by is None else moment.parse(wanted.completes_by, now),

@@ -61,7 +61,7 @@ async def capf_report(wanted: Report, _unused: Actor, node: RunningNode) -> Resp
     return Download(stream(node, lambda tx: pieces(phones(tx))), media_type)
 
 
-def _page(tx: Transaction, figures: report.Figures) -> str:
+def _page(tx: Transaction, figures: report.PhoneFigures) -> str:
     this_month = (moment.show(tx.now) or "")[:7]
     return pages.render(
         "report.html",

@@ -40,7 +40,7 @@ async def rollout_report(
     return Download(stream(node, lambda tx: report.csv_pieces(tx.connection, name, rollout_id)), _CSV)
 
 
-def page(figures: report.Figures) -> str:
+def page(figures: report.RolloutFigures) -> str:
     """Return the page of a rollout's figures."""
     slowest = [(phone["device_name"], phone["seconds"]) for phone in figures.state["slowest"]]
     return pages.render(

@@ -11,7 +11,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field, StrictBool, create_model
 
 from capf.api.shapes import MAXIMUM_PHONES, Change, Name, Phone, SearchCriterion, Strict
-from capf.registry.rollout.settings import Kind, Setting, described
+from capf.registry.rollout.settings import RolloutSetting, SettingKind, described
 
 _Runner = Annotated[str, Field(min_length=1, max_length=80)]
 _RolloutId = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -20,11 +20,11 @@ OneRollout = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 _Phones = Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)]
 
 
-def _type_of(setting: Setting) -> Any:
+def _type_of(setting: RolloutSetting) -> Any:
     """Return how a setting travels; the registry reads amounts and moments from texts."""
-    if setting.kind is Kind.NUMBER:
+    if setting.kind is SettingKind.NUMBER:
         return Annotated[int, Field(title=setting.title, ge=setting.minimum, le=setting.maximum)]
-    return Annotated[StrictBool if setting.kind is Kind.FLAG else str, Field(title=setting.title)]
+    return Annotated[StrictBool if setting.kind is SettingKind.FLAG else str, Field(title=setting.title)]
 
 
 class RolloutPhone(Phone):

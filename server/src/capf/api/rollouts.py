@@ -58,9 +58,9 @@ async def begin_rollout(name: str, wanted: Rollout, actor: Actor, node: RunningN
     )
 
 
-def _request(name: str, wanted: Rollout) -> plan.Request:
+def _request(name: str, wanted: Rollout) -> plan.RolloutRequest:
     given = wanted.phones or ()
-    return plan.Request(
+    return plan.RolloutRequest(
         name=name,
         runner=wanted.runner,
         phones=[],

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from capf.model import Operation
-from capf.registry.phone_fields import Kind, settings
+from capf.registry.phone_fields import FieldKind, settings
 
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 TEXT_ALLOWED = "text in Unicode without control characters but tabs and line breaks"
@@ -214,7 +214,7 @@ class NamedPhone(Strict):
     authentication_string: str | None = Field(default=None, repr=False)
 
 
-_TYPES: Mapping[Kind, Any] = {Kind.TEXT: str, Kind.NUMBER: int, Kind.FLAG: StrictBool}
+_TYPES: Mapping[FieldKind, Any] = {FieldKind.TEXT: str, FieldKind.NUMBER: int, FieldKind.FLAG: StrictBool}
 if TYPE_CHECKING:
     Phone = NamedPhone
 else:

@@ -19,7 +19,7 @@ from typing import Any
 
 from capf.model import CapfError, ConflictError, words_of
 from capf.phone_files import folder
-from capf.registry.nodes import Node
+from capf.registry.nodes import ClusterNode
 
 _SECONDS = 10
 _BATCH_BYTES = 4_000_000
@@ -58,7 +58,7 @@ class RefusedError(CapfError):
 class _Line:
     """One connection to a node's administration."""
 
-    def __init__(self, node: Node, credentials: Credentials) -> None:
+    def __init__(self, node: ClusterNode, credentials: Credentials) -> None:
         try:
             trust = ssl.create_default_context(cadata=node.administration_certificate)
         except (ssl.SSLError, ValueError):
@@ -107,13 +107,13 @@ def _message(decoded: object) -> str:
     return str(decoded["error"]["message"]) if isinstance(decoded, dict) and "error" in decoded else ""
 
 
-async def ask(nodes: Sequence[Node], credentials: Credentials) -> dict[str, CapfError | None]:
+async def ask(nodes: Sequence[ClusterNode], credentials: Credentials) -> dict[str, CapfError | None]:
     """Return for every subscriber why it does not accept these credentials, None if it does."""
     found = await asyncio.gather(*(asyncio.to_thread(_check, node, credentials) for node in nodes))
     return {node.name: error for node, error in zip(nodes, found, strict=True)}
 
 
-async def check(nodes: Sequence[Node], credentials: Credentials) -> dict[str, str]:
+async def check(nodes: Sequence[ClusterNode], credentials: Credentials) -> dict[str, str]:
     """Check these credentials on every subscriber; return the problem of each, empty if it accepts them.
 
     ConflictError names every node that refuses them, before anything is changed anywhere (R17).
@@ -127,7 +127,7 @@ async def check(nodes: Sequence[Node], credentials: Credentials) -> dict[str, st
     return problems
 
 
-def _check(node: Node, credentials: Credentials) -> CapfError | None:
+def _check(node: ClusterNode, credentials: Credentials) -> CapfError | None:
     try:
         line = _Line(node, credentials)
     except UnreachableError as error:
@@ -143,7 +143,7 @@ def _check(node: Node, credentials: Credentials) -> CapfError | None:
 
 
 async def push(
-    files: Mapping[str, bytes], nodes: Sequence[Node], credentials: Credentials, *, dry_run: bool = False
+    files: Mapping[str, bytes], nodes: Sequence[ClusterNode], credentials: Credentials, *, dry_run: bool = False
 ) -> list[Delivery]:
     """Bring every node's files up to date; name the nodes that cannot be reached, and update the others.
 
@@ -152,7 +152,7 @@ async def push(
     problems = await check(nodes, credentials)
     digests = {name: folder.digest(data) for name, data in files.items()}
 
-    def deliver(node: Node) -> Delivery:
+    def deliver(node: ClusterNode) -> Delivery:
         if problems[node.name]:
             return Delivery(node.name, problem=problems[node.name])
         return _deliver(node, credentials, files, digests, dry_run=dry_run)
@@ -161,7 +161,12 @@ async def push(
 
 
 def _deliver(
-    node: Node, credentials: Credentials, files: Mapping[str, bytes], digests: Mapping[str, str], *, dry_run: bool
+    node: ClusterNode,
+    credentials: Credentials,
+    files: Mapping[str, bytes],
+    digests: Mapping[str, str],
+    *,
+    dry_run: bool,
 ) -> Delivery:
     """Send the files that the node does not have."""
     line, sent = _Line(node, credentials), list[str]()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from capf.model import InvalidRequestError, Problem, not_allowed
-from capf.node.settings import Kind, NodeSettings, Setting, described
+from capf.node.settings import NodeKind, NodeSetting, NodeSettings, described
 
 
 class _Table:
@@ -128,30 +128,30 @@ def _settings(tables: Mapping[str, _Table]) -> NodeSettings:
     return NodeSettings(**values)
 
 
-def _default(setting: Setting, values: Mapping[str, Any]) -> Any:
+def _default(setting: NodeSetting, values: Mapping[str, Any]) -> Any:
     """Return a setting's default, which may depend on the values of settings before it."""
     if setting.half_of:
         return max(1, values[setting.half_of] // 2)
     return setting.default.format(**values) if isinstance(setting.default, str) else setting.default
 
 
-def _take(table: _Table, key: str, setting: Setting, default: Any) -> Any:
+def _take(table: _Table, key: str, setting: NodeSetting, default: Any) -> Any:
     """Return the value of a setting; what is wrong with it is noted in its table."""
     match setting.kind:
-        case Kind.NUMBER:
+        case NodeKind.NUMBER:
             return table.number(key, default, setting.minimum, setting.maximum)
-        case Kind.FLAG:
+        case NodeKind.FLAG:
             return table.flag(key, default)
-        case Kind.TEXT:
+        case NodeKind.TEXT:
             return table.text(key, default)
-        case Kind.PATH:
+        case NodeKind.PATH:
             text = table.text(key, default)
             return Path(text) if text else None
-        case Kind.TEXTS:
+        case NodeKind.TEXTS:
             return table.texts(key, default, setting.maximum or None)
-        case Kind.ADDRESSES:
+        case NodeKind.ADDRESSES:
             return table.addresses(key, default)
-        case Kind.NETWORKS:
+        case NodeKind.NETWORKS:
             return table.networks(key, default)
 
 

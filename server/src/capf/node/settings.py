@@ -22,7 +22,7 @@ _MAXIMUM_PORT = 65535
 _MAXIMUM_PLACES = 100000
 
 
-class Kind(Enum):
+class NodeKind(Enum):
     """What the values of a setting are."""
 
     TEXT = "text"
@@ -35,7 +35,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class NodeSetting:
     """What a setting is: its ``table`` in the file, ``kind``, ``default``, and ``help`` in paragraphs.
 
     ``default``: None where there is none; a text may name settings before it in braces. ``half_of``: the number half of
@@ -43,7 +43,7 @@ class Setting:
     """
 
     table: str
-    kind: Kind
+    kind: NodeKind
     default: Any
     help: tuple[str, ...]
     half_of: str = ""
@@ -61,9 +61,9 @@ class NodeSettings:
 
     state_directory: Annotated[
         Path,
-        Setting(
+        NodeSetting(
             "server",
-            Kind.PATH,
+            NodeKind.PATH,
             None,
             (
                 "Directory of the keys, the certificates and the database. With V(systemd), it belongs to the"
@@ -74,18 +74,18 @@ class NodeSettings:
     ]
     first_node: Annotated[
         bool,
-        Setting(
+        NodeSetting(
             "server",
-            Kind.FLAG,
+            NodeKind.FLAG,
             True,
             ("Whether this is the first node, which is the only one where CAPF can be activated.",),
         ),
     ]
     node_name: Annotated[
         str,
-        Setting(
+        NodeSetting(
             "server",
-            Kind.TEXT,
+            NodeKind.TEXT,
             "127.0.0.1",
             (
                 "Host name or IP address that phones use to reach this node. It is written to their"
@@ -95,9 +95,9 @@ class NodeSettings:
     ]
     database: Annotated[
         str,
-        Setting(
+        NodeSetting(
             "server",
-            Kind.TEXT,
+            NodeKind.TEXT,
             "sqlite:///{state_directory}/capf.db",
             (
                 "URL of an existing PostgreSQL database, such as C(postgresql+psycopg://capf:secret@db1/capf)."
@@ -108,9 +108,9 @@ class NodeSettings:
     ]
     administration_addresses: Annotated[
         tuple[str, ...],
-        Setting(
+        NodeSetting(
             "administration",
-            Kind.ADDRESSES,
+            NodeKind.ADDRESSES,
             ("127.0.0.1",),
             (
                 "Addresses on which the administration API listens. By default, only the node itself can reach it.",
@@ -121,9 +121,9 @@ class NodeSettings:
     ]
     administration_port: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "administration",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             8443,
             ("TCP port of the administration API.",),
             minimum=1,
@@ -132,9 +132,9 @@ class NodeSettings:
     ]
     administration_maximum_connections: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "administration",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             1000,
             (
                 "Maximum number of connections to the administration port, from 10 to 100000. When it is"
@@ -147,9 +147,9 @@ class NodeSettings:
     ]
     administration_maximum_connections_per_address: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "administration",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             None,
             (
                 "Maximum number of connections from one IPv4 address or IPv6 /64 network. The default is half"
@@ -162,9 +162,9 @@ class NodeSettings:
     ]
     administration_monitors: Annotated[
         tuple[str, ...],
-        Setting(
+        NodeSetting(
             "administration",
-            Kind.NETWORKS,
+            NodeKind.NETWORKS,
             ("127.0.0.1", "::1"),
             (
                 "Addresses and networks, such as V(192.0.2.0/24), that may read C(/metrics) and"
@@ -175,27 +175,27 @@ class NodeSettings:
     ]
     capf_addresses: Annotated[
         tuple[str, ...],
-        Setting(
+        NodeSetting(
             "capf",
-            Kind.ADDRESSES,
+            NodeKind.ADDRESSES,
             ("0.0.0.0",),  # noqa: S104 - phones are everywhere
             ("IPv4 addresses of the CAPF service. Its port is the enterprise parameter CAPF Phone Port.",),
         ),
     ]
     capf_addresses_ipv6: Annotated[
         tuple[str, ...],
-        Setting(
+        NodeSetting(
             "capf",
-            Kind.ADDRESSES,
+            NodeKind.ADDRESSES,
             ("::",),
             ("IPv6 addresses of the CAPF service, used while the enterprise parameter Enable IPv6 is True.",),
         ),
     ]
     maximum_sessions: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "capf",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             10000,
             (
                 "Maximum number of phones connected to CAPF, from 1 to 100000. When it is reached, the server"
@@ -208,9 +208,9 @@ class NodeSettings:
     ]
     maximum_sessions_per_address: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "capf",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             None,
             (
                 "Maximum number of sessions from one IPv4 address or IPv6 /64 network; phones behind a NAT"
@@ -224,9 +224,9 @@ class NodeSettings:
     ]
     maximum_sessions_per_device: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "capf",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             8,
             (
                 "Maximum number of concurrent sessions with the same device name, from 1 to 1000. A phone"
@@ -238,9 +238,9 @@ class NodeSettings:
     ]
     handshake_seconds: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "capf",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             10,
             ("Maximum duration of a phone's TLS handshake, from 1 to 120 seconds.",),
             minimum=1,
@@ -249,9 +249,9 @@ class NodeSettings:
     ]
     authentication_seconds: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "capf",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             30,
             ("Maximum time for a phone to authenticate, from 1 to 600 seconds.",),
             minimum=1,
@@ -260,9 +260,9 @@ class NodeSettings:
     ]
     drain_seconds: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "capf",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             10,
             ("Time for open sessions to finish when the server or the CAPF service stops, from 0 to 600 seconds.",),
             maximum=600,
@@ -270,45 +270,45 @@ class NodeSettings:
     ]
     allow_tls_1_0: Annotated[
         bool,
-        Setting(
+        NodeSetting(
             "capf",
-            Kind.FLAG,
+            NodeKind.FLAG,
             False,
             ("Accept TLS 1.0 and 1.1 on the CAPF port, for old phones. The API always requires at least TLS 1.2.",),
         ),
     ]
     allow_expired_mic: Annotated[
         bool,
-        Setting(
+        NodeSetting(
             "authentication",
-            Kind.FLAG,
+            NodeKind.FLAG,
             False,
             ("Accept expired MICs.",),
         ),
     ]
     allow_sha1_mic: Annotated[
         bool,
-        Setting(
+        NodeSetting(
             "authentication",
-            Kind.FLAG,
+            NodeKind.FLAG,
             False,
             ("Accept MICs that are signed with SHA-1.",),
         ),
     ]
     require_sudi: Annotated[
         bool,
-        Setting(
+        NodeSetting(
             "authentication",
-            Kind.FLAG,
+            NodeKind.FLAG,
             False,
             ("Require SUDI data from phones that authenticate by certificate.",),
         ),
     ]
     lock_seconds: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "authentication",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             600,
             (
                 "Time in seconds for which an address is locked after ten wrong authentication strings for one"
@@ -322,9 +322,9 @@ class NodeSettings:
     ]
     tries_per_operation: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "authentication",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             100,
             (
                 "Maximum number of wrong authentication strings from one address for one operation, from 1 to 10000.",
@@ -337,9 +337,9 @@ class NodeSettings:
     ]
     wrong_strings_per_day: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "authentication",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             200,
             (
                 "Maximum number of wrong authentication strings from one address for all phones in any 24"
@@ -355,27 +355,27 @@ class NodeSettings:
     ]
     files_enabled: Annotated[
         bool,
-        Setting(
+        NodeSetting(
             "files",
-            Kind.FLAG,
+            NodeKind.FLAG,
             True,
             ("Serve CTL and configuration files to phones.",),
         ),
     ]
     files_addresses: Annotated[
         tuple[str, ...],
-        Setting(
+        NodeSetting(
             "files",
-            Kind.ADDRESSES,
+            NodeKind.ADDRESSES,
             ("0.0.0.0",),  # noqa: S104 - phones are everywhere
             ("Addresses on which the server serves files to phones.",),
         ),
     ]
     files_port: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "files",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             6970,
             ("TCP port on which the server serves files to phones.",),
             minimum=1,
@@ -384,9 +384,9 @@ class NodeSettings:
     ]
     files_maximum_connections: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "files",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             4000,
             (
                 "Maximum number of connections to that port, from 10 to 100000. When it is reached, the server"
@@ -398,9 +398,9 @@ class NodeSettings:
     ]
     files_maximum_connections_per_address: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "files",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             None,
             (
                 "Maximum number of connections from one IPv4 address or IPv6 /64 network. The default is half"
@@ -413,9 +413,9 @@ class NodeSettings:
     ]
     own_directory: Annotated[
         Path,
-        Setting(
+        NodeSetting(
             "files",
-            Kind.PATH,
+            NodeKind.PATH,
             "{state_directory}/own",
             (
                 "Directory of the administrator's own configuration files for phones, each named C(<device"
@@ -426,9 +426,9 @@ class NodeSettings:
     ]
     tftp_directory: Annotated[
         Path | None,
-        Setting(
+        NodeSetting(
             "files",
-            Kind.PATH,
+            NodeKind.PATH,
             "",
             (
                 "Directory of the TFTP server. Files that the CAPF server did not write are left alone.",
@@ -438,9 +438,9 @@ class NodeSettings:
     ]
     capf_servers: Annotated[
         tuple[str, ...],
-        Setting(
+        NodeSetting(
             "files",
-            Kind.TEXTS,
+            NodeKind.TEXTS,
             (),
             (
                 "Host names or IP addresses of the CAPF servers that phones try one after the other, at most"
@@ -451,9 +451,9 @@ class NodeSettings:
     ]
     reset_command: Annotated[
         tuple[str, ...],
-        Setting(
+        NodeSetting(
             "reset",
-            Kind.TEXTS,
+            NodeKind.TEXTS,
             (),
             (
                 "The command with which the call processor resets phones, one argument per element.",
@@ -464,9 +464,9 @@ class NodeSettings:
     ]
     reset_parallel: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "reset",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             10,
             ("Maximum number of reset commands that run at the same time.",),
             minimum=1,
@@ -475,9 +475,9 @@ class NodeSettings:
     ]
     reset_seconds: Annotated[
         int,
-        Setting(
+        NodeSetting(
             "reset",
-            Kind.NUMBER,
+            NodeKind.NUMBER,
             60,
             ("Maximum duration of one reset command, from 1 to 3600 seconds.",),
             minimum=1,
@@ -487,7 +487,7 @@ class NodeSettings:
 
 
 @cache
-def described() -> Mapping[str, Setting]:
+def described() -> Mapping[str, NodeSetting]:
     """Return what each setting is, by its name, in the order in which they are read."""
     hints = get_type_hints(NodeSettings, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items()}

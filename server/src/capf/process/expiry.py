@@ -9,7 +9,7 @@ import asyncio
 import logging
 
 from capf.model import StoreUnavailableError
-from capf.registry import deadlines
+from capf.registry import lifecycle
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store.engine import Store
@@ -25,8 +25,8 @@ async def run(store: Store, context: Context) -> None:
     """
     while True:
         try:
-            if await store.aread(lambda c: deadlines.is_any_due(Transaction(c, context))):
-                while count := await store.awrite(lambda c: deadlines.end_due(Transaction(c, context))):
+            if await store.aread(lambda c: lifecycle.is_any_due(Transaction(c, context))):
+                while count := await store.awrite(lambda c: lifecycle.end_due(Transaction(c, context))):
                     LOG.info("event=deadline operations=%d", count)
         except StoreUnavailableError as error:
             LOG.debug("event=deadline-unseen error=%r", str(error))

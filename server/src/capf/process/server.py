@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from capf.administration import ctl_files, tracing
 from capf.administration.backup import making, staging
-from capf.administration.backup.making import Made
+from capf.administration.backup.making import MadeBackup
 from capf.administration.logins import Logins
 from capf.administration.readiness import Readiness
 from capf.administration.requests import read
@@ -28,7 +28,7 @@ from capf.administration.service_control import CapfService
 from capf.api.application import application
 from capf.certificates import ctl
 from capf.certificates.keystore import Keystore
-from capf.cluster.neighbours import Neighbours
+from capf.cluster.other_servers import OtherServers
 from capf.model import CapfError, DamagedError, Fault, StoreUnavailableError, words_of
 from capf.network.descriptors import Descriptors
 from capf.node import ports, record_context, state
@@ -104,7 +104,7 @@ class Server:
             todo = "restart the server, which writes the latest one again"
             raise DamagedError(Fault(str(path), words_of(error), todo)) from None
 
-    def back_up(self, passphrase: str | None) -> tuple[BinaryIO, Made]:
+    def back_up(self, passphrase: str | None) -> tuple[BinaryIO, MadeBackup]:
         """Return a backup of this node, in a file that the caller closes; None: a plain one."""
         return making.spool(self._settings, passphrase)
 
@@ -162,7 +162,7 @@ class Server:
             "keeping wrong strings counted": self._backend.keep_guesses_forever,
             "ending operations at their deadline": partial(expiry.run, self.store, self.context),
             "publishing to the TFTP server": self._publisher.run,
-            "keeping in step with other servers": Neighbours(self.store, self.context, self.follow).run,
+            "keeping in step with other servers": OtherServers(self.store, self.context, self.follow).run,
             "looking whether the node is ready": self.readiness.run,
             "keeping CAPF running": self.service.keep_running,
         }

@@ -23,8 +23,8 @@ from capf.certificates import authority, ctl
 from capf.certificates.keystore import Keystore, fingerprint, pem
 from capf.model import ConflictError, Fault, FurtherNodeError, InvalidRequestError, Problem
 from capf.registry import moment, need
+from capf.registry.changes import KeystoreChange
 from capf.registry.context import Context
-from capf.registry.plan import Plan
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, named_values
 
@@ -80,9 +80,9 @@ class _Names(NamedTuple):
 
     def plan(
         self, carry_out: Callable[[], None] | None = None, warnings: Sequence[str] = (), **changed: str | list[str]
-    ) -> Plan:
+    ) -> KeystoreChange:
         """Return a plan that changes these names."""
-        return Plan(self._asdict(), {**self._asdict(), **changed}, carry_out, list(warnings))
+        return KeystoreChange(self._asdict(), {**self._asdict(), **changed}, carry_out, list(warnings))
 
 
 def _names(context: Context) -> _Names:
@@ -94,7 +94,7 @@ def _names(context: Context) -> _Names:
     )
 
 
-def renew(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal) -> Plan:
+def renew(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal) -> KeystoreChange:
     """Decide what ``wanted`` changes and record it; ConflictError if the safe order forbids it."""
     if not tx.context.first_node:
         raise FurtherNodeError("the CAPF certificate is renewed")
@@ -106,7 +106,7 @@ def renew(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted:
     return plan
 
 
-def _prepare(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal) -> Plan:
+def _prepare(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal) -> KeystoreChange:
     before, signer = _names(tx.context), tx.context.authority
     left = signer.certificate.not_valid_after_utc.timestamp() - tx.now
     late = wanted.renew_before_days is None or left <= wanted.renew_before_days * need.SECONDS_A_DAY
@@ -121,7 +121,7 @@ def _tokens(ctl_file: ctl.CtlFile | None) -> list[str]:
     return [] if ctl_file is None else [fingerprint(item) for item in ctl_file.certificates(ctl.Role.SAST)]
 
 
-def _activate(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal) -> Plan:
+def _activate(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wanted: Renewal) -> KeystoreChange:
     before, following = _names(tx.context), tx.context.authority.following
     if following is None:
         return before.plan()
@@ -170,11 +170,11 @@ def faults(texts: Mapping[str, str]) -> list[Fault]:
     return [Fault(f"table settings, row {_TOKENS!r}", _UNKNOWN_TOKENS, todo)]
 
 
-def _discard(tx: Transaction, keys: Keystore, _ctl_file: ctl.CtlFile | None, _wanted: Renewal) -> Plan:
+def _discard(tx: Transaction, keys: Keystore, _ctl_file: ctl.CtlFile | None, _wanted: Renewal) -> KeystoreChange:
     return _names(tx.context).plan(keys.discard if keys.has_next else None, next="none")
 
 
-def trust(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate]) -> Plan:
+def trust(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate]) -> KeystoreChange:
     """Trust LSCs of additional CAPF certificates, for phones from another cluster or an earlier CAPF."""
     known = tx.context.authority.lsc_issuers
     added = [item for item in dict.fromkeys(given) if item not in known]
@@ -185,7 +185,7 @@ def trust(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate]) ->
     return before.plan(partial(keys.earlier.add, added) if added else None, trusted=trusted)
 
 
-def distrust(tx: Transaction, keys: Keystore, names: Sequence[str], *, force: bool) -> Plan:
+def distrust(tx: Transaction, keys: Keystore, names: Sequence[str], *, force: bool) -> KeystoreChange:
     """Stop trusting LSCs of these earlier CAPF certificates (common names).
 
     ConflictError while they have active LSCs, unless ``force``; InvalidRequestError for the current one.

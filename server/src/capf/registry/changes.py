@@ -1,12 +1,16 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a list of phones or nodes changed, or would change: the one form of every such answer."""
+"""What a request changed, or would change: the one form of every such answer.
+
+A list of phones or nodes is changed in the database. Certificates and keys in the state directory are changed after the
+commit: decided and recorded first, carried out then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -47,3 +51,18 @@ class Changes:
         removed = sum(change.after is None for change in self.results)
         updated, unchanged = len(self.results) - created - removed, self.asked - len(self.results)
         return {"created": created, "updated": updated, "removed": removed, "unchanged": unchanged}
+
+
+@dataclass(frozen=True, slots=True)
+class KeystoreChange:
+    """What a request changes in the state directory; ``carry_out`` is None if it changes nothing."""
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    carry_out: Callable[[], None] | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        """True if there is something to carry out."""
+        return self.carry_out is not None

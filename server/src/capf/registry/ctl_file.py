@@ -61,7 +61,7 @@ class Last:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class MadeCtlFile:
     """What ``make_current`` did or would do, with one line per record."""
 
     changed: bool
@@ -183,7 +183,7 @@ def _name(certificate: x509.Certificate) -> str:
     return authority.common_name(certificate)
 
 
-def make_current(tx: Transaction, options: Options, wanted_tokens: Sequence[tokens.Supplied]) -> Made:
+def make_current(tx: Transaction, options: Options, wanted_tokens: Sequence[tokens.Supplied]) -> MadeCtlFile:
     """Change the given tokens, and make a new CTL file if it is outdated or its options differ.
 
     It is signed by a token that the previous file lists, so that phones accept it. ConflictError without such a token,
@@ -205,11 +205,11 @@ def make_current(tx: Transaction, options: Options, wanted_tokens: Sequence[toke
     before = {} if held is None else _summary(held.file.records, held.file.digest, held.file.signer_version)
     after = _summary(records, digest, version)
     if not reasons:
-        return Made(False, [], before, after)
+        return MadeCtlFile(False, [], before, after)
     data = _sign(tx, records, digest, version, trusted)
     node_rows.keep_ctl_file(tx.connection, data, tx.now, service.activations(tx.connection))
     tx.audit("make CTL file", because=reasons)
-    return Made(True, reasons, before, after)
+    return MadeCtlFile(True, reasons, before, after)
 
 
 def _options(options: Options, records: Iterable[Record], held: Last | None) -> tuple[Digest, tuple[int, int]]:

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from capf.certificates.keystore import Keystore, fingerprint, pem
 from capf.model import InvalidRequestError, Problem
 from capf.registry import moment
-from capf.registry.plan import Plan
+from capf.registry.changes import KeystoreChange
 from capf.registry.transaction import Transaction
 
 _TO_DO = "give one or more CA certificates in PEM"
@@ -78,7 +78,7 @@ def warnings(certificates: Sequence[x509.Certificate], now: int) -> list[str]:
     return found
 
 
-def ensure(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate], state: str) -> Plan:
+def ensure(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate], state: str) -> KeystoreChange:
     """Trust these issuers (``present``), only these (``exact``), or none of these (``absent``), in new sessions."""
     trusted = tx.context.authority.mic_issuers
     added = [item for item in given if state != "absent" and item not in trusted]
@@ -93,7 +93,9 @@ def ensure(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate], s
         keys.manufacturing.add(added)
         keys.manufacturing.remove(removed)
 
-    return Plan(_names(trusted), _names(after), carry_out if added or removed else None, warnings(after, tx.now))
+    return KeystoreChange(
+        _names(trusted), _names(after), carry_out if added or removed else None, warnings(after, tx.now)
+    )
 
 
 def _names(certificates: Sequence[x509.Certificate]) -> dict[str, str]:

@@ -14,7 +14,7 @@ SECONDS_A_DAY = 86400
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedLsc:
     """The LSC that a phone should have."""
 
     keys: tuple[KeySpec, ...]
@@ -29,7 +29,7 @@ def keys(key_order: str, key_size: int, ec_key_size: int) -> tuple[KeySpec, ...]
     return {KeyOrder.RSA.value: (rsa,), KeyOrder.EC.value: (ec,), KeyOrder.EC_RSA.value: (ec, rsa)}[key_order]
 
 
-def reason(certificate: CertificateRow | None, wanted: Wanted, now: int) -> str | None:
+def reason(certificate: CertificateRow | None, wanted: WantedLsc, now: int) -> str | None:
     """Return why the phone needs an LSC, None if its LSC is up to date. ``now``: epoch seconds."""
     if certificate is None:
         return "no LSC"

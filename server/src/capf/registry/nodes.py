@@ -33,7 +33,7 @@ _ROLES = {(True, True): Role.CCM_TFTP, (True, False): Role.CCM, (False, True): R
 _PEMS = ("administration_certificate", "certificate")
 
 
-class Node(NodeRow):
+class ClusterNode(NodeRow):
     """One server of the cluster; phones reach it under ``name``. Certificates are PEM."""
 
     __slots__ = ()
@@ -53,9 +53,9 @@ class Node(NodeRow):
             raise DamagedError(_damaged(self)) from None
 
 
-def all_nodes(connection: Connection) -> list[Node]:
+def all_nodes(connection: Connection) -> list[ClusterNode]:
     """Return the cluster's nodes, the first one first."""
-    return [Node._make(row) for row in node_rows.all_nodes(connection)]
+    return [ClusterNode._make(row) for row in node_rows.all_nodes(connection)]
 
 
 def faults(tx: Transaction) -> list[Fault]:
@@ -64,21 +64,23 @@ def faults(tx: Transaction) -> list[Fault]:
     return [_damaged(node) for node, pem in kept if pem is not None and not _is_certificate(pem)]
 
 
-def _damaged(node: Node) -> Fault:
+def _damaged(node: ClusterNode) -> Fault:
     todo = "restart the server" if node.first_node else "set it again with ucm.capf.nodes, or remove the node"
     return Fault(f"table nodes, the row of node {node.name!r}", "its certificate cannot be read", todo)
 
 
-def further(connection: Connection) -> list[Node]:
+def further(connection: Connection) -> list[ClusterNode]:
     """Return the nodes to which the first one publishes its files."""
     return [node for node in all_nodes(connection) if not node.first_node]
 
 
-def show(node: Node, ctl_sha256: str) -> dict[str, Any]:
+def show(node: ClusterNode, ctl_sha256: str) -> dict[str, Any]:
     """Return a node as the API shows it; ``ctl_sha256`` is the digest of the CTL file that it should have."""
     own = node.first_node or (ctl_sha256 != "" and node.ctl_sha256 == ctl_sha256)
     return {
-        **_shown({name: getattr(node, name) for name in Node._fields if name not in ("published_at", "ctl_sha256")}),
+        **_shown(
+            {name: getattr(node, name) for name in ClusterNode._fields if name not in ("published_at", "ctl_sha256")}
+        ),
         "role": "" if node.role is None else node.role.name,
         "published_at": "" if node.published_at is None else moment.show(node.published_at),
         "ctl_file_is_current": own,
@@ -137,17 +139,21 @@ def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal[
     return Changes(len(wanted), results)
 
 
-def _absent(connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Node]) -> list[Change]:
+def _absent(
+    connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, ClusterNode]
+) -> list[Change]:
     names = [item["name"] for item in wanted if item["name"] in known]
     node_rows.remove_nodes(connection, names)
     return [Change(name, {"role": _role(known[name])}, None) for name in names]
 
 
-def _role(node: Node) -> str:
+def _role(node: ClusterNode) -> str:
     return "" if node.role is None else node.role.name
 
 
-def _present(connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Node]) -> list[Change]:
+def _present(
+    connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, ClusterNode]
+) -> list[Change]:
     results = []
     for item in wanted:
         given = {name: _plain(value) if name in _PEMS else value for name, value in item.items() if value is not None}
@@ -167,7 +173,7 @@ def _present(connection: Connection, wanted: Sequence[Mapping[str, Any]], known:
     return results
 
 
-def _problems(wanted: Sequence[Mapping[str, Any]], known: Mapping[str, Node], state: str) -> list[Problem]:
+def _problems(wanted: Sequence[Mapping[str, Any]], known: Mapping[str, ClusterNode], state: str) -> list[Problem]:
     problems, seen = [], dict[str, int]()
     for index, item in enumerate(wanted):
         where, name = f"nodes[{index}].", item["name"]
@@ -194,7 +200,7 @@ def _is_host(text: str) -> bool:
     return True
 
 
-def _setting_problems(where: str, item: Mapping[str, Any], node: Node | None) -> list[Problem]:
+def _setting_problems(where: str, item: Mapping[str, Any], node: ClusterNode | None) -> list[Problem]:
     problems = []
     first = node is not None and node.first_node
     for name in ("administration_address", "administration_port", "administration_certificate"):

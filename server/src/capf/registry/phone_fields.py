@@ -18,7 +18,7 @@ from typing import Any
 from capf.model import EC_KEY_SIZES, RSA_KEY_SIZES, AuthenticationMode, KeyOrder, SecurityMode
 
 
-class Kind(Enum):
+class FieldKind(Enum):
     """What the values of a field are, and how they are searched."""
 
     TEXT = "text"
@@ -41,7 +41,7 @@ class Field:
 
     name: str
     title: str
-    kind: Kind = Kind.TEXT
+    kind: FieldKind = FieldKind.TEXT
     help: Sequence[str] = ()
     choices: Sequence[str | int] = ()
     default: str | int | bool | None = ""
@@ -108,7 +108,7 @@ FIELDS: list[Field] = [
     Field(
         "mic",
         "MIC",
-        Kind.FLAG,
+        FieldKind.FLAG,
         help=("Whether the phone has a manufacturing installed certificate (MIC).",),
         default=False,
         setting=True,
@@ -138,7 +138,7 @@ FIELDS: list[Field] = [
     Field(
         "key_size",
         "RSA key size in bits",
-        Kind.NUMBER,
+        FieldKind.NUMBER,
         help=("RSA key size in bits. The default is the service parameter Key Size.",),
         choices=RSA_KEY_SIZES,
         default=None,
@@ -148,28 +148,28 @@ FIELDS: list[Field] = [
     Field(
         "ec_key_size",
         "EC key size in bits",
-        Kind.NUMBER,
+        FieldKind.NUMBER,
         help=("EC key size in bits.",),
         choices=EC_KEY_SIZES,
         default=384,
         setting=True,
         of_operation=True,
     ),
-    Field("authentication_string", "Authentication String", Kind.HIDDEN, searchable=True, reported=True),
-    Field("operation_completes_by", "Operation Completes By", Kind.MOMENT, searchable=True, reported=True),
+    Field("authentication_string", "Authentication String", FieldKind.HIDDEN, searchable=True, reported=True),
+    Field("operation_completes_by", "Operation Completes By", FieldKind.MOMENT, searchable=True, reported=True),
     Field("operation_status", "Operation Status", reported=True),
     Field("last_problem", "Last Problem", searchable=True, reported=True, free_text=True),
-    Field("refusals", "Refusals", Kind.NUMBER, reported=True),
+    Field("refusals", "Refusals", FieldKind.NUMBER, reported=True),
     Field("last_refusal", "Last Refusal", searchable=True, reported=True, free_text=True),
-    Field("refused_at", "Last Refusal At", Kind.MOMENT, searchable=True, reported=True),
+    Field("refused_at", "Last Refusal At", FieldKind.MOMENT, searchable=True, reported=True),
     Field("refused_from", "Last Refusal From", searchable=True, reported=True),
     Field("lsc_status", "LSC Status", searchable=True, reported=True),
     Field("lsc", "LSC", searchable=True, reported=True),
-    Field("lsc_expires", "LSC Expires", Kind.MOMENT, searchable=True, reported=True),
+    Field("lsc_expires", "LSC Expires", FieldKind.MOMENT, searchable=True, reported=True),
     Field("lsc_issued_by", "LSC Issued By", searchable=True, reported=True, free_text=True),
-    Field("lsc_issuer_expires_by", "LSC Issuer Expires By", Kind.MOMENT, searchable=True, reported=True),
-    Field("locked_addresses", "Locked Addresses", Kind.NUMBER, reported=True),
-    Field("locked_until", "Locked Until", Kind.MOMENT, reported=True),
+    Field("lsc_issuer_expires_by", "LSC Issuer Expires By", FieldKind.MOMENT, searchable=True, reported=True),
+    Field("locked_addresses", "Locked Addresses", FieldKind.NUMBER, reported=True),
+    Field("locked_until", "Locked Until", FieldKind.MOMENT, reported=True),
 ]
 TEXT_PATTERNS = ("begins with", "contains", "ends with", "is exactly", "is empty", "is not empty")
 DATE_PATTERNS = ("is before", "is exactly", "is after", "is empty", "is not empty")
@@ -190,7 +190,7 @@ def columns() -> dict[str, str]:
     return {field.title: field.name for field in FIELDS if field.reported}
 
 
-def searchable(*kinds: Kind) -> list[str]:
+def searchable(*kinds: FieldKind) -> list[str]:
     """Return the names of the fields of these kinds by which phones are found."""
     return [field.name for field in FIELDS if field.searchable and field.kind in kinds]
 

@@ -227,8 +227,8 @@ def _add_operations(tx: Transaction, new: Sequence[_Phone], done: Import) -> int
             groups.setdefault((phone.pending, None if late else phone.completes_by), []).append(phone)
     count, problems = 0, []
     for (operation, completes_by), members in groups.items():
-        items = [schedule.Item(phone.name, string=phone.item.get(strings.FIELD)) for phone in members]
-        request = schedule.Request(operation, items, completes_by=completes_by)
+        items = [schedule.OperationItem(phone.name, string=phone.item.get(strings.FIELD)) for phone in members]
+        request = schedule.OperationRequest(operation, items, completes_by=completes_by)
         try:
             plan = schedule.schedule(tx, request)
         except InvalidRequestError as error:

@@ -19,7 +19,7 @@ from capf.store.rows import ChecklistRow
 _NAMED = 5
 
 
-class Result(StrEnum):
+class ChecklistResult(StrEnum):
     """The result of an item; a failed one has to be fixed before operations are scheduled."""
 
     OK = "ok"
@@ -28,12 +28,12 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ChecklistItem:
     """One line of the checklist; ``todo`` says what to do about it, and is empty if it is ok."""
 
     name: str
     step: str
-    result: Result
+    result: ChecklistResult
     message: str
     todo: str = ""
 
@@ -66,7 +66,7 @@ class _State:
 class Answer:
     """The checklist, and which of the phones have an LSC."""
 
-    items: list[Item]
+    items: list[ChecklistItem]
     installed: list[str]
     not_installed: list[str]
     unknown: list[str]
@@ -85,10 +85,13 @@ def check(tx: Transaction, question: Question) -> Answer:
     )
 
 
-def worst(items: Sequence[Item]) -> Result:
+def worst(items: Sequence[ChecklistItem]) -> ChecklistResult:
     """Return the result of the whole checklist."""
     results = {item.result for item in items}
-    return next((result for result in (Result.FAILED, Result.WARNING) if result in results), Result.OK)
+    return next(
+        (result for result in (ChecklistResult.FAILED, ChecklistResult.WARNING) if result in results),
+        ChecklistResult.OK,
+    )
 
 
 def _names(names: Sequence[str]) -> str:
@@ -97,91 +100,101 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _lsc(state: _State) -> Item:
+def _lsc(state: _State) -> ChecklistItem:
     now = state.tx.now
     having = [phone for phone in state.found if phone.lsc_expires is not None]
     expired = [phone.device_name for phone in having if phone.lsc_expires is not None and phone.lsc_expires <= now]
     message = f"{len(having)} phones have an LSC, {len(state.found) - len(having)} have none"
     if not expired:
-        return Item("LSC on the phones", "1", Result.OK, message)
+        return ChecklistItem("LSC on the phones", "1", ChecklistResult.OK, message)
     message += f"; it has expired on {len(expired)}: {_names(expired)}"
-    return Item("LSC on the phones", "1", Result.WARNING, message, "ucm.capf.phone_operations renews expired LSCs")
+    return ChecklistItem(
+        "LSC on the phones", "1", ChecklistResult.WARNING, message, "ucm.capf.phone_operations renews expired LSCs"
+    )
 
 
-def _data(state: _State) -> Item:
+def _data(state: _State) -> ChecklistItem:
     name = "CAPF data"
     if state.unknown:
         message = f"{len(state.unknown)} phones are not registered with the server: {_names(state.unknown)}"
         todo = "ucm.capf.phones registers them; data of an earlier CAPF has to be imported first"
-        return Item(name, "1", Result.WARNING, message, todo)
+        return ChecklistItem(name, "1", ChecklistResult.WARNING, message, todo)
     if not state.found:
         todo = "ucm.capf.phones registers phones; data of an earlier CAPF has to be imported first"
-        return Item(name, "1", Result.WARNING, "no phone is registered with the server", todo)
-    return Item(name, "1", Result.OK, f"{len(state.found)} phones are registered with the server")
+        return ChecklistItem(name, "1", ChecklistResult.WARNING, "no phone is registered with the server", todo)
+    return ChecklistItem(name, "1", ChecklistResult.OK, f"{len(state.found)} phones are registered with the server")
 
 
-def _service(state: _State) -> Item:
+def _service(state: _State) -> ChecklistItem:
     name = "CAPF service"
     if not state.tx.context.first_node:
         todo = "ask the first node: CAPF runs there only"
-        return Item(name, "2", Result.FAILED, "this is a subscriber of the cluster", todo)
+        return ChecklistItem(name, "2", ChecklistResult.FAILED, "this is a subscriber of the cluster", todo)
     if not service.is_activated(state.tx.connection):
         todo = "ucm.capf.service with state activated; the CTL file has to be made again after it"
-        return Item(name, "2", Result.FAILED, "CAPF is not activated", todo)
+        return ChecklistItem(name, "2", ChecklistResult.FAILED, "CAPF is not activated", todo)
     if state.tx.context.running is None:
         todo = "ucm.capf.service with state current starts it once the cause is gone; the server itself does so too"
         message = f"CAPF is activated but not running: {health.why_stopped(state.tx.context)}"
-        return Item(name, "2", Result.FAILED, message, todo)
-    return Item(name, "2", Result.OK, "CAPF is activated and running on the first node")
+        return ChecklistItem(name, "2", ChecklistResult.FAILED, message, todo)
+    return ChecklistItem(name, "2", ChecklistResult.OK, "CAPF is activated and running on the first node")
 
 
-def _damage(state: _State) -> Item:
+def _damage(state: _State) -> ChecklistItem:
     name, found = "Keys and database", faults.find(state.tx)
     if not found:
-        return Item(name, "2", Result.OK, "all that the server keeps can be read")
-    result = Result.FAILED if any(fault.stops_capf for fault in found) else Result.WARNING
+        return ChecklistItem(name, "2", ChecklistResult.OK, "all that the server keeps can be read")
+    result = ChecklistResult.FAILED if any(fault.stops_capf for fault in found) else ChecklistResult.WARNING
     message = "; ".join(f"{fault.where}: {fault.problem}" for fault in found[:_NAMED])
-    return Item(name, "2", result, message, "; ".join(dict.fromkeys(fault.todo for fault in found[:_NAMED])))
+    return ChecklistItem(name, "2", result, message, "; ".join(dict.fromkeys(fault.todo for fault in found[:_NAMED])))
 
 
-def _capf_certificate(state: _State) -> Item:
+def _capf_certificate(state: _State) -> ChecklistItem:
     name, authority = "CAPF certificate", state.tx.context.authority
     if not authority.usable:
-        return Item(name, "3", Result.FAILED, "its file cannot be used", "see Keys and database")
+        return ChecklistItem(name, "3", ChecklistResult.FAILED, "its file cannot be used", "see Keys and database")
     expires = authority.certificate.not_valid_after_utc
     todo = "ucm.capf.capf_certificate renews it; no LSC outlives it"
     if expires.timestamp() <= state.tx.now:
-        return Item(name, "3", Result.FAILED, f"the CAPF certificate expired on {expires:%Y-%m-%d}", todo)
+        return ChecklistItem(
+            name, "3", ChecklistResult.FAILED, f"the CAPF certificate expired on {expires:%Y-%m-%d}", todo
+        )
     warnings = health.warnings(state.tx.context)
     if warnings:
-        return Item(name, "3", Result.WARNING, "; ".join(warnings), todo)
-    return Item(name, "3", Result.OK, f"it is valid until {expires:%Y-%m-%d}")
+        return ChecklistItem(name, "3", ChecklistResult.WARNING, "; ".join(warnings), todo)
+    return ChecklistItem(name, "3", ChecklistResult.OK, f"it is valid until {expires:%Y-%m-%d}")
 
 
-def _ctl_file(state: _State) -> Item:
+def _ctl_file(state: _State) -> ChecklistItem:
     name, now = "CTL file", ctl_file.status(state.tx)
     reasons = "; ".join(now.reasons)
     if now.state is ctl_file.State.OUTDATED:
         todo = "make one with ucm.capf.ctl_file, and publish it with ucm.capf.files_publish; phones fetch it at a reset"
-        return Item(name, "3", Result.FAILED, f"it is outdated: {reasons}", todo)
+        return ChecklistItem(name, "3", ChecklistResult.FAILED, f"it is outdated: {reasons}", todo)
     if now.state is ctl_file.State.MISSING:
         todo = "ucm.capf.ctl_file makes it; a file of another CTL client has to list this CAPF certificate"
-        return Item(name, "3", Result.WARNING, reasons, todo)
-    return Item(name, "3", Result.OK, "it is current and lists the CAPF certificate")
+        return ChecklistItem(name, "3", ChecklistResult.WARNING, reasons, todo)
+    return ChecklistItem(name, "3", ChecklistResult.OK, "it is current and lists the CAPF certificate")
 
 
-def _nodes(state: _State) -> Item:
+def _nodes(state: _State) -> ChecklistItem:
     name, question = "Administrator on all nodes", state.question
     if question.refusing:
         named = "; ".join(f"{node}: {problem}" for node, problem in question.refusing.items())
-        return Item(name, "3", Result.FAILED, named, "give all nodes the same administrator name and password")
+        return ChecklistItem(
+            name, "3", ChecklistResult.FAILED, named, "give all nodes the same administrator name and password"
+        )
     if question.unreachable:
         named = "; ".join(f"{node}: {problem}" for node, problem in question.unreachable.items())
-        return Item(name, "3", Result.WARNING, named, "bring the node up; the next run publishes its files")
-    return Item(name, "3", Result.OK, f"{len(question.nodes)} subscribers accept the same name and password")
+        return ChecklistItem(
+            name, "3", ChecklistResult.WARNING, named, "bring the node up; the next run publishes its files"
+        )
+    return ChecklistItem(
+        name, "3", ChecklistResult.OK, f"{len(question.nodes)} subscribers accept the same name and password"
+    )
 
 
-def _parameters(state: _State) -> Item:
+def _parameters(state: _State) -> ChecklistItem:
     name, stored = "Parameters", parameters.stored(state.tx.connection)
     wanted = parameters.check_any(state.question.parameters)
     parameters.check_listening(stored, wanted, state.tx.context.why_not_listen)
@@ -192,14 +205,14 @@ def _parameters(state: _State) -> Item:
     ]
     if different:
         todo = "ucm.capf.service_parameters and ucm.capf.enterprise_parameters set them"
-        return Item(name, "4", Result.FAILED, "; ".join(different), todo)
+        return ChecklistItem(name, "4", ChecklistResult.FAILED, "; ".join(different), todo)
     if state.tx.context.running is not None and state.tx.context.running != stored:
         todo = "ucm.capf.service with state current restarts CAPF where that is due"
-        return Item(name, "4", Result.FAILED, "changed parameters wait for a restart of CAPF", todo)
-    return Item(name, "4", Result.OK, "they are in force with the expected values")
+        return ChecklistItem(name, "4", ChecklistResult.FAILED, "changed parameters wait for a restart of CAPF", todo)
+    return ChecklistItem(name, "4", ChecklistResult.OK, "they are in force with the expected values")
 
 
-def _strings(state: _State) -> Item:
+def _strings(state: _State) -> ChecklistItem:
     """Check the phones whose users have to enter a string: they must be able to, and stay reachable until then."""
     name = "Authentication strings"
     phones = [phone for phone in state.found if phone.authentication_mode == AuthenticationMode.STRING]
@@ -210,16 +223,20 @@ def _strings(state: _State) -> Item:
     ]
     if stuck:
         message = f"secure phones without LSC do not register, so nobody can enter a string: {_names(stuck)}"
-        return Item(name, "6", Result.WARNING, message, "set them to Non Secure, or to another Authentication Mode")
+        return ChecklistItem(
+            name, "6", ChecklistResult.WARNING, message, "set them to Non Secure, or to another Authentication Mode"
+        )
     guessed = _guessed(state, [phone.device_name for phone in phones])
     if guessed:
         todo = "wait, or unlock phones with ucm.capf.phone_unlock; if many phones share an address, raise"
-        return Item(name, "6", Result.WARNING, guessed, f"{todo} capf_server_wrong_strings_per_day")
+        return ChecklistItem(name, "6", ChecklistResult.WARNING, guessed, f"{todo} capf_server_wrong_strings_per_day")
     if phones and state.tx.in_force.flag("TFTP Encrypted Config"):
         message = f"TFTP Encrypted Config is True: {len(phones)} phones may not recover until their string is entered"
-        return Item(name, "6", Result.WARNING, message, "have people beside the phones, or use another mode")
+        return ChecklistItem(
+            name, "6", ChecklistResult.WARNING, message, "have people beside the phones, or use another mode"
+        )
     message = f"{len(phones)} phones need one; it is entered while the phone is registered"
-    return Item(name, "6", Result.OK, message)
+    return ChecklistItem(name, "6", ChecklistResult.OK, message)
 
 
 def _guessed(state: _State, phones: Sequence[str]) -> str:
@@ -236,15 +253,15 @@ def _guessed(state: _State, phones: Sequence[str]) -> str:
     return "; ".join(said)
 
 
-def _reset(state: _State) -> Item:
+def _reset(state: _State) -> ChecklistItem:
     name = "Reset command"
     if state.question.cannot_reset:
         todo = "set capf_server_reset_command, or reset phones in a different way with lsc_rollout_reset=false"
-        return Item(name, "5", Result.FAILED, "no reset command is configured on this server", todo)
-    return Item(name, "5", Result.OK, "phones can be reset as requested")
+        return ChecklistItem(name, "5", ChecklistResult.FAILED, "no reset command is configured on this server", todo)
+    return ChecklistItem(name, "5", ChecklistResult.OK, "phones can be reset as requested")
 
 
-ITEMS: tuple[Callable[[_State], Item], ...] = (
+ITEMS: tuple[Callable[[_State], ChecklistItem], ...] = (
     _lsc,
     _data,
     _service,
@@ -261,11 +278,11 @@ ITEMS: tuple[Callable[[_State], Item], ...] = (
 _BEFORE_PHONES_COME = (_service, _damage, _capf_certificate, _ctl_file)
 
 
-def blocking_items(tx: Transaction) -> list[Item]:
+def blocking_items(tx: Transaction) -> list[ChecklistItem]:
     """Return the failed items that keep phones from CAPF, checked before every wave of a rollout."""
     state = _State(tx, Question(), (), ())
     items = [item(state) for item in _BEFORE_PHONES_COME]
-    return [item for item in items if item.result is Result.FAILED]
+    return [item for item in items if item.result is ChecklistResult.FAILED]
 
 
 def show(answer: Answer) -> dict[str, Any]:

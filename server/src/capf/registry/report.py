@@ -77,7 +77,7 @@ def json_pieces(phones: Phones) -> Iterator[str]:
 
 
 @dataclass(slots=True)
-class Figures:
+class PhoneFigures:
     """The content of the page: statistics of all phones, and the first of them."""
 
     phones: int = 0
@@ -94,9 +94,9 @@ class Figures:
         return self.failures.total()
 
 
-def figures(phones: Phones) -> Figures:
+def figures(phones: Phones) -> PhoneFigures:
     """Count phones by LSC status, by the month in which their LSC expires, and by the cause of a failure."""
-    tally = Figures()
+    tally = PhoneFigures()
     for phone in phones:
         status = phone["operation_status"]
         tally.phones += 1

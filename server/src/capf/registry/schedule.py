@@ -54,7 +54,7 @@ SETTINGS = OperationSettings._fields
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class OperationItem:
     """A phone of a request, with settings of its own and the authentication string that the administrator gives it."""
 
     name: str
@@ -62,14 +62,14 @@ class Item:
     string: str | None = None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Item:
+    def of(cls, given: Mapping[str, Any]) -> OperationItem:
         """Return the item that has these fields."""
         own = {key: given[key] for key in SETTINGS if given.get(key) is not None}
         return cls(str(given[NAME]), own, given.get(strings.FIELD))
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class OperationRequest:
     """An administrator's request for a list of phones.
 
     ``defaults``: settings of the items that have none of their own. ``completes_by``: epoch seconds in the future;
@@ -77,7 +77,7 @@ class Request:
     """
 
     operation: Operation
-    items: Sequence[Item]
+    items: Sequence[OperationItem]
     item_field: str = "phones[{}]"
     defaults: Mapping[str, Any] = field(default_factory=dict)
     completes_by: int | None = None
@@ -86,7 +86,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class Plan:
+class Scheduled:
     """What the request does or would do: device names by result, and each change."""
 
     completes_by: int
@@ -133,21 +133,21 @@ class _Phone:
         return lifecycle.in_session(self.open)
 
 
-def schedule(tx: Transaction, request: Request) -> Plan:
+def schedule(tx: Transaction, request: OperationRequest) -> Scheduled:
     """Schedule (or cancel) an operation for every phone of the request; InvalidRequestError lists all problems."""
     plan = make_plan(tx, request)
     _carry_out(tx, plan)
     return plan
 
 
-def schedule_others(tx: Transaction, request: Request) -> Plan:
+def schedule_others(tx: Transaction, request: OperationRequest) -> Scheduled:
     """Do what ``schedule`` does for all phones except the ``refused`` ones, which the plan lists."""
     plan = _plan(tx, request)
     _carry_out(tx, plan)
     return plan
 
 
-def _carry_out(tx: Transaction, plan: Plan) -> None:
+def _carry_out(tx: Transaction, plan: Scheduled) -> None:
     ended = {"ended_at": tx.now, "status": STATUS_NONE, "problem": "cancelled by the administrator"}
     rows.cancel_operations(tx.connection, plan.replaced, ended)
     rows.add_operations(tx.connection, plan.new)
@@ -155,7 +155,7 @@ def _carry_out(tx: Transaction, plan: Plan) -> None:
         tx.audit("schedule operation", change.name, **(change.after or {}))
 
 
-def make_plan(tx: Transaction, request: Request) -> Plan:
+def make_plan(tx: Transaction, request: OperationRequest) -> Scheduled:
     """Return what ``schedule`` would do, without doing it; InvalidRequestError lists all problems."""
     plan = _plan(tx, request)
     if plan.problems:
@@ -163,11 +163,11 @@ def make_plan(tx: Transaction, request: Request) -> Plan:
     return plan
 
 
-def _plan(tx: Transaction, request: Request) -> Plan:
+def _plan(tx: Transaction, request: OperationRequest) -> Scheduled:
     now = tx.now
     days = tx.in_force.number("CAPF Operation Expires in (days)")
     given = request.completes_by
-    plan = Plan(given or now + days * need.SECONDS_A_DAY)
+    plan = Scheduled(given or now + days * need.SECONDS_A_DAY)
     phones = _phones(tx, request, plan)
     for phone in phones:
         _decide(tx.context, request, phone, plan, given, now)
@@ -176,7 +176,7 @@ def _plan(tx: Transaction, request: Request) -> Plan:
     return plan
 
 
-def _short_strings(plan: Plan, phones: Sequence[_Phone]) -> list[str]:
+def _short_strings(plan: Scheduled, phones: Sequence[_Phone]) -> list[str]:
     """Warn about strings that are easy to guess, with one warning for all of them."""
     names = {*plan.scheduled, *plan.pending}
     short = [phone.name for phone in phones if phone.name in names and 0 < len(phone.string or "") < _LONG_ENOUGH]
@@ -188,7 +188,7 @@ def _short_strings(plan: Plan, phones: Sequence[_Phone]) -> list[str]:
     ]
 
 
-def _warnings(plan: Plan, *, encrypted: bool) -> list[str]:
+def _warnings(plan: Scheduled, *, encrypted: bool) -> list[str]:
     """Warn about phones skipped because of a session, and phones that may not recover without their string (R15)."""
     warnings = []
     busy = plan.skipped.get(IN_SESSION)
@@ -206,7 +206,7 @@ def _warnings(plan: Plan, *, encrypted: bool) -> list[str]:
     return warnings
 
 
-def _phones(tx: Transaction, request: Request, plan: Plan) -> list[_Phone]:
+def _phones(tx: Transaction, request: OperationRequest, plan: Scheduled) -> list[_Phone]:
     """Look up all phones of the request at once, and note the problems of their items."""
     names = [item.name for item in request.items]
     plan.problems += name_problems(
@@ -235,12 +235,14 @@ def _settings(given: Mapping[str, Any], phone: PhoneRow, key_size: int) -> Opera
     return own._replace(**given)
 
 
-def _item_problems(context: Context, item: Item, where: str, last: OperationRow | None) -> list[Problem]:
+def _item_problems(context: Context, item: OperationItem, where: str, last: OperationRow | None) -> list[Problem]:
     wrong = None if item.string is None else strings.problem(where, item.string, strings.pending(context, last))
     return choice_problems(item.settings, f"{where}.") + ([] if wrong is None else [wrong])
 
 
-def _decide(context: Context, request: Request, phone: _Phone, plan: Plan, given: int | None, now: int) -> None:
+def _decide(
+    context: Context, request: OperationRequest, phone: _Phone, plan: Scheduled, given: int | None, now: int
+) -> None:
     """Add one phone to the plan."""
     if request.operation is Operation.NONE:
         _cancel(phone, plan)
@@ -259,7 +261,7 @@ def _decide(context: Context, request: Request, phone: _Phone, plan: Plan, given
     reason: str | None = "asked for"
     if request.operation is Operation.INSTALL:
         keys = need.keys(phone.settings.key_order, phone.settings.key_size, phone.settings.ec_key_size)
-        wanted = need.Wanted(keys, context.authority.key_id, request.renew_before, request.force)
+        wanted = need.WantedLsc(keys, context.authority.key_id, request.renew_before, request.force)
         reason = need.reason(phone.certificate, wanted, now)
     if reason is None and phone.open is None:
         plan.skip(phone.name, LSC_IS_RIGHT)
@@ -267,7 +269,7 @@ def _decide(context: Context, request: Request, phone: _Phone, plan: Plan, given
     _add(context, request, phone, plan, reason or "replaces another operation", now)
 
 
-def _cancel(phone: _Phone, plan: Plan) -> None:
+def _cancel(phone: _Phone, plan: Scheduled) -> None:
     if phone.open is None:
         plan.skip(phone.name, "no pending operation")
         return
@@ -303,7 +305,7 @@ def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
 
 
 def _goes_on(
-    context: Context, request: Request, phone: _Phone, pending: OperationRow, given: int | None, now: int
+    context: Context, request: OperationRequest, phone: _Phone, pending: OperationRow, given: int | None, now: int
 ) -> bool:
     """True if the phone's open operation is the wanted one; its deadline matters only until it is carried out."""
     same = pending.operation == request.operation and OperationSettings.of(pending) == phone.settings
@@ -318,7 +320,7 @@ def _keeps_string(context: Context, phone: _Phone, pending: OperationRow) -> boo
     return readable and phone.string in (None, string)
 
 
-def _add(context: Context, request: Request, phone: _Phone, plan: Plan, reason: str, now: int) -> None:
+def _add(context: Context, request: OperationRequest, phone: _Phone, plan: Scheduled, reason: str, now: int) -> None:
     by_string = phone.settings.authentication_mode == AuthenticationMode.STRING
     string = (phone.string or generate_string()) if by_string else None
     if phone.open is not None:

@@ -23,15 +23,15 @@ from capf.model import (
 )
 from capf.registry import guessing, moment, refusals
 from capf.registry.context import Context
-from capf.registry.phone_fields import DATE_PATTERNS, NAME, TEXT_PATTERNS, Kind, names, searchable, settings
+from capf.registry.phone_fields import DATE_PATTERNS, NAME, TEXT_PATTERNS, FieldKind, names, searchable, settings
 from capf.registry.transaction import Transaction
 from capf.store import search_rows as statements
 from capf.store.rows import OPEN
 from capf.store.schema import WaveRow
 from capf.store.search_rows import FoundRow
 
-TEXT_FIELDS = tuple(searchable(Kind.TEXT))
-DATE_FIELDS = tuple(searchable(Kind.MOMENT))
+TEXT_FIELDS = tuple(searchable(FieldKind.TEXT))
+DATE_FIELDS = tuple(searchable(FieldKind.MOMENT))
 STRING_FIELD = "authentication_string"
 UNREADABLE_STRING = "(cannot be read: schedule the operation again)"
 FIELDS = (*TEXT_FIELDS, STRING_FIELD, *DATE_FIELDS)

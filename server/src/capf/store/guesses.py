@@ -39,7 +39,7 @@ _FORGET = Statement(delete(guesses).where(guesses.c.address == _ADDRESS, guesses
 
 
 @dataclass(frozen=True, slots=True)
-class Lock:
+class LockRow:
     """From how many addresses a phone is locked, and when the last of these locks ends, in the record's seconds."""
 
     addresses: int
@@ -82,7 +82,7 @@ def forget_phones(connection: Connection, names: Sequence[str]) -> None:
         connection.execute(delete(guesses).where(guesses.c.device_name.in_(batch)))
 
 
-def locks(connection: Connection, now: int, names: Sequence[str] | None = None) -> dict[str, Lock]:
+def locks(connection: Connection, now: int, names: Sequence[str] | None = None) -> dict[str, LockRow]:
     """Return the locks of the phones among ``names``, or of all, that hold at ``now`` (the record's seconds)."""
     query = (
         select(guesses.c.device_name, func.count(), func.max(guesses.c.locked_until))
@@ -90,11 +90,11 @@ def locks(connection: Connection, now: int, names: Sequence[str] | None = None) 
         .group_by(guesses.c.device_name)
     )
     if names is None:
-        return {name: Lock(count, until) for name, count, until in connection.execute(query)}
-    found: dict[str, Lock] = {}
+        return {name: LockRow(count, until) for name, count, until in connection.execute(query)}
+    found: dict[str, LockRow] = {}
     for batch in batches(names):
         for name, count, until in connection.execute(query.where(guesses.c.device_name.in_(batch))):
-            found[name] = Lock(count, until)
+            found[name] = LockRow(count, until)
     return found
 
 

@@ -28,7 +28,7 @@ from capf.store.engine import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class MadeBackup:
     """An archive that was written and read back: its files, its bytes, and its SHA-256 in hex."""
 
     files: int
@@ -36,7 +36,7 @@ class Made:
     sha256: str
 
 
-def make(settings: NodeSettings, target: BinaryIO, passphrase: str | None) -> Made:
+def make(settings: NodeSettings, target: BinaryIO, passphrase: str | None) -> MadeBackup:
     """Write an archive to an empty file that is open for reading, too; None: a plain one.
 
     The database is copied as it is at one moment. CapfError when the archive cannot be made, or could not be restored.
@@ -55,14 +55,14 @@ def make(settings: NodeSettings, target: BinaryIO, passphrase: str | None) -> Ma
             manifest = inspection.unpack(pieces, work)
         target.seek(0)
         digest = hashlib.file_digest(cast(BufferedReader, target), "sha256").hexdigest()
-        return Made(len(manifest.files), target.tell(), digest)
+        return MadeBackup(len(manifest.files), target.tell(), digest)
     except (StoreUnavailableError, InvalidRequestError):
         raise
     except (CapfError, OSError) as error:
         raise CapfError(f"no backup can be made: {words_of(error)}") from error
 
 
-def spool(settings: NodeSettings, passphrase: str | None) -> tuple[BinaryIO, Made]:
+def spool(settings: NodeSettings, passphrase: str | None) -> tuple[BinaryIO, MadeBackup]:
     """Return an archive in a file of the state directory that has no name, and so is gone once it is closed."""
     file = tempfile.TemporaryFile(dir=settings.state_directory)  # noqa: SIM115 - the caller closes it
     try:
@@ -72,7 +72,7 @@ def spool(settings: NodeSettings, passphrase: str | None) -> tuple[BinaryIO, Mad
         raise
 
 
-def write(settings: NodeSettings, target: Path, passphrase: str | None) -> Made:
+def write(settings: NodeSettings, target: Path, passphrase: str | None) -> MadeBackup:
     """Write an archive to a new file, mode 0600 from its first byte, which has its name once it is whole.
 
     ConflictError when the file exists already. Where anything fails there is neither a file nor an audit row.

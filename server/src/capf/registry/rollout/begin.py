@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 
 from capf.model import ConflictError, InvalidRequestError, SecurityMode, not_allowed
 from capf.registry import moment
-from capf.registry.rollout import lease, plan, rest
-from capf.registry.rollout.plan import Plan, Request
+from capf.registry.rollout import lease, plan, resume
+from capf.registry.rollout.plan import Plan, RolloutRequest
 from capf.registry.rollout.settings import as_record, check, with_wave_seconds
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, rollout_rows, rows
@@ -26,7 +26,7 @@ NAME_ALLOWED = "a name of letters, digits, spaces, dots, dashes and underscores,
 _MODE, _MODE_AFTER, _STRING = "device_security_mode", "security_mode_after", "authentication_string"
 
 
-def begin(tx: Transaction, request: Request) -> Plan:
+def begin(tx: Transaction, request: RolloutRequest) -> Plan:
     """Record a new rollout if any phone needs an LSC, or resume the running one with this name.
 
     InvalidRequestError lists all problems; ConflictError if another rollout has one of the phones, another run leads
@@ -40,7 +40,7 @@ def begin(tx: Transaction, request: Request) -> Plan:
     rollout_rows.one_begins_at_a_time(tx.connection)
     resumed = lease.resume(tx, request.name, request.runner, rollout_id=request.rollout_id, by_force=request.dry_run)
     if resumed is not None:
-        made = rest.left(tx, resumed, request)
+        made = resume.remaining(tx, resumed, request)
     else:
         _refuse_others(tx, request.phones)
         check(request.settings, now)
@@ -84,7 +84,7 @@ def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> l
     return settings
 
 
-def _record(tx: Transaction, request: Request, made: Plan) -> None:
+def _record(tx: Transaction, request: RolloutRequest, made: Plan) -> None:
     values = {
         "name": request.name,
         "state": rollout_rows.RUNNING,
@@ -112,7 +112,7 @@ def _record(tx: Transaction, request: Request, made: Plan) -> None:
     tx.audit("begin rollout", rollout=request.name, phones=count, waves=len(waves))
 
 
-def _check(request: Request) -> None:
+def _check(request: RolloutRequest) -> None:
     problems = []
     if not NAME.fullmatch(request.name):
         problems.append(not_allowed("name", request.name, NAME_ALLOWED))

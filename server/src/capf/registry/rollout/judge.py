@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from capf.model import ConflictError, State
 from capf.registry import parts, phones
 from capf.registry.parts import NOT_REGISTERED, WITHOUT_LSC, Part
-from capf.registry.rollout import advice, again, lease, verdict, waves
+from capf.registry.rollout import advice, lease, retries, verdict, waves
 from capf.registry.rollout.settings import from_record
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, rollout_rows
@@ -83,7 +83,7 @@ def _switch(tx: Transaction, members: Sequence[MemberRow]) -> list[str]:
     wanted = [
         {"device_name": row.device_name, "device_security_mode": row.security_mode_after}
         for row in members
-        if parts.of(row) is Part.DONE and again.owes_mode(row)
+        if parts.of(row) is Part.DONE and retries.owes_mode(row)
     ]
     changes = phones.ensure(tx, wanted, "present")
     return [change.name for change in changes.results]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from capf.model import ConflictError
-from capf.registry import deadlines, moment
+from capf.registry import lifecycle, moment
 from capf.registry.context import Context
 from capf.registry.transaction import SERVER, Transaction
 from capf.store import rollout_rows
@@ -151,7 +151,7 @@ def close(tx: Transaction, rollout: RolloutRow, state: str, problem: str) -> boo
     if state != rollout_rows.ABORTED:
         members = rollout_rows.members(tx.connection, rollout.id)
         refused = [row.operation_id for row in members if row.refusals and row.operation_id is not None]
-        deadlines.end_refused(tx, refused)
+        lifecycle.end_refused(tx, refused)
     return True
 
 

@@ -26,7 +26,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RolloutRequest:
     """What a run asks for.
 
     ``phones``: device names, those first that are to have their LSC first. ``modes_after``: the Device Security Mode
@@ -72,11 +72,11 @@ class Plan:
     resumed: bool = False
 
 
-def make(tx: Transaction, request: Request) -> Plan:
+def make(tx: Transaction, request: RolloutRequest) -> Plan:
     """Return the plan and change nothing; InvalidRequestError names every phone that cannot be scheduled."""
     settings, now = request.settings, tx.now
     known = rows.phones_of(tx.connection, request.phones)
-    wanted = schedule.Request(
+    wanted = schedule.OperationRequest(
         operation=Operation.INSTALL,
         items=items(known, request.phones, request.strings),
         completes_by=settings.window_end,
@@ -94,10 +94,12 @@ def make(tx: Transaction, request: Request) -> Plan:
     return Plan(waves, planned.skipped, warnings, starts_at, starts_at + sum(lasting), settings.window_end)
 
 
-def items(known: Mapping[str, PhoneRow], names: Sequence[str], strings: Mapping[str, str]) -> list[schedule.Item]:
+def items(
+    known: Mapping[str, PhoneRow], names: Sequence[str], strings: Mapping[str, str]
+) -> list[schedule.OperationItem]:
     """Return the phones as they are to be scheduled: those that authenticate by string with the one given for them."""
     by_string = {name for name, row in known.items() if row.authentication_mode == AuthenticationMode.STRING}
-    return [schedule.Item(name, string=strings.get(name) if name in by_string else None) for name in names]
+    return [schedule.OperationItem(name, string=strings.get(name) if name in by_string else None) for name in names]
 
 
 def fit(lasting: Sequence[int], starts_at: int, ends_at: int | None) -> list[str]:

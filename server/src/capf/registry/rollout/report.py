@@ -42,7 +42,7 @@ def csv_pieces(connection: Connection, name: str, rollout_id: int | None = None)
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class RolloutFigures:
     """What the page shows: the rollout's ``state``, the phones to visit by (status, what to do), and the first of
     these phones by site."""
 
@@ -51,8 +51,8 @@ class Figures:
     visits: list[Mapping[str, Any]]
 
 
-def figures(connection: Connection, name: str, rollout_id: int | None = None) -> Figures:
+def figures(connection: Connection, name: str, rollout_id: int | None = None) -> RolloutFigures:
     """Return the figures of a rollout, or of the latest of its name; ConflictError when there is none."""
     state = show.state(connection, name, rollout_id)
     failures = Counter((line["status"], line["advice"]) for line in state["to_visit"])
-    return Figures(state, failures, state["to_visit"][: report.SHOWN])
+    return RolloutFigures(state, failures, state["to_visit"][: report.SHOWN])

@@ -28,7 +28,7 @@ RESET_SECONDS = 300
 _DAY, _WEEK = 86400, 604_800
 
 
-class Kind(Enum):
+class SettingKind(Enum):
     """What the values of a setting are."""
 
     AMOUNT = "amount"
@@ -39,7 +39,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class RolloutSetting:
     """What a setting is: ``title`` in a few words, ``help`` a sentence each, ``default`` as people write it.
 
     ``choices``: the words of a choice, or what an amount can be besides a number or a percentage. ``minimum`` and
@@ -47,7 +47,7 @@ class Setting:
     """
 
     title: str
-    kind: Kind
+    kind: SettingKind
     default: str | int | bool
     help: tuple[str, ...]
     choices: tuple[str, ...] = ()
@@ -55,13 +55,13 @@ class Setting:
     maximum: int | None = None
 
 
-def _read(name: str, setting: Setting, value: Any, problems: list[Problem]) -> Any:
+def _read(name: str, setting: RolloutSetting, value: Any, problems: list[Problem]) -> Any:
     """Return a value as it is worked with; adds a problem for ``name`` where the setting does not allow it."""
-    if setting.kind is Kind.AMOUNT:
+    if setting.kind is SettingKind.AMOUNT:
         return None if value in setting.choices else amounts.parse(value, name, problems, setting.minimum)
-    if setting.kind is Kind.MOMENT:
+    if setting.kind is SettingKind.MOMENT:
         return _moment(value, name, problems)
-    if setting.kind is Kind.CHOICE and value not in setting.choices:
+    if setting.kind is SettingKind.CHOICE and value not in setting.choices:
         problems.append(not_allowed(name, value, setting.choices))
     return value
 
@@ -83,9 +83,9 @@ class RolloutSettings:
 
     wave_size: Annotated[
         Amount | None,
-        Setting(
+        RolloutSetting(
             "Wave Size",
-            Kind.AMOUNT,
+            SettingKind.AMOUNT,
             "50",
             (
                 "Maximum number of phones in a wave, as a number such as V(50), a percentage of the phones such as"
@@ -98,9 +98,9 @@ class RolloutSettings:
     ]
     wave_seconds: Annotated[
         int,
-        Setting(
+        RolloutSetting(
             "Seconds a Wave",
-            Kind.NUMBER,
+            SettingKind.NUMBER,
             0,
             (
                 "Maximum duration of a wave in seconds. Phones that are not done by then count as failed.",
@@ -111,9 +111,9 @@ class RolloutSettings:
     ]
     string_seconds: Annotated[
         int,
-        Setting(
+        RolloutSetting(
             "Seconds a Wave with Strings",
-            Kind.NUMBER,
+            SettingKind.NUMBER,
             0,
             (
                 "Maximum duration in seconds of a wave in which people have to enter authentication strings; V(0) means"
@@ -124,36 +124,36 @@ class RolloutSettings:
     ]
     pilot_size: Annotated[
         Amount,
-        Setting(
+        RolloutSetting(
             "Pilot Size",
-            Kind.AMOUNT,
+            SettingKind.AMOUNT,
             "0",
             ("Number or percentage of phones in the pilot wave, which goes first; V(0) means no pilot.",),
         ),
     ]
     failure_limit: Annotated[
         Amount,
-        Setting(
+        RolloutSetting(
             "Failure Limit",
-            Kind.AMOUNT,
+            SettingKind.AMOUNT,
             "10%",
             ("Number or percentage of phones of a wave that may fail without stopping the rollout.",),
         ),
     ]
     pilot_failure_limit: Annotated[
         Amount,
-        Setting(
+        RolloutSetting(
             "Failure Limit of the Pilot",
-            Kind.AMOUNT,
+            SettingKind.AMOUNT,
             "5%",
             ("Number or percentage of phones of the pilot wave that may fail without stopping the rollout.",),
         ),
     ]
     open_sessions: Annotated[
         int,
-        Setting(
+        RolloutSetting(
             "Open Sessions",
-            Kind.NUMBER,
+            SettingKind.NUMBER,
             2500,
             ("Maximum number of phones in flight at the same time, including those of earlier waves.",),
             minimum=1,
@@ -162,9 +162,9 @@ class RolloutSettings:
     ]
     spread_by: Annotated[
         str,
-        Setting(
+        RolloutSetting(
             "Spread By",
-            Kind.CHOICE,
+            SettingKind.CHOICE,
             "device_pool",
             ("The field that identifies a phone's site, used to keep a wave from taking all phones of one site.",),
             choices=("device_pool", "device_type", "security_profile", NO_SITES),
@@ -172,9 +172,9 @@ class RolloutSettings:
     ]
     retries: Annotated[
         int,
-        Setting(
+        RolloutSetting(
             "Retries",
-            Kind.NUMBER,
+            SettingKind.NUMBER,
             1,
             ("Number of retries for a phone that may succeed on a retry. Retries have their own waves.",),
             maximum=10,
@@ -182,18 +182,23 @@ class RolloutSettings:
     ]
     renew_before: Annotated[
         int,
-        Setting(
-            "Renew Before", Kind.NUMBER, 0, ("Renew an LSC that expires within this number of days.",), maximum=7300
+        RolloutSetting(
+            "Renew Before",
+            SettingKind.NUMBER,
+            0,
+            ("Renew an LSC that expires within this number of days.",),
+            maximum=7300,
         ),
     ]
     force: Annotated[
-        bool, Setting("Force", Kind.FLAG, False, ("Also issue a new LSC to phones whose LSC is up to date.",))
+        bool,
+        RolloutSetting("Force", SettingKind.FLAG, False, ("Also issue a new LSC to phones whose LSC is up to date.",)),
     ]
     window_start: Annotated[
         int | None,
-        Setting(
+        RolloutSetting(
             "Window Start",
-            Kind.MOMENT,
+            SettingKind.MOMENT,
             "",
             (
                 "Start of the maintenance window, such as V(2030-01-31T22:00), in the first node's time zone. Empty"
@@ -203,9 +208,9 @@ class RolloutSettings:
     ]
     window_end: Annotated[
         int | None,
-        Setting(
+        RolloutSetting(
             "Window End",
-            Kind.MOMENT,
+            SettingKind.MOMENT,
             "",
             (
                 "End of the maintenance window. It is also Operation Completes By of every phone. A wave is only"
@@ -217,7 +222,7 @@ class RolloutSettings:
 
 
 @cache
-def described() -> Mapping[str, Setting]:
+def described() -> Mapping[str, RolloutSetting]:
     """Return what each setting is, by its name."""
     hints = get_type_hints(RolloutSettings, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items()}
@@ -252,10 +257,10 @@ def show(settings: RolloutSettings) -> dict[str, Any]:
     return {name: _shown(setting, getattr(settings, name)) for name, setting in described().items()}
 
 
-def _shown(setting: Setting, value: Any) -> Any:
-    if setting.kind is Kind.AMOUNT:
+def _shown(setting: RolloutSetting, value: Any) -> Any:
+    if setting.kind is SettingKind.AMOUNT:
         return AUTO if value is None else str(value)
-    if setting.kind is Kind.MOMENT:
+    if setting.kind is SettingKind.MOMENT:
         return moment.show(value) or ""
     return value
 
@@ -289,5 +294,5 @@ def from_record(kept: Mapping[str, Any]) -> RolloutSettings:
         raise DamagedError(Fault("table rollouts", "the settings of a rollout cannot be read", todo)) from None
 
 
-def _recorded(setting: Setting, value: Any) -> Any:
-    return Amount(**value) if setting.kind is Kind.AMOUNT and value is not None else value
+def _recorded(setting: RolloutSetting, value: Any) -> Any:
+    return Amount(**value) if setting.kind is SettingKind.AMOUNT and value is not None else value

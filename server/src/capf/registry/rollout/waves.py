@@ -14,7 +14,7 @@ from capf.model import AuthenticationMode, ConflictError, Operation, State
 from capf.registry import moment, parts, preflight, schedule
 from capf.registry.context import Context
 from capf.registry.parts import REFUSED, Part
-from capf.registry.rollout import again, lease, show
+from capf.registry.rollout import lease, retries, show
 from capf.registry.rollout.plan import RETRY, items
 from capf.registry.rollout.settings import RolloutSettings, from_record, seconds
 from capf.registry.transaction import Transaction
@@ -86,7 +86,7 @@ def _next(
         if wave.started_at is None:
             return rollout_rows.members(connection, rollout.id, wave.number)
     members = rollout_rows.members(connection, rollout.id)
-    names = set(again.names(members, settings))
+    names = set(retries.names(members, settings))
     return [row for row in members if row.device_name in names]
 
 
@@ -108,7 +108,7 @@ def goes_on_until(context: Context, rollout: RolloutRow, wave: WaveRow, left: Se
 def _finish_or_wait(tx: Transaction, rollout: RolloutRow) -> dict[str, Any]:
     """End a rollout whose waves are through; while a phone that has yet to become secure is in a session, wait."""
     in_window = rollout.ends_at is None or rollout.ends_at > tx.now
-    late = [row for row in rollout_rows.members(tx.connection, rollout.id) if row.holder and again.owes_mode(row)]
+    late = [row for row in rollout_rows.members(tx.connection, rollout.id) if row.holder and retries.owes_mode(row)]
     if late and in_window:
         return _wait(_LOOK_AGAIN_SECONDS, f"{parts.counted(len(late), 'phone')} to become secure in a session")
     return _finish(tx, rollout, rollout_rows.DONE, "")
@@ -140,7 +140,7 @@ def _begin(tx: Transaction, rollout: RolloutRow, number: int, strings: Mapping[s
     known = rows.phones_of(tx.connection, [row.device_name for row in phones])
     gone = [row.device_name for row in phones if row.device_name not in known]
     rollout_rows.change_members(tx.connection, rollout.id, gone, note=parts.GONE)
-    wanted = schedule.Request(
+    wanted = schedule.OperationRequest(
         operation=Operation.INSTALL,
         items=items(known, sorted(known), strings),
         completes_by=settings.window_end,
@@ -160,7 +160,7 @@ def _begin(tx: Transaction, rollout: RolloutRow, number: int, strings: Mapping[s
     tx.audit("start wave", **detail)
 
 
-def _refused(plan: schedule.Plan) -> dict[str, list[str]]:
+def _refused(plan: schedule.Scheduled) -> dict[str, list[str]]:
     """Return the phones that the wave goes on without, by what is noted of them."""
     found: dict[str, list[str]] = {}
     for device_name, problem in plan.refused.items():

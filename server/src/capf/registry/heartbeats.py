@@ -18,13 +18,13 @@ SILENT_SECONDS = 20.0
 _SIGN = "heartbeat of "
 
 
-def leave_sign(tx: Transaction, sign: str) -> None:
+def beat(tx: Transaction, sign: str) -> None:
     """Record this server's heartbeat; ``sign`` differs from the previous one. Also synchronise the clocks of locks."""
     named_values.put(tx.connection, _SIGN + tx.context.node_name, sign)
     tx.context.elapsed.keep(tx.connection)
 
 
-def signs(tx: Transaction) -> dict[str, str]:
+def of_others(tx: Transaction) -> dict[str, str]:
     """Return the last heartbeat of each other server that holds operations, by the name under which it holds them."""
     found = {}
     for holder in rows.holders(tx.connection):

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from capf.model import CapfError, StoreUnavailableError
-from capf.registry import neighbours
+from capf.registry import heartbeats
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store.engine import Store
@@ -24,14 +24,14 @@ LOG = logging.getLogger(__name__)
 _ROUND_SECONDS = 5.0
 
 
-class Neighbours:
+class OtherServers:
     """The periodic rounds of one server; ``follow`` makes it follow the record."""
 
     def __init__(self, store: Store, context: Context, follow: Callable[[], Awaitable[None]]) -> None:
         self._store = store
         self._context = context
         self._follow = follow
-        self._watch = neighbours.Watch()
+        self._watch = heartbeats.Watch()
         self._sees = True
 
     async def run(self) -> None:
@@ -43,7 +43,7 @@ class Neighbours:
             except StoreUnavailableError as error:
                 self._watch.forget()
                 if self._sees:
-                    LOG.warning("event=neighbours-unseen error=%r", str(error))
+                    LOG.warning("event=servers-unseen error=%r", str(error))
                 self._sees = False
             except (CapfError, OSError) as error:
                 LOG.error("event=not-in-step error=%r", str(error))
@@ -51,11 +51,11 @@ class Neighbours:
 
     async def _round(self) -> None:
         store, context = self._store, self._context
-        await store.awrite(lambda c: neighbours.leave_sign(Transaction(c, context), str(context.clock())))
-        found = await store.aread(lambda c: neighbours.signs(Transaction(c, context)))
+        await store.awrite(lambda c: heartbeats.beat(Transaction(c, context), str(context.clock())))
+        found = await store.aread(lambda c: heartbeats.of_others(Transaction(c, context)))
         silent = self._watch.silent(found, time.monotonic())
         if silent:
-            count = await store.awrite(lambda c: neighbours.take_over(Transaction(c, context), silent))
+            count = await store.awrite(lambda c: heartbeats.take_over(Transaction(c, context), silent))
             names = ",".join(holder.split()[-1] for holder in silent)
             LOG.warning("event=taken-over operations=%d from=%s", count, names)
         await self._follow()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from capf.registry import parts
-from capf.registry.rollout import again
-from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, Request, fit, some
+from capf.registry.rollout import retries
+from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, RolloutRequest, fit, some
 from capf.registry.rollout.settings import RolloutSettings, from_record, seconds, show, with_wave_seconds
 from capf.registry.rollout.waves import goes_on_until
 from capf.registry.transaction import Transaction
@@ -18,7 +18,7 @@ from capf.store.rollout_rows import MemberRow
 from capf.store.schema import RolloutRow, WaveRow
 
 
-def left(tx: Transaction, rollout: RolloutRow, request: Request) -> Plan:
+def remaining(tx: Transaction, rollout: RolloutRow, request: RolloutRequest) -> Plan:
     """Return the waves that are not judged, or the retry after them; all other phones are skipped.
 
     Warnings say what of the request comes too late for this rollout.
@@ -28,7 +28,7 @@ def left(tx: Transaction, rollout: RolloutRow, request: Request) -> Plan:
     recorded = rollout_rows.waves(tx.connection, rollout.id)
     ahead = [wave for wave in recorded if wave.judged_at is None]
     waves = [PlannedWave(wave.number, wave.kind, _phones(wave, members)) for wave in ahead]
-    if not waves and (names := again.names(members, settings)):
+    if not waves and (names := retries.names(members, settings)):
         waves.append(PlannedWave(len(recorded) + 1, RETRY, names))
     coming = {name for wave in waves for name in wave.phones}
     skipped: dict[str, list[str]] = {}
@@ -48,7 +48,9 @@ def left(tx: Transaction, rollout: RolloutRow, request: Request) -> Plan:
     return Plan(waves, skipped, warnings, starts_at, starts_at + sum(lasting), rollout.ends_at, resumed=True)
 
 
-def _too_late(tx: Transaction, request: Request, settings: RolloutSettings, members: Sequence[MemberRow]) -> list[str]:
+def _too_late(
+    tx: Transaction, request: RolloutRequest, settings: RolloutSettings, members: Sequence[MemberRow]
+) -> list[str]:
     kept = show(settings)
     asked = show(with_wave_seconds(request.settings, tx.in_force))
     warnings = [

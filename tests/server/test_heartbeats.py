@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 
 from capf.model import State
-from capf.registry import neighbours
-from capf.registry.neighbours import SILENT_SECONDS, Watch
+from capf.registry import heartbeats
+from capf.registry.heartbeats import SILENT_SECONDS, Watch
 from capf.registry.transaction import Transaction
 from support.record import CODE, PHONE, Record, public_key
 
@@ -32,9 +32,9 @@ def test_r18_what_a_silent_server_held_goes_back_to_the_phones_and_it_issues_not
     record.plan_by_string()
     other = other_server(record)
     granted = other.grant(password=CODE)
-    (holder,) = record.store.read(lambda c: neighbours.signs(Transaction(c, record.context)))
-    assert other.store.read(lambda c: neighbours.signs(Transaction(c, other.context))) == {}
-    assert record.run(lambda c: neighbours.take_over(Transaction(c, record.context), [holder])) == 1
+    (holder,) = record.store.read(lambda c: heartbeats.of_others(Transaction(c, record.context)))
+    assert other.store.read(lambda c: heartbeats.of_others(Transaction(c, other.context))) == {}
+    assert record.run(lambda c: heartbeats.take_over(Transaction(c, record.context), [holder])) == 1
     assert record.operation()["state"] == State.PENDING and "take over" in record.acts()
     again = record.grant(password=CODE)
     assert again.hold.operation_id == granted.hold.operation_id
@@ -49,7 +49,7 @@ def test_r18_what_a_silent_server_held_goes_back_to_the_phones_and_it_issues_not
 
 def leave_sign(server: Record, sign: str) -> None:
     """Let a server show that it lives."""
-    server.run(lambda c: neighbours.leave_sign(Transaction(c, server.context), sign))
+    server.run(lambda c: heartbeats.beat(Transaction(c, server.context), sign))
 
 
 def test_r18_each_server_leaves_its_own_sign(record: Record) -> None:
@@ -60,4 +60,5 @@ def test_r18_each_server_leaves_its_own_sign(record: Record) -> None:
     for sign in ("1", "2"):
         leave_sign(record, "of this one")
         leave_sign(other, sign)
-        assert list(record.store.read(lambda c: neighbours.signs(Transaction(c, record.context))).values()) == [sign]
+        found = record.store.read(lambda c: heartbeats.of_others(Transaction(c, record.context)))
+        assert list(found.values()) == [sign]
