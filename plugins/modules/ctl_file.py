@@ -27,10 +27,10 @@ extends_documentation_fragment:
   - ucm.capf.attributes.changes
 options:
   state:
-    description: V(current) makes the file if it is missing, outdated, or not signed as requested.
+    description: V(present) makes the file if it is missing, outdated, or not signed as requested.
     type: str
-    choices: [current]
-    default: current
+    choices: [present]
+    default: present
   digest:
     description: Digest of the signature. By default it does not change; the first file uses V(SHA-512).
     type: str
@@ -173,7 +173,7 @@ def main() -> None:
         "passphrase_file": {"type": "path", "no_log": False},
     }
     options = {
-        "state": {"type": "str", "choices": ["current"], "default": "current"},
+        "state": {"type": "str", "choices": ["present"], "default": "present"},
         "digest": {"type": "str", "choices": ["SHA-1", "SHA-512"]},
         "signer_version": {"type": "str", "choices": ["1.0", "1.1"]},
         "tokens": {"type": "list", "elements": "dict", "default": [], "options": token, "no_log": False},

@@ -12,8 +12,8 @@ short_description: Set CAPF enterprise parameters
 version_added: 0.1.0
 description:
   - Sets enterprise parameters by the names shown on the administration pages. They apply to the whole cluster.
-  - A change takes effect after a restart of the CAPF service, for which you can use M(ucm.capf.service).
-  - M(ucm.capf.service_info) shows every parameter with its help, default and range.
+  - A change takes effect after a restart of the CAPF service, for which you can use M(ucm.capf.capf_service).
+  - M(ucm.capf.capf_service_info) shows every parameter with its help, default and range.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -27,8 +27,8 @@ options:
     type: dict
     required: true
 seealso:
-  - module: ucm.capf.service
-  - module: ucm.capf.service_info
+  - module: ucm.capf.capf_service
+  - module: ucm.capf.capf_service_info
 """
 
 EXAMPLES = r"""
@@ -42,10 +42,11 @@ EXAMPLES = r"""
   register: parameters
 
 - name: Apply them
-  ucm.capf.service:
+  ucm.capf.capf_service:
     administrator: admin
     password: "{{ capf_password }}"
-    state: current
+    state: restarted
+    only_if_required: true
   when: parameters.restart_required
 """
 

@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Ten wrong authentication strings from one address lock the phone for that address. The first lock lasts ten minutes
     unless the server is configured otherwise, and each later one lasts longer. The phone can still enroll from other
-    addresses. M(ucm.capf.phone_info) shows in C(locked_addresses) for how many addresses the phone is locked, and in
+    addresses. M(ucm.capf.phones_info) shows in C(locked_addresses) for how many addresses the phone is locked, and in
     C(locked_until) until when.
   - This module unlocks a phone for all addresses and resets the number of wrong strings for its operation.
   - It does not reset an address's limit of wrong strings for all phones in 24 hours. If many phones share one address

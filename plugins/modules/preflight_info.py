@@ -44,7 +44,7 @@ options:
     type: bool
     default: false
 seealso:
-  - module: ucm.capf.service
+  - module: ucm.capf.capf_service
 """
 
 EXAMPLES = r"""

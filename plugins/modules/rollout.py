@@ -41,19 +41,19 @@ attributes:
 options:
   state:
     description:
-      - V(begun) begins or resumes a rollout.
+      - V(started) begins or resumes a rollout.
       - V(aborted) ends the running rollout with this name, or the one with O(rollout_id), and cancels its operations,
         including those that were refused before. Phones that are in a session finish it.
       - V(released) gives up the lead of O(runner), so that another run can resume the rollout immediately instead of
         waiting for two minutes without a heartbeat. Nothing changes unless that run leads the rollout.
     type: str
-    choices: [begun, aborted, released]
-    default: begun
+    choices: [started, aborted, released]
+    default: started
   csv_file:
     description:
       - CSV file on the host that runs the module, with one phone per row. Its phones are registered or changed first.
       - The column C(security_mode_after) is the Device Security Mode that a phone gets after it has its LSC.
-      - Exactly one of O(csv_file), O(phones) and O(criteria) is required for O(state=begun).
+      - Exactly one of O(csv_file), O(phones) and O(criteria) is required for O(state=started).
     type: path
   phones:
     description: Device names of phones that are registered with the server, or that O(register_phones) registers.
@@ -79,7 +79,7 @@ options:
     default: 0
   rollout_id:
     description:
-      - For O(state=begun), resume the rollout with this id, and do not begin a new one.
+      - For O(state=started), resume the rollout with this id, and do not begin a new one.
       - For O(state=aborted), abort the rollout with this id and no other one with the same name.
       - Required for O(state=released).
 seealso:
@@ -124,28 +124,28 @@ EXAMPLES = r"""
 RETURN = r"""
 begun:
   description: Whether a rollout was begun, or would be.
-  returned: O(state=begun)
+  returned: O(state=started)
   type: bool
 resumed:
   description: Whether a running rollout was resumed.
-  returned: O(state=begun)
+  returned: O(state=started)
   type: bool
 registered:
   description: Numbers of phones that were created, updated and left unchanged from O(csv_file).
-  returned: O(state=begun)
+  returned: O(state=started)
   type: dict
 plan:
   description:
     - The waves with their kind and device names, the skipped phones by reason, the start, and the latest end without
       retries.
     - For a resumed rollout, the plan contains what is left of it, and all other phones are skipped with their status.
-  returned: O(state=begun)
+  returned: O(state=started)
   type: dict
 rollout:
   description:
     - The rollout with its id and numbers, as M(ucm.capf.rollout_info) shows it; null if no phone needs an LSC.
     - For O(state=aborted), the rollout that was aborted.
-  returned: O(state=begun) or O(state=aborted)
+  returned: O(state=started) or O(state=aborted)
   type: dict
 cancelled:
   description: Device names whose operation was cancelled, or would be.
@@ -235,7 +235,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 def main() -> None:
     options = dict(
         rollout_options(),
-        state={"type": "str", "choices": ["begun", "aborted", "released"], "default": "begun"},
+        state={"type": "str", "choices": ["started", "aborted", "released"], "default": "started"},
         csv_file={"type": "path"},
         phones={"type": "list", "elements": "str"},
         register_phones={"type": "bool", "default": False},
@@ -247,7 +247,7 @@ def main() -> None:
     rules: dict[str, t.Any] = {
         "mutually_exclusive": [("csv_file", "phones", "criteria")],
         "required_if": [
-            ("state", "begun", ("csv_file", "phones", "criteria"), True),
+            ("state", "started", ("csv_file", "phones", "criteria"), True),
             ("state", "released", ("rollout_id",)),
         ],
     }

@@ -110,14 +110,14 @@ def show(bench: Bench) -> None:
         ("one of 10000, among", 10_000, 1),
     )
     for title, rows, number in pages:
-        page = f"- ucm.capf.phone_info: {{rows_per_page: {rows}, page: {number}, sort: lsc_expires}}\n  no_log: true"
-        bench.task(f"phone_info, page {title} {REPORTED}", page)
+        page = f"- ucm.capf.phones_info: {{rows_per_page: {rows}, page: {number}, sort: lsc_expires}}\n  no_log: true"
+        bench.task(f"phones_info, page {title} {REPORTED}", page)
     looped = (
-        "- ucm.capf.phone_info:\n    criteria: [{field: device_name, value: '{{ item }}'}]\n  loop: ["
+        "- ucm.capf.phones_info:\n    criteria: [{field: device_name, value: '{{ item }}'}]\n  loop: ["
         + ", ".join(names(0, LOOPED))
         + "]"
     )
-    each = bench.task(f"phone_info of {REPORTED} phones, a loop ({LOOPED})", looped, scale=REPORTED / LOOPED)
+    each = bench.task(f"phones_info of {REPORTED} phones, a loop ({LOOPED})", looped, scale=REPORTED / LOOPED)
     print(f"the report is {each / whole:.0f} times as fast as the loop")
 
 

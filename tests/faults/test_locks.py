@@ -104,7 +104,7 @@ def test_p4_a_lock_is_shown_and_lifted_by_module(node: RunningNode) -> None:
     prepare(node)
     for _index in range(10):
         try_string(node, WRONG)
-    (shown,), _output = play(node, {"ucm.capf.phone_info": {}})
+    (shown,), _output = play(node, {"ucm.capf.phones_info": {}})
     until = node.phone(A)["locked_until"]
     assert until is not None
     assert shown["phones"][0]["locked_until"] == until

@@ -86,12 +86,12 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
         "parameters.Duration Of Certificate Validity: '50' is refused; allowed: a whole number from 1 to 20",
     ),
     "a pattern that does not fit the field": (
-        "phone_info",
+        "phones_info",
         {"criteria": [{"field": "lsc_expires", "pattern": "contains", "value": "x"}]},
         "criteria[0].pattern: 'contains' is refused; allowed: is before, is exactly, is after",
     ),
     "a page that does not exist": (
-        "phone_info",
+        "phones_info",
         {"page": 0},
         "page: '0' is refused; allowed: at least 1",
     ),
@@ -163,32 +163,32 @@ def test_a_csv_file_with_a_bad_row_is_named_by_its_line(node: RunningNode, case:
 
 
 def test_a_wrong_administrator_password_is_reported(node: RunningNode) -> None:
-    (result,), _output = play(node, {"ucm.capf.service_info": {}}, password="not-the-password")
+    (result,), _output = play(node, {"ucm.capf.capf_service_info": {}}, password="not-the-password")
     assert result["msg"] == "administrator name or password is wrong"
 
 
 def test_a_wrong_administrator_name_is_reported(node: RunningNode) -> None:
-    (result,), _output = play(node, {"ucm.capf.service_info": {}}, administrator="nobody")
+    (result,), _output = play(node, {"ucm.capf.capf_service_info": {}}, administrator="nobody")
     assert result["msg"] == "administrator name or password is wrong"
 
 
 def test_an_unreachable_server_is_reported(node: RunningNode) -> None:
     port = free_ports(1)[0]
-    (result,), _output = play(node, {"ucm.capf.service_info": {}}, port=port)
+    (result,), _output = play(node, {"ucm.capf.capf_service_info": {}}, port=port)
     wanted = f"the CAPF server https://127.0.0.1:{port}/api/v1 cannot be reached"
     assert result["msg"].startswith(wanted) and "Connection refused" in result["msg"]
     assert result["unavailable"]
 
 
 def test_a_server_whose_certificate_is_not_trusted_is_reported(node: RunningNode) -> None:
-    (result,), _output = play(node, {"ucm.capf.service_info": {}}, ca_path=str(node.capf_certificate))
+    (result,), _output = play(node, {"ucm.capf.capf_service_info": {}}, ca_path=str(node.capf_certificate))
     assert "cannot be reached" in result["msg"] and "its certificate is not trusted" in result["msg"]
     assert not result["unavailable"]
 
 
 def test_connection_options_that_are_wrong_are_named_and_no_outage(node: RunningNode) -> None:
     wrong: dict[str, Any] = {"host": "https://127.0.0.1", "port": 99999, "timeout": 0, "ca_path": "/no/such.crt"}
-    (result,), _output = play(node, {"ucm.capf.service_info": {}}, **wrong)
+    (result,), _output = play(node, {"ucm.capf.capf_service_info": {}}, **wrong)
     assert [problem["field"] for problem in result["problems"]] == list(wrong), result
     assert "ca_path: '/no/such.crt' is refused; allowed: a readable PEM file" in result["msg"]
     assert not result["unavailable"]

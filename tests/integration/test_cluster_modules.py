@@ -99,7 +99,7 @@ def test_bad_nodes_are_named_by_field_and_nothing_changes(node: RunningNode, fur
 def test_r24_ctl_file_is_made_only_when_it_is_outdated(node: RunningNode, further: RunningNode) -> None:
     _check, real, _again = rhythm(node, CTL_FILE, {})
     assert real["diff"]["before"] == "" and real["diff"]["after"].count("SAST O=ucm.capf,CN=SAST-") == 2
-    (activated,), output = play(node, {"ucm.capf.service": {"state": "activated"}})
+    (activated,), output = play(node, {"ucm.capf.capf_service": {"state": "started"}})
     assert activated["changed"] and "the CTL file is outdated" in " ".join(output.split())
     (shown,), _output = play(node, {"ucm.capf.ctl_file_info": {}})
     assert shown["ctl_file"]["reasons"] == ["CAPF was activated after the CTL file was made"]

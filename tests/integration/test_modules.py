@@ -38,41 +38,41 @@ def command_lines() -> list[str]:
     return lines
 
 
-def test_service_activates_and_deactivates(node: RunningNode) -> None:
+def test_capf_service_starts_and_stops(node: RunningNode) -> None:
     node.ok("PUT", "/enterprise-parameters", {"parameters": {"CAPF Phone Port": node.capf_port}})
-    rhythm(node, "ucm.capf.service", {"state": "activated"})
+    rhythm(node, "ucm.capf.capf_service", {"state": "started"})
     assert node.ok("GET", "/service")["running"] is True
-    rhythm(node, "ucm.capf.service", {"state": "deactivated"})
+    rhythm(node, "ucm.capf.capf_service", {"state": "stopped"})
     assert node.ok("GET", "/service")["running"] is False
 
 
-def test_p36_service_says_why_what_is_activated_does_not_run(node: RunningNode) -> None:
-    (current,), _output = play(node, {"ucm.capf.service": {"state": "current"}})
+def test_p36_capf_service_says_why_what_is_activated_does_not_run(node: RunningNode) -> None:
+    (current,), _output = play(node, {"ucm.capf.capf_service": {"state": "restarted", "only_if_required": True}})
     assert current["failed"] and "not activated" in current["msg"]
     node.activate()
     node.stop()
     with socket.create_server(("127.0.0.1", node.capf_port)):
         node.start()
-        for state in ("activated", "current"):
-            (taken,), _output = play(node, {"ucm.capf.service": {"state": state}})
+        for options in ({"state": "started"}, {"state": "restarted", "only_if_required": True}):
+            (taken,), _output = play(node, {"ucm.capf.capf_service": options})
             assert taken["failed"] and "cannot listen" in taken["msg"]
-        (shown,), _output = play(node, {"ucm.capf.service_info": {}})
+        (shown,), _output = play(node, {"ucm.capf.capf_service_info": {}})
         assert shown["service"]["activated"] and "cannot listen" in shown["service"]["problem"]
     until(lambda: node.ok("GET", "/service")["running"], 15)
 
 
-def test_service_restarts_where_a_restart_is_due(node: RunningNode) -> None:
+def test_capf_service_restarts_where_a_restart_is_due(node: RunningNode) -> None:
     node.activate()
     node.ok("PUT", "/service-parameters", {"parameters": {"Key Size": 3072}})
     assert node.ok("GET", "/service")["restart_required"] is True
-    rhythm(node, "ucm.capf.service", {"state": "current"})
+    rhythm(node, "ucm.capf.capf_service", {"state": "restarted", "only_if_required": True})
     assert node.ok("GET", "/service")["restart_required"] is False
-    (result,), _output = play(node, {"ucm.capf.service": {"state": "restarted"}})
+    (result,), _output = play(node, {"ucm.capf.capf_service": {"state": "restarted"}})
     assert result["changed"] and result["restarted"]
 
 
-def test_service_info_shows_state_and_parameters(node: RunningNode) -> None:
-    (result,), _output = play(node, {"ucm.capf.service_info": {}, "check_mode": True})
+def test_capf_service_info_shows_state_and_parameters(node: RunningNode) -> None:
+    (result,), _output = play(node, {"ucm.capf.capf_service_info": {}, "check_mode": True})
     assert result["service"] == node.ok("GET", "/service")
     assert result["service_parameters"]["active"] is False
     assert len(result["enterprise_parameters"]["parameters"]) == 5
@@ -115,12 +115,12 @@ def test_phones_come_from_a_csv_file(node: RunningNode) -> None:
     assert (shown["description"], shown["key_size"], shown["mic"]) == ("Bär, 1. OG", 3072, True)
 
 
-def test_phone_info_finds(node: RunningNode) -> None:
+def test_phones_info_finds(node: RunningNode) -> None:
     add(node, A, B, device_pool="Berlin")
     add(node, C, device_pool="Oslo")
     criteria = [{"field": "device_pool", "pattern": "begins with", "value": "Ber"}]
     search = {"criteria": criteria, "sort": "device_name", "descending": True, "rows_per_page": 1, "page": 2}
-    (result,), _output = play(node, {"ucm.capf.phone_info": search})
+    (result,), _output = play(node, {"ucm.capf.phones_info": search})
     assert (result["changed"], result["total"], result["phones"][0]["device_name"]) == (False, 2, A)
 
 
@@ -219,7 +219,7 @@ def test_p13_r14_no_secret_in_any_output_log_or_file(node: RunningNode) -> None:
     tasks: list[dict[str, Any]] = [
         {"ucm.capf.phones": {"csv_file": "phones.csv"}},
         {"ucm.capf.phone_operations": {"csv_file": "phones.csv"}},
-        {"ucm.capf.phone_info": {}},
+        {"ucm.capf.phones_info": {}},
         {"ucm.capf.report": {"dest": "report.csv"}},
     ]
     results, output = play(node, *tasks, options=("-vvv", "--diff"))

@@ -33,7 +33,7 @@ def test_preflight_info_says_what_to_do_and_changes_nothing(node: RunningNode) -
     assert check == real and not real["changed"]
     items = {item["name"]: item for item in real["checklist"]}
     assert real["result"] == items["CAPF service"]["result"] == items["Parameters"]["result"] == "failed"
-    assert items["CAPF service"]["todo"].startswith("ucm.capf.service with state activated")
+    assert items["CAPF service"]["todo"].startswith("ucm.capf.capf_service with state started")
     assert (real["lsc_not_installed"], real["unknown"]) == ([A], [C])
     assert node.ok("GET", "/service") == before
 
@@ -48,8 +48,8 @@ def test_r22_r33_the_playbook_shows_the_checklist_and_fails_until_all_is_ready(n
     (node.directory / "phones.csv").write_text(f"device_name\n{A}\n{B}\n")
     wanted = {"preflight_csv_file": str(node.directory / "phones.csv"), "preflight_parameters": {"Key Size": 3072}}
     status, output = preflight(node, **wanted)
-    assert status == 2 and "[failed] 2 CAPF service: CAPF is not activated -> ucm.capf.service" in output
-    assert "CAPF is not ready. CAPF service: CAPF is not activated. To do: ucm.capf.service" in output
+    assert status == 2 and "[failed] 2 CAPF service: CAPF is not activated -> ucm.capf.capf_service" in output
+    assert "CAPF is not ready. CAPF service: CAPF is not activated. To do: ucm.capf.capf_service" in output
     assert "Parameters: Key Size is 2048, wanted is 3072" in output
     node.ok("PUT", "/service-parameters", {"parameters": {"Key Size": 3072}})
     node.activate()

@@ -39,10 +39,10 @@ def test_modules_run_under_some_python() -> None:
 def test_modules_run_under_this_python(node: RunningNode, interpreter: str) -> None:
     (node.directory / "phones.csv").write_text(f"device_name,key_size\n{A},3072\n{B},\n")
     tasks: list[dict[str, Any]] = [
-        {"ucm.capf.service_info": {}},
+        {"ucm.capf.capf_service_info": {}},
         {"ucm.capf.phones": {"csv_file": "phones.csv"}},
         {"ucm.capf.phone_operations": {"phones": [A, B]}},
-        {"ucm.capf.phone_info": {"criteria": [{"field": "lsc_status", "value": "Operation Pending"}]}},
+        {"ucm.capf.phones_info": {"criteria": [{"field": "lsc_status", "value": "Operation Pending"}]}},
         {"ucm.capf.preflight_info": {"parameters": {"Key Size": 2048}}},
         {"ucm.capf.report": {"dest": "report.csv"}},
         {"ansible.builtin.command": {"argv": [interpreter, "-c", "import sys; print(sys.version_info[:2])"]}},

@@ -154,7 +154,7 @@ def test_r22_a_capf_that_does_not_run_stops_the_rollout_before_anything_changes(
     node.ok("PUT", "/service", {"activated": False})
     status, output = rollout(node, lab)
     words = " ".join(output.split())
-    assert status == 2 and "CAPF is not ready. CAPF service: CAPF is not activated. To do: ucm.capf.service" in words
+    assert status == 2 and "CAPF is not ready. CAPF service: CAPF is not activated. To do: ucm.capf.capf_" in words
     assert node.phone(NAMES[0])["operation_status"] == "None"
 
 
@@ -221,7 +221,7 @@ def test_r22_a_capf_that_is_deactivated_between_waves_holds_the_rollout_until_it
     hook = ["./hook", str(node.port), *map(str, files)]  # in the directory where the command is typed (P35)
     status, output = rollout(node, lab, lsc_rollout_registration_command=hook)
     words = " ".join(output.split())
-    assert status == 2 and "no wave is started: CAPF service: CAPF is not activated. To do: ucm.capf.service" in words
+    assert status == 2 and "no wave is started: CAPF service: CAPF is not activated. To do: ucm.capf.capf_" in words
     assert (summary(node)["state"], summary(node)["installed"]) == ("running", 3)
     assert (node.directory / "rollout" / "rollout.html").exists()
     node.ok("PUT", "/service", {"activated": True})

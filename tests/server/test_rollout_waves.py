@@ -36,7 +36,7 @@ def test_r22_no_wave_is_started_while_capf_does_not_run(ready: Record) -> None:
     begin(ready, wave_size="6")
     first = start(ready)["wave"]["phones"]
     ready.context.running = None
-    with pytest.raises(ConflictError, match=r"CAPF is activated but not running: .* To do: ucm.capf.service"):
+    with pytest.raises(ConflictError, match=r"CAPF is activated but not running: .* To do: ucm.capf.capf_service"):
         start(ready)
     ready.context.running = ready.run(parameters.stored)
     enrol(ready, *first)

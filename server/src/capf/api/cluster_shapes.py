@@ -143,7 +143,7 @@ class Token(Strict):
 class CtlFileChange(Change):
     """How the CTL file shall be; what is not given stays as it is."""
 
-    state: Literal["current"] = "current"
+    state: Literal["present"] = "present"
     digest: str | None = None
     signer_version: str | None = None
     tokens: list[Token] = Field(default_factory=list, max_length=2)

@@ -131,10 +131,10 @@ def _service(state: _State) -> ChecklistItem:
         todo = "ask the first node: CAPF runs there only"
         return ChecklistItem(name, "2", ChecklistResult.FAILED, "this is a subscriber of the cluster", todo)
     if not service.is_activated(state.tx.connection):
-        todo = "ucm.capf.service with state activated; the CTL file has to be made again after it"
+        todo = "ucm.capf.capf_service with state started; the CTL file has to be made again after it"
         return ChecklistItem(name, "2", ChecklistResult.FAILED, "CAPF is not activated", todo)
     if state.tx.context.running is None:
-        todo = "ucm.capf.service with state current starts it once the cause is gone; the server itself does so too"
+        todo = "ucm.capf.capf_service with state started starts it once the cause is gone; the server does so too"
         message = f"CAPF is activated but not running: {health.why_stopped(state.tx.context)}"
         return ChecklistItem(name, "2", ChecklistResult.FAILED, message, todo)
     return ChecklistItem(name, "2", ChecklistResult.OK, "CAPF is activated and running on the first node")

@@ -31,13 +31,13 @@ def faults(texts: Mapping[str, str]) -> list[Fault]:
     found = []
     if activated not in (str(True), str(False)):
         problem = f"{activated[:_SHOWN_CHARACTERS]!r} is neither True nor False, and CAPF counts as not activated"
-        todo = "activate or deactivate CAPF with ucm.capf.service"
+        todo = "activate or deactivate CAPF with ucm.capf.capf_service"
         found.append(Fault(f"table settings, row {_ACTIVATED!r}", problem, todo, stops_capf=True))
     for name, todo in ((_ACTIVATIONS, "deactivate and activate CAPF"), (_RESTARTS, "restart CAPF")):
         text = texts.get(name, "0")
         if not _is_number(text):
             problem = f"{text[:_SHOWN_CHARACTERS]!r} is not a number, and counts as 0"
-            found.append(Fault(f"table settings, row {name!r}", problem, f"{todo} with ucm.capf.service"))
+            found.append(Fault(f"table settings, row {name!r}", problem, f"{todo} with ucm.capf.capf_service"))
     return found
 
 

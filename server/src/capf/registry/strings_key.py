@@ -77,7 +77,7 @@ def faults(tx: Transaction) -> list[Fault]:
         problem = "it is not the key with which the strings of the database were encrypted"
         todo = (
             "restore the right key from a backup and restart the server; or, where it is lost, schedule all operations"
-            " by authentication string again and restart CAPF with ucm.capf.service"
+            " by authentication string again and restart CAPF with ucm.capf.capf_service"
         )
         return [Fault(where, problem, todo, stops_capf=True)]
     names = unreadable(tx, _MOST_LOOKED_AT)

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: service
-short_description: Activate, deactivate or restart the CAPF service
+module: capf_service
+short_description: Start, stop or restart the CAPF service
 version_added: 0.1.0
 description:
   - CAPF is installed deactivated. It has to be activated explicitly, on the first node only.
@@ -27,38 +27,42 @@ attributes:
     support: full
   idempotent:
     support: partial
-    details: O(state=restarted) restarts the service every time.
+    details: O(state=restarted) restarts the service every time, unless O(only_if_required=true).
 options:
   state:
     description:
-      - V(activated) and V(deactivated) are permanent states of the first node. V(activated) also starts a service that
-        is activated but not running.
+      - V(started) activates CAPF on the first node, and starts a service that is activated but not running. CAPF stays
+        activated when the node restarts.
+      - V(stopped) deactivates CAPF and stops it.
       - V(restarted) restarts the service of an activated CAPF; open sessions may finish first.
-      - V(current) makes sure that CAPF runs with the current parameters. It restarts CAPF if changed parameters are
-        pending, and starts it if it is not running.
-      - All states except V(deactivated) fail with the reason if CAPF could not run, for example because another
-        program uses its port. A running CAPF then keeps running. V(restarted) and V(current) fail if CAPF is not
-        activated.
+      - V(started) and V(restarted) fail with the reason if CAPF could not run, for example because another program uses
+        its port. A running CAPF then keeps running. V(restarted) fails if CAPF is not activated.
     type: str
-    choices: [activated, deactivated, restarted, current]
-    default: activated
+    choices: [started, stopped, restarted]
+    default: started
+  only_if_required:
+    description:
+      - With O(state=restarted), restart CAPF only if changed parameters are pending, and start it if it is not running.
+    type: bool
+    default: false
 seealso:
-  - module: ucm.capf.service_info
+  - module: ucm.capf.capf_service_info
   - module: ucm.capf.ctl_file
 """
 
 EXAMPLES = r"""
 - name: Activate CAPF on the first node
-  ucm.capf.service:
+  ucm.capf.capf_service:
     administrator: admin
     password: "{{ capf_password }}"
-    state: activated
+    state: started
 
 - name: Apply changed parameters
-  ucm.capf.service:
+  ucm.capf.capf_service:
     administrator: admin
     password: "{{ capf_password }}"
-    state: current
+    state: restarted
+    only_if_required: true
 """
 
 RETURN = r"""
@@ -67,7 +71,7 @@ activated:
   returned: success
   type: bool
 restarted:
-  description: Whether O(state=restarted) or O(state=current) started or restarted the service, or would.
+  description: Whether O(state=restarted) started or restarted the service, or would.
   returned: success
   type: bool
 """
@@ -100,14 +104,16 @@ def _restart(module: AnsibleModule, client: Client, if_due: bool) -> dict[str, t
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     state = module.params["state"]
-    if state in ("activated", "deactivated"):
-        return _activation(module, client, state == "activated")
-    return _restart(module, client, if_due=state == "current")
+    if state == "restarted":
+        return _restart(module, client, if_due=module.params["only_if_required"])
+    return _activation(module, client, state == "started")
 
 
 def main() -> None:
-    states = ["activated", "deactivated", "restarted", "current"]
-    options = {"state": {"type": "str", "choices": states, "default": "activated"}}
+    options = {
+        "state": {"type": "str", "choices": ["started", "stopped", "restarted"], "default": "started"},
+        "only_if_required": {"type": "bool", "default": False},
+    }
     run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True), work)
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: phone_info
+module: phones_info
 short_description: Find phones by LSC status and other fields
 version_added: 0.1.0
 description:
@@ -42,7 +42,7 @@ options:
 
 EXAMPLES = r"""
 - name: Find phones in Berlin whose operation failed
-  ucm.capf.phone_info:
+  ucm.capf.phones_info:
     administrator: admin
     password: "{{ capf_password }}"
     criteria:
@@ -53,7 +53,7 @@ EXAMPLES = r"""
         value: Failed
 
 - name: Find the phones whose LSC expires first
-  ucm.capf.phone_info:
+  ucm.capf.phones_info:
     administrator: admin
     password: "{{ capf_password }}"
     criteria:
@@ -64,7 +64,7 @@ EXAMPLES = r"""
     rows_per_page: 20
 
 - name: List the names of all phones without an LSC
-  ucm.capf.phone_info:
+  ucm.capf.phones_info:
     administrator: admin
     password: "{{ capf_password }}"
     criteria:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: service_info
+module: capf_service_info
 short_description: Show the state of the CAPF service
 version_added: 0.1.0
 description:
@@ -22,12 +22,12 @@ extends_documentation_fragment:
   - ucm.capf.attributes.action_group
   - ucm.capf.attributes.reads
 seealso:
-  - module: ucm.capf.service
+  - module: ucm.capf.capf_service
 """
 
 EXAMPLES = r"""
 - name: Get the state of CAPF
-  ucm.capf.service_info:
+  ucm.capf.capf_service_info:
     administrator: admin
     password: "{{ capf_password }}"
   register: capf
@@ -59,8 +59,8 @@ service:
       description: Why an activated CAPF is not running; empty otherwise. The server retries automatically.
       type: str
     restart_required:
-      description: Whether an activated CAPF is not running with the current parameters. V(current) of
-        M(ucm.capf.service) restarts or starts it.
+      description: Whether an activated CAPF is not running with the current parameters.
+        M(ucm.capf.capf_service) restarts or starts it with O(ucm.capf.capf_service#module:only_if_required=true).
       type: bool
     capf_phone_port:
       description: The TCP port that phones use.
