@@ -154,7 +154,7 @@ def test_a_record_that_was_changed_since_is_not_the_restores_own(
     store.write(lambda c: audit.record(c, 1, "somebody", "work on"))
     store.close()
     refused = capf("restore", "--plain", "--config", node.config, "--from", archive, status=1)
-    assert "is there already" in refused or "is not empty" in refused
+    assert "already exists" in refused or "is not empty" in refused
     assert acts(node)[-1] == "work on"
 
 
@@ -179,7 +179,7 @@ def test_a_backup_that_fails_leaves_neither_file_nor_audit_row(tmp_path: Path) -
     before = acts(node)
     there, database = tmp_path / "there.tar.gz", node.state / "capf.db"
     there.touch()
-    for target, said in ((there, "is there already"), (tmp_path / "none" / "a.tar.gz", "cannot be written: No such")):
+    for target, said in ((there, "already exists"), (tmp_path / "none" / "a.tar.gz", "cannot be written: No such")):
         assert said in capf("backup", "--plain", "--config", node.config, "--to", target, status=1)
     assert acts(node) == before
     database.rename(tmp_path / "capf.db")
@@ -222,7 +222,7 @@ def test_a_restore_never_replaces_what_is_there(tmp_path: Path, cluster: Postgre
     archive = tmp_path / "backup.tar.gz"
     capf("backup", "--plain", "--config", node.config, "--to", archive)
     assert "already holds" in capf("restore", "--plain", "--config", node.config, "--from", archive, status=1)
-    assert "is there already" in capf("backup", "--plain", "--config", node.config, "--to", archive, status=1)
+    assert "already exists" in capf("backup", "--plain", "--config", node.config, "--to", archive, status=1)
     node.state.rename(tmp_path / "gone")
     junk = tmp_path / "junk.tar.gz"
     junk.write_bytes(b"junk")

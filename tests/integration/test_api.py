@@ -524,7 +524,7 @@ def test_p27_a_newer_schema_is_refused_by_name(node: RunningNode) -> None:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     failed = subprocess.run([CAPF, "serve", "--config", node.config], capture_output=True, text=True, check=False)
     assert failed.returncode == 1
-    assert failed.stderr.splitlines()[-1] == "capf: the database has schema 9999, which is newer than this server knows"
+    assert failed.stderr.splitlines()[-1] == "capf: the database has schema 9999, which is newer than this server"
 
 
 def test_p23_a_second_signal_ends_at_once(node: RunningNode) -> None:

@@ -118,6 +118,6 @@ def test_r20_what_cannot_be_restored_is_named(node: RunningNode, tmp_path: Path)
     assert all(result["failed"] for result in results) and not (tmp_path / "new").exists()
     assert (
         results[0]["msg"]
-        == f"capf: {stranger} cannot be restored: it is damaged or not whole: its SHA-256 is not the one at its end"
+        == f"capf: {stranger} cannot be restored: it is damaged or incomplete: its SHA-256 does not match"
     )
     assert "none.tar.gz cannot be restored" in results[1]["msg"] and "/none.toml" in results[2]["msg"]

@@ -187,7 +187,7 @@ def test_r13_a_subscriber_decides_nothing_of_the_cluster(node: RunningNode, make
         status, answer = further.api(method, path, body)
         assert status == 409 and "this is a subscriber" in answer["error"]["message"]
     status, answer = node.api("PUT", "/files", {"files": {}})
-    assert status == 409 and "only subscribers are given them" in answer["error"]["message"]
+    assert status == 409 and "files can only be published to subscribers" in answer["error"]["message"]
     join(node, node2=further)
     first = {"nodes": [item(node, "node3")]}
     node.ok("PUT", "/nodes", first)

@@ -94,7 +94,7 @@ def test_a_share_that_is_none_is_named(text: str) -> None:
         ("name\nSEP001122334455\n", "line 1: the header needs the column device_name"),
         ("device_name\nSEP0011223344\n", "line 2 device_name: 'SEP0011223344' is refused"),
         ("device_name,lab_behaviour\nSEP001122334455,\nSEP001122334466,odd\n", "line 3 lab_behaviour: 'odd'"),
-        ("device_name\n", "no phones in it"),
+        ("device_name\n", "the file contains no phones"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, says: str) -> None:

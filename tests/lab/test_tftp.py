@@ -92,13 +92,13 @@ def test_options_are_taken_or_done_without() -> None:
 @pytest.mark.parametrize(
     ("datagram", "says"),
     [
-        (b"", "no answer of TFTP"),
-        (b"\0\3\0", "no answer of TFTP"),
-        (b"\0\4\0\0", "no answer of TFTP"),
+        (b"", "not a TFTP answer"),
+        (b"\0\3\0", "not a TFTP answer"),
+        (b"\0\4\0\0", "not a TFTP answer"),
         (b"\0\5\0\1File not found\0", "File not found"),
         (b"\0\6blksize\x001429\0", "too large"),
         (b"\0\6blksize\x000\0", "too large"),
-        (b"\0\6blksize\0many\0", "no number"),
+        (b"\0\6blksize\0many\0", "not a number"),
         (b"\0\6tsize\x001000001\0", "too large"),
         (b"\0\3\0\1" + b"x" * 513, "too large"),
     ],

@@ -183,8 +183,8 @@ def test_p34_gzip_is_read_to_its_end(made: Made, place: Place) -> None:
     wrong_crc = content[:-5] + bytes((content[-5] ^ 1,)) + content[-4:]
     assert "its content cannot be unpacked" in place.refusal(closed(wrong_crc))
     longer = gzip.compress(gzip.decompress(content) + bytes(512) + b"more")
-    assert "goes on after its end" in place.refusal(closed(longer))
-    assert "goes on after its end" in place.refusal(closed(content + gzip.compress(b"more")))
+    assert "has data after its end" in place.refusal(closed(longer))
+    assert "has data after its end" in place.refusal(closed(content + gzip.compress(b"more")))
 
 
 def test_p34_chunks_cannot_be_moved_repeated_or_cut_off() -> None:
@@ -218,9 +218,9 @@ def test_p34_the_passphrase_and_the_form_have_to_agree() -> None:
     encrypted, plain = closed(gzip.compress(b"secret"), PASSPHRASE), closed(gzip.compress(b"secret"))
     for data, passphrase, said in (
         (encrypted, "another passphrase", "not its passphrase"),
-        (encrypted, None, "its passphrase is needed"),
+        (encrypted, None, "it is encrypted; give its passphrase"),
         (plain, PASSPHRASE, "it is not encrypted"),
-        (plain[1:], None, "no backup"),
+        (plain[1:], None, "not a backup"),
     ):
         with pytest.raises(CapfError, match=said):
             sealing.opened(io.BytesIO(data), passphrase)
@@ -266,17 +266,17 @@ FAULTS = {
     "administration": (replace("administration.crt", lambda files: files["capf.crt"]), "administration.key"),
     "next-damaged": (replace("capf.next", lambda _files: b"no PEM"), "capf.next"),
     "manufacturing": (replace("manufacturing/", lambda _files: b"no PEM"), "PEM"),
-    "strings": (replace("strings.key", lambda _files: os.urandom(32)), "strings.key does not open"),
+    "strings": (replace("strings.key", lambda _files: os.urandom(32)), "strings.key does not decrypt"),
     "strings-short": (replace("strings.key", lambda _files: b"short"), "strings.key"),
     "token": (replace("tokens/", lambda _files: os.urandom(2000)), "security token"),
     "token-other": (replace("tokens/", lambda files: token_keys(files)[1]), "token"),
     "audit": (statement("UPDATE audit SET actor = 'nobody' WHERE id = 1"), "audit table was changed: row 1"),
     "audit-cut": (statement("DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)"), "audit table was changed"),
-    "schema": (statement("UPDATE alembic_version SET version_num = '9999'"), "newer than this server knows"),
+    "schema": (statement("UPDATE alembic_version SET version_num = '9999'"), "newer than this server"),
     "parent": (statement("PRAGMA foreign_keys = OFF", "DELETE FROM phones"), "has lost its parent"),
     "table": (
         statement("DROP TABLE settings", "DROP TABLE nodes"),
-        "its tables are not as this server makes them",
+        "its tables do not have this server's schema",
     ),
     "empty": (replace(DATABASE, lambda _files: b""), "its database has no administrator"),
     "pages": (replace(DATABASE, pages_swapped), "its database is damaged"),
@@ -302,7 +302,7 @@ def test_p34_a_dry_run_checks_everything_and_leaves_nothing(made: Made, place: P
     state.mkdir()
     (state / "capf.db").touch()
     for dry_run in (True, False):
-        with pytest.raises(ConflictError, match=r"capf.db is there already"):
+        with pytest.raises(ConflictError, match=r"capf.db already exists"):
             place.restore(made.plain, dry_run=dry_run)
         assert [path.name for path in state.iterdir()] == ["capf.db"]
     (state / "capf.db").unlink()
@@ -355,9 +355,9 @@ def test_p34_keys_of_another_server_are_checked_before_they_are_taken(made: Made
     shared_keys.check(whole, tmp_path)
     for name, content, said in (
         ("capf.key", whole["capf.key"][:500], "capf.key"),
-        ("strings.key", os.urandom(32), f"{token}: strings.key does not open it"),
+        ("strings.key", os.urandom(32), f"{token}: strings.key does not decrypt it"),
         ("strings.key", b"short", "strings.key"),
-        (token, os.urandom(1000), f"{token}: strings.key does not open it"),
+        (token, os.urandom(1000), f"{token}: strings.key does not decrypt it"),
         (issuer, b"no PEM", "PEM"),
     ):
         with pytest.raises(CapfError, match=said):
@@ -386,7 +386,7 @@ def test_p34_a_node_that_does_not_fit_together_is_not_backed_up(made: Made, tmp_
     shutil.copytree(made.settings.state_directory, settings.state_directory)
     (tmp_path / "state" / "strings.key").write_bytes(os.urandom(32))
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(CapfError, match=r"no backup can be made: strings.key does not open the .* of 1 operations"):
+    with pytest.raises(CapfError, match=r"no backup can be made: strings.key does not decrypt the .* of 1 operations"):
         making.write(settings, tmp_path / "backup", PASSPHRASE)
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -37,7 +37,7 @@ OUR_ERRORS = {"CapfError", "ConflictError", "DamagedError", "InvalidRequestError
 def test_every_error_of_pydantic_has_words_of_ours(kind: str) -> None:
     found = validation.problem("field", "value", kind, CONTEXT)
     assert re.search(
-        r"refused; allowed: .|there is no|this field is missing|not valid JSON|does not fit", found.message
+        r"refused; allowed: .|there is no|this field is missing|not valid JSON|invalid value", found.message
     )
     assert "Input should" not in found.message and "{" not in found.message
 
@@ -62,7 +62,7 @@ def test_words_of_an_error_are_ours_or_the_operating_systems() -> None:
     assert words_of(ConflictError("CAPF is not activated")) == "CAPF is not activated"
     assert words_of(raised(lambda: Path("/no/such").read_bytes())) == "/no/such: No such file or directory"
     pem = raised(lambda: x509.load_pem_x509_certificate(b"junk"))
-    assert words_of(pem) == "an unexpected error (ValueError), which the server's log describes"
+    assert words_of(pem) == "an unexpected error (ValueError); see the server's log"
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,10 @@ def test_words_of_an_error_are_ours_or_the_operating_systems() -> None:
         ("SQLITE_FULL", "its disk is full (SQLITE_FULL)"),
         ("SQLITE_IOERR_WRITE", "its disk has an error (SQLITE_IOERR_WRITE)"),
         ("SQLITE_NOLFS", "its error code is SQLITE_NOLFS"),
-        ("53100", "it has no room or memory left (53100)"),
-        ("25006", "it may only be read (25006)"),
+        ("53100", "it has run out of disk space or memory (53100)"),
+        ("25006", "it is read-only (25006)"),
         ("XX000", "its error code is XX000"),
-        (None, "no connection to it can be made; check its address, user and password"),
+        (None, "it cannot be reached; check its address, user and password"),
     ],
 )
 def test_an_error_of_the_database_is_named_by_its_code(code: str | None, said: str) -> None:

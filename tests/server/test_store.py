@@ -90,7 +90,7 @@ def test_p21_a_database_that_is_read_only_is_unavailable_and_recovers(tmp_path: 
 
     wanted = ["ON"]
     event.listen(store._engine, "checkout", forbid_writes)
-    with pytest.raises(StoreUnavailableError, match="its file may only be read"):
+    with pytest.raises(StoreUnavailableError, match="its file is read-only"):
         store.write(write)
     wanted[0] = "OFF"
     store.write(write)

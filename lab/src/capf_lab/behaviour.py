@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a simulated phone misbehaves, so that a rehearsal meets what the night will bring."""
+"""How simulated phones misbehave, so that a rehearsal meets the faults of a real maintenance window."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Behaviour(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Which share of the phones misbehaves how, where the phones' list does not say; each from 0 to 1."""
+    """The share of phones for each behaviour, from 0 to 1; the phones' list takes precedence."""
 
     offline: float = 0.0
     slow: float = 0.0
@@ -32,7 +32,7 @@ class Shares:
     wrong_string: float = 0.0
 
     def of(self, device_name: str) -> Behaviour:
-        """Return a phone's behaviour: the same in every run, spread over the fleet by the name's digest."""
+        """Return a phone's behaviour: the same in every run, distributed over the fleet by the name's digest."""
         point = int.from_bytes(hashlib.sha256(device_name.encode()).digest()[:8], "big") / 2**64
         for behaviour, share in (
             (Behaviour.OFFLINE, self.offline),
@@ -47,7 +47,7 @@ class Shares:
 
 
 def share(text: str) -> float:
-    """Return a share given as ``3%`` or ``0.03``; CapfError when it is neither."""
+    """Return a share given as ``3%`` or ``0.03``; CapfError if it is neither."""
     try:
         value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
     except ValueError:

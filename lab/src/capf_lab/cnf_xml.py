@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a phone reads in its configuration file (docs/phone-files.md, "Phone configuration file")."""
+"""The data that a phone reads from its configuration file (docs/phone-files.md, "Phone configuration file")."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ class Configuration:
     ip_mode: IpMode = IpMode.DUAL
 
     def kept(self) -> dict[str, Any]:
-        """Return what flash keeps of it while an operation runs (R6)."""
+        """Return the data that flash keeps during an operation (R6)."""
         return asdict(self)
 
     @classmethod
     def from_flash(cls, kept: dict[str, Any]) -> Configuration:
-        """Return what flash kept."""
+        """Return the configuration that was kept in flash."""
         servers = tuple((str(name), int(port)) for name, port in kept["servers"])
         modes = int(kept["security_mode"]), int(kept["authentication_mode"])
         return cls(*modes, servers, str(kept["certificate_hash"]), IpMode(kept["ip_mode"]))
 
 
 def parse(data: bytes) -> Configuration | None:
-    """Return the configuration, None when the file is unreadable."""
+    """Return the configuration, None if the file is unreadable."""
     if len(data) > _LARGEST:
         return None
     try:

@@ -47,19 +47,31 @@ def _parser() -> argparse.ArgumentParser:
     init = lab.add_parser("init", help="make a manufacturing CA and every phone's flash with its MIC")
     run = lab.add_parser("run", help="switch the phones on and wait for resets")
     for command in (init, run):
-        command.add_argument("--directory", type=Path, required=True, help="where the lab lives")
+        command.add_argument("--directory", type=Path, required=True, help="directory of the lab")
         command.add_argument("--phones", type=Path, required=True, help="CSV file of the phones")
-        command.add_argument("--key-pool", type=int, default=0, metavar="N", help="take RSA keys from N primes")
+        command.add_argument(
+            "--key-pool", type=int, default=0, metavar="N", help="make RSA keys from a pool of N primes"
+        )
     init.set_defaults(run=_init)
     _add_files_servers(run)
-    run.add_argument("--addresses", choices=AVAILABLE, default="both", help="addresses of phones whose row has none")
-    run.add_argument("--capf-certificate", type=Path, action="append", default=[], help="PEM for the CTL file")
-    run.add_argument("--control", default="127.0.0.1:0", help="host:port on which the lab takes requests")
-    run.add_argument("--strings", type=Path, help="CSV, or directory of them, with the strings that people enter")
+    run.add_argument(
+        "--addresses", choices=AVAILABLE, default="both", help="addressing mode of phones whose row has none"
+    )
+    run.add_argument(
+        "--capf-certificate", type=Path, action="append", default=[], help="CAPF certificates for the CTL file, PEM"
+    )
+    run.add_argument("--control", default="127.0.0.1:0", help="host:port for requests to the lab")
+    run.add_argument(
+        "--strings",
+        type=Path,
+        help="CSV file of the authentication strings that people enter, or directory of such files",
+    )
     for name in ("offline", "slow", "lossy", "wrong-string"):
         run.add_argument(f"--{name}", default="0%", metavar="SHARE", help="share of such phones, as in 3%%")
     run.add_argument("--key-generation-seconds", default="0-0", metavar="A-B", help="seconds that a key takes")
-    run.add_argument("--retry-seconds", type=float, default=RETRY_SECONDS, help="to rehearse faster than phones are")
+    run.add_argument(
+        "--retry-seconds", type=float, default=RETRY_SECONDS, help="seconds between retries; real phones wait 30"
+    )
     run.set_defaults(run=_run)
     _add_requests(lab)
     return parser
@@ -67,15 +79,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_files_servers(command: argparse.ArgumentParser) -> None:
     command.add_argument("--files-server", required=True, help="URL of the files server, http://host:6970")
-    command.add_argument("--tftp-server", metavar="HOST:PORT", help="where phones fetch what HTTP does not give them")
+    command.add_argument("--tftp-server", metavar="HOST:PORT", help="server for files that phones cannot fetch by HTTP")
 
 
 def _add_requests(lab: Any) -> None:
     reset = lab.add_parser("reset", help="reset phones of a running lab")
-    move = lab.add_parser("move", help="let phones of a running lab fetch their files elsewhere")
+    move = lab.add_parser("move", help="change the files server of phones of a running lab")
     unregistered = lab.add_parser("unregistered", help="print which phones are not registered with call processing")
     press = lab.add_parser("press", help="press keys on a phone and show its screen")
-    status = lab.add_parser("status", help="show what the phones of a running lab do")
+    status = lab.add_parser("status", help="show the state of the phones of a running lab")
     for command in (reset, move, unregistered, press, status):
         command.add_argument("--control", required=True, help="host:port of the running lab")
     for command in (reset, move, unregistered):
@@ -107,7 +119,7 @@ def _init(arguments: argparse.Namespace) -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _unused in pool.map(make, rows):
             pass
-    print(f"{len(rows)} phones are made in {arguments.directory}, {sum(row.mic for row in rows)} with a MIC")
+    print(f"{len(rows)} phones created in {arguments.directory}, {sum(row.mic for row in rows)} with a MIC")
 
 
 def _keys(pool: int) -> KeyMaker:
@@ -164,7 +176,7 @@ def _fleet(arguments: argparse.Namespace) -> Fleet:
 
 
 def _hand_out_ctl(arguments: argparse.Namespace, phones: Sequence[Phone]) -> None:
-    """Give phones that hold no CTL file one of the lab's own, as a CTL client would have."""
+    """Install a CTL file of the lab on phones that have none, as a CTL client would."""
     if not arguments.capf_certificate:
         return
     token = Maker.open_or_make(arguments.directory / "token", "Lab Security Token")
@@ -190,7 +202,7 @@ async def _serve(arguments: argparse.Namespace, fleet: Fleet) -> None:
     temporary = arguments.directory / "ready.json.new"
     temporary.write_text(json.dumps(ready))
     temporary.replace(arguments.directory / "ready.json")
-    print(f"{len(fleet.phones)} phones are on; control at {host}:{port}", flush=True)
+    print(f"{len(fleet.phones)} phones switched on; control at {host}:{port}", flush=True)
     people = asyncio.create_task(fleet.people(arguments.strings))
     await stop.wait()
     people.cancel()
@@ -226,9 +238,11 @@ def _status(arguments: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Run the command; returns the exit status: 0, or 1 with one line that says what is wrong."""
+    """Run the command; return the exit status: 0, or 1 after printing one line that describes the error."""
     logging.basicConfig(level=logging.INFO, format=_LINE)
-    warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # some phones' certificates are old on purpose
+    warnings.simplefilter(
+        "ignore", CryptographyDeprecationWarning
+    )  # the certificates of some phones are intentionally old
     arguments = _parser().parse_args()
     try:
         arguments.run(arguments)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a running lab is asked to do something: one JSON line each way over TCP."""
+"""The control port of a running lab: one JSON line in each direction over TCP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECONDS = 30
 
 
 def address(text: str, option: str = "control") -> tuple[str, int]:
-    """Return host and port of ``host:port``; CapfError when it is neither."""
+    """Return host and port of ``host:port``; CapfError for any other text."""
     host, _unused, port = text.rpartition(":")
     if not host or not port.isdecimal():
         raise CapfError(f"{option}: {text!r} is refused; allowed: host:port")
@@ -27,13 +27,13 @@ def address(text: str, option: str = "control") -> tuple[str, int]:
 
 
 async def serve(fleet: Fleet, host: str, port: int) -> asyncio.Server:
-    """Listen for requests; port 0 takes a free one."""
+    """Listen for requests; port 0 chooses a free one."""
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             answer = _answer(fleet, json.loads(await reader.readline()))
         except (ValueError, KeyError, TypeError):
-            answer = {"error": "this is not a request that a lab knows"}
+            answer = {"error": "unknown request"}
         writer.write(json.dumps(answer).encode() + b"\n")
         await writer.drain()
         writer.close()
@@ -60,7 +60,7 @@ def _answer(fleet: Fleet, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def ask(where: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Send a request to a running lab and return its answer; CapfError when it refuses or cannot be reached."""
+    """Send a request to a running lab and return its answer; CapfError if it refuses or cannot be reached."""
     try:
         with socket.create_connection(address(where), timeout=_SECONDS) as connection:
             connection.sendall(json.dumps(request).encode() + b"\n")

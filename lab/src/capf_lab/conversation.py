@@ -26,7 +26,7 @@ _STOP_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class KeyGeneration:
-    """How phones make keys: where from, the seconds it takes at least, and how often they report progress."""
+    """How phones generate keys: the source, the minimum duration in seconds, and the interval of progress reports."""
 
     keys: KeyMaker
     seconds: tuple[float, float] = (0.0, 0.0)
@@ -46,10 +46,10 @@ class Conversation:
     generation: KeyGeneration
     stop: asyncio.Event
     lose_connection: bool = False
-    """Break off in place of the first answer after key generation."""
+    """Close the connection instead of sending the first message after key generation."""
 
     async def run(self, flash: Flash, authenticate: Authenticate) -> Result:
-        """Lead the session to its end; returns its result."""
+        """Run the session to its end; return its result."""
         steps = session(flash, authenticate)
         messages = Reader()
         identifier = 0
@@ -79,7 +79,7 @@ class Conversation:
             await self._close()
 
     async def _close(self) -> None:
-        """Close and wait for it, but never long."""
+        """Close the connection, and wait a short time for that."""
         self.writer.close()
         with contextlib.suppress(OSError, TimeoutError):
             await asyncio.wait_for(self.writer.wait_closed(), 1.0)
@@ -101,9 +101,9 @@ class Conversation:
             return message
 
     async def _generate(self, step: GenerateStep) -> PrivateKey | None:
-        """Make a key beside everything else, telling CAPF from time to time that it is under way (R8)."""
+        """Generate a key in the background, and report progress to CAPF regularly (R8)."""
         low, high = self.generation.seconds
-        pause = random.uniform(low, high)  # noqa: S311 - how slow a phone is, is no secret
+        pause = random.uniform(low, high)  # noqa: S311 - not a secret
         work = asyncio.gather(asyncio.to_thread(self.generation.keys.make, step.spec), asyncio.sleep(pause))
         await self._send(Message(Command.REQUEST_IN_PROGRESS, step.session_id, {}))
         try:
@@ -119,7 +119,7 @@ class Conversation:
             await asyncio.gather(work, return_exceptions=True)
 
     async def _unless_stopped(self, work: Coroutine[object, object, T]) -> T:
-        """Wait for the work, or end it and raise StoppedError as soon as the user chooses Stop."""
+        """Wait for the work; if the user chooses Stop, cancel it and raise StoppedError."""
         task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self.stop.wait())
         try:
             await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -129,10 +129,10 @@ class Conversation:
         finally:
             stop.cancel()
             task.cancel()
-            await asyncio.wait({task, stop})  # nobody may still be reading from the connection
+            await asyncio.wait({task, stop})  # only one task may read from the connection
 
     async def _abort(self, identifier: int, messages: Reader) -> None:
-        """Tell CAPF that the user stopped, and give it a moment to answer (R7)."""
+        """Inform CAPF that the user chose Stop, and wait briefly for its answer (R7)."""
         with contextlib.suppress(OSError, EOFError, WireError, TimeoutError):
             await self._send(Message(Command.ABORT_REQUEST, identifier, {}))
             async with asyncio.timeout(_STOP_SECONDS):

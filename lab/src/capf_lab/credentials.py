@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a phone offers as proof of who it is (docs/protocol.md, "Proof by certificate")."""
+"""The proof with which a phone authenticates (docs/protocol.md, "Proof by certificate")."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def sign(identity: Identity, data: bytes, digest: DigestType) -> bytes:
 
 
 def offered(flash: Flash, mode: int) -> tuple[CertificateType, Identity] | None:
-    """Return the certificate with which this mode authenticates, by its precedence; None when there is none (R1)."""
+    """Return the certificate with which this mode authenticates, by its precedence; None if there is none (R1)."""
     lsc, mic = flash.lsc, flash.mic
     if lsc is not None and (mode == MODE_LSC_FIRST or mic is None):
         return CertificateType.LSC, lsc

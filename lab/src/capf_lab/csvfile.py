@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab's view of a phones CSV file: the same file from which the collection registers the phones."""
+"""Reads a phones CSV file: the same file from which the collection registers the phones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CsvError(CapfError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One phone to simulate. ``behaviour`` and ``addresses`` are None where the file does not say."""
+    """One phone to simulate. ``behaviour`` and ``addresses`` are None if the file does not specify them."""
 
     device_name: str
     model: str
@@ -40,7 +40,7 @@ class Row:
 
 
 def read(path: Path) -> list[Row]:
-    """Return the phones of a CSV file with a header; CsvError names the line that is wrong."""
+    """Return the phones of a CSV file with a header; CsvError names the invalid line."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -52,7 +52,7 @@ def read(path: Path) -> list[Row]:
     except csv.Error:
         raise CsvError(f"{path} line {reader.reader.line_num}: not valid CSV") from None
     if not rows:
-        raise CsvError(f"{path}: no phones in it")
+        raise CsvError(f"{path}: the file contains no phones")
     return rows
 
 
@@ -92,9 +92,9 @@ def _addresses(path: Path, line: int, text: str) -> PhoneAddresses | None:
 
 
 def strings(path: Path) -> dict[str, str]:
-    """Return the authentication strings of a CSV, or of every CSV in a directory, empty while there is none.
+    """Return the authentication strings of a CSV file, or of every CSV file in a directory; empty if there is none.
 
-    CsvError names file and line of a string that no phone takes, without the string.
+    CsvError names file and line of a string that phones do not accept, but not the string.
     """
     found: dict[str, str] = {}
     for file in string_files(path):
@@ -108,7 +108,7 @@ def strings(path: Path) -> dict[str, str]:
 
 
 def string_files(path: Path) -> list[Path]:
-    """Return the files in which the rollout writes authentication strings."""
+    """Return the files to which the rollout writes authentication strings."""
     return sorted(path.glob("*.csv")) if path.is_dir() else [path]
 
 

@@ -29,7 +29,7 @@ from capf_lab.keys import PrivateKey
 
 
 class Result(Enum):
-    """How the session ended, in the words that the phone shows."""
+    """How the session ended, as shown on the phone."""
 
     INSTALLED = "LSC installed"
     DELETED = "LSC deleted"
@@ -37,13 +37,13 @@ class Result(Enum):
     NOTHING = "no operation pending"
     REFUSED = "refused by CAPF"
     UNKNOWN_DEVICE = "unknown to CAPF"
-    RETRY_LATER = "CAPF asks to come again"
+    RETRY_LATER = "CAPF asks to retry later"
     STOPPED = "stopped"
     LOST = "CAPF cannot be reached"
 
     @property
     def success(self) -> bool:
-        """True when the operation was carried out."""
+        """Whether the operation was carried out."""
         return self in (Result.INSTALLED, Result.DELETED, Result.FETCHED)
 
 
@@ -61,7 +61,7 @@ class ReceiveStep:
 
 @dataclass(frozen=True, slots=True)
 class GenerateStep:
-    """Make a key pair, which may take long; the reply is the key, None when the phone could not."""
+    """Generate a key pair, which may take long; the reply is the key, None if that failed."""
 
     spec: KeySpec
     session_id: int
@@ -75,7 +75,7 @@ Authenticate = Callable[[int], Message]
 
 
 def session(flash: Flash, authenticate: Authenticate) -> Session:
-    """Answer CAPF until it ends the session; returns the result. The LSC is in flash before CAPF hears of it."""
+    """Answer CAPF until it ends the session; return the result. The LSC is in flash before it is confirmed to CAPF."""
     key: PrivateKey | None = None
     done = Result.NOTHING
     while True:
@@ -129,7 +129,7 @@ def _answer(command: Command, request: Message, success: bool) -> SendStep:
 
 
 def _key_response(request: Message, key: PrivateKey | None) -> Message:
-    """Send the public key alone; the private key stays in the phone (R4)."""
+    """Send only the public key; the private key stays in the phone (R4)."""
     if key is None:
         return Message(Command.KEY_GENERATE_RESPONSE, request.session_id, {Tag.REASON: _reason(False)})
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -137,7 +137,7 @@ def _key_response(request: Message, key: PrivateKey | None) -> Message:
 
 
 def _store(flash: Flash, request: Message, key: PrivateKey | None) -> bool:
-    """Install the certificate when it is for the key that the phone has just made."""
+    """Install the certificate if it is for the key that the phone has just generated."""
     if key is None:
         return False
     try:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A simulated phone's flash: a directory of its own, the only place where its private keys are."""
+"""A simulated phone's flash: a separate directory, the only place that contains its private keys."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Identity:
 
 
 class Flash:
-    """What survives a loss of power. Every write replaces a whole file at once."""
+    """The data that survives a power loss. Every write replaces a whole file atomically."""
 
     def __init__(self, directory: Path) -> None:
-        """Use ``directory``, made with mode 0700 where it is missing."""
+        """Use ``directory``, which is created with mode 0700 if it is missing."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
 
@@ -73,11 +73,11 @@ class Flash:
 
     @property
     def mic(self) -> Identity | None:
-        """The manufacturing installed certificate, None for a phone made without."""
+        """The manufacturing installed certificate, None if the phone was made without one."""
         return self._identity("mic.pem")
 
     def make_mic(self, identity: Identity) -> None:
-        """Install the MIC, in the factory."""
+        """Install the MIC, as the factory does."""
         self._keep_identity("mic.pem", identity)
 
     @property
@@ -87,11 +87,11 @@ class Flash:
 
     @property
     def has_lsc(self) -> bool:
-        """True when an LSC is installed; what the phone shows under Model Information (R32)."""
+        """Whether an LSC is installed, as the phone shows under Model Information (R32)."""
         return (self._directory / "lsc.pem").exists()
 
     def store_lsc(self, identity: Identity) -> None:
-        """Install an LSC; certificate and key replace the earlier ones in one step."""
+        """Install an LSC; certificate and key replace the earlier ones atomically."""
         self._keep_identity("lsc.pem", identity)
 
     def delete_lsc(self) -> None:
@@ -100,7 +100,7 @@ class Flash:
 
     @property
     def ctl(self) -> bytes | None:
-        """The CTL file that the phone holds."""
+        """The CTL file on the phone."""
         return self._read("ctl.tlv")
 
     def store_ctl(self, data: bytes) -> None:
@@ -108,19 +108,19 @@ class Flash:
         self._write("ctl.tlv", data)
 
     def delete_ctl(self) -> None:
-        """Delete the CTL file, as a person does on the phone before a move to another cluster (R19)."""
+        """Delete the CTL file, as a user does on the phone before a move to another cluster (R19)."""
         (self._directory / "ctl.tlv").unlink(missing_ok=True)
 
     @property
     def unfinished(self) -> dict[str, Any] | None:
-        """The CAPF settings of an operation that has begun and not ended (R6)."""
+        """The CAPF settings of an operation that has begun but not ended (R6)."""
         data = self._read("unfinished.json")
         return None if data is None else dict(json.loads(data))
 
     def begin(self, settings: dict[str, Any]) -> None:
-        """Keep the settings of an operation that begins, for a start without a configuration file (R6)."""
+        """Keep the settings of an operation that begins, for a restart without a configuration file (R6)."""
         self._write("unfinished.json", json.dumps(settings).encode())
 
     def finish(self) -> None:
-        """Clear what ``begin`` kept: the operation has ended (R6)."""
+        """Clear the settings that ``begin`` kept, when the operation has ended (R6)."""
         (self._directory / "unfinished.json").unlink(missing_ok=True)

@@ -22,14 +22,14 @@ _WAY_TO_PROMPT = ("Settings", UNLOCK, "Security Configuration", "LSC", "Update")
 
 
 class Fleet:
-    """The phones by name; each runs as one task at most."""
+    """The phones by name; each runs as at most one task."""
 
     def __init__(self, phones: Sequence[Phone]) -> None:
         self.phones: Mapping[str, Phone] = {phone.name: phone for phone in phones}
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def reset(self, names: Sequence[str]) -> list[str]:
-        """Reset phones, whatever they do now; returns the names that are not in this lab."""
+        """Reset phones, in any state; return the names that are not in this lab."""
         unknown = []
         for name in names:
             phone = self.phones.get(name)
@@ -51,19 +51,19 @@ class Fleet:
             LOG.error("device=%s event=phone-error", task.get_name(), exc_info=task.exception())
 
     def move(self, names: Sequence[str], files: FilesServers) -> list[str]:
-        """Let phones fetch their files elsewhere from their next start on; returns the names that are not here."""
+        """Change the files server of phones from their next start on; return the names that are not in this lab."""
         for name in names:
             if name in self.phones:
                 self.phones[name].move(files)
         return [name for name in names if name not in self.phones]
 
     def unregistered(self, names: Sequence[str]) -> list[str]:
-        """Return which of these phones call processing does not know now."""
+        """Return the phones among these that are not registered with call processing now."""
         phones = (self.phones.get(name) for name in names)
         return [name for name, phone in zip(names, phones, strict=True) if phone is None or not phone.is_registered]
 
     def press(self, name: str, keys: Sequence[str]) -> str:
-        """Press keys on a phone, from its home screen; returns what it shows at the end."""
+        """Press keys on a phone, beginning at its home screen; return what it finally shows."""
         menus = Menus(self.phones[name])
         shown = menus.show()
         for key in keys:
@@ -71,7 +71,7 @@ class Fleet:
         return shown
 
     async def people(self, path: Path | None) -> None:
-        """Play the people who go to the phones and type what the list says, over and over."""
+        """Simulate the people who enter the authentication strings of the list on the phones, repeatedly."""
         given: dict[str, str] = {}
         seen = -1.0
         while path is not None:
@@ -90,7 +90,7 @@ class Fleet:
         self.press(phone.name, (*_WAY_TO_PROMPT, *authentication_string, "Submit"))
 
     def status(self) -> dict[str, object]:
-        """Return what the phones show, and per phone its registration, its LSC, its sessions and its last start."""
+        """Return the messages of the phones, and the registration, LSC, sessions and last start of each phone."""
         return {
             "messages": fleet_summary(list(self.phones.values())),
             "phones": {
@@ -114,12 +114,12 @@ class Fleet:
 
 
 def mistyped(authentication_string: str) -> str:
-    """Return the string with its first digit wrong."""
+    """Return the string with a wrong first digit."""
     return str((int(authentication_string[0]) + 1) % 10) + authentication_string[1:]
 
 
 def _strings(path: Path) -> dict[str, str]:
-    """Return the strings that people enter: none of a list in which one of them is wrong."""
+    """Return the strings that people enter; none if the list contains an invalid one."""
     try:
         return csvfile.strings(path)
     except csvfile.CsvError as error:
@@ -128,7 +128,7 @@ def _strings(path: Path) -> dict[str, str]:
 
 
 def _modified(path: Path) -> float:
-    """Return a number that changes with any of the files."""
+    """Return a number that changes when any of the files changes."""
     total = 0.0
     for file in csvfile.string_files(path):
         try:

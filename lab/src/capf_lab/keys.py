@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keys for simulated phones: really generated, or put together from a pool of primes where thousands are needed."""
+"""Keys for simulated phones: generated normally, or combined from a pool of primes if thousands are needed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ class PoolExhaustedError(CapfError):
 
 
 class KeyMaker:
-    """Makes keys. With a ``pool`` of n primes per size there are n·(n-1)/2 RSA keys, each given out once, at
-    almost no cost; such keys share primes and protect nothing, which the lab says when it starts."""
+    """Makes keys. A ``pool`` of n primes per size yields n·(n-1)/2 RSA keys, each used once, at almost no cost.
+
+    Such keys share primes and are not secure; the lab warns about that when it starts.
+    """
 
     def __init__(self, pool: int = 0) -> None:
-        """``pool``: number of primes per RSA key size; 0 makes every key for real."""
+        """``pool``: number of primes per RSA key size; 0 generates every key normally."""
         self._size = pool
         self._pairs: dict[int, Iterator[tuple[int, int]]] = {}
         self._lock = Lock()
 
     def make(self, spec: KeySpec) -> PrivateKey:
-        """Return a new key; PoolExhaustedError when the pool has no pair of primes left. Thread-safe."""
+        """Return a new key; PoolExhaustedError if the pool has no unused pair of primes. Thread-safe."""
         if spec.ec:
             return ec.generate_private_key(CURVES[spec.bits]())
         if not self._size:

@@ -34,7 +34,7 @@ MIC_KEY = KeySpec(ec=False, bits=2048)
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """A certificate authority of the lab: its key and its self-signed certificate, in one directory."""
+    """A certificate authority of the lab: its key and its self-signed certificate in one directory."""
 
     directory: Path
     key: rsa.RSAPrivateKey
@@ -42,7 +42,7 @@ class Maker:
 
     @classmethod
     def open_or_make(cls, directory: Path, common_name: str) -> Maker:
-        """Return the authority kept in ``directory``, made at the first call."""
+        """Return the authority in ``directory``, which is created on the first call."""
         key_file, certificate_file = directory / "ca.key", directory / "ca.pem"
         if key_file.exists():
             key = load_pem_private_key(key_file.read_bytes(), None)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The menus of a simulated phone, key by key (R19, R31, R32)."""
+"""The menus of a simulated phone (R19, R31, R32)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNLOCK = "**#"
 
 
 class Screen(StrEnum):
-    """What the phone shows."""
+    """The screens of a phone."""
 
     HOME = "Home"
     SETTINGS = "Settings"
@@ -34,7 +34,7 @@ _WAYS = {
 
 
 class Menus:
-    """A person at the phone. ``press`` takes a key, a menu entry, a softkey, or digits at the prompt."""
+    """The user of a phone. ``press`` accepts a key, a menu entry, a softkey, or digits at the prompt."""
 
     def __init__(self, phone: Phone) -> None:
         self._phone = phone
@@ -43,7 +43,7 @@ class Menus:
         self._typed = ""
 
     def press(self, key: str) -> str:
-        """Press one key; returns what the phone then shows."""
+        """Press one key; return what the phone then shows."""
         if key == "Stop":
             self._phone.stop()
         elif key == UNLOCK:
@@ -59,12 +59,12 @@ class Menus:
         return self.show()
 
     def _update(self) -> None:
-        """Open the prompt where the settings are unlocked and the phone asks for a string."""
+        """Open the prompt if the settings are unlocked and the phone asks for a string."""
         if self._unlocked and self._phone.waits_for_string:
             self._screen, self._typed = Screen.PROMPT, ""
 
     def _erase(self) -> None:
-        """Delete the CTL file where the settings are unlocked (R19)."""
+        """Delete the CTL file if the settings are unlocked (R19)."""
         if self._unlocked:
             self._phone.flash.delete_ctl()
 

@@ -35,7 +35,7 @@ class IpMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PhoneAddresses:
-    """The phone's mode and the address families that it has an address of; whether it fetches files by HTTP at all."""
+    """The phone's mode, the families of its addresses, and whether it fetches files by HTTP."""
 
     mode: IpMode = IpMode.DUAL
     ipv4: bool = True
@@ -45,16 +45,16 @@ class PhoneAddresses:
 
 BOTH, ONLY_IPV4, ONLY_IPV6 = PhoneAddresses(), PhoneAddresses(ipv6=False), PhoneAddresses(ipv4=False)
 AVAILABLE = {"both": BOTH, "ipv4": ONLY_IPV4, "ipv6": ONLY_IPV6}
-"""A phone by the addresses that it has, as the lab's options and lists name them."""
+"""The addresses of a phone by their name in the lab's options and lists."""
 WITHOUT_HTTP = ("7902", "7905", "7912", "7940", "7960")
-"""Models that fetch their files by TFTP alone."""
+"""Models that fetch their files only by TFTP."""
 
 
 def to_try(phone: PhoneAddresses, capf_ipv4: str | None, capf_ipv6: str | None) -> tuple[str, ...]:
-    """Return CAPF's addresses in the order in which the phone tries them, none when it cannot connect.
+    """Return CAPF's addresses in the order in which the phone tries them; none if it cannot connect.
 
     Source: the fifteen rows of Table 10-1 (docs/phone-files.md, R12). A dual-stack phone prefers IPv6 and falls back
-    to IPv4, also where it believes to have an IPv6 address only.
+    to IPv4, even if it believes that it has only an IPv6 address.
     """
     order = []
     if capf_ipv6 and phone.ipv6 and phone.mode is not IpMode.IPV4:
@@ -66,7 +66,7 @@ def to_try(phone: PhoneAddresses, capf_ipv4: str | None, capf_ipv6: str | None) 
 
 
 async def resolve(name: str) -> tuple[str | None, str | None]:
-    """Return an IPv4 and an IPv6 address of a node, None where it has none."""
+    """Return an IPv4 and an IPv6 address of a node, None for each that it does not have."""
     try:
         address = ipaddress.ip_address(name)
         return (name, None) if isinstance(address, ipaddress.IPv4Address) else (None, name)
@@ -82,7 +82,7 @@ async def resolve(name: str) -> tuple[str | None, str | None]:
 
 
 def _tls() -> ssl.SSLContext:
-    """Return a context that leaves the check of the server to the CTL file, as phones do."""
+    """Return a context that does not verify the server: like phones, the lab checks it against the CTL file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -93,13 +93,13 @@ _TLS = _tls()
 
 
 class UntrustedError(OSError):
-    """The server's certificate is not in the phone's CTL file with the role CAPF."""
+    """The phone's CTL file does not list the server's certificate with the role CAPF."""
 
 
 async def connect(
     address: str, port: int, trusted: Sequence[x509.Certificate]
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect to CAPF; UntrustedError when the CTL file does not list it, OSError when it cannot be reached."""
+    """Connect to CAPF; UntrustedError if the CTL file does not list it, OSError if it cannot be reached."""
     async with asyncio.timeout(_CONNECT_SECONDS):
         reader, writer = await asyncio.open_connection(address, port, ssl=_TLS)
     presented = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -111,7 +111,7 @@ async def connect(
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that a phone fetched, and the protocol that brought it."""
+    """A file that a phone fetched, and the protocol."""
 
     data: bytes
     by: str
@@ -119,16 +119,16 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class FilesServers:
-    """Where phones fetch their files: over HTTP first, and over TFTP, where there is such a server, when that fails.
+    """The servers of the phones' files: HTTP first; if that fails, TFTP if there is a server.
 
-    Without such a server the phones that have no HTTP use HTTP anyway, because a lab needs files.
+    Without a TFTP server, phones that do not support HTTP use it anyway, because a lab needs files.
     """
 
     http: tuple[str, int]
     tftp: tuple[str, int] | None = None
 
     async def fetch(self, phone: PhoneAddresses, name: str) -> Fetched | None:
-        """Return a file, None when there is none of that name or no server can be reached by the phone's addresses."""
+        """Return a file, None if it does not exist or no server can be reached from the phone's addresses."""
         host, port = self.http
         by_http = phone.http or self.tftp is None
         for address in to_try(phone, *await resolve(host)) if by_http else ():
@@ -146,7 +146,7 @@ class FilesServers:
 
 
 def _get(address: str, port: int, name: str) -> bytes | None:
-    """Return a file by HTTP, None when there is none."""
+    """Return a file by HTTP, None if it does not exist."""
     connection = http.client.HTTPConnection(address, port, timeout=_FETCH_SECONDS)
     try:
         connection.request("GET", f"/{name}")

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One simulated phone's life: start, files, registration, CAPF, retries (R5, R6, R9, R10, R33)."""
+"""The life cycle of a simulated phone: start, files, registration, CAPF, retries (R5, R6, R9, R10, R33)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from capf_lab.flash import Flash
 LOG = logging.getLogger(__name__)
 RETRIES = 3
 RETRY_SECONDS = 30.0
-"""After a communication failure the phone tries three more times, 30 seconds apart (R5)."""
+"""After a communication failure, the phone retries three times at intervals of 30 seconds (R5)."""
 _DESK_PHONES = ("SEP", "ATA")
 
 
@@ -46,7 +46,7 @@ _REGISTRATIONS = {1: Registration.NON_SECURE, 2: Registration.AUTHENTICATED, 3: 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all phones of a lab share."""
+    """The settings that all phones of a lab share."""
 
     files: network.FilesServers
     generation: KeyGeneration
@@ -55,7 +55,7 @@ class Surroundings:
 
 
 class Phone:
-    """A phone; ``start`` is what happens at power-on and at every reset."""
+    """A phone; ``start`` runs at power-on and at every reset."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Phone:
         self.message = "off"
         self.attempts = 0
         self.steps: list[str] = []
-        """What the phone did since its start, in order."""
+        """The steps of the phone since its start, in order."""
         self._around = around
         self._addresses = addresses
         self._configuration = Configuration()
@@ -82,23 +82,23 @@ class Phone:
 
     @property
     def waits_for_string(self) -> bool:
-        """True when somebody has to enter the authentication string."""
+        """Whether somebody has to enter the authentication string."""
         return self._string is not None and not self._string.done()
 
     @property
     def is_registered(self) -> bool:
-        """True when the phone is registered with call processing, in whatever mode."""
+        """Whether the phone is registered with call processing, in any mode."""
         return self.registration is not Registration.NONE
 
     def enter_string(self, authentication_string: str) -> bool:
-        """Submit an authentication string; False when the phone does not ask for one (R31)."""
+        """Submit an authentication string; False if the phone does not ask for one (R31)."""
         if self._string is None or self._string.done():
             return False
         self._string.set_result(authentication_string)
         return True
 
     def move(self, files: network.FilesServers) -> None:
-        """Fetch files from other servers from the next start on, as after a move to another cluster (R19)."""
+        """Use other files servers from the next start on, as after a move to another cluster (R19)."""
         self._around = replace(self._around, files=files)
 
     def stop(self) -> None:
@@ -106,7 +106,7 @@ class Phone:
         self._stop.set()
 
     async def start(self) -> None:
-        """Start up: fetch the files, register, and lead a CAPF session where one is due."""
+        """Start up: fetch the files, register, and run a CAPF session if one is due."""
         self.registration = Registration.NONE
         self._stop = asyncio.Event()
         if self.behaviour is Behaviour.OFFLINE:
@@ -124,7 +124,7 @@ class Phone:
             self._register()
 
     def _is_due(self) -> bool:
-        """True when an operation waits, or call processing knows another certificate than the phone holds."""
+        """Return whether an operation waits, or the certificate on the phone differs from that of call processing."""
         if self._configuration.authentication_mode != MODE_NONE:
             return True
         held = self.flash.lsc or self.flash.mic
@@ -132,7 +132,7 @@ class Phone:
         return self._configuration.certificate_hash not in ("", own)
 
     async def _load_ctl(self) -> None:
-        """Take a new CTL file if a security token that the phone trusts signed it."""
+        """Install a new CTL file if a security token that the phone trusts has signed it."""
         names = (f"CTL{self.name}.tlv", ctl.FILE_NAME)
         for name in names:
             fetched = await self._around.files.fetch(self._addresses, name)
@@ -153,7 +153,7 @@ class Phone:
         return None if held is None else ctl.read(held).certificates(ctl.Role.SAST)
 
     async def _load_configuration(self) -> Configuration:
-        """Fetch the configuration; without it go on with what flash keeps of an unfinished operation (R6)."""
+        """Fetch the configuration; without it, continue with the unfinished operation that flash keeps (R6)."""
         fetched = await self._around.files.fetch(self._addresses, f"{self.name}.cnf.xml")
         loaded = None if fetched is None else cnf_xml.parse(fetched.data)
         if fetched is not None and loaded is not None:
@@ -163,7 +163,7 @@ class Phone:
         return Configuration() if kept is None else Configuration.from_flash(kept)
 
     def _register(self) -> None:
-        """Register as the configuration says; a secure device needs its LSC or MIC (R9, R10)."""
+        """Register with the mode of the configuration; a secure device needs its LSC or MIC (R9, R10)."""
         mode = self._configuration.security_mode
         if mode == NON_SECURE or self.flash.has_lsc or self.flash.mic is not None:
             self.registration = _REGISTRATIONS.get(mode, Registration.NONE)
@@ -191,7 +191,7 @@ class Phone:
             self.flash.finish()
 
     def missing_for_string(self) -> str:
-        """Name what is missing before a string can be entered, empty when nothing is (R33)."""
+        """Return what is missing before a string can be entered, empty if nothing is (R33)."""
         if not self._trusted():
             return "no CAPF certificate in the CTL file"
         if self.registration is not Registration.NON_SECURE:
@@ -215,7 +215,7 @@ class Phone:
         return [] if held is None else ctl.read(held).certificates(ctl.Role.CAPF)
 
     async def _sessions(self, string: str) -> Result:
-        """Try, and after a communication failure three more times, 30 seconds apart (R5)."""
+        """Try, and retry three times after a communication failure, at intervals of 30 seconds (R5)."""
         result = Result.LOST
         for attempt in range(1 + RETRIES):
             if attempt:
@@ -235,7 +235,7 @@ class Phone:
             return
 
     async def _any_server(self, string: str) -> Result:
-        """Try the CAPF servers one after the other, each by the addresses that this phone can use (R12)."""
+        """Try the CAPF servers in order, each on the addresses that this phone can use (R12)."""
         trusted = self._trusted()
         addresses = replace(self._addresses, mode=self._configuration.ip_mode)
         for name, port in self._configuration.servers:
@@ -263,7 +263,7 @@ class Phone:
 
 
 def fleet_summary(phones: Sequence[Phone]) -> dict[str, int]:
-    """Return how many phones show which message."""
+    """Return the number of phones by message."""
     counts: dict[str, int] = {}
     for phone in phones:
         counts[phone.message] = counts.get(phone.message, 0) + 1

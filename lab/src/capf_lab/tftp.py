@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fetching a file over TFTP, as phones do when HTTP fails (RFC 1350; block size and file size of RFC 2348 and 2349)."""
+"""Fetches a file by TFTP, as phones do when HTTP fails (RFC 1350; block size and file size of RFC 2348 and 2349)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _HEADER = struct.Struct("!HH")
 _CODE_BYTES = 2
 _BLOCK_BYTES = 512
 _WANTED_BLOCK_BYTES = 1428
-"""A block that fits into an Ethernet frame, also by IPv6."""
+"""A block that fits into an Ethernet frame, even with IPv6."""
 _SECONDS = 1.0
 _TRIES = 4
 
 
 class TftpError(Exception):
-    """The server refuses, or sends what is no answer."""
+    """The server refuses the transfer, or its answer is invalid."""
 
 
 class Download:
-    """The client's side of one transfer, without input or output; ``packet`` is what to send, and to send again."""
+    """The client side of one transfer, without I/O; ``packet`` is the packet to send, or to send again."""
 
     def __init__(self, name: str, largest: int) -> None:
         self.data = bytearray()
@@ -38,7 +38,7 @@ class Download:
         self._block = 0
 
     def feed(self, datagram: bytes) -> bool:
-        """Take a datagram of the server; True when ``packet`` is to be sent now. TftpError ends the transfer."""
+        """Process a datagram of the server; return whether to send ``packet`` now. TftpError ends the transfer."""
         code, rest = int.from_bytes(datagram[:_CODE_BYTES], "big"), datagram[_CODE_BYTES:]
         if code == _OACK and self._block == 0:
             self._agree(rest.decode("ascii", "replace").split("\0"))
@@ -46,19 +46,19 @@ class Download:
             return True
         if code == _DATA and len(datagram) >= _HEADER.size:
             return self._take(int.from_bytes(rest[:2], "big"), datagram[_HEADER.size :])
-        raise TftpError(rest[2:].rstrip(b"\0").decode("ascii", "replace") if code == _ERROR else "no answer of TFTP")
+        raise TftpError(rest[2:].rstrip(b"\0").decode("ascii", "replace") if code == _ERROR else "not a TFTP answer")
 
     def _agree(self, words: list[str]) -> None:
-        """Take the server's word on block size and file size."""
+        """Process the block size and file size in the server's answer."""
         options = {name.lower(): value for name, value in zip(words[::2], words[1::2], strict=False)}
         if not all(value.isdecimal() for name, value in options.items() if name):
-            raise TftpError("an option that is no number")
+            raise TftpError("an option that is not a number")
         self._block_bytes = int(options.get("blksize", _BLOCK_BYTES))
         if not 1 <= self._block_bytes <= _WANTED_BLOCK_BYTES or int(options.get("tsize", 0)) > self._largest:
             raise TftpError("a block or a file that is too large")
 
     def _take(self, number: int, block: bytes) -> bool:
-        """Take a block; one that came already is acknowledged again, because the acknowledgement was lost."""
+        """Process a block; a repeated one is acknowledged again, because the acknowledgement was lost."""
         if number != (self._block + 1) & 0xFFFF:
             return number == self._block & 0xFFFF and self._block > 0
         if len(block) > self._block_bytes or len(self.data) + len(block) > self._largest:
@@ -71,7 +71,7 @@ class Download:
 
 
 class _Protocol(asyncio.DatagramProtocol):
-    """Puts the datagrams of a transfer into a queue; None for an error of the network."""
+    """Puts the datagrams of a transfer into a queue; None for a network error."""
 
     def __init__(self) -> None:
         self.received: asyncio.Queue[tuple[bytes, Any] | None] = asyncio.Queue()
@@ -86,9 +86,9 @@ class _Protocol(asyncio.DatagramProtocol):
 async def fetch(
     host: str, port: int, name: str, largest: int, *, seconds: float = _SECONDS, tries: int = _TRIES
 ) -> bytes | None:
-    """Return a file of at most ``largest`` bytes from a server's IP address; None when it gives none.
+    """Return a file of at most ``largest`` bytes from a server's IP address; None if the server does not send it.
 
-    A packet that brings no answer within ``seconds`` is sent again, ``tries`` times in all.
+    A packet without an answer within ``seconds`` is sent again, up to ``tries`` times in total.
     """
     loop = asyncio.get_running_loop()
     try:
@@ -114,7 +114,7 @@ async def _run(
     seconds: float,
     tries: int,
 ) -> None:
-    """Lead the transfer to its end. The server answers from a port of its own, which stays the same (RFC 1350, 4)."""
+    """Run the transfer to its end. The server answers from a different port, which then stays the same (RFC 1350)."""
     peer: Any = None
     while not download.done:
         for attempt in range(tries):
@@ -132,11 +132,11 @@ async def _run(
 async def _until_new_packet(
     download: Download, transport: asyncio.DatagramTransport, protocol: _Protocol, server: Any, peer: Any
 ) -> Any:
-    """Take datagrams until there is something to send; returns the server's end of the transfer."""
+    """Process datagrams until there is something to send; return the server's address for the transfer."""
     while True:
         received = await protocol.received.get()
         if received is None:
-            raise TftpError("the network gives an error")
+            raise TftpError("network error")
         datagram, sender = received
         if sender[0] != server[0] or (peer is not None and sender != peer):
             transport.sendto(_HEADER.pack(_ERROR, _UNKNOWN_TRANSFER) + b"unknown transfer\0", sender)

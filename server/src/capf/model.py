@@ -238,7 +238,7 @@ def words_of(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
-    return f"an unexpected error ({type(error).__name__}), which the server's log describes"
+    return f"an unexpected error ({type(error).__name__}); see the server's log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from capf.registry.transaction import Transaction
 
 
 async def status(node: Node) -> dict[str, Any]:
-    """Return the state of the CAPF service, why it does not run, and what of the server's files and rows is damaged."""
+    """Return the state of the CAPF service, why it does not run, and the damaged files and rows of the server."""
     shown = await read(node, _status)
     return {**shown, "sessions_open": node.service.sessions}
 
@@ -39,19 +39,19 @@ def _status(tx: Transaction) -> dict[str, Any]:
 
 
 def _as_set(tx: Transaction) -> tuple[bool, parameters.InForce]:
-    """Return whether CAPF is activated, and the parameters as they are set."""
+    """Return whether CAPF is activated, and the stored parameters."""
     return service.is_activated(tx.connection), parameters.stored(tx.connection)
 
 
 def _restart_required(activated: bool, stored: parameters.InForce, running: parameters.InForce | None) -> bool:
-    """Return whether CAPF has to be started or restarted for the parameters that are set to be in force."""
+    """Return whether CAPF has to be started or restarted to apply the stored parameters."""
     return activated and running != stored
 
 
 async def activate(node: Node, wanted: bool, actor: str, *, dry_run: bool) -> Changed:
-    """Activate or deactivate CAPF. One that is activated and does not run is started, which is a change too.
+    """Activate or deactivate CAPF. If it is activated but does not run, it is started, which counts as a change.
 
-    ConflictError on a subscriber, and where CAPF could not run; nothing was changed then.
+    ConflictError on a subscriber, or if CAPF cannot run; then nothing has changed.
     """
 
     def rule(tx: Transaction) -> tuple[bool, list[str]]:
@@ -74,16 +74,16 @@ async def activate(node: Node, wanted: bool, actor: str, *, dry_run: bool) -> Ch
 
 
 async def _prepare(node: Node, actor: str, *, dry_run: bool) -> None:
-    """ConflictError where CAPF could not run with the parameters as they are; nothing was changed then."""
+    """Raise ConflictError if CAPF cannot run with the current parameters; change nothing."""
     if not dry_run:
         await node.service.accept_key(actor)
     await node.service.check()
 
 
 async def restart(node: Node, actor: str, *, if_due: bool, dry_run: bool) -> Changed:
-    """Restart CAPF, which applies changed parameters and starts a stopped service; ``if_due``: only if that is needed.
+    """Restart CAPF, which applies changed parameters and starts a stopped service; ``if_due``: only if necessary.
 
-    One that could not run with the parameters as they are goes on as it is, and ConflictError says why.
+    ConflictError if it cannot run with the current parameters; then it continues as it is.
     """
     async with node.service.change:
         running = node.context.running
@@ -102,7 +102,7 @@ async def restart(node: Node, actor: str, *, if_due: bool, dry_run: bool) -> Cha
 
 
 async def show_parameters(node: Node, kind: parameters.Kind) -> dict[str, Any]:
-    """Return the parameters of one kind, as they are set and in force."""
+    """Return the parameters of one kind, both stored and in effect."""
     activated, stored = await read(node, _as_set)
     return {"active": activated, "parameters": parameters.show(kind, stored, node.context.running)}
 
@@ -110,7 +110,7 @@ async def show_parameters(node: Node, kind: parameters.Kind) -> dict[str, Any]:
 async def set_parameters(
     node: Node, kind: parameters.Kind, wanted: Mapping[str, object], actor: str, *, dry_run: bool
 ) -> tuple[Changed, bool]:
-    """Set parameters; returns also whether CAPF has to be restarted for them to be in force."""
+    """Set parameters; also return whether CAPF has to be restarted to apply them."""
 
     def rule(tx: Transaction) -> tuple[Changed, bool]:
         before, after = parameters.change(tx.connection, kind, wanted, tx.context.why_not_listen)

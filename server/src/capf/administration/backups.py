@@ -16,7 +16,7 @@ from capf.administration.requests import change
 async def back_up(node: Node, passphrase: str | None, actor: str) -> tuple[BinaryIO, MadeBackup]:
     """Return an archive with keys, certificates, traces and database, in a file that the caller closes.
 
-    It was checked as a restore checks it. Without ``passphrase`` it is a plain one.
+    It was checked as a restore would check it. Without ``passphrase`` it is a plain archive.
     """
     file, made = await asyncio.to_thread(node.back_up, passphrase)
     try:

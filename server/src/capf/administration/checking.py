@@ -1,9 +1,9 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What ``capf check`` finds of a node besides its configuration file: files, rows and ports that do not fit (P34, P36).
+"""The checks of ``capf check`` beyond the configuration file: unusable files, rows and ports (P34, P36).
 
-Nothing is changed, and the server may run meanwhile.
+They change nothing, and the server may run meanwhile.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from capf.store.engine import Store
 
 
 def look(settings: NodeSettings) -> list[str]:
-    """Return what is wrong, each with what to do; nothing where there is no state yet."""
+    """Return the problems, each with its solution; none if there is no state yet."""
     directory = StateDirectory(settings.state_directory)
     databases = copying.sqlite_files(settings.database)
     if not directory.path.exists() or (databases and not databases[0].exists()):
@@ -62,25 +62,25 @@ def _of_database(settings: NodeSettings, directory: StateDirectory) -> list[str]
 
 
 def check_audit(database: str) -> None:
-    """CapfError names the first row of the audit table that does not follow from those before it."""
+    """Raise CapfError with the first row of the audit table that does not match the rows before it."""
     store = Store(database)
     try:
         broken = store.read(audit.broken_row)
     finally:
         store.close()
     if broken is not None:
-        raise CapfError(f"the audit table was changed: row {broken} does not follow from those before it")
+        raise CapfError(f"the audit table was changed: row {broken} does not match the rows before it")
 
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """A server that runs; ``why_stopped`` as it says itself."""
+    """A running server, and why CAPF does not run on it (``why_stopped``)."""
 
     why_stopped: str
 
 
 def _running(lock: Path) -> _Running | None:
-    """Return the server that holds the lock of its state directory, None where none does: its ports are its own."""
+    """Return the running server, which holds the lock of its state directory and uses its ports; None if none runs."""
     try:
         with lock.open() as handle:
             try:

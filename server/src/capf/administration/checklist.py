@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The checklist before certificate operations, with what the subscribers say (R22, R33)."""
+"""The checklist before certificate operations, including the state of the subscribers (R22, R33)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from capf.registry import nodes, preflight
 async def check(
     node: Node, phones: Sequence[str] | None, parameters: Mapping[str, object], credentials: Credentials, *, reset: bool
 ) -> dict[str, Any]:
-    """Return whether certificate operations can begin: each item with its result and what to do; changes nothing.
+    """Return whether certificate operations can begin: each item with its result and what to do; change nothing.
 
-    ``phones``: None for all; ``parameters``: as they are to be; ``reset``: whether this server is to reset the phones.
+    ``phones``: None for all; ``parameters``: the intended ones; ``reset``: whether this server shall reset the phones.
     """
     said = await delivery.ask(await read(node, lambda tx: nodes.further(tx.connection)), credentials)
     refusing = {name: str(error) for name, error in said.items() if isinstance(error, delivery.RefusedError)}

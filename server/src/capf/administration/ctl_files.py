@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The CTL file: its state, making a new one, and putting it where phones fetch it (R3, R22, R24)."""
+"""The CTL file: its state, its update, and its publication to the places from which phones fetch it (R3, R22, R24)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from capf.cluster.delivery import Credentials
 from capf.registry import ctl_file, tokens
 
 _MAKING = asyncio.Lock()
-"""Keys of tokens are files beside the database: the CTL file is made once at a time."""
+"""Only one CTL file is made at a time, because the keys of tokens are files outside the database."""
 
 
 async def show(node: Node) -> dict[str, Any]:
-    """Return the CTL file and whether it is current; on a subscriber, the one that it was given."""
+    """Return the CTL file and whether it is current; on a subscriber, the published one."""
     if node.context.first_node:
         return ctl_file.show(await read(node, ctl_file.status))
     return ctl_file.show_received(await asyncio.to_thread(node.folder.read, ctl.FILE_NAME))
@@ -36,9 +36,9 @@ async def make(
     *,
     dry_run: bool,
 ) -> tuple[ctl_file.MadeCtlFile, list[str]]:
-    """Make the CTL file again where it is outdated; returns also the nodes that cannot be reached, with their problem.
+    """Update the CTL file if it is outdated; also return the problem of each node that cannot be reached.
 
-    ConflictError, before anything is changed, where a node has other credentials (R17).
+    ConflictError, before anything is changed, if a node has different credentials (R17).
     """
     problems = await check_nodes(node, credentials)
     async with _MAKING:
@@ -51,7 +51,7 @@ async def make(
 
 
 async def put_in_place(node: Node) -> None:
-    """Write the CTL file of the database to where phones fetch it, where it is not there."""
+    """Write the CTL file from the database to the directories from which phones fetch it, if it is not there."""
     held = await read(node, lambda tx: ctl_file.last(tx.connection))
     if held is not None and node.folder.different({ctl.FILE_NAME: held.sha256}):
         await asyncio.to_thread(node.folder.write, {ctl.FILE_NAME: held.data})

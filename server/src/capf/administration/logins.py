@@ -1,10 +1,10 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checking the administrator's password so that whoever guesses it costs little, whatever the number of tries (R17).
+"""Checks the administrator's password so that guessing costs the server little, whatever the number of tries (R17).
 
-One password at a time goes through scrypt, so that guessing takes no more than a part of one core from the phones. A
-password that was right before is known at once.
+Only one password at a time goes through scrypt, so guessing uses only a part of one core. A password that was correct
+before is recognised without scrypt.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _REMEMBERED = 64
 
 
 class Login(Enum):
-    """What became of a try to log in."""
+    """The result of a login attempt."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -37,9 +37,9 @@ class Login(Enum):
 
 
 class LoginGuard:
-    """Slows down whoever tries passwords: an address that was wrong several times has to wait, longer each time.
+    """Slows down guessing: an address with several wrong passwords has to wait, longer each time.
 
-    ``clock`` counts seconds and never jumps.
+    ``clock`` is monotonic, in seconds.
     """
 
     _FREE_TRIES = 5
@@ -51,7 +51,7 @@ class LoginGuard:
         self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def wait_seconds(self, address: str) -> float:
-        """Return how long this address has to wait before its password is looked at, 0 when it need not."""
+        """Return the seconds that this address has to wait before its next try, 0 if none."""
         _tries, until = self._wrong.get(address, (0, 0.0))
         return max(0.0, until - self._clock())
 
@@ -64,13 +64,12 @@ class LoginGuard:
             self._wrong.popitem(last=False)
 
     def right(self, address: str) -> None:
-        """Forget what was wrong."""
+        """Forget the wrong passwords of an address."""
         self._wrong.pop(address, None)
 
 
 class PasswordMemory:
-    """Remembers passwords that were right, as digests under a key of this process, so that a playbook's
-    many requests cost one scrypt in all."""
+    """Remembers correct passwords as keyed digests, so that the many requests of a playbook cost only one scrypt."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
@@ -81,11 +80,11 @@ class PasswordMemory:
         return hmac.digest(self._key, f"{kept}\0{password}".encode(), "sha256")
 
     def remembers(self, password: str, kept: str) -> bool:
-        """Return whether the password was right before, which costs nothing to know."""
+        """Return whether the password was correct before, without scrypt."""
         return self._digest(password, kept) in self._known
 
     def check(self, password: str, kept: str) -> bool:
-        """Return whether the password is right; thread-safe."""
+        """Return whether the password is correct; thread-safe."""
         if self.remembers(password, kept):
             return True
         if not password_is_right(password, kept):
@@ -99,7 +98,7 @@ class PasswordMemory:
 
 
 class Logins:
-    """The administrator's account, as it is asked for by the API."""
+    """Authenticates the administrator for the API."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -110,7 +109,7 @@ class Logins:
         self._turn = asyncio.Lock()
 
     async def check(self, administrator: str, password: str, address: str) -> Login:
-        """Check name and password; who tries passwords has to wait, and so does everybody new when many try."""
+        """Check name and password. Addresses that guess have to wait; so do all others while too many wait."""
         known, kept = await self._store.aread(account.stored)
         name_is_right, place = hmac.compare_digest(administrator.encode(), known.encode()), counted_as(address)
         if name_is_right and self._passwords.remembers(password, kept):
@@ -126,7 +125,7 @@ class Logins:
             self._waiting -= 1
 
     async def _look(self, name_is_right: bool, password: str, kept: str, place: str) -> Login:
-        """Check one password at a time; meanwhile a try from the same address may have been wrong."""
+        """Check one password at a time; check the wait again, because the same address may have failed meanwhile."""
         known = name_is_right and self._passwords.remembers(password, kept)
         if not known and self._guard.wait_seconds(place):
             return Login.WAIT

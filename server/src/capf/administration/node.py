@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the use cases ask of the running node."""
+"""The interface of the running node that the use cases need."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from capf.store.engine import Store
 
 
 class Node(Protocol):
-    """The running server, as the use cases and the doors see it."""
+    """The running server, as seen by the use cases and the doors."""
 
     store: Store
     context: Context

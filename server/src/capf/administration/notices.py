@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Events for programs that act on them: answered when there are some (R30)."""
+"""Events for automation, by long polling (R30)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _LOOK_AGAIN_SECONDS = 1
 
 
 async def wait(node: Node, after: str, seconds: float, days: int) -> tuple[list[dict[str, Any]], str]:
-    """Return the events after a cursor, and the cursor after them; without any, when ``seconds`` are over.
+    """Return the events after a cursor, and the next cursor; wait up to ``seconds`` for events.
 
-    Without a cursor: what happens from now on, and every LSC that ends within ``days``.
+    Without a cursor: all events from now on, and every LSC that expires within ``days``.
     """
     deadline = asyncio.get_running_loop().time() + seconds
     cursor = await read(node, lambda tx: events.read_cursor(tx.connection, after))

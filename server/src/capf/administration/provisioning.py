@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What whoever deploys a server asks of its state directory, while it does not run (R1)."""
+"""Changes to the state directory of a stopped server, for its deployment (R1)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from capf.certificates.keystore import Keystore
 
 
 def add_manufacturing(keys: Keystore, given: Sequence[x509.Certificate], *, dry_run: bool) -> list[str]:
-    """Trust issuers of MICs; returns the fingerprints of those that it did not trust."""
+    """Trust issuers of MICs; return the fingerprints of those that were not trusted before."""
     known = keys.manufacturing.all()
     missing = [certificate for certificate in given if certificate not in known]
     if not dry_run:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Publishing files to subscribers, with the credentials of the request that asks for it (R3, R17)."""
+"""Publishes files to subscribers, with the credentials of the current request (R3, R17)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from capf.registry.transaction import Transaction
 
 
 async def check_nodes(node: Node, credentials: Credentials) -> dict[str, str]:
-    """Return the problem of each subscriber with these credentials, empty where it has the same.
+    """Return the problem of each subscriber with these credentials, empty if it accepts them.
 
-    ConflictError names the nodes that refuse them.
+    ConflictError if nodes refuse them.
     """
     return await delivery.check(await _further(node), credentials)
 
@@ -30,10 +30,10 @@ async def check_nodes(node: Node, credentials: Credentials) -> dict[str, str]:
 async def publish(
     node: Node, phones: Sequence[str] | None, credentials: Credentials, actor: str, *, dry_run: bool
 ) -> tuple[int, list[Delivery]]:
-    """Publish to all subscribers what they do not have: the shared files and those of ``phones`` (None: of all).
+    """Publish the files that subscribers do not have: the shared files and those of ``phones`` (None: of all phones).
 
-    Returns how many files there are, and what each node got. ConflictError on a subscriber, and where a node refuses
-    the credentials.
+    Return the number of files, and the files that each node received. ConflictError on a subscriber, or if a node
+    refuses the credentials.
     """
     if not node.context.first_node:
         raise FurtherNodeError("files are published")
@@ -41,9 +41,9 @@ async def publish(
 
 
 async def publish_before_reset(node: Node, phones: Sequence[str], credentials: Credentials, actor: str) -> None:
-    """Publish what these phones need after their reset to the nodes from which they fetch their files.
+    """Publish the files that these phones fetch after their reset to the nodes that serve them.
 
-    ConflictError names the nodes that cannot be given it: a phone that comes back must not find old files.
+    ConflictError if a node cannot be updated: a phone must not load old files after its reset.
     """
     further = [item for item in await _further(node) if item.tftp]
     if not further:
@@ -53,17 +53,17 @@ async def publish_before_reset(node: Node, phones: Sequence[str], credentials: C
     if problems:
         raise ConflictError(
             "nothing was reset, because the phones would find old files on these nodes: "
-            f"{'; '.join(problems)}. Reset the phones again when the nodes answer, or take them out of the cluster"
+            f"{'; '.join(problems)}. Reset the phones again when the nodes answer, or remove the nodes from the cluster"
         )
 
 
 async def receive(node: Node, files: Mapping[str, bytes], actor: str, *, dry_run: bool) -> list[str]:
-    """Keep files that the first node publishes; returns the names of those that were not here.
+    """Store files that the first node publishes; return the names of those that were new or changed.
 
-    InvalidRequestError with every wrong name and content, ConflictError on the first node; nothing was changed then.
+    InvalidRequestError with every wrong name and content, ConflictError on the first node; then nothing has changed.
     """
     if node.context.first_node:
-        raise ConflictError("the first node makes its files itself; only subscribers are given them")
+        raise ConflictError("the first node makes its files itself; files can only be published to subscribers")
 
     def different() -> list[str]:
         folder.check(files)
@@ -77,7 +77,7 @@ async def receive(node: Node, files: Mapping[str, bytes], actor: str, *, dry_run
 
 
 async def compare(node: Node, digests: Mapping[str, str]) -> list[str]:
-    """Return the names of the files that are not here as the digests say."""
+    """Return the names of the files that are missing here or have a different digest."""
     return await asyncio.to_thread(node.folder.different, digests)
 
 

@@ -1,9 +1,9 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the node is ready, found out every few seconds by the server itself, and never because somebody asks.
+"""Whether the node is ready. The server itself checks it every few seconds, never because of a request.
 
-Anybody may ask, without a login; so an answer costs the database nothing.
+Anybody may ask, without a login, so an answer must not cost a query.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ MAXIMUM_AGE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What was wrong, and when that was seen, by the event loop's time."""
+    """The problem, and the time of the check by the event loop's clock."""
 
     found: health.Readiness
     at: float
 
 
 class Readiness:
-    """The node's state as it was seen last."""
+    """The result of the last check."""
 
     def __init__(self, store: Store, context: Context) -> None:
         self._store = store
@@ -39,7 +39,7 @@ class Readiness:
         self._seen = asyncio.Condition()
 
     async def run(self) -> None:
-        """Look again and again."""
+        """Check periodically, forever."""
         while True:
             await self.look()
             await asyncio.sleep(_EVERY_SECONDS)
@@ -52,14 +52,14 @@ class Readiness:
             self._seen.notify_all()
 
     async def seen(self) -> health.Readiness:
-        """Return what is wrong, as it was seen at most five seconds ago; waits for a look that takes longer."""
+        """Return the problem found at most five seconds ago; wait for a check that takes longer."""
         async with self._seen:
             while (state := self._state) is None or _age(state) > MAXIMUM_AGE_SECONDS:
                 await self._seen.wait()
         return state.found
 
     async def _look(self) -> health.Readiness:
-        """Return what keeps phones from being served: a database that takes no writes, a CAPF that does not run."""
+        """Return why phones cannot be served: the database is not writable, or CAPF does not run."""
         try:
             await self._store.awrite(lambda connection: health.probe(Transaction(connection, self._context)))
             return await self._store.aread(lambda connection: health.readiness(Transaction(connection, self._context)))

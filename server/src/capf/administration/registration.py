@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Registering phones: a list of them, the phones of a rollout, and the data of an earlier CAPF (R16, R23, R26)."""
+"""Registers phones: from a list, for a rollout, or from the data of an earlier CAPF (R16, R23, R26)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from capf.registry.rollout import begin
 from capf.registry.transaction import Transaction
 
 Listed = Mapping[str, Any]
-"""A phone of a list: its device name, settings, and perhaps an authentication string."""
+"""A phone of a list: its device name, settings, and optional authentication string."""
 
 
 async def ensure(
     node: Node, listed: Sequence[Listed], state: Literal["present", "absent"], actor: str, *, dry_run: bool
 ) -> Changes:
-    """Register, change or remove phones; all or nothing. Their strings are checked, and not used."""
+    """Register, change or remove phones; all or nothing. Their authentication strings are checked, but not used."""
     settings = [{name: value for name, value in phone.items() if name != strings.FIELD} for phone in listed]
 
     def rule(tx: Transaction) -> Changes:
@@ -36,13 +36,13 @@ async def ensure(
 
 
 def register_for_rollout(tx: Transaction, listed: Sequence[Listed]) -> Changes:
-    """Register the phones of a rollout's list; what the list says of security modes and strings is the rollout's."""
+    """Register the phones of a rollout's list; the rollout itself uses the security modes and strings in the list."""
     changes = phones.ensure(tx, begin.settings_of(tx.connection, listed), "present")
     strings.refuse_wrong(tx, listed)
     return changes
 
 
 async def import_phones(node: Node, given: Sequence[Listed], actor: str, *, dry_run: bool) -> phone_import.Import:
-    """Import phones, their LSCs and their pending operations; all or nothing, and what is known here stays."""
+    """Import phones, their LSCs and their pending operations; all or nothing. Existing data is kept."""
     reading = await asyncio.to_thread(phone_import.read, node.context, given)
     return await change(node, lambda tx: phone_import.carry_out(tx, reading), actor, dry_run=dry_run)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Changes of the server's keys and trusted certificates: recorded first, and carried out after the commit (R1, R3)."""
+"""Changes to the server's keys and trusted certificates, recorded first and carried out after the commit (R1, R3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from capf.registry.transaction import Transaction
 
 
 async def renew(node: Node, renewal: capf_certificate.Renewal, actor: str, *, dry_run: bool) -> Changed:
-    """Prepare the next CAPF certificate, or make it the active one, which restarts the CAPF service where it runs."""
+    """Prepare the next CAPF certificate, or activate it, which restarts a running CAPF service."""
 
     def rule(tx: Transaction) -> KeystoreChange:
         return capf_certificate.renew(tx, node.keystore, node.ctl_file(), renewal)
@@ -27,12 +27,12 @@ async def renew(node: Node, renewal: capf_certificate.Renewal, actor: str, *, dr
 
 
 async def trust(node: Node, given: Sequence[x509.Certificate], actor: str, *, dry_run: bool) -> Changed:
-    """Trust the LSCs of further CAPF certificates."""
+    """Trust the LSCs of additional CAPF certificates."""
     return await _apply(node, lambda tx: capf_certificate.trust(tx, node.keystore, given), actor, dry_run=dry_run)
 
 
 async def distrust(node: Node, names: Sequence[str], actor: str, *, force: bool, dry_run: bool) -> Changed:
-    """Trust the LSCs of these earlier CAPF certificates (common names) no longer."""
+    """Stop trusting the LSCs of these earlier CAPF certificates (common names)."""
 
     def rule(tx: Transaction) -> KeystoreChange:
         return capf_certificate.distrust(tx, node.keystore, names, force=force)
@@ -43,7 +43,7 @@ async def distrust(node: Node, names: Sequence[str], actor: str, *, force: bool,
 async def set_manufacturing(
     node: Node, given: Sequence[x509.Certificate], state: str, actor: str, *, dry_run: bool
 ) -> Changed:
-    """Trust issuers of MICs, or not; in force at once for new sessions."""
+    """Trust issuers of MICs, or stop trusting them; new sessions use the change immediately."""
     return await _apply(node, lambda tx: manufacturing.ensure(tx, node.keystore, given, state), actor, dry_run=dry_run)
 
 

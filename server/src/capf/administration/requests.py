@@ -1,9 +1,9 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A request of the administrator is one transaction, undone for a dry run; one that waits looks again and again.
+"""An administrator's request is one transaction, rolled back for a dry run; a waiting request polls.
 
-A *rule* is a function of the registry, or several of them together: it takes the transaction in which it works.
+A *rule* is a function of the registry, or a combination of several; its argument is the transaction.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ T = TypeVar("T")
 Rule = Callable[[Transaction], T]
 _LOOK_AGAIN_SECONDS = 0.5
 _REST = 4
-"""A look at tens of thousands of phones takes its time, and phones' sessions want the same processor: between two looks
-the server pauses for this multiple of the time that a look takes."""
+"""The pause between two polls, as a multiple of the duration of a poll: polling tens of thousands of phones must not
+take too much processor time from sessions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What a use case has changed, or would change in a dry run."""
+    """The changes of a use case; in a dry run, those that it would make."""
 
     changed: bool
     before: Mapping[str, Any]
@@ -36,23 +36,23 @@ class Changed:
 
 
 async def read(node: Node, rule: Rule[T]) -> T:
-    """Return what a rule reads."""
+    """Run a rule that only reads; return its result."""
     return await node.store.aread(lambda c: rule(Transaction(c, node.context)))
 
 
 def stream(node: Node, rule: Rule[Iterator[T]]) -> Stream[T]:
-    """Return what a rule yields while it is read; StoreUnavailableError when many are open."""
+    """Return the stream of a rule that only reads; StoreUnavailableError if too many are open."""
     return node.store.stream(lambda c: rule(Transaction(c, node.context)))
 
 
 async def change(node: Node, rule: Rule[T], actor: str, *, dry_run: bool) -> T:
-    """Carry out a rule for ``actor``; a dry run gives the same answer and leaves no trace."""
+    """Run a rule for ``actor``; a dry run gives the same answer and changes nothing."""
     run = node.store.adry_run if dry_run else node.store.awrite
     return await run(lambda c: rule(Transaction(c, node.context, actor)))
 
 
 async def until_ended(node: Node, rule: Rule[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """Return what is seen once it is ``ended``, or when the time is up."""
+    """Poll until the result is ``ended`` or the time is up; return the last result."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while True:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asking the call processor to reset phones: a configured command, without a shell (R28)."""
+"""Runs the configured command that asks the call processor to reset phones, without a shell (R28)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _ERROR_CHARACTERS = 200
 
 
 async def _at_once(_unused: Sequence[str]) -> None:
-    """Wait for nothing."""
+    """Return immediately."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resetter:
-    """Runs ``command`` once a phone, its ``{name}`` filled in; or once for many, its ``{names}`` spread out.
+    """Runs ``command`` once per phone, with ``{name}`` replaced; or once for many phones, with ``{names}`` expanded.
 
-    ``ready`` is awaited first: phones must not come before the files that they fetch are in place.
+    ``ready`` is awaited first: the files that phones fetch must be in place before they are reset.
     """
 
     command: tuple[str, ...]
@@ -34,12 +34,12 @@ class Resetter:
     ready: Callable[[Sequence[str]], Awaitable[None]] = _at_once
 
     def check(self) -> None:
-        """Raise ConflictError when no reset command is configured."""
+        """Raise ConflictError if no reset command is configured."""
         if not self.command:
             raise ConflictError("no reset command is configured on this server ([reset] command)")
 
     async def reset(self, names: Sequence[str]) -> dict[str, str]:
-        """Reset the phones; returns what went wrong, by device name."""
+        """Reset the phones; return the errors by device name."""
         self.check()
         await self.ready(names)
         size = _NAMES_AT_ONCE if "{names}" in self.command else 1
@@ -55,7 +55,7 @@ class Resetter:
         return argv
 
     async def _run(self, names: Sequence[str], gate: asyncio.Semaphore) -> str:
-        """Return an empty text, or what went wrong."""
+        """Return the error, or an empty text."""
         async with gate:
             try:
                 process = await asyncio.create_subprocess_exec(

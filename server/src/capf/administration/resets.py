@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Resetting phones, so that their settings take effect (R28)."""
+"""Resets phones to apply their settings (R28)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from capf.registry.transaction import Transaction
 async def reset(
     node: Node, phones: Sequence[str], credentials: Credentials, actor: str, *, dry_run: bool
 ) -> dict[str, str]:
-    """Have the call processor reset phones; subscribers get their files first. Returns what went wrong, by name.
+    """Have the call processor reset phones after publishing their files to subscribers. Return the errors by name.
 
-    InvalidRequestError names phones that are not registered, ConflictError says why none can be reset.
+    InvalidRequestError if phones are not registered; ConflictError if no phone can be reset.
     """
     node.resetter.check()
     await read(node, lambda tx: progress(tx.connection, phones))

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Beginning and aborting rollouts: several rules in one transaction (R16, R18)."""
+"""Begins and aborts rollouts: several rules in one transaction (R16, R18)."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from capf.registry.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The phones of a rollout: a list to register, names, or criteria; exactly one of them is given."""
+    """The phones of a rollout: exactly one of a list to register, names, and criteria."""
 
     listed: Sequence[Listed] | None = None
     names: Sequence[str] | None = None
     criteria: Sequence[Criterion] | None = None
 
     def check(self) -> None:
-        """InvalidRequestError unless exactly one is given."""
+        """Raise InvalidRequestError unless exactly one is given."""
         if sum(item is not None for item in (self.listed, self.names, self.criteria)) != 1:
             raise InvalidRequestError([Problem("phones", "", "give exactly one of phones, names and criteria")])
 
 
 def state(tx: Transaction, name: str, rollout_id: int | None = None) -> dict[str, Any]:
-    """Return one rollout in numbers with the progress of its wave, the latest of this name without its id."""
+    """Return the numbers of a rollout and the progress of its wave; without an id, of the latest one of this name."""
     pace = waves.current(tx, show.find(tx.connection, name, rollout_id))
     return {**show.state(tx.connection, name, rollout_id), "progress": None if pace is None else pace._asdict()}
 
 
 def begin_rollout(tx: Transaction, selection: Selection, request: plan.RolloutRequest) -> dict[str, Any]:
-    """Register the given phones and begin a rollout of those that need an LSC, or resume the running one.
+    """Register the given phones and begin a rollout for those that need an LSC, or resume the running one.
 
-    ``request`` says what is asked for; its phones are those of the selection.
+    The phones of ``request`` are those of the selection.
     """
     name, rollout_id = request.name, request.rollout_id
     made, changes = None if rollout_id is None else begin.nothing_left(tx, name, rollout_id), None
@@ -73,7 +73,7 @@ def _select(tx: Transaction, selection: Selection) -> tuple[list[str], Changes |
 
 
 def abort_rollout(tx: Transaction, name: str, rollout_id: int | None, *, dry_run: bool) -> dict[str, Any]:
-    """End a running rollout and cancel its operations; phones that are in a session end it."""
+    """End a running rollout and cancel its operations, except those of phones that are in a session."""
     done = abort.abort(tx, name, rollout_id)
     return {
         "changed": done.changed,

@@ -1,9 +1,9 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""CAPF on this node: started and stopped as the record says, and tried again while it is activated and does not run.
+"""CAPF on this node: starts and stops it as recorded, and retries while it is activated but does not run.
 
-Whatever keeps it from running is said by ``context.why_stopped``; it never ends the process (P36).
+``context.why_stopped`` says why it does not run; the process never ends because of that (P36).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from capf.store.engine import Store
 LOG = logging.getLogger(__name__)
 _SECONDS_A_MINUTE = 60
 LOOK_SECONDS = 5.0
-"""How often a server looks whether CAPF should run and does not: a port that is free again is taken by then."""
+"""Seconds between checks whether CAPF should run but does not, for example because its port was in use."""
 
 
 class CapfService:
-    """Starts, stops and follows. Whoever starts or stops it, or changes its keys, holds ``change``."""
+    """Starts and stops CAPF. Code that starts or stops it, or changes its keys, holds the lock ``change``."""
 
     def __init__(
         self,
@@ -45,10 +45,10 @@ class CapfService:
         *,
         notice: IO[str],
     ) -> None:
-        """``descriptors`` returns how many file descriptors the CAPF port may use now; ``notice`` is a file that says
-        why CAPF does not run, for those who cannot ask the process."""
+        """``descriptors`` returns the number of file descriptors that the CAPF port may use now; ``notice`` is a file
+        with the reason why CAPF does not run, for other processes."""
         self.change = asyncio.Lock()
-        """Starting and stopping CAPF, and changing its keys, are done one after the other."""
+        """The lock for starting and stopping CAPF, and for changing its keys."""
         self._settings = settings
         self._store = store
         self._context = context
@@ -58,16 +58,16 @@ class CapfService:
         self._ports = Ports(settings)
         self._listener: Listener | None = None
         self._generation: int | None = None
-        """Which activation or restart the running service is of."""
+        """The number of the activation or restart that started the running service."""
         context.why_not_listen = self._ports.why_not_listen
 
     @property
     def sessions(self) -> int:
-        """How many phones are connected now."""
+        """The number of connected phones."""
         return 0 if self._listener is None else self._listener.sessions
 
     async def check(self) -> parameters.InForce:
-        """Return the parameters with which CAPF would start now; ConflictError says why it cannot."""
+        """Return the parameters with which CAPF would start now; ConflictError if it cannot."""
         in_force = await self._store.aread(lambda c: faults.check_start(Transaction(c, self._context)))
         obstacles = self._ports.why_not_listen(in_force)
         if obstacles:
@@ -75,12 +75,12 @@ class CapfService:
         return in_force
 
     async def accept_key(self, actor: str) -> None:
-        """Take a new strings.key as the right one where nothing needs the earlier one; for the administrator alone."""
+        """Accept a new strings.key if nothing needs the earlier one; only on the administrator's request."""
         if await self._store.aread(lambda c: strings_key.is_due(Transaction(c, self._context))):
             await self._store.awrite(lambda c: strings_key.accept(Transaction(c, self._context, actor)))
 
     async def start(self) -> None:
-        """Start CAPF with the parameters as they are now; nothing to do when it runs. ConflictError where it cannot."""
+        """Start CAPF with the current parameters unless it runs; ConflictError if it cannot start."""
         if self._listener is not None:
             return
         try:
@@ -133,7 +133,7 @@ class CapfService:
         LOG.info("event=capf-started addresses=%s port=%d", ",".join(addresses), port)
 
     async def stop(self) -> None:
-        """Stop CAPF; open sessions may end first, within the drain time."""
+        """Stop CAPF after its open sessions have ended, or after the drain time."""
         self._say("")
         if self._listener is None:
             return
@@ -145,7 +145,7 @@ class CapfService:
     async def follow(self) -> None:
         """Bring CAPF to what the record says, whoever said so: another server, or the administrator before a restart.
 
-        One that runs goes on with its parameters where it could not start with the new ones.
+        If it cannot start with new parameters, it continues to run with the earlier ones.
         """
         async with self.change:
             await self._follow()
@@ -165,7 +165,7 @@ class CapfService:
                 LOG.error("event=restart-waits error=%r", str(error))
 
     async def keep_running(self) -> None:
-        """Look again and again whether CAPF should run, and start it where it can."""
+        """Check periodically, forever, whether CAPF should run but does not, and try to start it."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             await self.follow()

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether keys that a server is given by another one can be used: the good ones that it has would be lost (R20)."""
+"""Checks keys from another server before they replace those of this server (R20)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _FAULTS = (CapfError, OSError, ValueError, TypeError, UnsupportedAlgorithm)
 
 
 def check(wanted: Mapping[str, bytes], directory: Path) -> None:
-    """CapfError where files that a state directory is given (``sharing``) are damaged or do not belong together."""
+    """Raise CapfError if shared files for a state directory (``sharing``) are damaged or do not belong together."""
     with staging.directory_in(staging.nearest(directory)) as work:
         sharing.take(work, wanted)
         faults = [f"{name}: {fault}" for name, look in _checks(work).items() if (fault := _fault(work, look))]
     if faults:
-        raise CapfError(f"the keys are not taken: {'; '.join(faults)}")
+        raise CapfError(f"the keys are not accepted: {'; '.join(faults)}")
 
 
 def _checks(work: Path) -> dict[str, Callable[[], object]]:
@@ -52,9 +52,9 @@ def _fault(work: Path, look: Callable[[], object]) -> str | None:
 
 
 def _open(held: state.StateDirectory, path: Path) -> None:
-    """CapfError where a token's key does not open with ``strings.key``; its file is named by its certificate."""
+    """Raise CapfError if ``strings.key`` does not decrypt a token's key; its file is named after its certificate."""
     secrets: SecretBox = state.strings_box(held)
     try:
         secrets.decrypt(path.read_bytes(), path.stem)
     except CapfError:
-        raise CapfError("strings.key does not open it") from None
+        raise CapfError("strings.key does not decrypt it") from None

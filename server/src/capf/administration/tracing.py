@@ -17,17 +17,17 @@ from capf.registry import trace_settings
 from capf.registry.trace_settings import TraceSettings
 
 _CHANGE = asyncio.Lock()
-"""What is recorded last is in force last."""
+"""The settings that are recorded last are applied last."""
 
 
 async def show(node: Node) -> list[dict[str, Any]]:
-    """Return the trace settings, as they are set and in force."""
+    """Return the trace settings, both stored and in effect."""
     stored = await _stored(node)
     return trace_settings.show(stored, node.trace.in_force or stored)
 
 
 async def set_trace(node: Node, wanted: Mapping[str, object], actor: str, *, dry_run: bool) -> Changed:
-    """Change trace settings; in force at once."""
+    """Change trace settings; they take effect immediately."""
     async with _CHANGE:
         before, after = await change(node, lambda tx: trace_settings.change(tx, wanted), actor, dry_run=dry_run)
         if after and not dry_run:
@@ -46,7 +46,7 @@ async def files(node: Node) -> list[TraceFile]:
 
 
 async def content(node: Node, name: str) -> bytes | None:
-    """Return what is in a trace file, None where there is none of that name."""
+    """Return the content of a trace file, None if it does not exist."""
     return await asyncio.to_thread(trace_files.read, node.trace.directory, name)
 
 

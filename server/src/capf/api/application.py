@@ -20,7 +20,7 @@ from capf.api.bounds import Bounds
 
 
 def _routers() -> Iterator[APIRouter]:
-    """Yield the router of each module of this package that has one; the routes of ``health`` have no version."""
+    """Yield the routers of the modules of this package; the routes of ``health`` have no version."""
     for found in iter_modules(api.__path__):
         router = getattr(import_module(f"{api.__name__}.{found.name}"), "router", None)
         if router is not None and router is not health.router:
@@ -28,7 +28,7 @@ def _routers() -> Iterator[APIRouter]:
 
 
 def application(node: Node, monitors: Sequence[str]) -> FastAPI:
-    """Return the API of this node; ``monitors`` are the addresses and networks that read numbers without a login."""
+    """Return the API of this node; ``monitors`` are addresses and networks that may read metrics without a login."""
     app = FastAPI(title="CAPF administration", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.node = node
     app.state.monitors = monitors

@@ -38,16 +38,16 @@ Actor = Annotated[str, Depends(administrator)]
 
 
 async def monitor(request: Request, given: PerhapsGiven) -> None:
-    """Let in a client at one of the monitors' addresses, and the administrator; 401 or 429 otherwise."""
+    """Accept clients at the addresses of monitors, and the administrator; 401 or 429 otherwise."""
     if request.client is not None and is_within(request.client.host, request.app.state.monitors):
         return
     if given is None:
-        raise Refusal(UNAUTHORIZED, "not an address of a monitor; administrator name and password are needed")
+        raise Refusal(UNAUTHORIZED, "this address is not a monitor's; log in as the administrator")
     await administrator(request, given)
 
 
 Monitor = Depends(monitor)
-"""For routes that show numbers and no secrets."""
+"""For routes that show metrics, not secrets."""
 
 
 def node_of(request: Request) -> Node:
@@ -60,9 +60,9 @@ RunningNode = Annotated[Node, Depends(node_of)]
 
 
 def credentials_of(given: Given) -> Credentials:
-    """Return name and password of the request, for subscribers: they have the same administrator (R17)."""
+    """Return name and password of the request, to log in to subscribers, which have the same administrator (R17)."""
     return Credentials(given.username, given.password)
 
 
 ForNodes = Annotated[Credentials, Depends(credentials_of)]
-"""The administrator's name and password, used in memory while the request lasts."""
+"""The administrator's name and password, kept in memory only during the request."""

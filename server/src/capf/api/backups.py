@@ -28,7 +28,7 @@ _MAXIMUM_PASSPHRASE = 1000
 
 
 class Backup(Strict):
-    """What encrypts the archive; or, by choice, that nothing does."""
+    """The passphrase that encrypts the archive, or the explicit choice of a plain archive."""
 
     passphrase: Annotated[
         str | None, Field(min_length=MINIMUM_PASSPHRASE, max_length=_MAXIMUM_PASSPHRASE, repr=False)
@@ -43,12 +43,12 @@ class Backup(Strict):
     responses={
         200: {
             "content": {_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-            "description": "The archive; its SHA-256 is in Repr-Digest (RFC 9530), how many files in CAPF-Files",
+            "description": "The archive; Repr-Digest (RFC 9530) is its SHA-256, CAPF-Files the number of its files",
         }
     },
 )
 async def back_up(wanted: Backup, actor: Actor, node: RunningNode) -> Response:
-    """Return an archive with keys, certificates, traces and database, which was checked as a restore checks it.
+    """Return an archive with keys, certificates, traces and database, after checking it as a restore would.
 
     With ``dry_run`` none is made.
     """

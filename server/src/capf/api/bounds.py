@@ -22,13 +22,13 @@ _SCHEME = HTTPBasic(auto_error=False)
 
 
 class Bounds:
-    """ASGI middleware that bounds the body of every request, with or without a Content-Length."""
+    """ASGI middleware that limits the body of every request, with or without a Content-Length."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on; what it sends is counted as it is read."""
+        """Pass the request on, and count its body as it is read."""
         if scope["type"] == "http":
             body = _Body(scope, receive)
             if body.announced > MAXIMUM_BODY:
@@ -55,7 +55,7 @@ class _Body:
         self.announced = int(length) if length.isdecimal() and length.isascii() else MAXIMUM_BODY + 1
 
     async def receive(self) -> Message:
-        """Return the next part; HTTPException when it comes too late, or is too much."""
+        """Return the next part; HTTPException if it is too late, or the body is too large."""
         if self._whole:
             return await self._receive()
         try:
@@ -72,7 +72,7 @@ class _Body:
         return message
 
     async def _log_in(self) -> None:
-        """Let the administrator alone send more than a little; 401 or 429 for everybody else."""
+        """Accept more than a small body only from the administrator; 401 or 429 otherwise."""
         request = Request(self._scope)
         credentials = await _SCHEME(request)
         if credentials is None:

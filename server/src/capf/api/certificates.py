@@ -29,20 +29,20 @@ router = APIRouter(tags=["certificates"])
 
 @router.get("/capf-certificate", response_model=CapfCertificates)
 async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
-    """Show the CAPF certificates, each with how many active LSCs it has issued."""
+    """Show the CAPF certificates, each with the number of active LSCs that it has issued."""
     return await read(node, capf_certificate.overview)
 
 
 @router.put("/capf-certificate", response_model=CapfCertificatesChanged)
 async def renew(wanted: CapfCertificateChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Prepare the next CAPF certificate, or make it the active one, which restarts the CAPF service where it runs."""
+    """Prepare the next CAPF certificate, or activate it, which restarts a running CAPF service."""
     asked = capf_certificate.Renewal(wanted.state, wanted.renew_before_days, wanted.replaces, wanted.force)
     return asdict(await renewal.renew(node, asked, actor, dry_run=wanted.dry_run))
 
 
 @router.put("/capf-certificate/trusted", response_model=CapfCertificatesChanged)
 async def trust(wanted: CapfTrustChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Trust the LSCs of further CAPF certificates, or no longer those of earlier ones."""
+    """Trust the LSCs of additional CAPF certificates, or stop trusting those of earlier ones."""
     given = manufacturing.read(wanted.certificates, "certificates")
     if wanted.state == "present":
         return asdict(await renewal.trust(node, given, actor, dry_run=wanted.dry_run))
@@ -61,6 +61,6 @@ async def show_manufacturing(_unused: Actor, node: RunningNode) -> dict[str, Any
 
 @router.put("/manufacturing-cas", response_model=ManufacturingCasChanged)
 async def set_manufacturing(wanted: ManufacturingCasChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Trust issuers of MICs, or not; in force at once for new sessions."""
+    """Trust issuers of MICs, or stop trusting them; new sessions use the change immediately."""
     given = manufacturing.read(wanted.certificates, "certificates")
     return asdict(await renewal.set_manufacturing(node, given, wanted.state, actor, dry_run=wanted.dry_run))

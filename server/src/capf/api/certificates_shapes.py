@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the routes of the certificates take and give."""
+"""The requests and answers about certificates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Pem = Annotated[str, Field(max_length=1_000_000)]
 
 
 class CapfCertificates(BaseModel):
-    """The CAPF certificate that issues, the next one, and those whose LSCs are still trusted."""
+    """The state of a CAPF certificate: it issues LSCs, is the next one, or its LSCs are still trusted."""
 
     current: CapfCertificate
     next: CapfCertificate | None
@@ -23,7 +23,7 @@ class CapfCertificates(BaseModel):
 
 
 class CapfCertificateChange(Change):
-    """A step of the renewal: prepare the next certificate, make it the active one, or discard it."""
+    """A step of the renewal: prepare, activate or discard the next certificate."""
 
     state: Literal["prepared", "active", "discarded"]
     renew_before_days: Annotated[int, Field(ge=0, le=36500)] | None = None
@@ -32,7 +32,7 @@ class CapfCertificateChange(Change):
 
 
 class CapfTrustChange(Change):
-    """Earlier CAPF certificates to trust, by PEM, or no longer to trust, by common name."""
+    """Earlier CAPF certificates to trust, as PEM, and those to stop trusting, by common name."""
 
     state: Literal["present", "absent"]
     certificates: Annotated[list[_Pem], Field(max_length=1000, default_factory=list)]
@@ -49,7 +49,7 @@ class CertificateNames(BaseModel):
 
 
 class CapfCertificatesChanged(BaseModel):
-    """What becomes of the CAPF certificates."""
+    """The changes to the CAPF certificates."""
 
     changed: bool
     before: CertificateNames
@@ -78,7 +78,7 @@ class ManufacturingCas(BaseModel):
 
 
 class ManufacturingCasChange(Change):
-    """Issuers of MICs that shall be trusted, or not, or alone."""
+    """Issuers of MICs to trust, to stop trusting, or to trust exclusively."""
 
     state: Literal["present", "absent", "exact"] = "present"
     certificates: Annotated[list[_Pem], Field(max_length=1000)]

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the API takes and gives of nodes, the CTL file and the files of phones."""
+"""The requests and answers about nodes, the CTL file and the files for phones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Pem = Annotated[str, Field(max_length=_PEM_CHARACTERS)]
 
 
 class NodeItem(Strict):
-    """A node; what is not given is left alone, or takes its default for a new one."""
+    """A node; omitted fields keep their values, or get their defaults for a new node."""
 
     name: _Host
     call_processing: StrictBool | None = None
@@ -31,7 +31,7 @@ class NodeItem(Strict):
 
 
 class NodesChange(Change):
-    """Nodes that shall be in the cluster, or not."""
+    """Nodes to add or change, or to remove from the cluster."""
 
     nodes: Annotated[list[NodeItem], Field(max_length=_MAXIMUM_NODES)]
     state: Literal["present", "absent"] = "present"
@@ -46,7 +46,7 @@ class NodeResult(BaseModel):
 
 
 class NodesChanged(BaseModel):
-    """What becomes of the nodes."""
+    """The changes to the nodes."""
 
     changed: bool
     counts: dict[str, int]
@@ -54,7 +54,7 @@ class NodesChanged(BaseModel):
 
 
 class ShownNode(BaseModel):
-    """A node of the cluster, its certificates as fingerprints."""
+    """A node of the cluster, with the fingerprints of its certificates."""
 
     name: str
     first_node: bool
@@ -70,25 +70,25 @@ class ShownNode(BaseModel):
 
 
 class Nodes(BaseModel):
-    """The cluster's nodes, the first one first."""
+    """The cluster's nodes, beginning with the first node."""
 
     nodes: list[ShownNode]
 
 
 class CheckedNodes(BaseModel):
-    """The problem of each subscriber, empty where it takes the administrator's name and password."""
+    """The problem of each subscriber, empty if it accepts the administrator's name and password."""
 
     problems: dict[str, str]
 
 
 class Publish(Change):
-    """What to publish: the CTL file, the CAPF certificate, and the configuration files of these phones (None: all)."""
+    """The phones (None: all) whose configuration files to publish with the CTL file and the CAPF certificate."""
 
     phones: list[Name] | None = None
 
 
 class NodeDelivery(BaseModel):
-    """What one node got, or would get."""
+    """The files that a node received, or would receive."""
 
     node: str
     sent: int
@@ -98,7 +98,7 @@ class NodeDelivery(BaseModel):
 
 
 class Published(BaseModel):
-    """What became of the files; ``complete`` when every node has all of them."""
+    """The result of publishing; ``complete`` if every node has all files."""
 
     changed: bool
     complete: bool
@@ -126,13 +126,13 @@ class Digests(Strict):
 
 
 class Different(BaseModel):
-    """The names of the files that are not here as the digests say."""
+    """The names of the files that are missing or have a different digest."""
 
     different: list[str]
 
 
 class Token(Strict):
-    """A security token for a slot: certificate and key, or neither of them for one that the server makes."""
+    """A security token for a slot: certificate and key, or neither if the server shall create it."""
 
     slot: int
     certificate: _Pem | None = None
@@ -141,7 +141,7 @@ class Token(Strict):
 
 
 class CtlFileChange(Change):
-    """How the CTL file shall be; what is not given stays as it is."""
+    """The settings of the CTL file; omitted fields keep their values."""
 
     state: Literal["present"] = "present"
     digest: str | None = None
@@ -150,7 +150,7 @@ class CtlFileChange(Change):
 
 
 class CtlRecord(BaseModel):
-    """A certificate of the CTL file, and what phones trust it for."""
+    """A certificate of the CTL file, and the role for which phones trust it."""
 
     role: str
     node: str
@@ -174,7 +174,7 @@ class CtlFile(BaseModel):
 
 
 class CtlFileChanged(BaseModel):
-    """What becomes of the CTL file: its digest, signer version and records before and after."""
+    """The changes to the CTL file: digest, signer, version and records before and after."""
 
     changed: bool
     reasons: list[str]

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The CTL file: its state, and making a new one (R3, R22, R24)."""
+"""The CTL file: its state and its update (R3, R22, R24)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ router = APIRouter(tags=["ctl-file"])
 
 @router.get("/ctl-file", response_model=CtlFile)
 async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
-    """Show the CTL file and whether it is current; on a subscriber, the one that it was given."""
+    """Show the CTL file and whether it is current; on a subscriber, the published one."""
     return await ctl_files.show(node)
 
 
 @router.put("/ctl-file", response_model=CtlFileChanged)
 async def ensure(wanted: CtlFileChange, credentials: ForNodes, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Make the CTL file again where it is outdated; refused where a node has other credentials (R17)."""
+    """Update the CTL file if it is outdated; refused if a node has different credentials (R17)."""
     options = ctl_file.Options(wanted.digest, wanted.signer_version)
     supplied = [
         tokens.Supplied(item.slot, item.certificate, item.private_key, item.passphrase) for item in wanted.tokens

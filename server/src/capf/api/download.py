@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A long answer in pieces: what it is read from is freed in the end, whether the client reads on, stalls or goes."""
+"""A streamed answer, whose source is always closed, even if the client stalls or disconnects."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PIECE_SECONDS = 60.0
 
 
 class Pieces(Protocol):
-    """What is sent, and closed after it."""
+    """The source of a download, which is closed at its end."""
 
     def __iter__(self) -> Iterator[str] | Iterator[bytes]: ...
     def close(self) -> None: ...
 
 
 class Download(StreamingResponse):
-    """Sends pieces; a client that takes none of them for ``seconds`` is left."""
+    """Sends pieces, and gives up on a client that reads nothing for ``seconds``."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Errors become answers, in one table."""
+"""Maps errors to HTTP answers, in one table."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ TOO_LARGE, INVALID, TOO_MANY, INTERNAL, UNAVAILABLE = 413, 422, 429, 500, 503
 _MEANINGS = {
     UNREADABLE: "The body cannot be read; nothing was changed",
     UNAUTHORIZED: "Administrator name or password is wrong",
-    NOT_FOUND: "There is no such path, or nothing of that name",
-    NO_METHOD: "The path is not used in this way",
+    NOT_FOUND: "There is no such path or object",
+    NO_METHOD: "The path does not support this method",
     TOO_SLOW: "The body did not come in time",
-    CONFLICT: "The present state does not allow it",
+    CONFLICT: "The current state does not allow it",
     TOO_LARGE: "The body is too large",
     INVALID: "Something in the request is wrong; nothing was changed",
     TOO_MANY: "Too many wrong passwords from this address",
-    INTERNAL: "An error of the server itself, which its log describes",
-    UNAVAILABLE: "The database cannot be used now; nothing was changed",
+    INTERNAL: "Internal error of the server; see its log",
+    UNAVAILABLE: "The database is not available; nothing was changed",
 }
 _CODES = {
     UNAUTHORIZED: "unauthorized",
@@ -55,7 +55,7 @@ OF_MONITORS: dict[int | str, dict[str, Any]] = {status: DOCUMENTED[status] for s
 
 
 class Refusal(HTTPException):
-    """An answer with one of these statuses, in our own words; an ``HTTPException`` of a library gets the table's."""
+    """An error answer with its own message; an ``HTTPException`` of a library gets the message in the table."""
 
 
 def answer(
@@ -73,7 +73,7 @@ def answer(
 
 
 def _encodable(text: str) -> str:
-    """Return the text with each half of a surrogate pair, which JSON can bring and UTF-8 cannot hold, escaped."""
+    """Return the text with unpaired surrogates escaped: JSON can contain them, UTF-8 cannot."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -90,7 +90,7 @@ async def _capf_error(_unused: Request, error: Exception) -> Response:
 
 
 async def _validation_error(_unused: Request, error: Exception) -> Response:
-    """Name field and value of every error that pydantic found, in our own words."""
+    """Answer with field, value and our own message for every error that pydantic found."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - FastAPI calls this handler for no other
     return _invalid([_problem(item) for item in error.errors()])
 
@@ -109,7 +109,7 @@ def _problem(error: Any) -> Problem:
 
 
 def _given(error: Any) -> str:
-    """Return what was given in a field that exists and takes a plain value; anything else may hold a secret."""
+    """Return the value of a known field with a plain type; any other value may contain a secret."""
     kind, given = error["type"], error.get("input")
     if kind == "missing":
         return "(missing)"
@@ -129,11 +129,11 @@ async def _http_error(_unused: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     """Handle unexpected exceptions: log their type, and answer without any detail."""
     LOG.error("event=request-failed method=%s path=%r error=%s", request.method, request.url.path, type(error).__name__)
-    return answer(INTERNAL, "internal", "an error of the server itself, which its log describes")
+    return answer(INTERNAL, "internal", "internal error of the server; see its log")
 
 
 def install(app: FastAPI) -> None:
-    """Handle every error of ``app`` here."""
+    """Install these handlers in ``app``."""
     app.add_exception_handler(CapfError, _capf_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Events for programs that act on them, such as Event-Driven Ansible."""
+"""Events for automation such as Event-Driven Ansible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAXIMUM_DAYS = 3650
 
 
 class Event(BaseModel):
-    """One event; ``detail`` holds no secrets."""
+    """One event; ``detail`` does not contain secrets."""
 
     kind: str
     at: str
@@ -28,7 +28,7 @@ class Event(BaseModel):
 
 
 class Events(BaseModel):
-    """The events after a cursor, and the cursor after them."""
+    """The events after a cursor, and the next cursor."""
 
     events: list[Event]
     cursor: str
@@ -42,9 +42,9 @@ async def show(
     wait: Annotated[int, Query(ge=0, le=_MAXIMUM_WAIT)] = 0,
     days: Annotated[int, Query(ge=0, le=_MAXIMUM_DAYS)] = 30,
 ) -> dict[str, Any]:
-    """Answer when there are events after the cursor, or when ``wait`` seconds are over.
+    """Return the events after the cursor; wait up to ``wait`` seconds for events.
 
-    Without a cursor: what happens from now on, and every LSC that ends within ``days``.
+    Without a cursor: all events from now on, and every LSC that expires within ``days``.
     """
     found, cursor = await notices.wait(node, after, wait, days)
     return {"events": found, "cursor": cursor}

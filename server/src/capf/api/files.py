@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files that a subscriber gets of the first one and hands to phones (R3)."""
+"""The files that a subscriber receives from the first node and serves to phones (R3)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ router = APIRouter(tags=["files"])
 
 @router.put("/files", response_model=FilesChanged)
 async def put(wanted: Files, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Take files; all or nothing of a request whose names and contents are right. On subscribers only."""
+    """Store files, all or none of them, if their names and contents are valid. Only on subscribers."""
     names = await publishing.receive(node, wanted.files, actor, dry_run=wanted.dry_run)
     return {"changed": bool(names), "names": names}
 
 
 @router.post("/files/compare", response_model=Different)
 async def compare(wanted: Digests, _unused: Actor, node: RunningNode) -> dict[str, Any]:
-    """Tell which files are not here as the digests say."""
+    """Return the files that are missing here or have a different digest."""
     return {"different": await publishing.compare(node, wanted.digests)}

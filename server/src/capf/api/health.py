@@ -1,9 +1,9 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the node is ready, which anybody may ask, and its numbers for Prometheus; neither shows a secret.
+"""Whether the node is ready, without a login, and its metrics for Prometheus; neither shows secrets.
 
-Nothing here writes: what needs no login must cost the database no commit.
+Nothing here writes: a request without a login must not cause a commit.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ _NOT_READY = 503
 
 @router.get("/healthz", response_model=Health)
 async def healthz() -> dict[str, Any]:
-    """Say that the process answers."""
+    """Report that the process answers."""
     return {"status": "ok"}
 
 
 @router.get("/readyz", response_model=Readiness, responses={_NOT_READY: {"model": Readiness}})
 async def readyz(node: RunningNode) -> Response:
-    """Say whether phones can be served, as it was at most five seconds ago: the database can be written and CAPF runs
-    where it is activated."""
+    """Report whether phones can be served: the database is writable, and CAPF runs if it is activated.
+
+    The result is at most five seconds old.
+    """
     found = await node.readiness.seen()
     state = {"ready": not found.problems, "problems": found.problems, "warnings": found.warnings}
     return JSONResponse(state, _NOT_READY if found.problems else 200)
@@ -48,7 +50,7 @@ async def readyz(node: RunningNode) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """Whether CAPF is to run, and how many faults there are."""
+    """Whether CAPF is activated, and the number of faults."""
 
     activated: bool
     faults: int
@@ -68,29 +70,29 @@ class _Numbers(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield each metric."""
-        yield GaugeMetricFamily("capf_sessions_open", "Phones that are connected now", self._node.service.sessions)
+        yield GaugeMetricFamily("capf_sessions_open", "Connected phones", self._node.service.sessions)
         serving = float(self._node.context.running is not None)
-        yield GaugeMetricFamily("capf_service_running", "Whether the CAPF service takes phones", serving)
+        yield GaugeMetricFamily("capf_service_running", "Whether the CAPF service accepts phones", serving)
         activated = float(self._standing.activated)
-        yield GaugeMetricFamily("capf_service_activated", "Whether the CAPF service is to take phones", activated)
-        yield GaugeMetricFamily(
-            "capf_faults", "Files and rows of the server that cannot be used", self._standing.faults
-        )
+        yield GaugeMetricFamily("capf_service_activated", "Whether the CAPF service is activated", activated)
+        yield GaugeMetricFamily("capf_faults", "Unusable files and rows of the server", self._standing.faults)
         signer = self._node.context.authority
         if signer.usable:
             expires = signer.certificate.not_valid_after_utc.timestamp()
             yield GaugeMetricFamily(
-                "capf_certificate_expires_timestamp_seconds", "End of the CAPF certificate", expires
+                "capf_certificate_expires_timestamp_seconds", "Expiry of the CAPF certificate", expires
             )
         soon = float(health.expires_soon(self._node.context))
-        yield GaugeMetricFamily("capf_certificate_expires_soon", "Whether the CAPF certificate is to be renewed", soon)
-        yield GaugeMetricFamily("capf_phones", "Phones that are registered with the server", self._counts.phones)
-        yield GaugeMetricFamily("capf_lsc_active", "Phones that have an LSC", self._counts.active)
+        yield GaugeMetricFamily(
+            "capf_certificate_expires_soon", "Whether the CAPF certificate is due for renewal", soon
+        )
+        yield GaugeMetricFamily("capf_phones", "Phones registered with the server", self._counts.phones)
+        yield GaugeMetricFamily("capf_lsc_active", "Phones with an LSC", self._counts.active)
         latest = GaugeMetricFamily("capf_operations", "Phones by the status of their operation", labels=["status"])
         for status, count in self._counts.by_status.items():
             latest.add_metric([status], count)
         yield latest
-        refusals = CounterMetricFamily("capf_refusals", "Claims of phones that were refused", labels=["reason"])
+        refusals = CounterMetricFamily("capf_refusals", "Refused claims of phones", labels=["reason"])
         for reason, count in self._node.refusals.items():
             refusals.add_metric([reason], count)
         yield refusals
@@ -98,16 +100,16 @@ class _Numbers(Collector):
             "capf_guessing_locks", "Locks of a phone for an address after wrong strings", self._guessed.locks
         )
         yield CounterMetricFamily(
-            "capf_guessing_exhaustions", "Times that an address used up its wrong strings of a day",
+            "capf_guessing_exhaustions", "Times that an address reached its limit of wrong strings per day",
             self._guessed.exhaustions,
         )  # fmt: skip
         yield from _rollouts(self._numbers)
 
 
 def _rollouts(numbers: monitor.Numbers) -> Iterator[Metric]:
-    """Yield what a run of the rollout shows in its line of progress."""
+    """Yield the numbers of a rollout's progress line."""
     running = GaugeMetricFamily(
-        "capf_rollout_phones", "Phones by their part of the rollout, while it runs and for a day after its end",
+        "capf_rollout_phones", "Phones by part of the rollout, while it runs and for a day after its end",
         labels=["rollout", "part"],
     )  # fmt: skip
     for rollout, part, count in numbers.phones:
@@ -115,9 +117,9 @@ def _rollouts(numbers: monitor.Numbers) -> Iterator[Metric]:
     yield running
     yield from _verdicts(numbers)
     for name, text, by_rollout in (
-        ("wave", "The wave that runs", numbers.wave),
-        ("phones_a_minute", "Phones of this wave that were done in the last minute", numbers.phones_a_minute),
-        ("wave_seconds_left", "Seconds until this wave's time is up", numbers.seconds_left),
+        ("wave", "Number of the running wave", numbers.wave),
+        ("phones_a_minute", "Phones of the running wave done in the last minute", numbers.phones_a_minute),
+        ("wave_seconds_left", "Seconds until the deadline of the running wave", numbers.seconds_left),
     ):
         metric = GaugeMetricFamily(f"capf_rollout_{name}", text, labels=["rollout"])
         for rollout, value in by_rollout.items():
@@ -126,12 +128,12 @@ def _rollouts(numbers: monitor.Numbers) -> Iterator[Metric]:
 
 
 def _verdicts(numbers: monitor.Numbers) -> Iterator[Metric]:
-    """Yield the verdicts on waves as they were given."""
+    """Yield the recorded judgements of waves."""
     for name, text, value in (
-        ("judged", "Phones on which a wave was judged", lambda given: given.judged),
-        ("failing", "Phones that were not done when their wave was judged", lambda given: given.failing),
-        ("allowed", "Phones that might fail in a wave", lambda given: given.allowed),
-        ("stopped", "Whether the verdict on a wave stopped the rollout", lambda given: int(given.stopped)),
+        ("judged", "Judged phones of a wave", lambda given: given.judged),
+        ("failing", "Phones not done when their wave was judged", lambda given: given.failing),
+        ("allowed", "Phones of a wave that were allowed to fail", lambda given: given.allowed),
+        ("stopped", "Whether the judgement of a wave stopped the rollout", lambda given: int(given.stopped)),
     ):
         metric = GaugeMetricFamily(f"capf_rollout_wave_{name}", text, labels=["rollout", "wave"])
         for rollout, wave, given in numbers.verdicts:
@@ -147,7 +149,7 @@ def _verdicts(numbers: monitor.Numbers) -> Iterator[Metric]:
     dependencies=[Monitor],
 )
 async def metrics(node: RunningNode) -> Response:
-    """Return the node's numbers for Prometheus; from a monitor's address without a login."""
+    """Return the node's metrics for Prometheus; monitors' addresses need no login."""
 
     def count(tx: Transaction) -> tuple[health.Counts, monitor.Numbers, guessing.Totals, _Standing]:
         standing = _Standing(service.is_activated(tx.connection), len(faults.find(tx)))

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The cluster's nodes, and what the first one publishes to the others (R3, R13, R17)."""
+"""The cluster's nodes, and the publication of files to them (R3, R13, R17)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN_FILES = 100
 
 @router.get("/nodes", response_model=Nodes)
 async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
-    """Show the cluster's nodes, and whether each has the present CTL file."""
+    """Show the cluster's nodes, and whether each has the current CTL file."""
     known, digest = await read(node, lambda tx: (nodes.all_nodes(tx.connection), ctl_file.last_sha256(tx.connection)))
     return {"nodes": [nodes.show(item, digest) for item in known]}
 
@@ -41,13 +41,13 @@ async def ensure(wanted: NodesChange, actor: Actor, node: RunningNode) -> dict[s
 
 @router.post("/nodes/check", response_model=CheckedNodes)
 async def check(_wanted: Strict, credentials: ForNodes, _unused: Actor, node: RunningNode) -> dict[str, Any]:
-    """Ask every subscriber whether it has the same administrator name and password (R17)."""
+    """Check that every subscriber has the same administrator name and password (R17)."""
     return {"problems": await publishing.check_nodes(node, credentials)}
 
 
 @router.post("/nodes/publish", response_model=Published)
 async def publish(wanted: Publish, credentials: ForNodes, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Publish everything to the subscribers that they do not have; one that cannot be reached is named."""
+    """Publish missing and changed files to the subscribers; report those that cannot be reached."""
     files, deliveries = await publishing.publish(node, wanted.phones, credentials, actor, dry_run=wanted.dry_run)
     shown = [
         {

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificate operations: scheduling in bulk, and waiting for their end (R26)."""
+"""Certificate operations: bulk scheduling, and waiting for their end (R26)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(tags=["operations"])
 
 @router.post("/operations", response_model=OperationsChanged)
 async def change(wanted: OperationsChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Schedule an operation for every phone that needs it, or cancel what is pending; all or nothing."""
+    """Schedule an operation for every phone that needs it, or cancel pending operations; all or nothing."""
     request = _request(wanted, node.context.now)
     plan = await requests.change(node, lambda tx: schedule.schedule(tx, request), actor, dry_run=wanted.dry_run)
     return {
@@ -62,5 +62,5 @@ def _request(wanted: OperationsChange, now: int) -> schedule.OperationRequest:
 
 @router.post("/operations/wait", response_model=Progress)
 async def wait(wanted: Wait, _unused: Actor, node: RunningNode) -> dict[str, Any]:
-    """Answer when the operations of all these phones have ended, or when the time is up."""
+    """Wait until the operations of all these phones have ended or the time is up."""
     return await requests.until_ended(node, lambda tx: progress.progress(tx.connection, wanted.phones), wanted.timeout)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pages that need nothing else: made of templates, with bars of their numbers."""
+"""Self-contained pages: templates with bar charts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def render(template: str, **values: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of a chart; its length in percent of the longest, its share in percent of all."""
+    """One bar of a chart; its length in percent of the longest bar, its share in percent of the sum."""
 
     label: str
     count: int
@@ -37,7 +37,7 @@ class Bar:
 
 
 def bars(counts: Counter[str]) -> list[Bar]:
-    """Return a bar for each label, the longest first."""
+    """Return a bar for each label, longest first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return scaled(ordered)
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Importing the data of an earlier CAPF (R23)."""
+"""Imports the data of an earlier CAPF (R23)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ router = APIRouter(tags=["phones"])
 
 
 class EarlierPhone(Phone):
-    """A phone as the earlier CAPF knows it; ``operation`` is the one that is pending there."""
+    """A phone in the data of the earlier CAPF; ``operation`` is its pending operation there."""
 
     certificate: Annotated[str | None, Field(max_length=100_000)] = None
     serial_number: Annotated[str | None, Field(max_length=80)] = None
@@ -34,7 +34,7 @@ class PhoneImport(Change):
 
 
 class Conflict(BaseModel):
-    """What the earlier CAPF says otherwise than this server."""
+    """A difference between the data of the earlier CAPF and of this server."""
 
     device_name: str
     field: str
@@ -43,7 +43,7 @@ class Conflict(BaseModel):
 
 
 class Imported(BaseModel):
-    """What becomes of the phones."""
+    """The changes to the phones."""
 
     changed: bool
     counts: dict[str, int]
@@ -54,7 +54,7 @@ class Imported(BaseModel):
 
 @router.post("/phones/import", response_model=Imported)
 async def import_phones(wanted: PhoneImport, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Import phones, their LSCs and their pending operations; all or nothing, and what is known here stays."""
+    """Import phones, their LSCs and their pending operations; all or nothing. Existing data is kept."""
     given = [phone.model_dump(exclude_none=True) for phone in wanted.phones]
     done = await registration.import_phones(node, given, actor, dry_run=wanted.dry_run)
     return {

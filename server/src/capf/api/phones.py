@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Phones: registering, finding, resetting (R28, R29)."""
+"""Phones: registration, search, resets (R28, R29)."""
 
 from __future__ import annotations
 
@@ -53,20 +53,20 @@ async def find(wanted: Search, _unused: Actor, node: RunningNode) -> dict[str, A
 
 
 def search_criteria(given: list[SearchCriterion]) -> list[search.Criterion]:
-    """Return the criteria of a request as the registry takes them."""
+    """Convert the criteria of a request to those of the registry."""
     return [search.Criterion(item.field, item.pattern, item.value) for item in given]
 
 
 @router.post("/phones/unlock", response_model=Unlocked)
 async def unlock(wanted: Unlock, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Lift the locks that wrong authentication strings have set, for all addresses."""
+    """Remove the locks of phones after wrong authentication strings, for all addresses."""
     names = await change(node, lambda tx: phones.unlock(tx, wanted.phones), actor, dry_run=wanted.dry_run)
     return {"changed": bool(names), "unlocked": names}
 
 
 @router.post("/phones/reset", response_model=ResetDone)
 async def reset(wanted: Reset, credentials: ForNodes, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Have the call processor reset phones, so that their settings take effect; subscribers get their files first."""
+    """Publish the files of phones to the subscribers, then have the call processor reset the phones."""
     faults = await resets.reset(node, wanted.phones, credentials, actor, dry_run=wanted.dry_run)
     return {
         "changed": bool(wanted.phones),

@@ -19,8 +19,7 @@ _Result = Literal["ok", "warning", "failed"]
 
 
 class Wanted(Strict):
-    """The phones concerned, all without them, the parameters as they are to be, and whether this server is to reset
-    the phones."""
+    """The phones to check (default: all), the intended parameters, and whether this server shall reset the phones."""
 
     phones: Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)] | None = None
     parameters: Annotated[dict[Name, Setting], Field(default_factory=dict)]
@@ -28,7 +27,7 @@ class Wanted(Strict):
 
 
 class Item(BaseModel):
-    """One line of the checklist, with the step of Table 10-2 that it belongs to."""
+    """One line of the checklist, with its step of Table 10-2."""
 
     name: str
     step: str
@@ -50,5 +49,5 @@ class Checklist(BaseModel):
 
 @router.post("/preflight", response_model=Checklist)
 async def check(wanted: Wanted, credentials: ForNodes, _unused: Actor, node: RunningNode) -> dict[str, Any]:
-    """Say whether certificate operations can begin: each item with its result and what to do; changes nothing."""
+    """Report whether certificate operations can begin: each item with its result and what to do; change nothing."""
     return await checklist.check(node, wanted.phones, wanted.parameters, credentials, reset=wanted.reset)

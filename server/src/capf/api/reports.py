@@ -76,7 +76,7 @@ def _page(tx: Transaction, figures: report.PhoneFigures) -> str:
 
 
 def _months(counts: Counter[str]) -> list[Bar]:
-    """Return every month from the first in which an LSC expires to the last, at least a year of them."""
+    """Return every month from the first to the last in which an LSC expires, but at least 12 months."""
     if not counts:
         return []
     first, last = (_number(pick(counts)) for pick in (min, max))

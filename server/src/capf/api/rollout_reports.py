@@ -31,8 +31,7 @@ _ANSWER = {
 async def rollout_report(
     name: str, _unused: Actor, node: RunningNode, kind: _Format = "html", rollout_id: OneRollout = None
 ) -> Response:
-    """Return the report of one rollout, the latest of this name unless its id is given; it holds no authentication
-    string."""
+    """Return the report of one rollout, by default the latest of this name; it contains no authentication strings."""
     if kind == "html":
         figures = await read(node, lambda tx: report.figures(tx.connection, name, rollout_id))
         return Response(page(figures), media_type=_HTML)

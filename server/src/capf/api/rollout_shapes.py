@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the API takes and gives about rollouts."""
+"""The requests and answers about rollouts."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from capf.registry.rollout.settings import RolloutSetting, SettingKind, describe
 _Runner = Annotated[str, Field(min_length=1, max_length=80)]
 _RolloutId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 OneRollout = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
-"""The id of a rollout in a query; without it, the latest of the name is meant."""
+"""The id of a rollout in a query; the default is the latest rollout of the name."""
 _Phones = Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)]
 
 
 def _type_of(setting: RolloutSetting) -> Any:
-    """Return how a setting travels; the registry reads amounts and moments from texts."""
+    """Return the JSON type of a setting; the registry parses amounts and times from texts."""
     if setting.kind is SettingKind.NUMBER:
         return Annotated[int, Field(title=setting.title, ge=setting.minimum, le=setting.maximum)]
     return Annotated[StrictBool if setting.kind is SettingKind.FLAG else str, Field(title=setting.title)]
 
 
 class RolloutPhone(Phone):
-    """A phone to register, and the Device Security Mode that it gets once it has its LSC. Its authentication string is
-    given again where its wave is started."""
+    """A phone to register, and the Device Security Mode that it gets when it has its LSC.
+
+    Its authentication string has to be given again when its wave is started.
+    """
 
     security_mode_after: str | None = None
 
@@ -46,8 +48,10 @@ else:
 
 
 class Rollout(PacedChange):
-    """Phones, and how they are paced and judged; ``runner`` is a name of this run alone. ``rollout_id``: the running
-    rollout that this run has waited for; it resumes that one and no other."""
+    """Phones, and the settings of their rollout; ``runner`` is the unique name of this run.
+
+    ``rollout_id``: the running rollout that this run has waited for; only that one is resumed.
+    """
 
     runner: _Runner
     rollout_id: _RolloutId | None = None
@@ -66,7 +70,7 @@ class PlannedWave(BaseModel):
 
 
 class RolloutPlan(BaseModel):
-    """The waves, who is skipped and why, and when it ends at the latest."""
+    """The waves, the skipped phones by reason, and the latest end."""
 
     waves: list[PlannedWave]
     skipped: dict[str, list[str]]
@@ -78,7 +82,7 @@ class RolloutPlan(BaseModel):
 
 
 class RolloutHead(BaseModel):
-    """One rollout in short."""
+    """A summary of one rollout."""
 
     id: int
     name: str
@@ -98,7 +102,7 @@ class Rollouts(BaseModel):
 
 
 class Verdict(BaseModel):
-    """The verdict on a wave; ``allowed`` is None for a retry, which stops nothing."""
+    """The judgement of a wave; ``allowed`` is None for a retry, which never stops the rollout."""
 
     judged: int
     failing: int
@@ -107,7 +111,7 @@ class Verdict(BaseModel):
 
 
 class Counts(BaseModel):
-    """How many phones there are, and how many of them have which part of the rollout, which add up to the phones."""
+    """The number of phones, in total and by part of the rollout; the parts add up to the total."""
 
     phones: int
     waiting: int
@@ -119,7 +123,7 @@ class Counts(BaseModel):
 
 
 class Wave(Counts):
-    """One wave, its phones by part as they are now, or as they were when it was judged, and the verdict on it."""
+    """One wave, its judgement, and its phones by part: now, or when it was judged."""
 
     number: int
     kind: str
@@ -132,7 +136,7 @@ class Wave(Counts):
 
 
 class SlowPhone(BaseModel):
-    """A phone that took long."""
+    """One of the slowest phones."""
 
     device_name: str
     seconds: int
@@ -160,7 +164,7 @@ class RolloutLine(BaseModel):
 
 
 class WaveNow(BaseModel):
-    """The wave that runs, in numbers."""
+    """The numbers of the running wave."""
 
     number: int
     counts: Counts
@@ -169,8 +173,10 @@ class WaveNow(BaseModel):
 
 
 class RolloutState(RolloutHead):
-    """One rollout in numbers; ``words`` are its ``counts`` as a sentence, ``progress`` is of the wave that runs.
-    ``refusals``: how often somebody was refused who claimed one of its operations."""
+    """The numbers of one rollout; ``words`` are its ``counts`` as a sentence, ``progress`` is that of the running wave.
+
+    ``refusals``: how often a claim of one of its operations was refused.
+    """
 
     progress: WaveNow | None
 
@@ -187,7 +193,7 @@ class RolloutState(RolloutHead):
 
 
 class RolloutBegun(BaseModel):
-    """A rollout that was begun or resumed with what is left of it; without a rollout no phone needs an LSC."""
+    """A rollout that was begun or resumed, with its remaining plan; there is no rollout if no phone needs an LSC."""
 
     changed: bool
     begun: bool
@@ -198,20 +204,20 @@ class RolloutBegun(BaseModel):
 
 
 class Runner(Change):
-    """The run that asks, and the rollout that it saw."""
+    """The run that sends the request, and its rollout."""
 
     runner: _Runner
     rollout_id: _RolloutId
 
 
 class StartWave(Runner):
-    """Start the next wave; authentication strings by device name where they are given and not made."""
+    """Start the next wave; authentication strings by device name, unless the server generates them."""
 
     authentication_strings: dict[Name, str] = Field(default_factory=dict, repr=False)
 
 
 class BegunWave(BaseModel):
-    """The wave that was started, or goes on: its phones, and those that have to be reset."""
+    """The wave that was started or resumed: its phones, and those that have to be reset."""
 
     number: int
     kind: str
@@ -225,7 +231,7 @@ class BegunWave(BaseModel):
 
 
 class WaveStarted(BaseModel):
-    """The wave, or why there is none."""
+    """The wave, or the reason why there is none."""
 
     wave: BegunWave | None
     ended: bool
@@ -242,7 +248,7 @@ class WaitForWave(Strict):
 
 
 class WaveProgress(BaseModel):
-    """How far a wave is."""
+    """The progress of a wave."""
 
     ended: bool
     counts: Counts
@@ -255,7 +261,7 @@ class WaveProgress(BaseModel):
 
 
 class Judge(Runner):
-    """Judge a wave; ``not_registered``: its phones that call processing does not know."""
+    """Judge a wave; ``not_registered``: its phones that are not registered with call processing."""
 
     not_registered: _Phones = Field(default_factory=list)
 
@@ -271,7 +277,7 @@ class FailingPhone(BaseModel):
 
 
 class Judgement(BaseModel):
-    """What the wave's result means."""
+    """The judgement of the wave."""
 
     counts: Counts
     judged: int
@@ -284,21 +290,23 @@ class Judgement(BaseModel):
 
 
 class Released(BaseModel):
-    """Whether the run led the rollout until now."""
+    """Whether the run has led the rollout."""
 
     changed: bool
 
 
 class Abort(Change):
-    """Abort the rollout with this id, or the one of the name that runs; ``runner`` is the one that asks, if any."""
+    """Abort the rollout with this id, by default the running one of the name; ``runner`` is the run that asks."""
 
     runner: _Runner | None = None
     rollout_id: _RolloutId | None = None
 
 
 class Aborted(BaseModel):
-    """The rollout that was aborted, whose operations were cancelled, and which phones are left to end their session;
-    ``message`` says it as a sentence."""
+    """The aborted rollout, its cancelled operations, and the phones that are still in a session.
+
+    ``message`` is a summary in one sentence.
+    """
 
     changed: bool
     cancelled: list[str]

@@ -36,19 +36,19 @@ router = APIRouter(tags=["rollouts"], prefix="/rollouts")
 
 @router.get("", response_model=Rollouts)
 async def every(_unused: Actor, node: RunningNode) -> dict[str, list[dict[str, Any]]]:
-    """List all rollouts, the latest first."""
+    """List all rollouts, latest first."""
     return {"rollouts": await requests.read(node, lambda tx: show.every(tx.connection))}
 
 
 @router.get("/{name}", response_model=RolloutState)
 async def state(name: str, _unused: Actor, node: RunningNode, rollout_id: OneRollout = None) -> dict[str, Any]:
-    """Show one rollout in numbers, the latest of this name unless its id is given."""
+    """Show the numbers of one rollout, by default the latest of this name."""
     return await requests.read(node, lambda tx: rollouts.state(tx, name, rollout_id))
 
 
 @router.put("/{name}", response_model=RolloutBegun)
 async def begin_rollout(name: str, wanted: Rollout, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Register the given phones and begin a rollout of those that need an LSC, or resume the running one."""
+    """Register the given phones and begin a rollout for those that need an LSC, or resume the running one."""
     listed = None if wanted.phones is None else [item.model_dump(exclude_none=True) for item in wanted.phones]
     criteria = None if wanted.criteria is None else search_criteria(wanted.criteria)
     selection = rollouts.Selection(listed, wanted.names, criteria)
@@ -75,7 +75,7 @@ def _request(name: str, wanted: Rollout) -> plan.RolloutRequest:
 
 @router.post("/{name}/waves", response_model=WaveStarted)
 async def start_wave(name: str, wanted: StartWave, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Start the next wave, or go on with one that was interrupted."""
+    """Start the next wave, or resume an interrupted one."""
     run, given = lease.Run(name, wanted.rollout_id, wanted.runner), wanted.authentication_strings
 
     return await requests.change(node, lambda tx: waves.start(tx, run, given), actor, dry_run=wanted.dry_run)
@@ -83,7 +83,7 @@ async def start_wave(name: str, wanted: StartWave, actor: Actor, node: RunningNo
 
 @router.post("/{name}/waves/{number}/wait", response_model=WaveProgress)
 async def wait(name: str, number: int, wanted: WaitForWave, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Answer when the wave has ended, or the time is up; also a heartbeat of the run that leads the rollout."""
+    """Wait until the wave has ended or the time is up; this is also the heartbeat of the run that leads the rollout."""
     run = lease.Run(name, wanted.rollout_id, wanted.runner)
     await requests.change(node, lambda tx: lease.running(tx, run), actor, dry_run=False)
     return await requests.until_ended(node, lambda tx: waves.progress(tx, run, number), wanted.timeout)
@@ -99,14 +99,14 @@ async def judge_wave(name: str, number: int, wanted: Judge, actor: Actor, node: 
 
 @router.post("/{name}/release", response_model=Released)
 async def release(name: str, wanted: Runner, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Say that this run does not go on, so that the next one can take the rollout up at once."""
+    """Release the rollout, so that another run can resume it immediately."""
     run = lease.Run(name, wanted.rollout_id, wanted.runner)
     return {"changed": await requests.change(node, lambda tx: lease.release(tx, run), actor, dry_run=wanted.dry_run)}
 
 
 @router.post("/{name}/abort", response_model=Aborted)
 async def abort_rollout(name: str, wanted: Abort, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """End a running rollout and cancel its operations; phones that are in a session end it."""
+    """End a running rollout and cancel its operations, except those of phones that are in a session."""
     return await requests.change(
         node,
         lambda tx: rollouts.abort_rollout(tx, name, wanted.rollout_id, dry_run=wanted.dry_run),

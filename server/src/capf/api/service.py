@@ -30,21 +30,25 @@ router = APIRouter(tags=["service"])
 
 @router.get("/service", response_model=Service)
 async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
-    """Show the state of the CAPF service, why it does not run, and what of the server's files and rows is damaged."""
+    """Show the state of the CAPF service, why it does not run, and the damaged files and rows of the server."""
     return await activation.status(node)
 
 
 @router.put("/service", response_model=Activated)
 async def activate(wanted: Activation, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Activate or deactivate the CAPF service; on the first node only. One that is activated and does not run is
-    started, which is a change too. Refused where it could not run."""
+    """Activate or deactivate the CAPF service; only on the first node.
+
+    If it is activated but does not run, it is started, which counts as a change. Refused if it cannot run.
+    """
     return asdict(await activation.activate(node, wanted.activated, actor, dry_run=wanted.dry_run))
 
 
 @router.post("/service/restart", response_model=Restarted)
 async def restart(wanted: Restart, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Restart the CAPF service, which applies changed parameters and starts a stopped service; with
-    ``if_due`` only then. One that could not run with the parameters as they are goes on as it is."""
+    """Restart the CAPF service, which applies changed parameters and starts a stopped service.
+
+    With ``if_due``, only if that is necessary. If it cannot run with the current parameters, it continues as it is.
+    """
     return asdict(await activation.restart(node, actor, if_due=wanted.if_due, dry_run=wanted.dry_run))
 
 
@@ -62,13 +66,13 @@ async def enterprise_parameters(_unused: Actor, node: RunningNode) -> dict[str, 
 
 @router.put("/service-parameters", response_model=ParametersChanged)
 async def set_service_parameters(wanted: ParameterChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Set service parameters; in force after a restart of the service."""
+    """Set service parameters; they take effect after a restart of the service."""
     return await _set(node, "service", wanted, actor)
 
 
 @router.put("/enterprise-parameters", response_model=ParametersChanged)
 async def set_enterprise_parameters(wanted: ParameterChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Set enterprise parameters; in force after a restart of the service."""
+    """Set enterprise parameters; they take effect after a restart of the service."""
     return await _set(node, "enterprise", wanted, actor)
 
 

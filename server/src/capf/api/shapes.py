@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the API takes and gives; the OpenAPI document is made from these."""
+"""The requests and answers of the API; the OpenAPI document is made from these."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAXIMUM_PAGE = 1_000_000_000
 
 
 def _plain(value: Any) -> Any:
-    """Refuse text that some database, report or configuration file cannot store, such as half a surrogate pair."""
+    """Refuse text that a database, report or configuration file cannot store, such as unpaired surrogates."""
     if isinstance(value, str) and _NO_TEXT.search(value):
         raise PydanticCustomError("no_text", TEXT_ALLOWED)
     return value
@@ -39,7 +39,7 @@ def _plain(value: Any) -> Any:
 
 Name = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
 Setting = Annotated[Any, WithJsonSchema({"anyOf": [{"type": name} for name in ("boolean", "integer", "string")]})]
-"""A parameter's value; the registry knows which are allowed, and says so."""
+"""A parameter's value; the registry checks whether it is allowed."""
 _Phones = Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)]
 
 
@@ -57,7 +57,7 @@ class Change(Strict):
 
 
 class Wrong(BaseModel):
-    """One thing that is wrong with a request; ``message`` says what is wrong and what to do."""
+    """One problem of a request; ``message`` says what is wrong and what to do."""
 
     field: str
     value: str
@@ -65,7 +65,7 @@ class Wrong(BaseModel):
 
 
 class Failure(BaseModel):
-    """What went wrong. ``details``: for ``led_by_another``, the id of the rollout that another run leads."""
+    """An error. ``details``: for ``led_by_another``, the id of the rollout that another run leads."""
 
     code: Literal[
         "invalid",
@@ -90,7 +90,7 @@ class Failure(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
-    """The body of every answer that is an error."""
+    """The body of every error answer."""
 
     error: Failure
 
@@ -110,14 +110,14 @@ class CapfCertificate(BaseModel):
 
 
 class CtlFileState(BaseModel):
-    """Whether the CTL file is current, and why it is not (R24)."""
+    """Whether the CTL file is current, and why not (R24)."""
 
     state: Literal["missing", "outdated", "current"]
     reasons: list[str]
 
 
 class Fault(BaseModel):
-    """A file or row that the server cannot use, and what to do; with some of them CAPF does not run."""
+    """A file or row that the server cannot use, and what to do; some of them prevent CAPF from running."""
 
     where: str
     problem: str
@@ -126,7 +126,7 @@ class Fault(BaseModel):
 
 
 class Service(BaseModel):
-    """The state of the CAPF service (R24); ``problem`` says why one that is activated does not run."""
+    """The state of the CAPF service (R24); ``problem`` says why it does not run although it is activated."""
 
     version: str
     first_node: bool
@@ -157,7 +157,7 @@ class Activated(BaseModel):
 
 
 class Restart(Change):
-    """A restart; with ``if_due`` only where CAPF does not run with the parameters as they are."""
+    """A restart; with ``if_due``, only if CAPF does not run with the current parameters."""
 
     if_due: StrictBool = False
 
@@ -207,8 +207,7 @@ class ParametersChanged(BaseModel):
 
 
 class NamedPhone(Strict):
-    """A phone and the authentication string that a list has for it, which is only checked where phones are registered:
-    it belongs to an operation."""
+    """A phone and its authentication string in a list; registration only checks the string, operations use it."""
 
     device_name: Name
     authentication_string: str | None = Field(default=None, repr=False)
@@ -221,13 +220,13 @@ else:
     Phone = create_model(
         "Phone",
         __base__=NamedPhone,
-        __doc__="A phone and its CAPF defaults; what is not given is left alone.",
+        __doc__="A phone and its CAPF defaults; omitted fields keep their values.",
         **{field.name: (_TYPES[field.kind] | None, None) for field in settings()},
     )
 
 
 class PhonesChange(Change):
-    """Phones that shall be registered with the server, or not."""
+    """Phones to register or change, or to remove."""
 
     phones: Annotated[list[Phone], Field(max_length=MAXIMUM_PHONES)]
     state: Literal["present", "absent"] = "present"
@@ -242,7 +241,7 @@ class PhoneResult(BaseModel):
 
 
 class PhonesChanged(BaseModel):
-    """What becomes of the phones."""
+    """The changes to the phones."""
 
     changed: bool
     counts: dict[str, int]
@@ -250,7 +249,7 @@ class PhonesChanged(BaseModel):
 
 
 class SearchCriterion(Strict):
-    """One criterion; several must all match (R29)."""
+    """One criterion; all criteria must match (R29)."""
 
     field: str
     pattern: str
@@ -258,7 +257,7 @@ class SearchCriterion(Strict):
 
 
 class Search(Strict):
-    """Which phones to find, in which order, which page of them."""
+    """The phones to find, their order, and the page to return."""
 
     criteria: list[SearchCriterion] = []
     sort: str = "device_name"
@@ -279,7 +278,7 @@ class FoundPhones(BaseModel):
 
 
 class OperationItem(Strict):
-    """One phone with its own settings."""
+    """One phone with its individual settings."""
 
     device_name: Name
     authentication_mode: str | None = None
@@ -314,7 +313,7 @@ class OperationResult(BaseModel):
 
 
 class OperationsChanged(BaseModel):
-    """What becomes of the phones' operations."""
+    """The changes to the phones' operations."""
 
     changed: bool
     counts: dict[str, int]
@@ -343,7 +342,7 @@ class FailedPhone(BaseModel):
 
 
 class RefusedPhone(BaseModel):
-    """A phone that was refused, and whose operation can still be carried out."""
+    """A phone that was refused but whose operation can still be carried out."""
 
     device_name: str
     status: str
@@ -354,8 +353,10 @@ class RefusedPhone(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far the operations are: ``counts`` of phones by their part, and ``lsc_installed``; the ``refused`` phones are
-    among those in flight."""
+    """The progress of the operations: ``counts`` of phones by part, and ``lsc_installed``.
+
+    The ``refused`` phones are among those in flight.
+    """
 
     ended: bool
     counts: dict[str, int]
@@ -372,7 +373,7 @@ class Reset(Change):
 
 
 class Unlock(Change):
-    """Phones whose lock is lifted."""
+    """Phones whose locks to remove."""
 
     phones: _Phones
 
@@ -392,7 +393,7 @@ class ResetFault(BaseModel):
 
 
 class ResetDone(BaseModel):
-    """What became of the resets."""
+    """The results of the resets."""
 
     changed: bool
     counts: dict[str, int]
@@ -400,7 +401,7 @@ class ResetDone(BaseModel):
 
 
 class ReportedWave(Strict):
-    """A wave of one rollout, of the latest of this name unless its id is given."""
+    """A wave of one rollout, by default of the latest of this name."""
 
     rollout: Name
     rollout_id: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = None
@@ -408,7 +409,7 @@ class ReportedWave(Strict):
 
 
 class Report(Strict):
-    """Which phones to report (R30); ``wave``: only phones whose present operation is of this wave."""
+    """The phones to report (R30); ``wave``: only phones whose current operation belongs to this wave."""
 
     wave: ReportedWave | None = None
     criteria: list[SearchCriterion] = []
@@ -417,7 +418,7 @@ class Report(Strict):
 
 
 class Readiness(BaseModel):
-    """Whether phones can be served now, and what will be a problem one day."""
+    """Whether phones can be served now, and warnings."""
 
     ready: bool
     problems: list[str]

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Trace settings, in force at once, and trace files (R21, R27)."""
+"""Trace settings, which take effect immediately, and trace files (R21, R27)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Trace(BaseModel):
 
 
 class TraceChange(Change):
-    """Trace settings to change; what is not given is left alone."""
+    """Trace settings to change; omitted ones keep their values."""
 
     trace_on: StrictBool | None = None
     debug_trace_level: str | None = None
@@ -70,7 +70,7 @@ async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
 
 @router.put("/trace", response_model=TraceChanged)
 async def change(wanted: TraceChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Change trace settings; in force at once."""
+    """Change trace settings; they take effect immediately."""
     given = wanted.model_dump(exclude_none=True, exclude={"dry_run"})
     return asdict(await tracing.set_trace(node, given, actor, dry_run=wanted.dry_run))
 
@@ -88,7 +88,7 @@ async def show_file(
     """Return a trace file, or its last lines."""
     content = await tracing.content(node, name)
     if content is None:
-        raise Refusal(NOT_FOUND, f"name: there is no trace file {name!r}; take a name from the list of trace files")
+        raise Refusal(NOT_FOUND, f"name: there is no trace file {name!r}; choose one from the list of trace files")
     if last is not None:
         content = b"".join(content.splitlines(keepends=True)[-last:])
     return PlainTextResponse(content)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What pydantic finds wrong with a request, said in this server's own words."""
+"""Translates pydantic's validation errors to messages of this server."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ _ALLOWED = {
     "too_long": "at most {max_length} items",
     "too_short": "at least {min_length} items",
 }
-"""By the type of pydantic's error: choices and ranges, with the bounds that its context has."""
+"""The choices and ranges by type of pydantic's error, with the limits from its context."""
 _MESSAGES = {
-    "extra_forbidden": "there is no such field; correct its name, or leave it out",
+    "extra_forbidden": "there is no such field; correct or remove it",
     "json_invalid": "the body is not valid JSON; correct it",
     "missing": "this field is missing; give it",
 }
-_OTHERS = "this value does not fit; the OpenAPI document says what the field takes"
+_OTHERS = "invalid value; see the OpenAPI document for the allowed values"
 
 
 def problem(field: str, value: str, kind: str, context: Mapping[str, Any]) -> Problem:
-    """Return the problem of a field with a ``value`` in which pydantic found an error of this kind."""
+    """Return the problem of a field for a ``value`` and pydantic's kind of error."""
     if kind in _ALLOWED:
         return not_allowed(field, value, _ALLOWED[kind].format(**context))
     return Problem(field, value, _MESSAGES.get(kind, _OTHERS))

@@ -25,7 +25,7 @@ _SECONDS = 10
 _BATCH_BYTES = 4_000_000
 _BATCH_FILES = 5_000
 _OK, _UNAUTHORIZED, _TOO_MANY = 200, 401, 429
-_DISTRUST = {10: "it has expired", 62: "it is of another name", 64: "it is of another address"}
+_DISTRUST = {10: "it has expired", 62: "it is for another name", 64: "it is for another address"}
 """By OpenSSL's number of the fault (X509_V_ERR_...)."""
 
 
@@ -78,7 +78,7 @@ class _Line:
             text = answer.read()
             decoded = json.loads(text)
         except ssl.SSLCertVerificationError as error:
-            why = _DISTRUST.get(error.verify_code, "it is not the one that this cluster knows")
+            why = _DISTRUST.get(error.verify_code, "it is not the certificate that is stored for this node")
             raise UnreachableError(f"its certificate is not trusted: {why}; set it again with ucm.capf.nodes") from None
         except TimeoutError:
             raise UnreachableError(f"it cannot be reached: it does not answer within {_SECONDS} seconds") from None

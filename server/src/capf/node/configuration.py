@@ -136,7 +136,7 @@ def _default(setting: NodeSetting, values: Mapping[str, Any]) -> Any:
 
 
 def _take(table: _Table, key: str, setting: NodeSetting, default: Any) -> Any:
-    """Return the value of a setting; what is wrong with it is noted in its table."""
+    """Return the value of a setting; its problems are collected in its table."""
     match setting.kind:
         case NodeKind.NUMBER:
             return table.number(key, default, setting.minimum, setting.maximum)

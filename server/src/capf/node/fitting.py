@@ -49,7 +49,7 @@ def faults_of_keys(directory: Path) -> list[str]:
 
 
 def faults_of_secrets(directory: Path, connection: Connection) -> list[str]:
-    """Return what ``strings.key`` cannot open, in the database and of the security tokens' keys."""
+    """Return what ``strings.key`` cannot decrypt: authentication strings in the database, keys of security tokens."""
     context = _context(directory)
     checks: list[tuple[str, Callable[[], object]]] = [
         ("strings.key", partial(_check_strings, Transaction(connection, context))),
@@ -84,7 +84,7 @@ def _check_strings(tx: Transaction) -> None:
             wrong, count = wrong or name, count + 1
     if count:
         raise CapfError(
-            f"strings.key does not open the authentication strings of {count} operations, that of {wrong} first"
+            f"strings.key does not decrypt the authentication strings of {count} operations, that of {wrong} first"
         )
     if not strings_key.fits(tx.connection, tx.context.secrets):
         raise CapfError("strings.key is not the key that the database was written with")

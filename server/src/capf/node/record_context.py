@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the rules need to know of this node, by its settings and its state directory."""
+"""Makes the context of the rules from a node's settings and state directory."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _MAXIMUM_PLACES = 100000
 
 
 class NodeKind(Enum):
-    """What the values of a setting are."""
+    """The type of a setting's values."""
 
     TEXT = "text"
     PATH = "path"
@@ -36,10 +36,11 @@ class NodeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class NodeSetting:
-    """What a setting is: its ``table`` in the file, ``kind``, ``default``, and ``help`` in paragraphs.
+    """A setting's ``table`` in the file, ``kind``, ``default``, and ``help`` in paragraphs.
 
-    ``default``: None where there is none; a text may name settings before it in braces. ``half_of``: the number half of
-    which is the default. ``minimum`` and ``maximum`` bound a number, ``maximum`` how many texts there are.
+    ``default``: None if there is none; a text may refer to earlier settings in braces. ``half_of``: the name of a
+    setting, half of whose value is the default. ``minimum`` and ``maximum`` limit a number, ``maximum`` the length of a
+    list.
     """
 
     table: str
@@ -57,7 +58,7 @@ class NodeSetting:
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """Everything that a restart of the process brings in force."""
+    """All settings; changes take effect when the process restarts."""
 
     state_directory: Annotated[
         Path,
@@ -66,9 +67,9 @@ class NodeSettings:
             NodeKind.PATH,
             None,
             (
-                "Directory of the keys, the certificates and the database. With V(systemd), it belongs to the"
+                "Directory for the keys, the certificates and the database. With V(systemd), it belongs to the"
                 " service user, the directories above it belong to root, and it must not be a link.",
-                "It must not contain links, except in C(own). If it does, the role names them and changes nothing.",
+                "It must not contain links, except in C(own). If it contains others, the role lists them and fails.",
             ),
         ),
     ]
@@ -78,7 +79,7 @@ class NodeSettings:
             "server",
             NodeKind.FLAG,
             True,
-            ("Whether this is the first node, which is the only one where CAPF can be activated.",),
+            ("Whether this is the first node. CAPF can only be activated on the first node.",),
         ),
     ]
     node_name: Annotated[
@@ -488,6 +489,6 @@ class NodeSettings:
 
 @cache
 def described() -> Mapping[str, NodeSetting]:
-    """Return what each setting is, by its name, in the order in which they are read."""
+    """Return the definition of each setting by name, in the order in which they are read."""
     hints = get_type_hints(NodeSettings, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items()}

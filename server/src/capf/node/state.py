@@ -43,7 +43,7 @@ _COMMON_NAME, _DNS_NAME = 64, 253  # the maximum length in a certificate
 
 @dataclass(frozen=True, slots=True)
 class StateDirectory:
-    """Where everything lies."""
+    """The paths of the files in a state directory."""
 
     path: Path
 
@@ -54,17 +54,17 @@ class StateDirectory:
 
     @property
     def strings_key(self) -> Path:
-        """The key of the authentication strings at rest."""
+        """The key that encrypts authentication strings at rest."""
         return self.path / "strings.key"
 
     @property
     def administration_key(self) -> Path:
-        """The key of the administration API's TLS."""
+        """The TLS key of the administration API."""
         return self.path / "administration.key"
 
     @property
     def administration_certificate(self) -> Path:
-        """The certificate of the administration API's TLS, PEM."""
+        """The TLS certificate of the administration API, PEM."""
         return self.path / "administration.crt"
 
     @property
@@ -145,7 +145,7 @@ def initialise(node: NewNode, now: float) -> str:
 
 
 def _check(node: NewNode) -> None:
-    """Raise InvalidRequestError before anything is made."""
+    """Raise InvalidRequestError for arguments that are not allowed, before anything is created."""
     problems = [
         not_allowed("name", name, f"a host name or an IP address, in ASCII, of at most {longest} characters")
         for name, longest in zip(node.names, (_COMMON_NAME, *[_DNS_NAME] * len(node.names)), strict=False)
@@ -170,8 +170,10 @@ def _account_problems(administrator: str, password: str) -> list[Problem]:
 
 
 def _prepare_database(database: str, administrator: str, password: str, box: SecretBox, now: float) -> None:
-    """Make the administrator's account, or find the same one in a database that is shared, and keep what the key of
-    the authentication strings is known by."""
+    """Create the administrator's account, or check that a shared database has the same one.
+
+    Also record the value that identifies the key of the authentication strings.
+    """
 
     def job(connection: Connection) -> None:
         if account.PASSWORD in named_values.every(connection):

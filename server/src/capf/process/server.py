@@ -163,7 +163,7 @@ class Server:
             "ending operations at their deadline": partial(expiry.run, self.store, self.context),
             "publishing to the TFTP server": self._publisher.run,
             "keeping in step with other servers": OtherServers(self.store, self.context, self.follow).run,
-            "looking whether the node is ready": self.readiness.run,
+            "checking whether the node is ready": self.readiness.run,
             "keeping CAPF running": self.service.keep_running,
         }
 

@@ -30,9 +30,9 @@ def begin(connection: Connection) -> None:
 
 
 def record(connection: Connection, at: int, actor: str, action: str, device_name: str = "", /, **detail: Any) -> None:
-    """Say who did what when, to which device; ``detail`` holds no secrets.
+    """Record an action, its time, its actor and its device; ``detail`` must not contain secrets.
 
-    The row is written when the store ends the transaction of the action: no row, no action.
+    The row is written when the store ends the transaction of the action, so there is no action without its row.
     """
     connection.info[_UNWRITTEN].append(
         {
@@ -46,9 +46,9 @@ def record(connection: Connection, at: int, actor: str, action: str, device_name
 
 
 def end(connection: Connection) -> None:
-    """Write the audit rows of a transaction, which commits next.
+    """Write the audit rows of a transaction immediately before its commit.
 
-    Each row carries a digest over itself and the row before it, so that no row can be changed or taken out unseen.
+    Each row carries a digest over itself and the row before it, so that a changed or removed row is detected.
     """
     rows = connection.info.pop(_UNWRITTEN)
     if not rows:
@@ -68,12 +68,12 @@ def _digest(before: str, row: RowMapping | dict[str, Any]) -> str:
 
 
 def last_id(connection: Connection) -> int:
-    """Return the id of the last audit row, 0 where there is none."""
+    """Return the id of the last audit row, 0 if there is none."""
     return int(connection.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())
 
 
 def after(connection: Connection, identifier: int) -> Sequence[Row[int, str, str]]:
-    """Return id, action and device name of the audit rows after one; a row's id is never below an earlier one's."""
+    """Return id, action and device name of the audit rows after one; ids only ever increase."""
     query = select(audit.c.id, audit.c.action, audit.c.device_name).where(audit.c.id > identifier)
     return connection.execute(query.order_by(audit.c.id)).all()
 
@@ -85,9 +85,9 @@ def of_actions(connection: Connection, since: int, until: int, actions: Sequence
 
 
 def broken_row(connection: Connection) -> int | None:
-    """Return the id of the first audit row that does not follow from those before it, None when all do.
+    """Return the id of the first audit row that breaks the chain, None if the chain is intact.
 
-    A chain that ends before its recorded head is broken at the row after its last one.
+    A chain that ends before its recorded head is broken at the row after the last one.
     """
     digest, last = "", 0
     for row in connection.execute(select(audit).order_by(audit.c.id)).mappings():
@@ -102,7 +102,7 @@ def broken_row(connection: Connection) -> int | None:
 def head(connection: Connection) -> str:
     """Return the digest of the last audit row, which identifies a record.
 
-    DamagedError where it is missing.
+    DamagedError if it is missing.
     """
     digest = connection.execute(select(audit_head.c.digest)).scalar()
     if digest is None:

@@ -16,7 +16,7 @@ from capf.store.statements import Query, Statement, batches, rows_of
 
 
 class ConflictRow(NamedTuple):
-    """A certificate that may be in the way of a new one."""
+    """A certificate that may conflict with a new one."""
 
     serial_number: str
     public_key_sha256: str
@@ -68,8 +68,10 @@ def by_serial_number(connection: Connection, serial_number: str) -> CertificateR
 def in_the_way(
     connection: Connection, serial_number: str, public_key_sha256: str, device_name: str
 ) -> Sequence[ConflictRow]:
-    """Return what has to be known before a certificate is added: the one with its serial number, those with its public
-    key, and those that were issued to its phone and never confirmed."""
+    """Return the certificates that may conflict with a new one.
+
+    They have its serial number or its public key, or were issued to its phone and never confirmed.
+    """
     return _IN_THE_WAY.all(connection, {"serial": serial_number, "key": public_key_sha256, "name": device_name})
 
 
@@ -79,9 +81,9 @@ def add(connection: Connection, **values: Any) -> None:
 
 
 def activate(connection: Connection, device_name: str, serial_number: str, operation_id: int, at: int) -> None:
-    """Make the certificate active that a phone has stored: one of this operation that a phone may hold.
+    """Activate the certificate of this operation that a phone has stored.
 
-    Of its other ones the active one is superseded, and those that were issued are abandoned.
+    Of the phone's other certificates, the active one is superseded, and the issued ones are abandoned.
     """
     _REPLACE.run(connection, {"name": device_name, "serial": serial_number, "changed_at": at})
     given = {
@@ -110,7 +112,7 @@ def active(connection: Connection, names: Sequence[str]) -> dict[str, Certificat
 
 
 def count_active(connection: Connection, names: Sequence[str]) -> int:
-    """Return how many phones among ``names`` have an active certificate."""
+    """Return the number of phones among ``names`` that have an active certificate."""
     is_active = certificates.c.state == CertificateState.ACTIVE
     return sum(
         connection.execute(
@@ -121,13 +123,13 @@ def count_active(connection: Connection, names: Sequence[str]) -> int:
 
 
 def count_all_active(connection: Connection) -> int:
-    """Return how many phones have an active certificate."""
+    """Return the number of phones that have an active certificate."""
     is_active = certificates.c.state == CertificateState.ACTIVE
     return connection.execute(select(func.count()).select_from(certificates).where(is_active)).scalar_one()
 
 
 def phones_with_any(connection: Connection, names: Sequence[str]) -> set[str]:
-    """Return the phones among ``names`` of which any certificate, active or not, is on record."""
+    """Return the phones among ``names`` that have any recorded certificate, active or not."""
     found: set[str] = set()
     for batch in batches(names):
         query = select(certificates.c.device_name).where(certificates.c.device_name.in_(batch)).distinct()
@@ -136,7 +138,7 @@ def phones_with_any(connection: Connection, names: Sequence[str]) -> set[str]:
 
 
 def by_serial_numbers(connection: Connection, serial_numbers: Sequence[str]) -> dict[str, CertificateRow]:
-    """Return the certificates on record that have one of these serial numbers."""
+    """Return the recorded certificates that have one of these serial numbers."""
     found: dict[str, CertificateRow] = {}
     for batch in batches(serial_numbers):
         query = select(certificates).where(certificates.c.serial_number.in_(batch))
@@ -151,7 +153,7 @@ def add_many(connection: Connection, added: Sequence[CertificateRow]) -> None:
 
 
 def active_by_issuer(connection: Connection) -> dict[str, int]:
-    """Return how many active certificates each issuer (by key identifier) has made."""
+    """Return the number of active certificates by the issuer's key identifier."""
     query = (
         select(certificates.c.issuer_key_id, func.count().label("number"))
         .where(certificates.c.state == CertificateState.ACTIVE)

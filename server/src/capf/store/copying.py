@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Copying a whole database into an SQLite file, as it is at one moment, and back into an empty one."""
+"""Copies a consistent snapshot of a database into an SQLite file, and such a file back into an empty database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _UNFINISHED = ".restore"
 
 
 def sqlite_files(url: str) -> list[Path]:
-    """Return where an SQLite database lies: its file, and those that are beside it for a time; none for any other."""
+    """Return the path of an SQLite database and of its temporary files; nothing for another kind of database."""
     if not url.startswith(SQLITE):
         return []
     path = Path(url.removeprefix(SQLITE))
@@ -33,13 +33,13 @@ def sqlite_files(url: str) -> list[Path]:
 
 
 def check_schema(connection: Connection) -> None:
-    """Look into every table; SQLAlchemyError where a table or a column is missing."""
+    """Read from every table; SQLAlchemyError if a table or a column is missing."""
     for table in metadata.sorted_tables:
         connection.execute(select(table).limit(0))
 
 
 def to_file(url: str, target: Path) -> None:
-    """Copy the database at an SQLAlchemy URL, which may be in use, into a new SQLite file."""
+    """Copy the database at an SQLAlchemy URL into a new SQLite file; the database may be in use."""
     if url.startswith(SQLITE):
         source = Path(url.removeprefix(SQLITE)).absolute().as_uri()
         try:
@@ -60,7 +60,7 @@ def to_file(url: str, target: Path) -> None:
 
 
 def check_empty(url: str, own: Collection[str]) -> None:
-    """ConflictError where ``from_file`` would refuse the database at an SQLAlchemy URL; nothing is changed there."""
+    """Raise ConflictError if ``from_file`` would refuse the database at an SQLAlchemy URL; change nothing."""
     files = sqlite_files(url)
     if files:
         _check_no_file(files[0], url, own)
@@ -78,7 +78,7 @@ def check_empty(url: str, own: Collection[str]) -> None:
 
 def _check_no_file(path: Path, url: str, own: Collection[str]) -> None:
     if path.exists() and not (own and _head(url) in own):
-        raise ConflictError(f"{path} is there already")
+        raise ConflictError(f"{path} already exists")
 
 
 def _check_no_rows(connection: Connection, own: Collection[str]) -> None:
@@ -88,10 +88,10 @@ def _check_no_rows(connection: Connection, own: Collection[str]) -> None:
 
 
 def from_file(source: Path, url: str, own: Collection[str]) -> None:
-    """Copy an SQLite file into the empty database at an SQLAlchemy URL; ConflictError when it is not empty.
+    """Copy an SQLite file into the database at an SQLAlchemy URL; ConflictError if that is not empty.
 
-    What an earlier try of ours has left there is replaced: ``own`` are the heads of the records that it may hold. A
-    file of an earlier version is brought up to date first.
+    The remains of an interrupted copy are replaced: ``own`` are the audit digests that identify them. A file of an
+    earlier version is migrated first.
     """
     files = sqlite_files(url)
     if not files:
@@ -131,7 +131,7 @@ def _copy_into_empty(given: Connection, target: Connection, own: Collection[str]
 
 
 def _copy_tables(given: Connection, target: Connection) -> None:
-    """Copy every row of every table; what the schema itself has put there goes first."""
+    """Copy every row of every table, replacing the rows that the schema itself has inserted."""
     for table in reversed(metadata.sorted_tables):
         target.execute(delete(table))
     for table in metadata.sorted_tables:
@@ -141,7 +141,7 @@ def _copy_tables(given: Connection, target: Connection) -> None:
 
 
 def _set_sequence(connection: Connection, table: Table) -> None:
-    """Let numbers that the database draws go on after the highest that was copied."""
+    """Make the sequences of the database continue after the highest number that was copied."""
     column = table.autoincrement_column
     if column is None:
         return
@@ -152,6 +152,6 @@ def _set_sequence(connection: Connection, table: Table) -> None:
 
 
 def give_back(connection: Connection) -> int:
-    """Give back every operation that was in a session when the copy was made: nobody leads one of them now."""
+    """Release every operation that was in a session when the copy was made: those sessions have ended."""
     held = connection.execute(select(operations.c.holder).where(operations.c.holder != "").distinct()).scalars().all()
     return sum(rows.release(connection, holder) for holder in held)

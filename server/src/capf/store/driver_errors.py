@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is wrong with the database, in words of this server: the driver's error codes and never its texts."""
+"""Describes database errors in words of this server, by the driver's error code; the driver's texts are never shown."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ _WORDS = {
     "SQLITE_BUSY": "another process has locked it",
     "SQLITE_CANTOPEN": "its file cannot be opened",
     "SQLITE_CORRUPT": "its file is damaged; restore a backup",
-    "SQLITE_ERROR": "its tables are not as this server makes them; restore a backup",
+    "SQLITE_ERROR": "its tables do not have this server's schema; restore a backup",
     "SQLITE_FULL": "its disk is full",
     "SQLITE_IOERR": "its disk has an error",
     "SQLITE_NOTADB": "its file is not a database; restore a backup",
-    "SQLITE_READONLY": "its file may only be read",
-    "23": "it refuses rows that contradict others",
-    "25006": "it may only be read",
+    "SQLITE_READONLY": "its file is read-only",
+    "23": "it rejects rows that conflict with others",
+    "25006": "it is read-only",
     "28": "it refuses the server's user or password",
     "3D000": "there is no database of that name",
     "42501": "the server's user lacks a privilege",
-    "42703": "its tables are not as this server makes them; restore a backup",
-    "42P01": "its tables are not as this server makes them; restore a backup",
-    "53": "it has no room or memory left",
+    "42703": "its tables do not have this server's schema; restore a backup",
+    "42P01": "its tables do not have this server's schema; restore a backup",
+    "53": "it has run out of disk space or memory",
     "57": "it is being stopped or started",
 }
-"""By SQLite's primary result code, or by SQLSTATE: the whole one, or its class."""
-_NOT_REACHED = "no connection to it can be made; check its address, user and password"
+"""By SQLite's primary result code, or by SQLSTATE (the whole code or its class)."""
+_NOT_REACHED = "it cannot be reached; check its address, user and password"
 
 
 def code(error: Exception) -> str:
-    """Return the driver's code of an error, empty where it has none: no connection was made."""
+    """Return the driver's code of an error, empty if it has none because no connection was made."""
     driver = getattr(error, "orig", None) or error
     return str(getattr(driver, "sqlite_errorname", None) or getattr(driver, "sqlstate", None) or "")
 

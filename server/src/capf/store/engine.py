@@ -3,9 +3,9 @@
 
 """The database engine: one writer thread with group commit, and readers apart.
 
-A job is a function of one Connection. Jobs that wait together share one transaction and hear of their success only
-after its COMMIT. Where one of them raises, the transaction is rolled back and each job runs again in one of its own, so
-a job must be able to run twice.
+A job is a function of one Connection. Jobs that wait at the same time share one transaction; their futures are resolved
+after its COMMIT. If one of them raises, the transaction is rolled back and each job runs again in a separate
+transaction, so a job must be repeatable.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _GATHER_SECONDS = 0.006
 """Seconds during which more jobs may join a commit if several jobs share it; a single job never waits."""
 _READERS = 4
 _STREAMS = 5
-"""Streams that may be open at once; with readers and writer they are fewer than the connections, so nobody waits for a
-connection that a client's slowness holds."""
+"""Maximum number of open streams. Together with readers and writer they use fewer than all connections, so that a slow
+client never keeps others waiting for a connection."""
 _CONNECTIONS = {"pool_size": 1 + _READERS, "max_overflow": _STREAMS + 2}
-"""One for the writer, one for each reader; those of streams, and of a job outside all of them, come and go."""
+"""One for the writer and one for each reader; those of streams and other jobs are temporary."""
 _BUSY_MILLISECONDS = 5000
 _POSTGRESQL = {
     "connect_timeout": 5,
     "tcp_user_timeout": 10000,
     "options": f"-c lock_timeout={_BUSY_MILLISECONDS}",
 }
-"""No phone waits longer for a database that is gone or locked than for one that is busy."""
+"""A phone waits for an unreachable or locked database no longer than for a busy one."""
 _WRITES = {"capf_writes": True}
 _DEADLOCK = "40P01"
 
@@ -56,7 +56,7 @@ class _DryRunError(Exception):
 
 @dataclass(slots=True)
 class _Work:
-    """A job and who waits for it: a thread, or a task of ``loop``."""
+    """A job and its waiter: a thread, or a task of ``loop``."""
 
     run: Job[Any]
     then: Then | None
@@ -76,7 +76,7 @@ class _Work:
 
 
 class Stream(Generic[T]):
-    """What a reading job yields, for one user outside the event loop; its connection is open until ``close``."""
+    """The items of a reading job, for one consumer outside the event loop; its connection is open until ``close``."""
 
     def __init__(self, pieces: Generator[T], places: threading.Semaphore) -> None:
         self._pieces = pieces
@@ -87,7 +87,7 @@ class Stream(Generic[T]):
         return self._pieces
 
     def close(self) -> None:
-        """Give the connection back, and the place to another stream."""
+        """Release the connection, and the place for another stream."""
         if self._open:
             self._open = False
             try:
@@ -100,9 +100,9 @@ class Store:
     """The open database."""
 
     def __init__(self, url: str, *, migrate: bool = True) -> None:
-        """Open (or make) the database at an SQLAlchemy URL and bring its schema up to date.
+        """Open or create the database at an SQLAlchemy URL and migrate its schema.
 
-        Without ``migrate`` StoreUnavailableError where the schema is not this server's.
+        Without ``migrate``, raise StoreUnavailableError if the schema is not this server's.
         """
         self._engine = _engine(url)
         self._migrate(migrate)
@@ -127,7 +127,7 @@ class Store:
             raise StoreUnavailableError(f"the database cannot be opened: {driver_errors.words(error)}") from error
 
     def close(self) -> None:
-        """Finish the jobs that wait and close the database."""
+        """Finish the waiting jobs and close the database."""
         self._closing.set()
         self._work.put(None)
         self._writer.join()
@@ -136,7 +136,7 @@ class Store:
 
     @property
     def can_be_shared(self) -> bool:
-        """True when other servers may use the same database; an SQLite database is one server's own."""
+        """Whether other servers may use the same database; an SQLite database belongs to one server."""
         return self._engine.dialect.name != "sqlite"
 
     def submit(self, job: Job[T]) -> Future[T]:
@@ -147,13 +147,13 @@ class Store:
         return future
 
     def write(self, job: Job[T]) -> T:
-        """Run a job that changes data; returns after the commit. StoreUnavailableError when the database fails."""
+        """Run a job that changes data; return after the commit. StoreUnavailableError if the database fails."""
         return self.submit(job).result()
 
     def start(self, job: Job[T], then: Then | None = None) -> asyncio.Future[T]:
         """Do what ``submit`` does, for the running event loop.
 
-        A job that was handed over is carried out, whoever goes on waiting for it.
+        The job is carried out even if nobody waits for it any longer.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -165,7 +165,7 @@ class Store:
         return await self.start(job)
 
     async def adry_run(self, job: Job[T]) -> T:
-        """Run a job as ``awrite`` does and roll it back; returns what it would have returned."""
+        """Run a job as ``awrite`` does, roll it back, and return its result."""
 
         def run_and_undo(connection: Connection) -> T:
             raise _DryRunError(job(connection))
@@ -187,7 +187,7 @@ class Store:
             raise StoreUnavailableError(f"the database cannot be read: {driver_errors.words(error)}") from error
 
     def snapshot(self, job: Job[T]) -> T:
-        """Run a job that reads many tables, all as they are at one moment."""
+        """Run a job that reads a consistent snapshot of many tables."""
 
         def at_one_moment(connection: Connection) -> T:
             if connection.dialect.name == "postgresql":
@@ -201,7 +201,7 @@ class Store:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.read, job)
 
     def stream(self, job: Job[Iterator[T]]) -> Stream[T]:
-        """Return what a reading job yields, which is closed in any case; StoreUnavailableError when many are open."""
+        """Return the stream of a reading job, which the caller closes; StoreUnavailableError if too many are open."""
         if not self._places.acquire(blocking=False):
             raise StoreUnavailableError(f"{_STREAMS} reports are being fetched; try again when one of them has ended")
         return Stream(self._pieces(job), self._places)
@@ -227,7 +227,7 @@ class Store:
                 return
 
     def _write(self, group: list[_Work]) -> None:
-        """Run a group in one transaction, or its jobs in one each where a job raises."""
+        """Run a group in one transaction; if a job raises, run each job in a separate transaction."""
         try:
             with self._engine.connect().execution_options(**_WRITES) as connection, connection.begin():
                 audit.begin(connection)
@@ -244,7 +244,7 @@ class Store:
                 work.error = trouble or self._fault(error)
 
     def _trouble(self, error: Exception) -> StoreUnavailableError | None:
-        """Return what to say where the database is at fault, None where a job is."""
+        """Return the error to report if the database failed, None if a job did."""
         driver = self._engine.dialect.loaded_dbapi
         jobs = DataError | IntegrityError | driver.DataError | driver.IntegrityError
         if not isinstance(error, DBAPIError | NoConnectionError | driver.Error) or isinstance(error, jobs):
@@ -254,7 +254,7 @@ class Store:
         return unavailable
 
     def _fault(self, error: Exception) -> Exception:
-        """Return what to say to a job that is at fault."""
+        """Return the error to report for a job that failed."""
         if not isinstance(error, DataError | self._engine.dialect.loaded_dbapi.DataError):
             return error
         refusal = _refusal(error)
@@ -263,21 +263,21 @@ class Store:
 
 
 def _is_deadlock(error: Exception) -> bool:
-    """True where the jobs of two servers waited for each other; alone, each takes its rows in the same order."""
+    """Return whether the jobs of two servers waited for each other; jobs run singly lock rows in the same order."""
     return getattr(getattr(error, "orig", error), "sqlstate", None) == _DEADLOCK
 
 
 def _refusal(error: Exception) -> InvalidRequestError:
-    """Return what to say of values that do not fit the database's columns."""
+    """Return the error to report for values that do not fit the database's columns."""
     code = driver_errors.code(error)
-    # psycopg itself refuses a text with a NUL character, so that there is no code of the database.
-    why = f"it reports {code}" if code else "it takes no NUL character"
-    message = f"the database does not take one of the values ({why}); correct or shorten it"
+    # psycopg itself refuses a text with a NUL character, so there is no code from the database.
+    why = f"it reports {code}" if code else "NUL characters are not allowed"
+    message = f"the database does not accept one of the values ({why}); correct or shorten it"
     return InvalidRequestError([Problem("body", HIDDEN, message)])
 
 
 def _settle(group: list[_Work]) -> None:
-    """Tell all who wait: threads here, tasks in their event loop, which is woken once."""
+    """Resolve the futures of all jobs: those of threads here, those of tasks together in their event loop."""
     for work in group:
         if work.then is not None:
             work.then(work.error)
@@ -303,7 +303,7 @@ def _schema(connection: Connection) -> str | None:
 
 
 def _newest_schema() -> str:
-    """Return the number of the schema that this server makes: each migration's file begins with its own."""
+    """Return the number of this server's schema; the name of each migration's file begins with its number."""
     files = Path(__file__).with_name("migrations").joinpath("versions").glob("v[0-9]*.py")
     return max(path.name[1:5] for path in files)
 
@@ -318,7 +318,7 @@ def _engine(url: str) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    """Leave transactions to SQLAlchemy, and make a commit mean that the data is on disk."""
+    """Let SQLAlchemy control transactions, and make every commit durable on disk."""
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
@@ -332,6 +332,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Take the write lock at once where a job will write: a reader that turns writer late is refused by SQLite."""
+    """Take the write lock at the start of a job that writes: SQLite refuses to turn a reader into a writer later."""
     writes = connection.get_execution_options().get("capf_writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,10 +1,10 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The statements behind the limits for wrong authentication strings, and behind the clock that waits are counted by.
+"""The statements behind the limits for wrong authentication strings, and behind the clock that measures the locks.
 
-A row of ``guesses`` is what one address (``capf.addresses``) has tried at one phone; the row without a device name is
-what it has tried at all phones together.
+A row of ``guesses`` counts the tries of one address (``capf.addresses``) for one phone; the row without a device name
+counts its tries for all phones.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ _FORGET = Statement(delete(guesses).where(guesses.c.address == _ADDRESS, guesses
 
 @dataclass(frozen=True, slots=True)
 class LockRow:
-    """From how many addresses a phone is locked, and when the last of these locks ends, in the record's seconds."""
+    """For how many addresses a phone is locked, and when the last of these locks ends, in the record's seconds."""
 
     addresses: int
     until: int
 
 
 def find(connection: Connection, address: str, device_name: str) -> tuple[GuessRow | None, GuessRow | None]:
-    """Return what an address has tried in all, and at one phone."""
+    """Return the tries of an address for all phones, and for one phone."""
     return _two(_FIND.all(connection, {"of_address": address, "of_device": device_name}), device_name)
 
 
 def find_to_write(connection: Connection, address: str, device_name: str) -> tuple[GuessRow | None, GuessRow | None]:
-    """Do what ``find`` does; the rows stay as they are until the transaction ends."""
+    """Do what ``find`` does, and lock the rows until the transaction ends."""
     return _two(_FIND_TO_WRITE.all(connection, {"of_address": address, "of_device": device_name}), device_name)
 
 
@@ -62,12 +62,12 @@ def _two(rows: Sequence[GuessRow], device_name: str) -> tuple[GuessRow | None, G
 
 
 def add(connection: Connection, address: str, device_name: str, now: int) -> None:
-    """Make a row where there is none yet; another server may have made it at the same time."""
+    """Insert a row unless it exists; another server may have inserted it at the same time."""
     _ADD.run(connection, {"address": address, "device_name": device_name, "last_at": now})
 
 
 def change(connection: Connection, address: str, device_name: str, **values: Any) -> None:
-    """Update one row, if it is there."""
+    """Update one row if it exists."""
     _CHANGE.run(connection, {"of_address": address, "of_device": device_name, **values})
 
 
@@ -77,13 +77,13 @@ def forget(connection: Connection, address: str, device_name: str) -> None:
 
 
 def forget_phones(connection: Connection, names: Sequence[str]) -> None:
-    """Delete what was tried at these phones, from wherever."""
+    """Delete the tries for these phones, from all addresses."""
     for batch in batches(names):
         connection.execute(delete(guesses).where(guesses.c.device_name.in_(batch)))
 
 
 def locks(connection: Connection, now: int, names: Sequence[str] | None = None) -> dict[str, LockRow]:
-    """Return the locks of the phones among ``names``, or of all, that hold at ``now`` (the record's seconds)."""
+    """Return the locks in effect at ``now`` (the record's seconds) of the phones among ``names``, or of all phones."""
     query = (
         select(guesses.c.device_name, func.count(), func.max(guesses.c.locked_until))
         .where(guesses.c.locked_until > now, guesses.c.device_name != ALL_PHONES)
@@ -105,15 +105,15 @@ def of_addresses(connection: Connection, tries: int) -> list[GuessRow]:
 
 
 def any_on_record(connection: Connection) -> bool:
-    """True when there is any row."""
+    """Return whether there is any row."""
     return connection.execute(select(guesses.c.address).limit(1)).first() is not None
 
 
 def sweep(connection: Connection, now: int, day: int, quiet: int) -> None:
-    """Delete what no longer counts, in the record's seconds.
+    """Delete the rows that no longer count, in the record's seconds.
 
-    For an address that is what is a ``day`` old, for a phone what was ``quiet`` for this time, unless it belongs to an
-    operation whose string can still be guessed.
+    The row of an address no longer counts after a ``day``, the row of a phone after ``quiet`` seconds without a try,
+    unless it belongs to an operation whose string can still be guessed.
     """
     live = exists().where(operations.c.id == guesses.c.operation_id, operations.c.authentication_string.is_not(None))
     whole = guesses.c.device_name == ALL_PHONES
@@ -127,7 +127,7 @@ def sweep(connection: Connection, now: int, day: int, quiet: int) -> None:
 def trim(connection: Connection, now: int, most: int) -> None:
     """Delete rows beyond ``most``: those with the fewest tries first, the oldest among them, locked ones last.
 
-    Whoever would be rid of a row of his has to make as many tries at each of all others.
+    An attacker who wants to get rid of a row has to create all others with at least as many tries.
     """
     surplus = connection.execute(select(func.count()).select_from(guesses)).scalar_one() - most
     if surplus > 0:
@@ -136,7 +136,7 @@ def trim(connection: Connection, now: int, most: int) -> None:
 
 
 def _delete(connection: Connection, query: Any) -> None:
-    """Delete the rows that a query finds, but for those that another server has in hand."""
+    """Delete the rows that a query finds, except those that another server has locked."""
     found = [tuple(row) for row in connection.execute(query.with_for_update(skip_locked=True))]
     for batch in batches(found):
         connection.execute(delete(guesses).where(tuple_(guesses.c.address, guesses.c.device_name).in_(batch)))
@@ -152,23 +152,23 @@ _COUNT = {
 
 
 def clock(connection: Connection) -> GuessingClockRow:
-    """Return the record's seconds as they were last written, and how many locks there ever were."""
+    """Return the record's seconds as last written, and the total number of locks since the beginning."""
     return _there(_CLOCK.first(connection, {}))
 
 
 def clock_to_write(connection: Connection) -> GuessingClockRow:
-    """Do what ``clock`` does; the row stays as it is until the transaction ends."""
+    """Do what ``clock`` does, and lock the row until the transaction ends."""
     return _there(_CLOCK_TO_WRITE.first(connection, {}))
 
 
 def _there(row: GuessingClockRow | None) -> GuessingClockRow:
     if row is None:
-        raise StoreUnavailableError("the clock of the locks has lost its row")
+        raise StoreUnavailableError("the row of the clock that times the locks is missing")
     return row
 
 
 def set_clock(connection: Connection, seconds: int, boot: str, since_boot: int) -> None:
-    """Write the record's seconds down, and what the host's clock said then."""
+    """Write the record's seconds, and the host's clock at that time."""
     _SET_CLOCK.run(connection, {"seconds": seconds, "boot": boot, "since_boot": since_boot})
 
 
@@ -178,5 +178,5 @@ def count_lock(connection: Connection) -> None:
 
 
 def count_exhaustion(connection: Connection) -> None:
-    """Count an address that has used up its wrong strings of a day."""
+    """Count an address that has reached its limit of wrong strings per day."""
     _COUNT["exhaustions"].run(connection, {})

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bringing a database's schema up to date; loaded only where that is due."""
+"""Migrates a database to the current schema; loaded only if that is necessary."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from capf.model import StoreUnavailableError
 
 
 def upgrade(connection: Connection) -> None:
-    """Run the migrations that the database has not had; StoreUnavailableError where a newer server has changed it."""
+    """Run the pending migrations; StoreUnavailableError if a newer server has changed the schema."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.attributes["connection"] = connection
     found = MigrationContext.configure(connection).get_current_revision()
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
-        raise StoreUnavailableError(f"the database has schema {found}, which is newer than this server knows")
+        raise StoreUnavailableError(f"the database has schema {found}, which is newer than this server")
     command.upgrade(config, "head")
     connection.commit()

@@ -20,7 +20,7 @@ _THE_FILE = 1
 
 
 def all_nodes(connection: Connection) -> list[NodeRow]:
-    """Return the cluster's nodes, the first one first, the others by name."""
+    """Return the cluster's nodes: the first node, then the subscribers by name."""
     query = select(nodes).order_by(nodes.c.first_node.desc(), nodes.c.name)
     return rows_of(connection, NodeRow._make, query)
 
@@ -52,7 +52,7 @@ def put_token(connection: Connection, slot: int, certificate: bytes, *, made_her
 
 
 def last_ctl_file(connection: Connection) -> CtlFileRow | None:
-    """Return the CTL file that was made last, None before the first."""
+    """Return the latest CTL file, None if none was made yet."""
     row = connection.execute(select(ctl_file).where(ctl_file.c.id == _THE_FILE)).first()
     return None if row is None else CtlFileRow._make(row)
 

@@ -15,7 +15,7 @@ from capf.model import DamagedError, Fault
 from capf.store.schema import RolloutRow, WaveRow, operations, phones, rollout_phones, rollout_waves, rollouts
 from capf.store.statements import batches, rows_of
 
-# An id alone may by now be the operation of another phone: SQLite gives ids of removed rows away again.
+# An id alone is not enough: SQLite reuses ids of removed rows, so it may be an operation of another phone.
 _ITS_OPERATION = and_(
     operations.c.id == rollout_phones.c.operation_id, operations.c.device_name == rollout_phones.c.device_name
 )
@@ -24,13 +24,13 @@ _ITS_WAVE = and_(
 )
 RUNNING, DONE, STOPPED, ABORTED = "running", "done", "stopped", "aborted"
 COUNTED = ("phones", "in_flight", "done", "failed", "unreached", "skipped")
-"""The numbers of phones that a wave keeps from its judgement; none of its phones waits by then."""
+"""The numbers of phones that a wave keeps from its judgement; none of its phones waits at that time."""
 _BEGINNING = 0x63617066
 """The number of PostgreSQL's lock under which rollouts begin."""
 
 
 def one_begins_at_a_time(connection: Connection) -> None:
-    """Let no other server begin a rollout until this transaction ends; each of them looks first whether it may."""
+    """Prevent other servers from beginning a rollout until this transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_BEGINNING)))
 
@@ -52,7 +52,7 @@ def _first(connection: Connection, query: Select[Any]) -> RolloutRow | None:
 
 
 def every(connection: Connection) -> list[RolloutRow]:
-    """Return all rollouts, the latest first."""
+    """Return all rollouts, latest first."""
     return rows_of(connection, RolloutRow._make, select(rollouts).order_by(rollouts.c.id.desc()))
 
 
@@ -66,7 +66,7 @@ class OtherRow(NamedTuple):
 
 
 def others(connection: Connection, names: Sequence[str]) -> list[OtherRow]:
-    """Return the phones among ``names`` that a running rollout has."""
+    """Return the phones among ``names`` that are in a running rollout."""
     found: list[OtherRow] = []
     for batch in batches(names):
         query = (
@@ -79,7 +79,7 @@ def others(connection: Connection, names: Sequence[str]) -> list[OtherRow]:
 
 
 def add(connection: Connection, values: Mapping[str, Any], waves: Sequence[Mapping[str, Any]]) -> int:
-    """Insert a rollout with its planned waves; returns its id."""
+    """Insert a rollout with its planned waves; return its id."""
     identifier = connection.execute(rollouts.insert().values(**values)).inserted_primary_key
     assert identifier is not None  # noqa: S101 - an insert of one row has its key
     number = int(identifier[0])
@@ -96,21 +96,23 @@ def add_phones(connection: Connection, rollout_id: int, values: Iterable[Mapping
 
 
 def lead(connection: Connection, rollout: RolloutRow, **values: Any) -> bool:
-    """Update a running rollout if it is led as this row says, by the same run since the same time (compare-and-swap);
-    True when it was. Nobody else changes it until the transaction ends."""
+    """Update a running rollout if the same run has led it since the time in this row (compare-and-swap).
+
+    Return whether it was updated; if so, it is locked until the transaction ends.
+    """
     as_seen = [rollouts.c[name] == getattr(rollout, name) for name in ("id", "runner", "seen_at")]
     query = rollouts.update().where(*as_seen, rollouts.c.state == RUNNING).values(**values)
     return connection.execute(query).rowcount == 1
 
 
 def end(connection: Connection, rollout_id: int, state: str, **values: Any) -> bool:
-    """Move a running rollout to ``state`` (compare-and-swap); True when it was running."""
+    """Move a running rollout to ``state`` (compare-and-swap); return whether it was running."""
     running = and_(rollouts.c.id == rollout_id, rollouts.c.state == RUNNING)
     return connection.execute(rollouts.update().where(running).values(state=state, **values)).rowcount == 1
 
 
 def waves(connection: Connection, rollout_id: int) -> list[WaveRow]:
-    """Return the waves in their order."""
+    """Return the waves in order."""
     query = select(rollout_waves).where(rollout_waves.c.rollout_id == rollout_id).order_by(rollout_waves.c.number)
     return rows_of(connection, WaveRow._make, query)
 
@@ -129,8 +131,8 @@ def change_wave(connection: Connection, rollout_id: int, number: int, **values: 
 class MemberRow(NamedTuple):
     """A phone of a rollout with its operation, its settings and its wave's start.
 
-    Of a phone that was removed the settings are None, of one that has had no operation the operation's columns, of one
-    that waits for its wave the wave's.
+    The settings are None if the phone was removed, the operation's columns if it has had no operation, and the wave's
+    columns while it waits for its wave.
     """
 
     rollout_id: int
@@ -173,13 +175,13 @@ def members(connection: Connection, rollout_id: int, wave: int | None = None) ->
 
 
 def of_wave(wave: WaveRow) -> ColumnElement[bool]:
-    """Return the condition that an operation is the one that this wave has scheduled for its phone."""
+    """Return the condition that this wave has scheduled the operation for its phone."""
     this = (rollout_phones.c.rollout_id == wave.rollout_id, rollout_phones.c.wave == wave.number)
     return exists().where(*this, _ITS_OPERATION).correlate(operations)
 
 
 def each_member(connection: Connection, rollout_id: int) -> Iterator[MemberRow]:
-    """Yield what ``members`` returns, however many phones the rollout has."""
+    """Yield what ``members`` returns, in constant memory."""
     yield from map(MemberRow._make, connection.execute(_members(rollout_id).execution_options(yield_per=1000)))
 
 
@@ -230,7 +232,7 @@ def change_members(connection: Connection, rollout_id: int, names: Sequence[str]
 
 
 def take_operations(connection: Connection, rollout_id: int, names: Sequence[str]) -> None:
-    """Take each phone's present operation as the one of this rollout, and count the try; an earlier try's note goes."""
+    """Assign each phone's current operation to this rollout, count the try, and remove the note of an earlier try."""
     present = select(phones.c.operation_id).where(phones.c.device_name == rollout_phones.c.device_name)
     for batch in batches(names):
         this = and_(rollout_phones.c.rollout_id == rollout_id, rollout_phones.c.device_name.in_(batch))
@@ -239,7 +241,7 @@ def take_operations(connection: Connection, rollout_id: int, names: Sequence[str
 
 
 def give_no_more_time(connection: Connection, rollout_id: int, now: int) -> None:
-    """Let the operations of the rollout that are in a session complete by now, so that none begins again after it."""
+    """Set the deadline of the rollout's operations that are in a session to now, so that none of them begins again."""
     its = and_(rollout_phones.c.rollout_id == rollout_id, _ITS_OPERATION)
     in_session = and_(operations.c.holder != "", operations.c.completes_by > now)
     query = operations.update().where(in_session, select(rollout_phones.c.device_name).where(its).exists())
@@ -247,21 +249,23 @@ def give_no_more_time(connection: Connection, rollout_id: int, now: int) -> None
 
 
 def count_sites(connection: Connection, by: str) -> dict[str, int]:
-    """Return how many phones are registered for each site, a site being what the column ``by`` says."""
+    """Return the number of registered phones of each site; a site is a value of the column ``by``."""
     column = phones.c[by]
     query = select(column, func.count()).group_by(column)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def sessions_open(connection: Connection) -> int:
-    """Return how many operations are in a session now."""
+    """Return the number of operations that are in a session now."""
     query = select(func.count()).select_from(operations).where(operations.c.holder != "")
     return connection.execute(query).scalar_one()
 
 
 class AlikeRow(NamedTuple):
-    """How many phones of a rollout (``number``) are alike in all that their part depends on; the operation's columns
-    are None where a phone has had none, the wave's where it has not begun."""
+    """A group of phones of a rollout that have the same values in the columns that decide their part, with its size.
+
+    The operation's columns are None if the phones have had none, the wave's columns if it has not begun.
+    """
 
     id: int
     name: str
@@ -278,7 +282,7 @@ class AlikeRow(NamedTuple):
 
 
 def count_alike(connection: Connection, identifiers: Sequence[int]) -> list[AlikeRow]:
-    """Return how many phones (``number``) of these rollouts are alike in all that their part depends on."""
+    """Return the phones of these rollouts as groups with the same values, each with its size (``number``)."""
     each = (
         select(
             rollouts.c.id,
@@ -306,7 +310,7 @@ def count_alike(connection: Connection, identifiers: Sequence[int]) -> list[Alik
 
 
 def settings_of(rollout: RolloutRow) -> dict[str, Any]:
-    """Return the settings that a rollout was begun with; DamagedError where they cannot be read."""
+    """Return the settings that a rollout was begun with; DamagedError if they cannot be read."""
     kept = _kept(rollout, "settings")
     if "spread_by" not in kept:
         raise _damaged(rollout, "settings")
@@ -314,7 +318,7 @@ def settings_of(rollout: RolloutRow) -> dict[str, Any]:
 
 
 def skipped_of(rollout: RolloutRow) -> dict[str, int]:
-    """Return how many phones were skipped when a rollout was begun, by reason; DamagedError as ``settings_of``."""
+    """Return the number of phones that were skipped when a rollout was begun, by reason; DamagedError if unreadable."""
     return _kept(rollout, "skipped")
 
 

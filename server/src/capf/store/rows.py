@@ -26,7 +26,7 @@ _THIS_OPERATION = operations.c.id == bindparam("identifier")
 
 
 class Claimant(NamedTuple):
-    """What a phone's claim is judged by: whether it has a MIC, and its latest operation, None when it never had one."""
+    """The data that decides a phone's claim: whether it has a MIC, and its latest operation, if any."""
 
     mic: bool
     operation: OperationRow | None
@@ -41,7 +41,7 @@ def _in_state(*states: State) -> ColumnElement[bool]:
 
 
 _PHONE = [phones.c[name] for name in PhoneRow._fields]
-# The statements of a session; what each of them does, the function that runs it says.
+# The statements of a session; the functions that run them describe them.
 _CLAIMANT = Query(
     _claimant,
     select(phones.c.mic, *operations.c)
@@ -73,7 +73,7 @@ def _move(before: tuple[State, ...]) -> Statement:
 
 
 def claimant(connection: Connection, device_name: str) -> Claimant | None:
-    """Return what a phone's claim is judged by, None when the phone is not registered with the server."""
+    """Return the data that decides a phone's claim, None if the phone is not registered with the server."""
     return _CLAIMANT.first(connection, {"name": device_name})
 
 
@@ -87,7 +87,7 @@ def phones_of(connection: Connection, names: Sequence[str]) -> dict[str, PhoneRo
 
 
 def fields_of(connection: Connection, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """Return all that is kept of each registered phone among ``names``, by the name of the field."""
+    """Return all fields of each registered phone among ``names``, by field name."""
     found: dict[str, Mapping[str, Any]] = {}
     for batch in batches(names):
         query = select(phones).where(phones.c.device_name.in_(batch))
@@ -101,7 +101,7 @@ def phone_names(connection: Connection) -> list[str]:
 
 
 def add_phones(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
-    """Insert phones; every mapping has the same keys."""
+    """Insert phones; all mappings have the same keys."""
     if values:
         connection.execute(phones.insert(), list(values))
 
@@ -112,7 +112,7 @@ def change_phone(connection: Connection, device_name: str, **values: Any) -> Non
 
 
 def change_phones(connection: Connection, changes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Update many phones, each with values of its own, without waiting for the database once a phone."""
+    """Update many phones, each with different values, without one round trip per phone."""
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for device_name, values in changes.items():
         alike.setdefault(tuple(sorted(values)), []).append({"name": device_name, **values})
@@ -121,18 +121,18 @@ def change_phones(connection: Connection, changes: Mapping[str, Mapping[str, Any
 
 
 def remove_phones(connection: Connection, names: Sequence[str]) -> None:
-    """Delete phones and, with them, their operations; their certificates stay on record."""
+    """Delete phones and their operations, but keep their certificates."""
     for batch in batches(names):
         connection.execute(delete_from(phones).where(phones.c.device_name.in_(batch)))
 
 
 def operation(connection: Connection, operation_id: int) -> OperationRow | None:
-    """Return one operation, which stays as it is until the caller's transaction ends."""
+    """Return one operation, locked until the caller's transaction ends."""
     return _OPERATION.first(connection, {"identifier": operation_id})
 
 
 def operations_of(connection: Connection, names: Sequence[str]) -> dict[str, OperationRow]:
-    """Return the latest operation of each phone among ``names`` that ever had one."""
+    """Return the latest operation of each phone among ``names`` that has had one."""
     found: dict[str, OperationRow] = {}
     for batch in batches(names):
         query = (
@@ -145,7 +145,7 @@ def operations_of(connection: Connection, names: Sequence[str]) -> dict[str, Ope
 
 
 class ChecklistRow(NamedTuple):
-    """What the checklist looks at of one phone; ``lsc_expires`` is None where it has no LSC."""
+    """The fields of a phone that the checklist reads; ``lsc_expires`` is None if it has no LSC."""
 
     device_name: str
     authentication_mode: str
@@ -154,7 +154,7 @@ class ChecklistRow(NamedTuple):
 
 
 def for_checklist(connection: Connection, names: Sequence[str] | None) -> list[ChecklistRow]:
-    """Return the registered phones among ``names``, or all of them, by name."""
+    """Return the registered phones among ``names``, or all phones, sorted by name."""
     active = and_(certificates.c.device_name == phones.c.device_name, certificates.c.state == CertificateState.ACTIVE)
     query = (
         select(*(phones.c[name] for name in ChecklistRow._fields[:3]), certificates.c.not_after)
@@ -167,7 +167,7 @@ def for_checklist(connection: Connection, names: Sequence[str] | None) -> list[C
 
 
 class ProgressRow(NamedTuple):
-    """A phone and how far its latest operation is; all but the name is None where it never had one."""
+    """A phone and the progress of its latest operation; all but the name is None if it never had one."""
 
     device_name: str
     state: str | None
@@ -194,7 +194,7 @@ def progress_of(connection: Connection, names: Sequence[str]) -> dict[str, Progr
 
 
 def last_confirmed(connection: Connection, device_name: str) -> int:
-    """Return the latest operation after which a phone said that it has stored or deleted its LSC, 0 for none."""
+    """Return the latest operation after which a phone confirmed that it has stored or deleted its LSC, 0 if none."""
     query = select(func.max(operations.c.id)).where(
         operations.c.device_name == device_name,
         operations.c.state == State.DONE,
@@ -204,7 +204,7 @@ def last_confirmed(connection: Connection, device_name: str) -> int:
 
 
 def add_operations(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
-    """Insert operations and make each the latest of its phone."""
+    """Insert operations and make each of them the latest operation of its phone."""
     if not values:
         return
     connection.execute(operations.insert(), list(values))
@@ -215,12 +215,12 @@ def add_operations(connection: Connection, values: Sequence[Mapping[str, Any]]) 
 
 
 def change_operation(connection: Connection, operation_id: int, **values: Any) -> None:
-    """Update an operation without moving it."""
+    """Update an operation without changing its state."""
     _CHANGE_OPERATION.run(connection, {"identifier": operation_id, **values})
 
 
 def move(connection: Connection, operation_id: int, before: Iterable[State], after: State, **values: Any) -> bool:
-    """Move an operation to ``after`` if it is in one of ``before`` (compare-and-swap); True when it was."""
+    """Move an operation to ``after`` if it is in one of ``before`` (compare-and-swap); return whether it was."""
     given = {"identifier": operation_id, "state": after.value, **values}
     return _move(tuple(before)).run(connection, given) == 1
 
@@ -233,26 +233,26 @@ def cancel_operations(connection: Connection, identifiers: Sequence[int], values
 
 
 def hold(connection: Connection, operation_id: int, holder: str, claims: int, *, alone: bool, **values: Any) -> bool:
-    """Take an open operation for a session, if it was claimed ``claims`` times so far (compare-and-swap); True when it
-    is taken. ``alone``: only if no other session has it.
+    """Claim an open operation for a session if it was claimed ``claims`` times so far (compare-and-swap).
 
-    A pending operation becomes claimed; an issued one, which the phone's retry goes on with, stays issued.
+    Return whether it was claimed. ``alone``: only if no other session has it. A pending operation becomes claimed; an
+    issued one, which a phone continues by a retry, stays issued.
     """
     given = {"identifier": operation_id, "before": claims, "holder": holder, "claims": claims + 1, **values}
     return (_HOLD if alone else _SHARE).run(connection, given) == 1
 
 
 def give_back(connection: Connection, operation_id: int, claim: int, holder: str, **values: Any) -> bool:
-    """Give an open operation back that a server holds for the session of this claim; True when it did.
+    """Release an open operation that a server holds for the session of this claim; return whether it did.
 
-    A claimed operation is pending again; an issued one stays issued.
+    A claimed operation becomes pending again; an issued one stays issued.
     """
     given = {"identifier": operation_id, "claim": claim, "mine": holder, "holder": "", **values}
     return _GIVE_BACK.run(connection, given) == 1
 
 
 def release(connection: Connection, holder: str) -> int:
-    """Give back all operations that a server held; returns how many there were."""
+    """Release all operations that a server held; return their number."""
     mine = operations.c.holder == holder
     claimed = operations.update().where(mine, operations.c.state == State.CLAIMED)
     connection.execute(claimed.values(state=State.PENDING))
@@ -260,13 +260,13 @@ def release(connection: Connection, holder: str) -> int:
 
 
 def due_operations(connection: Connection, now: int, limit: int) -> list[OperationRow]:
-    """Return the first open operations whose deadline has passed and that no session has."""
+    """Return the first open operations that are in no session and whose deadline has passed."""
     query = select(operations).where(IS_OPEN, operations.c.completes_by <= now, operations.c.holder == "")
     return rows_of(connection, OperationRow._make, query.order_by(operations.c.completes_by).limit(limit))
 
 
 def refused_operations(connection: Connection, identifiers: Sequence[int]) -> list[OperationRow]:
-    """Return those of the operations that are open, were refused, and that no session has."""
+    """Return the operations among these that are open, in no session, and were refused."""
     found: list[OperationRow] = []
     for batch in batches(identifiers):
         query = select(operations).where(
@@ -277,24 +277,24 @@ def refused_operations(connection: Connection, identifiers: Sequence[int]) -> li
 
 
 def end_unattended(connection: Connection, operation_id: int, **values: Any) -> bool:
-    """Let an open operation fail that no session has (compare-and-swap), its string erased; True when it was so."""
+    """End an open operation that is in no session as failed and erase its string (compare-and-swap); return success."""
     given = {"identifier": operation_id, "state": State.FAILED.value, "authentication_string": None, **values}
     return _END_UNATTENDED.run(connection, given) == 1
 
 
 def holders(connection: Connection) -> list[str]:
-    """Return the names under which operations are held now."""
+    """Return the names of the servers that hold operations now."""
     query = select(operations.c.holder).where(operations.c.state.in_(OPEN), operations.c.holder != "")
     return list(connection.execute(query.distinct().order_by(operations.c.holder)).scalars())
 
 
 def count_phones(connection: Connection) -> int:
-    """Return how many phones there are."""
+    """Return the number of phones."""
     return connection.execute(select(func.count()).select_from(phones)).scalar_one()
 
 
 def count_statuses(connection: Connection) -> dict[str, int]:
-    """Return how many phones have which status of their latest operation."""
+    """Return the number of phones by the status of their latest operation."""
     query = (
         select(operations.c.status, func.count().label("number"))
         .join(phones, phones.c.operation_id == operations.c.id)
@@ -305,7 +305,7 @@ def count_statuses(connection: Connection) -> dict[str, int]:
 
 
 def stored_strings(connection: Connection, latest: int | None = None) -> Iterator[tuple[str, bytes]]:
-    """Yield device name and encrypted authentication string of each operation that has one, or of the ``latest``."""
+    """Yield device name and encrypted authentication string of the ``latest`` operations that have one, or of all."""
     wanted = select(operations.c.device_name, operations.c.authentication_string)
     wanted = wanted.where(operations.c.authentication_string.is_not(None))
     order = operations.c.id if latest is None else operations.c.id.desc()

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tables. Times are epoch seconds; words are the field's (see ``capf.model``)."""
+"""The tables. Times are epoch seconds; the vocabulary is that of Unified CM (see ``capf.model``)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ phones = Table(
 
 
 class PhoneRow(NamedTuple):
-    """What the rules look at of one row of ``phones``; a field that no rule depends on needs no line here."""
+    """The columns of a row of ``phones`` that rules read; other columns need no line here."""
 
     device_name: str
     description: str
@@ -88,7 +88,7 @@ operations = Table(
 )
 Index("operations_by_device", operations.c.device_name)
 IS_OPEN = text("state IN ('pending', 'claimed', 'issued')")
-"""The states of an open operation, word for word as the indexes have them, so that a query can use one."""
+"""The states of an open operation, spelled exactly as in the indexes, so that queries can use them."""
 Index(
     "one_open_operation_a_phone",
     operations.c.device_name,

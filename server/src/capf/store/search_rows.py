@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The statement that finds phones by conditions that must all hold, in an order, with what is shown of them (R29)."""
+"""The statement that finds phones by conditions, all of which must hold, in an order, with the fields to show (R29)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from capf.store.rows import OPEN
 from capf.store.schema import WaveRow, certificates, operations, phones
 
 REFUSAL_SEPARATOR = ": "
-"""Stands between the status that the last refusal gave and the problem."""
+"""Separates the status of the last refusal from its problem."""
 _WHY = operations.c.refused_because
 _LAST_REFUSAL = func.coalesce(operations.c.refused_as + case((_WHY == "", ""), else_=REFUSAL_SEPARATOR + _WHY), "")
 _IS_OPEN = operations.c.state.in_(OPEN)
@@ -33,14 +33,14 @@ _COMPUTED: Mapping[str, ColumnElement[Any]] = {
     "lsc_issued_by": func.coalesce(certificates.c.issuer, ""),
     "lsc_issuer_expires_by": certificates.c.issuer_not_after,
 }
-"""The fields that are not kept with the phone, as the database computes them."""
+"""The fields that are not columns of the phone, as the database computes them."""
 _SECRET = operations.c.authentication_string
 _ACTIVE = and_(certificates.c.device_name == phones.c.device_name, certificates.c.state == CertificateState.ACTIVE)
 _FROM = phones.outerjoin(operations, operations.c.id == phones.c.operation_id).outerjoin(certificates, _ACTIVE)
 
 
 class TextCondition(NamedTuple):
-    """A field's text compared with another; upper and lower case count only with ``is exactly``."""
+    """Compares a field's text with another; only ``is exactly`` is case-sensitive."""
 
     field: str
     pattern: str
@@ -48,7 +48,7 @@ class TextCondition(NamedTuple):
 
 
 class MomentCondition(NamedTuple):
-    """A field's moment compared with a day that begins at ``start`` and ends before ``end`` (epoch seconds)."""
+    """Compares a field's time with a day that begins at ``start`` and ends before ``end`` (epoch seconds)."""
 
     field: str
     pattern: str
@@ -57,7 +57,7 @@ class MomentCondition(NamedTuple):
 
 
 class StringCondition(NamedTuple):
-    """Whether the latest operation has an authentication string, which the database only has encrypted."""
+    """Whether the latest operation has an authentication string; the database only contains it encrypted."""
 
     exists: bool
 
@@ -66,16 +66,16 @@ Condition = TextCondition | MomentCondition | StringCondition
 
 
 class Order(NamedTuple):
-    """By which field phones are sorted; those that are equal in it are sorted by name."""
+    """The field by which phones are sorted, and then by name."""
 
     field: str
     descending: bool = False
 
 
 class FoundRow(NamedTuple):
-    """A phone that was found; what is of its latest operation or of its active certificate is None where it has none.
+    """A phone that was found; the fields of its latest operation and active certificate are None if it has none.
 
-    ``phone``: its device name and the fields that were asked for, in their order.
+    ``phone``: its device name and the requested fields, in their order.
     """
 
     phone: Sequence[Any]
@@ -162,9 +162,9 @@ def each(
     order: Order,
     wave: WaveRow | None = None,
 ) -> Iterator[FoundRow]:
-    """Yield every phone for which the conditions hold, however many there are.
+    """Yield every phone for which the conditions hold, in constant memory.
 
-    With a ``wave``, only phones whose present operation is the one that the wave has scheduled for them.
+    With a ``wave``, only the phones whose current operation was scheduled by that wave.
     """
     query = _query(fields, conditions, order, wave).execution_options(yield_per=1000)
     return (_found(values, 1 + len(fields)) for values in connection.execute(query))
@@ -173,7 +173,7 @@ def each(
 def page(
     connection: Connection, fields: Sequence[str], conditions: Sequence[Condition], order: Order, part: slice
 ) -> list[FoundRow]:
-    """Return a part of what ``each`` yields."""
+    """Return a page of what ``each`` yields."""
     query = _query(fields, conditions, order).slice(part.start, part.stop)
     return [_found(values, 1 + len(fields)) for values in connection.execute(query)]
 
@@ -183,6 +183,6 @@ def _found(values: Row[Any], fields: int) -> FoundRow:
 
 
 def count(connection: Connection, conditions: Sequence[Condition]) -> int:
-    """Return how many phones there are for which the conditions hold."""
+    """Return the number of phones for which the conditions hold."""
     query = select(func.count()).select_from(_FROM).where(*map(_holds, conditions))
     return connection.execute(query).scalar_one()

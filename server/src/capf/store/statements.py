@@ -1,9 +1,9 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Statements that sessions run: SQLAlchemy Core defines them, the database's driver runs them.
+"""The statements of sessions: defined by SQLAlchemy Core, run by the database's driver.
 
-Each is compiled once for a database and a set of values; at every run only the driver's own work is left.
+Each is compiled once for a database and a set of values, so that a run costs only the driver's work.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Process = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """A statement as one driver takes it; ``order`` is None where parameters have names."""
+    """A statement in the form of one driver; ``order`` is None if its parameters have names."""
 
     sql: str
     order: tuple[str, ...] | None
@@ -34,14 +34,14 @@ class _Form:
     found: tuple[tuple[int, _Process], ...]
 
     def parameters(self, values: Values) -> Any:
-        """Return what the driver is given for ``values``."""
+        """Return the driver's parameters for ``values``."""
         named = {**self.constants, **values}
         for name, process in self.given:
             named[name] = process(named[name])
         return named if self.order is None else [named[name] for name in self.order]
 
     def row(self, values: Sequence[Any]) -> Sequence[Any]:
-        """Return a row of the driver with Python's values, in the order of the columns."""
+        """Convert a row of the driver to Python values, in the order of the columns."""
         if not self.found:
             return values
         row = list(values)
@@ -51,21 +51,21 @@ class _Form:
 
 
 class Statement:
-    """One statement that changes rows, given values by the names of its parameters and of the columns that it sets."""
+    """A statement that changes rows. Values are given by the names of its parameters and its columns."""
 
     def __init__(self, clause: ClauseElement) -> None:
         self._clause = clause
         self._forms: dict[tuple[str, ...], _Form] = {}
 
     def run(self, connection: Connection, values: Values) -> int:
-        """Run it; returns how many rows it changed."""
+        """Run it; return the number of changed rows."""
         form = self._form(connection, values)
         cursor = connection.connection.cursor()
         cursor.execute(form.sql, form.parameters(values))
         return cursor.rowcount
 
     def run_many(self, connection: Connection, rows: Sequence[Values]) -> None:
-        """Run it once for each of ``rows``, which have the same keys; there is at least one."""
+        """Run it once for each of ``rows``, which have the same keys and are not empty."""
         form = self._form(connection, rows[0])
         connection.connection.cursor().executemany(form.sql, [form.parameters(values) for values in rows])
 
@@ -78,14 +78,14 @@ class Statement:
 
 
 class Query(Statement, Generic[R]):
-    """One statement that finds rows; ``make`` makes a typed row of the columns' values."""
+    """A statement that finds rows; ``make`` makes a typed row from the values of the columns."""
 
     def __init__(self, make: Callable[[Sequence[Any]], R], clause: ClauseElement) -> None:
         super().__init__(clause)
         self._make = make
 
     def first(self, connection: Connection, values: Values) -> R | None:
-        """Return the first row that it finds, None when there is none."""
+        """Return the first row, None if there is none."""
         form = self._form(connection, values)
         cursor = connection.connection.cursor()
         cursor.execute(form.sql, form.parameters(values))
@@ -93,7 +93,7 @@ class Query(Statement, Generic[R]):
         return None if row is None else self._make(form.row(row))
 
     def all(self, connection: Connection, values: Values) -> list[R]:
-        """Return all rows that it finds."""
+        """Return all rows."""
         form = self._form(connection, values)
         cursor = connection.connection.cursor()
         cursor.execute(form.sql, form.parameters(values))
@@ -101,12 +101,12 @@ class Query(Statement, Generic[R]):
 
 
 def rows_of(connection: Connection, make: Callable[[Iterable[Any]], R], query: Executable) -> list[R]:
-    """Return what a query finds that many rows answer, each made by ``make``."""
+    """Return the many rows of a query, each made by ``make``."""
     return [make(row) for row in connection.execute(query)]
 
 
 def batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Divide a long list into parts that fit into one statement."""
+    """Divide a list into parts that are short enough for one statement."""
     return (values[start : start + BATCH] for start in range(0, len(values), BATCH))
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an archive holds: a tar of the node's files, packed by gzip, and as its last file a manifest of all others."""
+"""The content of an archive: a gzipped tar of the node's files, the last of which is a manifest of all others."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Which server made an archive, when (UTC), and each file of it by name."""
+    """The server that made an archive, the time (UTC), and the files by name."""
 
     version: str
     made_at: str
@@ -54,7 +54,7 @@ class Manifest:
 
 
 def passes(path: PurePosixPath) -> bool:
-    """Return whether a file, named as in the state directory, belongs to a moment of a node, not to its state."""
+    """Return whether a file in the state directory is only temporary, not part of the node's state."""
     passing = path.name in _PASSING or path.name.startswith(trace_files.NAME)
     return passing or path.name.endswith(UNFINISHED) or path.parts[0].startswith(".")
 
@@ -62,7 +62,7 @@ def passes(path: PurePosixPath) -> bool:
 def write(
     target: BinaryIO, files: Iterable[tuple[str, Path]], made_at: str, passphrase: str | None, cost: int = sealing.COST
 ) -> None:
-    """Write an archive of files under their names in it, in pieces, whatever their size."""
+    """Write an archive of files, by their names in it; their size does not matter."""
     outer = sealing.sealed(target, passphrase, cost)
     with (
         gzip.GzipFile("", "wb", 6, outer, mtime=0) as packed,
@@ -91,7 +91,7 @@ def _add(tar: tarfile.TarFile, name: str, path: Path) -> Held:
 
 
 class _Counted:
-    """A file that is read to its end; ``held`` says what was read."""
+    """A file that is read to its end; ``held`` describes what was read."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self._source, self._digest, self._size = source, hashlib.sha256(), 0
@@ -105,12 +105,12 @@ class _Counted:
 
     @property
     def held(self) -> Held:
-        """Bytes and digest of what was read until now."""
+        """Size and digest of the bytes that were read so far."""
         return Held(self._size, self._digest.hexdigest())
 
 
 class _Stream(io.RawIOBase):
-    """Pieces as a file that can be read once."""
+    """An iterator of pieces as a file that can be read once."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces, self._rest = pieces, b""
@@ -120,7 +120,7 @@ class _Stream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Give as much as there is of one piece."""
+        """Read the rest of the current piece, as far as it fits."""
         while not self._rest:
             piece = next(self._pieces, None)
             if piece is None:
@@ -133,7 +133,7 @@ class _Stream(io.RawIOBase):
 
 @contextmanager
 def _as_refusal() -> Iterator[None]:
-    """Turn whatever unpacking finds wrong into a CapfError."""
+    """Turn every error of unpacking into a CapfError."""
     try:
         yield
     except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, *_NO_MANIFEST) as error:
@@ -141,9 +141,9 @@ def _as_refusal() -> Iterator[None]:
 
 
 def unpack(pieces: Pieces, directory: Path) -> Manifest:
-    """Unpack an archive into an empty directory of the caller's own, which the caller removes.
+    """Unpack an archive into an empty directory, which the caller removes.
 
-    It is read to its very end. CapfError where it is damaged, or holds anything else than its manifest says.
+    The archive is read to its end. CapfError if it is damaged, or does not match its manifest.
     """
     with _as_refusal(), gzip.GzipFile(fileobj=io.BufferedReader(_Stream(pieces()))) as packed:
         found = _unpack(cast(IO[bytes], packed), directory)
@@ -152,10 +152,10 @@ def unpack(pieces: Pieces, directory: Path) -> Manifest:
 
 
 def _read_to_the_end(packed: gzip.GzipFile) -> None:
-    """Read what is left, so that gzip checks what it has packed; a tar is filled up with zeros."""
+    """Read the rest, so that gzip verifies its checksum; a tar ends with zeros."""
     while rest := packed.read(_PIECE):
         if rest.strip(b"\0"):
-            raise CapfError("it goes on after its end")
+            raise CapfError("it has data after its end")
 
 
 def _unpack(packed: IO[bytes], directory: Path) -> dict[str, Held]:
@@ -170,7 +170,7 @@ def _unpack(packed: IO[bytes], directory: Path) -> dict[str, Held]:
 
 
 def _check(member: tarfile.TarInfo, found: Mapping[str, Held]) -> None:
-    """CapfError for what an archive never holds: a link, a name that leads elsewhere, a file twice."""
+    """Raise CapfError for an entry that is never in a valid archive: a link, an outside path, or a duplicate file."""
     name, path = member.name, PurePosixPath(member.name)
     if MANIFEST in found or name in found:
         raise CapfError(f"it holds {name!r} after its manifest or twice")
@@ -178,13 +178,13 @@ def _check(member: tarfile.TarInfo, found: Mapping[str, Held]) -> None:
     if not member.isreg() or member.issparse() or path.is_absolute() or ".." in path.parts or str(path) != name:
         is_ours = False
     if not is_ours or not name.isprintable():
-        raise CapfError(f"it is no backup of a CAPF server: it holds {name!r}")
+        raise CapfError(f"it is not a backup of a CAPF server: it holds {name!r}")
 
 
 def _write(content: _Counted, target: Path, mode: int) -> None:
-    """Write one file, which nobody else can write to.
+    """Write one file that only its owner can write to.
 
-    The filters of tarfile itself are not in every Python of a node: Debian 12 has 3.11.2, which is without.
+    The extraction filters of tarfile are not available everywhere: Debian 12 has Python 3.11.2.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, SECRET)
@@ -194,15 +194,15 @@ def _write(content: _Counted, target: Path, mode: int) -> None:
 
 
 def _compared(directory: Path, found: dict[str, Held]) -> Manifest:
-    """Return the manifest; CapfError where it does not agree with what was found."""
+    """Return the manifest; CapfError if it does not match the files that were found."""
     held = found.pop(MANIFEST, None)
     if held is None or held.size > _MANIFEST_BYTES:
-        raise CapfError("it is no backup of a CAPF server: it has no manifest at its end")
+        raise CapfError("it is not a backup of a CAPF server: it has no manifest at its end")
     path = directory / MANIFEST
     given = json.loads(path.read_bytes())
     path.unlink()
     if (given["product"], given["format"]) != (_PRODUCT, _FORMAT):
-        raise CapfError(f"its form is {given['product']} {given['format']}; this server reads {_PRODUCT} {_FORMAT}")
+        raise CapfError(f"its format is {given['product']} {given['format']}; this server reads {_PRODUCT} {_FORMAT}")
     wanted = {name: Held(**file) for name, file in given["files"].items()}
     faults = {
         "lacks": sorted((wanted.keys() | _NEEDED) - found.keys()),

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether what an archive holds is a whole node, from which a server can run on (R20)."""
+"""Checks that an archive contains a complete node that a server can run from (R20)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _SHOWN = 5
 
 
 def unpack(pieces: Pieces, directory: Path) -> Manifest:
-    """Unpack an archive into an empty directory and check all of it; CapfError where anything is wrong.
+    """Unpack an archive into an empty directory and check all of it; CapfError if anything is wrong.
 
-    The database there has this server's schema afterwards.
+    The database there is migrated to this server's schema.
     """
     manifest = archive.unpack(pieces, directory)
     check(directory)
@@ -35,7 +35,7 @@ def unpack(pieces: Pieces, directory: Path) -> Manifest:
 
 
 def check(directory: Path) -> None:
-    """CapfError where the database or the keys are damaged, or do not belong together."""
+    """Raise CapfError if the database or the keys are damaged, or do not belong together."""
     database = directory / DATABASE
     _check_integrity(database)
     try:
@@ -45,7 +45,7 @@ def check(directory: Path) -> None:
         finally:
             store.close()
     except SQLAlchemyError as error:
-        raise CapfError("its database is not one of a CAPF server: it lacks tables or columns") from error
+        raise CapfError("its database is not that of a CAPF server: it lacks tables or columns") from error
     if found:
         raise CapfError("; ".join(found[:_SHOWN]))
 
@@ -55,7 +55,7 @@ def _faults(directory: Path, connection: Connection) -> list[str]:
     found = fitting.faults(directory, connection)
     broken = audit.broken_row(connection)
     if broken is not None:
-        found.append(f"the audit table was changed: row {broken} does not follow from those before it")
+        found.append(f"the audit table was changed: row {broken} does not match the rows before it")
     if account.faults(named_values.every(connection)):
         found.append("its database has no administrator")
     return found
@@ -69,6 +69,6 @@ def _check_integrity(database: Path) -> None:
     except sqlite3.Error as error:
         raise CapfError(f"its database is damaged: {driver_errors.words(error)}") from error
     if said != "ok":
-        raise CapfError("its database is damaged: SQLite's integrity check finds faults in it")
+        raise CapfError("its database is damaged: it fails SQLite's integrity check")
     if orphan is not None:
         raise CapfError(f"its database is damaged: a row of {orphan[0]} has lost its parent")

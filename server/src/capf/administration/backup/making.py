@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Making a backup, while the server may be running; what was written is read back and checked as a restore does."""
+"""Makes a backup, even while the server runs, then reads it back and checks it as a restore does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from capf.store.engine import Store
 
 @dataclass(frozen=True, slots=True)
 class MadeBackup:
-    """An archive that was written and read back: its files, its bytes, and its SHA-256 in hex."""
+    """An archive that was written and read back: its files, its size, and its SHA-256 in hex."""
 
     files: int
     size: int
@@ -37,9 +37,9 @@ class MadeBackup:
 
 
 def make(settings: NodeSettings, target: BinaryIO, passphrase: str | None) -> MadeBackup:
-    """Write an archive to an empty file that is open for reading, too; None: a plain one.
+    """Write an archive to an empty file that is also open for reading. Without a passphrase, it is a plain archive.
 
-    The database is copied as it is at one moment. CapfError when the archive cannot be made, or could not be restored.
+    It contains a consistent snapshot of the database. CapfError if the archive cannot be made or could not be restored.
     """
     directory = settings.state_directory
     try:
@@ -63,7 +63,7 @@ def make(settings: NodeSettings, target: BinaryIO, passphrase: str | None) -> Ma
 
 
 def spool(settings: NodeSettings, passphrase: str | None) -> tuple[BinaryIO, MadeBackup]:
-    """Return an archive in a file of the state directory that has no name, and so is gone once it is closed."""
+    """Return an archive in an unnamed file of the state directory, which disappears when it is closed."""
     file = tempfile.TemporaryFile(dir=settings.state_directory)  # noqa: SIM115 - the caller closes it
     try:
         return file, make(settings, file, passphrase)
@@ -73,9 +73,9 @@ def spool(settings: NodeSettings, passphrase: str | None) -> tuple[BinaryIO, Mad
 
 
 def write(settings: NodeSettings, target: Path, passphrase: str | None) -> MadeBackup:
-    """Write an archive to a new file, mode 0600 from its first byte, which has its name once it is whole.
+    """Write an archive to a new file of mode 0600, which gets its name when it is complete.
 
-    ConflictError when the file exists already. Where anything fails there is neither a file nor an audit row.
+    ConflictError if the file already exists. If anything fails, there is neither a file nor an audit row.
     """
     with _new_file(target) as file:
         made = make(settings, file, passphrase)
@@ -89,10 +89,10 @@ def write(settings: NodeSettings, target: Path, passphrase: str | None) -> MadeB
 
 @contextmanager
 def _new_file(target: Path) -> Iterator[BinaryIO]:
-    """Yield a file beside ``target``, which gets that name at the end; it is removed where anything fails."""
+    """Yield a file next to ``target`` that is renamed to ``target`` at the end, or removed after an error."""
     unfinished = target.with_name(f".{target.name}-{os.getpid()}{UNFINISHED}")
     if os.path.lexists(target):
-        raise ConflictError(f"{target} is there already")
+        raise ConflictError(f"{target} already exists")
     try:
         descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, SECRET)
     except OSError as error:
@@ -106,11 +106,11 @@ def _new_file(target: Path) -> Iterator[BinaryIO]:
 
 
 def _name(unfinished: Path, target: Path) -> None:
-    """Give a file its name, which nobody else has got meanwhile."""
+    """Give a file its name unless another file has it meanwhile."""
     try:
         os.link(unfinished, target)
     except FileExistsError:
-        raise ConflictError(f"{target} is there already") from None
+        raise ConflictError(f"{target} already exists") from None
     except OSError:  # a file system without links
         unfinished.replace(target)
     directory = os.open(target.parent, os.O_RDONLY)
@@ -127,7 +127,7 @@ def _record(database: str, *, encrypted: bool) -> None:
 
 
 def _files(settings: NodeSettings, copy: Path) -> Iterator[tuple[str, Path]]:
-    """Yield what is archived, by its name there: the database's copy, then what lies in the state directory."""
+    """Yield each file to archive with its name there: the copied database, then the files of the state directory."""
     yield DATABASE, copy
     directory, database = settings.state_directory, {path.resolve() for path in copying.sqlite_files(settings.database)}
     for path in sorted(directory.rglob("*")):

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restoring a backup onto a host that has no state: the whole archive is checked before anything is put in place."""
+"""Restores a backup onto a host that has no state; the whole archive is checked before anything is installed."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from capf.store import audit, copying
 from capf.store.engine import Store
 
 _TRIES = ".restoring"
-"""Names the records that tries to restore may have left in the database, each by the digest of its last audit row."""
+"""Lists copies that interrupted restores may have left in the database, by the digest of their last audit row."""
 
 
 def is_there(settings: NodeSettings) -> bool:
-    """Return whether the state directory holds a server's state."""
+    """Return whether the state directory contains a server's state."""
     return StateDirectory(settings.state_directory).capf_key.exists()
 
 
 def restore(settings: NodeSettings, source: Path, passphrase: str | None, *, dry_run: bool = False) -> Manifest:
-    """Restore an archive into a state directory and a database that hold nothing yet; returns what it holds.
+    """Restore an archive into an empty state directory and an empty database; return its manifest.
 
-    ``passphrase``: None for a plain archive. CapfError, and nothing was changed, where archive or place are not right.
-    The key comes last: a restore that is cut short by its host can be run again, and replaces what it has left itself.
-    With ``dry_run`` everything is checked and nothing put in place.
+    ``passphrase``: None for a plain archive. CapfError, and no change, if the archive or its target is not usable. The
+    key is written last, so an interrupted restore can be run again, and replaces its own remains. With ``dry_run``,
+    everything is checked and nothing installed.
     """
     directory = settings.state_directory
     _check_place(settings)
@@ -57,7 +57,7 @@ def restore(settings: NodeSettings, source: Path, passphrase: str | None, *, dry
 
 
 def _check_place(settings: NodeSettings) -> None:
-    """ConflictError where the state directory holds a state, or parts of one that would be trusted after a restore."""
+    """Raise ConflictError if the directory contains a state, or parts of one that would be trusted after a restore."""
     directory = settings.state_directory
     if is_there(settings):
         raise ConflictError(f"{directory} already holds a CAPF server's state")
@@ -88,13 +88,13 @@ def _put_in_place(settings: NodeSettings, work: Path, names: Iterable[str]) -> N
 
 
 def _move(staged: Path, target: Path) -> None:
-    """Rename a file to its place, which replaces a link there and follows none."""
+    """Move a file to its final name; an existing link there is replaced, not followed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     staged.replace(target)
 
 
 def _record(database: Path) -> str:
-    """Leave an audit row in the copy, and give back the operations that were in a session; returns its digest."""
+    """Add an audit row to the copy, and release the operations that were in a session; return the row's digest."""
 
     def job(connection: Connection) -> None:
         operations = copying.give_back(connection)

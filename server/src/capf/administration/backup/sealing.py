@@ -1,16 +1,16 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The outer form of an archive: encrypted with a passphrase, or plain; in both, no bit of it changes unnoticed.
+"""The outer format of an archive: encrypted with a passphrase, or plain. In both, every changed bit is detected.
 
-Encrypted: a header (scrypt's cost and a salt) and chunks of AES-256-GCM. The nonce of a chunk is its number and whether
-it is the last one, which is the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizar: Online
-Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance, CRYPTO 2015): no chunk can be changed, left out,
-repeated or moved, and the end cannot be cut off. The salt is drawn for each archive, so its key is its own and no nonce
-is used twice under it.
+Encrypted: a header (scrypt's cost and a salt) and chunks of AES-256-GCM. The nonce of a chunk consists of its number
+and a flag for the last chunk. This is the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizar: Online
+Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance, CRYPTO 2015): no chunk can be changed, omitted,
+repeated or moved, and the archive cannot be truncated. Each archive has a random salt, hence a unique key, so no nonce
+is used twice with the same key.
 
 Plain: gzip that any tar can read, then an empty gzip member with the SHA-256 of everything before it as its comment.
-That shows damage; it does not show who made the archive.
+That detects damage; it does not authenticate the archive.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from capf.model import HIDDEN, CapfError, InvalidRequestError, Problem
 
 MINIMUM_PASSPHRASE = 12
 COST = 16
-"""log2 of scrypt's N: 64 MiB and about a fifth of a second (with r = 8 and p = 2, as OWASP's table has it)."""
+"""log2 of scrypt's N: 64 MiB and about a fifth of a second (with r = 8 and p = 2, as OWASP recommends)."""
 _COSTS = range(1, COST + 1)
-"""More is not taken from an archive, which nobody has authenticated yet: its reader's memory has a bound."""
+"""The maximum cost that is accepted from an archive: it is not authenticated yet, and must not exhaust memory."""
 _BLOCK, _PARALLEL, _KEY_BYTES, _SALT_BYTES = 8, 2, 32, 16
 _MAGIC = b"capf backup 1\n"
 _CHUNK, _TAG = 1 << 16, 16
 _GZIP = b"\x1f\x8b"
 Pieces = Callable[[], Iterator[bytes]]
-"""Gives an archive's content from its beginning, as often as it is called."""
+"""Each call yields an archive's content from its beginning."""
 
 
 class _Encrypted:
-    """Encrypts what is written to it."""
+    """Encrypts data that is written to it."""
 
     def __init__(self, target: BinaryIO, passphrase: str, cost: int) -> None:
         self._target, self._number, self._held = target, 0, bytearray()
@@ -50,7 +50,7 @@ class _Encrypted:
         target.write(self._header)
 
     def write(self, data: bytes) -> int:
-        """Take data. The last chunk is held back, since the next data decides whether it is the last."""
+        """Encrypt data. The latest chunk is buffered until it is known whether it is the last one."""
         self._held += data
         while len(self._held) > _CHUNK:
             self._put(bytes(self._held[:_CHUNK]), last=False)
@@ -58,7 +58,7 @@ class _Encrypted:
         return len(data)
 
     def flush(self) -> None:
-        """Keep what is held back."""
+        """Do nothing: the buffered chunk is not complete."""
 
     def finish(self) -> None:
         """Write the last chunk; without it the archive is refused."""
@@ -70,7 +70,7 @@ class _Encrypted:
 
 
 class _Plain:
-    """Writes what it is given, and its digest at the end."""
+    """Writes data unchanged, and its digest at the end."""
 
     def __init__(self, target: BinaryIO) -> None:
         self._target, self._digest = target, hashlib.sha256()
@@ -81,7 +81,7 @@ class _Plain:
         return self._target.write(data)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no data is buffered."""
 
     def finish(self) -> None:
         """Write the digest; without it the archive is refused."""
@@ -89,7 +89,7 @@ class _Plain:
 
 
 def sealed(target: BinaryIO, passphrase: str | None, cost: int = COST) -> _Encrypted | _Plain:
-    """Return what gives an archive its outer form while it is written to ``target``; None: a plain one.
+    """Return a file that writes an archive's outer format to ``target``; without a passphrase, the plain format.
 
     InvalidRequestError for a passphrase that is too short. ``cost`` is log2 of scrypt's N.
     """
@@ -102,10 +102,10 @@ def sealed(target: BinaryIO, passphrase: str | None, cost: int = COST) -> _Encry
 
 
 def opened(source: BinaryIO, passphrase: str | None) -> Pieces:
-    """Return what gives an archive's content, all of which was read and authenticated before this returns.
+    """Return a reader of an archive's content, all of which has been authenticated when this returns.
 
-    CapfError where a bit of it is not as it was written, or where the passphrase and the archive's form do not agree: a
-    caller who has a passphrase is never given a plain archive, which anybody could have forged.
+    CapfError if anything in it was changed, or if its format does not match the passphrase: a caller with a passphrase
+    never gets a plain archive, because anybody could have forged it.
     """
     pieces = _opened(source, passphrase)
     for _piece in pieces():
@@ -117,12 +117,12 @@ def _opened(source: BinaryIO, passphrase: str | None) -> Pieces:
     magic = source.read(len(_MAGIC))
     if magic == _MAGIC:
         if passphrase is None:
-            raise CapfError("it is encrypted, so that its passphrase is needed")
+            raise CapfError("it is encrypted; give its passphrase")
         return _decrypted(source, passphrase)
     if not magic.startswith(_GZIP):
-        raise CapfError("it is no backup of a CAPF server")
+        raise CapfError("it is not a backup of a CAPF server")
     if passphrase is not None:
-        raise CapfError("it is not encrypted, although a passphrase was given; only a plain restore takes it")
+        raise CapfError("it is not encrypted, although a passphrase was given; only a plain restore accepts it")
     return partial(_plain_pieces, source)
 
 
@@ -148,13 +148,13 @@ def _decrypted_pieces(source: BinaryIO, cipher: AESGCM, header: bytes) -> Iterat
 
 
 def _plain_pieces(source: BinaryIO) -> Iterator[bytes]:
-    """Yield the content; the digest at the end is compared before the first piece."""
+    """Yield the content after checking the digest at its end."""
     size = source.seek(0, os.SEEK_END) - len(_trailer(hashlib.sha256().hexdigest()))
     digest = hashlib.sha256()
     for piece in _read(source, size):
         digest.update(piece)
     if source.read() != _trailer(digest.hexdigest()):
-        raise CapfError("it is damaged or not whole: its SHA-256 is not the one at its end")
+        raise CapfError("it is damaged or incomplete: its SHA-256 does not match")
     yield from _read(source, size)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Work directories of backups and restores, beside what they work on: never where other users have files, too."""
+"""Work directories of backups and restores, next to their target; never in a directory that other users share."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def nearest(directory: Path) -> Path:
 
 
 def sweep(place: Path) -> None:
-    """Remove what backups and restores that were killed have left in a directory."""
+    """Remove the remains of killed backups and restores from a directory."""
     for left in place.glob(f"{_NAME}-*"):
         process = left.name.removeprefix(f"{_NAME}-").split("-")[0]
         if not Path("/proc", process).exists():
@@ -37,7 +37,7 @@ def sweep(place: Path) -> None:
 
 
 def sweep_at_start(place: Path) -> None:
-    """Do that where this process has begun none yet: what bears its number was left by an earlier process."""
+    """Remove directories with the number of this process, before it begins one: they are from an earlier process."""
     for left in place.glob(f"{_NAME}-{os.getpid()}-*"):
         shutil.rmtree(left, ignore_errors=True)
     sweep(place)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the migrations on the connection that the engine hands over."""
+"""Runs the migrations on the engine's connection."""
 
 from alembic import context
 

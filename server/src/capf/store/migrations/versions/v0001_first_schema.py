@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The first schema, written out so that it never changes with the tables of later versions."""
+"""The first schema, spelled out so that later changes of the tables do not affect it."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,7 @@ ROW_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Make every table of version 0.1."""
+    """Create every table of version 0.1."""
     _phones()
     _operations()
     _certificates()

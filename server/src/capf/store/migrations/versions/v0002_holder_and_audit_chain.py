@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which server holds an operation in a session, and an audit table whose rows are chained."""
+"""Record which server holds an operation in a session, and chain the rows of the audit table."""
 
 import sqlalchemy as sa
 from alembic import op

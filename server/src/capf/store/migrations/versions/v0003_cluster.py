@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The cluster's nodes, the security tokens, and the CTL file that was made last."""
+"""Tables for the cluster's nodes, the security tokens and the latest CTL file."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "nodes",
         sa.Column("name", sa.String(253), primary_key=True),

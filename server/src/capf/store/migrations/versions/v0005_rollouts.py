@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rollouts with their waves and phones."""
+"""Tables for rollouts, their waves and their phones."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,7 @@ ROW_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Make the three tables."""
+    """Create the three tables."""
     op.create_table(
         "rollouts",
         sa.Column("id", ROW_ID, primary_key=True, autoincrement=True),

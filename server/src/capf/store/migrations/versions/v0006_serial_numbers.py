@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Serial numbers of 20 bytes, which certificates of other CAs may have (RFC 5280)."""
+"""Allow serial numbers of 20 bytes, as in certificates of other CAs (RFC 5280)."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,6 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Make room; SQLite takes a text of any length everywhere."""
+    """Widen the columns; SQLite does not limit the length of a text."""
     if op.get_bind().dialect.name != "sqlite":
         op.alter_column("certificates", "serial_number", type_=sa.String(40))

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was refused of an operation, who guesses authentication strings, and how a wave was judged."""
+"""Record refusals of operations, guesses of authentication strings, and the judgement of each wave."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,7 +32,7 @@ def _operations() -> None:
 
 
 def _guesses() -> None:
-    """Locks are of a phone and an address, and their time is the record's own."""
+    """Lock a phone per address, timed by the record's clock."""
     op.drop_column("phones", "wrong_strings")
     op.drop_column("phones", "locked_until")
     op.create_table(

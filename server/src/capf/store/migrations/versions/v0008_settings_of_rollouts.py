@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The settings of a rollout are kept as they were read: amounts as numbers or shares, moments as epoch seconds."""
+"""Store the settings of a rollout in parsed form: amounts as numbers or shares, times as epoch seconds."""
 
 import json
 from datetime import datetime
@@ -17,7 +17,7 @@ _MOMENTS = ("window_start", "window_end")
 
 
 def upgrade() -> None:
-    """Change the rows; one that cannot be read stays, and is reported as damaged."""
+    """Convert the rows; an unreadable row is left unchanged and reported as damaged."""
     rollouts = sa.table("rollouts", sa.column("id"), sa.column("settings"))
     connection = op.get_bind()
     for identifier, text in connection.execute(sa.select(rollouts.c.id, rollouts.c.settings)).all():
