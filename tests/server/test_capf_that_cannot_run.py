@@ -17,8 +17,8 @@ import pytest
 import pytest_asyncio
 
 from capf.administration import checking
+from capf.administration.new_node import NewNode, initialise
 from capf.model import CapfError
-from capf.node.state import NewNode, initialise
 from capf.process import server
 from capf.registry import parameters
 from capf.store import named_values

@@ -19,7 +19,7 @@ from capf.phone_files.cnf_xml import ConfigurationError
 from capf.phone_files.folder import Folder
 from capf.phone_files.publisher import Publisher
 from capf.phone_session.wire import CertificateType
-from capf.registry import parameters, trace
+from capf.registry import trace
 from capf.registry.transaction import Transaction
 from capf_lab.cnf_xml import Configuration, parse
 from capf_lab.keys import KeyMaker
@@ -100,7 +100,7 @@ def test_a_mic_whose_file_is_damaged_is_as_one_that_is_not_known(record: Record,
 def set_parameters(record: Record, **values: object) -> None:
     """Set enterprise parameters by the words of their names."""
     wanted = {name.replace("_", " "): value for name, value in values.items()}
-    record.run(lambda c: parameters.change(c, "enterprise", wanted))
+    record.set_parameters("enterprise", wanted)
 
 
 @pytest.mark.parametrize("names", [(), ("a", "b", "c", "d", "e")])

@@ -14,11 +14,11 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
+from capf.administration.new_node import NewNode, initialise
 from capf.certificates import authority, keystore
 from capf.certificates.keystore import KeyPair, Keystore
 from capf.certificates.secretbox import KEY_BYTES, SecretBox, UnreadableError
 from capf.model import Operation
-from capf.node.state import NewNode, initialise
 from capf.phone_session.effects import Refused
 from capf.registry import phones, report, schedule, search, strings_key
 from capf.registry.transaction import Transaction

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 
 from capf.model import InvalidRequestError
@@ -42,13 +40,13 @@ def test_r25_every_parameter_has_help_default_and_range(kind: parameters.Kind, r
 )
 def test_r25_a_value_out_of_range_is_named(record: Record, name: str, value: object, allowed: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        record.run(lambda c: parameters.change(c, "service", {name: value}))
+        record.set_parameters("service", {name: value})
     assert str(refused.value).startswith(f"parameters.{name}: {str(value)!r} is refused; allowed: {allowed}")
 
 
 def test_r25_an_unknown_parameter_is_named_with_those_that_there_are(record: Record) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        record.run(lambda c: parameters.change(c, "service", {"No Such Parameter": 1}))
+        record.set_parameters("service", {"No Such Parameter": 1})
     said = "parameters.No Such Parameter: there is no parameter 'No Such Parameter'; the parameters are Certificate"
     assert str(refused.value).startswith(said)
 
@@ -57,7 +55,7 @@ def test_r25_an_unknown_parameter_is_named_with_those_that_there_are(record: Rec
 def test_r25_a_value_of_thousands_of_digits_is_refused_and_reported_in_short(record: Record, name: str) -> None:
     for value in ("9" * 5000, 10**4000, 1e300):
         with pytest.raises(InvalidRequestError) as refused:
-            record.run(partial(parameters.change, kind="service", wanted={name: value}))
+            record.set_parameters("service", {name: value})
         assert len(refused.value.problems[0].value) <= 100
 
 
@@ -67,8 +65,8 @@ def test_r25_a_whole_number_may_come_with_a_point() -> None:
 
 def test_r25_a_change_is_reported_before_and_after(record: Record) -> None:
     change = {"Key Size": "3072", "Duration Of Certificate Validity": 5}
-    assert record.run(lambda c: parameters.change(c, "service", change)) == ({"Key Size": 2048}, {"Key Size": 3072})
-    assert record.run(lambda c: parameters.change(c, "service", change)) == ({}, {})
+    assert record.set_parameters("service", change) == ({"Key Size": 2048}, {"Key Size": 3072})
+    assert record.set_parameters("service", change) == ({}, {})
 
 
 def test_r11_enable_ipv6_is_false_by_default(record: Record) -> None:
@@ -77,7 +75,7 @@ def test_r11_enable_ipv6_is_false_by_default(record: Record) -> None:
 
 def test_r25_the_backup_key_is_asked_for_whatever_the_number_of_further_attempts(record: Record) -> None:
     record.add(key_order="EC Preferred, RSA Backup")
-    record.run(lambda c: parameters.change(c, "service", {"Maximum Allowable Attempts For Key Generation": 0}))
+    record.set_parameters("service", {"Maximum Allowable Attempts For Key Generation": 0})
     record.plan()
     granted = record.grant()
     assert (granted.attempts, [key.ec for key in granted.keys]) == (2, [True, False])

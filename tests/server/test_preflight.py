@@ -51,7 +51,7 @@ def test_r22_parameters_are_as_wanted_and_in_force(record: Record) -> None:
     assert item(record, "Parameters", wanted).result is ChecklistResult.OK
     different = item(record, "Parameters", Question(parameters={"Key Size": 3072}))
     assert (different.result, different.message) == (ChecklistResult.FAILED, "Key Size is 2048, wanted is 3072")
-    record.store.write(lambda c: parameters.change(c, "service", {"Key Size": 3072}))
+    record.set_parameters("service", {"Key Size": 3072})
     waiting = item(record, "Parameters", Question(parameters={"Key Size": 3072}))
     assert (waiting.result, waiting.message) == (
         ChecklistResult.FAILED,
@@ -93,7 +93,7 @@ def test_r33_phones_on_which_no_string_can_be_entered_are_named(record: Record) 
     stuck = item(record, "Authentication strings")
     assert stuck.result is ChecklistResult.WARNING and stuck.message.endswith(B)
     only_a = Question(phones=[A])
-    record.store.write(lambda c: parameters.change(c, "enterprise", {"TFTP Encrypted Config": True}))
+    record.set_parameters("enterprise", {"TFTP Encrypted Config": True})
     assert "may not recover" in item(record, "Authentication strings", only_a).message
 
 

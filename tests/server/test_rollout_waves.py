@@ -117,7 +117,7 @@ def test_r16_a_wave_by_string_has_to_end_in_the_window_too(ready: Record) -> Non
 
 
 def test_r16_a_wave_lasts_as_long_as_phones_may_make_their_keys(ready: Record) -> None:
-    ready.run(lambda c: parameters.change(c, "service", {"Maximum Allowable Time For Key Generation": 60}))
+    ready.set_parameters("service", {"Maximum Allowable Time For Key Generation": 60})
     ready.context.running = ready.run(parameters.stored)
     assert begin(ready, wave_size="12", spread_by="none").latest_end == NOW + 65 * 60
 

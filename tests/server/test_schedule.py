@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from capf.model import CertificateState, InvalidRequestError, Operation, State
-from capf.registry import parameters, phones, schedule
+from capf.registry import phones, schedule
 from capf.registry.changes import Changes
 from capf.registry.transaction import Transaction
 from support.record import CODE, NOW, PHONE, Record, public_key
@@ -210,7 +210,7 @@ def test_all_problems_come_at_once(record: Record) -> None:
 def test_r15_encrypted_configuration_files_and_strings_are_warned_of(record: Record) -> None:
     record.add(authentication_mode=STRING)
     assert record.plan().warnings == []
-    record.run(lambda c: parameters.change(c, "enterprise", {"TFTP Encrypted Config": True}))
+    record.set_parameters("enterprise", {"TFTP Encrypted Config": True})
     (warning,) = record.plan(defaults={"key_size": 3072}).warnings
     assert f"1 phones by authentication string, the first of them {PHONE}, may not recover" in warning
     assert record.plan(defaults={"authentication_mode": "By Null String"}).warnings == []

@@ -20,7 +20,7 @@ from capf.certificates import authority
 from capf.model import CertificateState, Operation, Outcome, State
 from capf.phone_session.effects import Cause, Claim, Fetched, Granted, Hold, Refused
 from capf.phone_session.wire import Reason, Tag, unpack_certificates, unpack_sha2
-from capf.registry import parameters, phones, sessions
+from capf.registry import phones, sessions
 from capf.registry.context import Policy
 from capf.registry.transaction import Transaction
 from capf.store import audit, rows
@@ -309,13 +309,13 @@ def test_p24_key_generation_parameters_reach_the_session(record: Record) -> None
     record.add()
     record.plan()
     change = {"Maximum Allowable Time For Key Generation": 7, "Maximum Allowable Attempts For Key Generation": 0}
-    record.run(lambda c: parameters.change(c, "service", change))
+    record.set_parameters("service", change)
     granted = record.grant()
     assert (granted.key_timeout, granted.attempts) == (420, 1)
 
 
 def test_p24_the_key_size_parameter_is_for_phones_that_have_none(record: Record) -> None:
-    record.run(lambda c: parameters.change(c, "service", {"Key Size": 4096}))
+    record.set_parameters("service", {"Key Size": 4096})
     record.add()
     record.add("SEP001122334466", key_size=1024)
     record.plan(PHONE, "SEP001122334466")
@@ -323,7 +323,7 @@ def test_p24_the_key_size_parameter_is_for_phones_that_have_none(record: Record)
 
 
 def test_p24_operations_expire_in_as_many_days_as_the_parameter_says(record: Record) -> None:
-    record.run(lambda c: parameters.change(c, "enterprise", {"CAPF Operation Expires in (days)": 2}))
+    record.set_parameters("enterprise", {"CAPF Operation Expires in (days)": 2})
     record.add()
     assert record.plan().completes_by == NOW + 2 * 86400
 

@@ -12,8 +12,10 @@ import pytest
 
 import capf
 
-DOORS = sorted((Path(capf.__file__).parent / "api").glob("*.py"))
-WRITES = {"audit", "record", "awrite", "adry_run", "write", "submit", "execute", "put_setting"}
+SERVER = Path(capf.__file__).parent
+DOORS = sorted((SERVER / "api").glob("*.py"))
+COMMANDS = sorted((SERVER / "command_line").glob("*.py"))
+WRITES = {"audit", "record", "awrite", "adry_run", "write", "submit", "execute"}
 """What writes: rows, audit rows, jobs of the writer and statements."""
 OF_THE_RECORD = ("capf.store", "sqlalchemy")
 
@@ -24,7 +26,7 @@ def tree(door: Path) -> ast.Module:
 
 
 def test_there_are_doors() -> None:
-    assert len(DOORS) > 20
+    assert len(DOORS) > 20 and len(COMMANDS) > 5
 
 
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.stem)
@@ -35,6 +37,13 @@ def test_a_door_writes_nothing_and_no_audit_row(door: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
     assert called & WRITES == set()
+
+
+@pytest.mark.parametrize("door", COMMANDS, ids=lambda door: door.stem)
+def test_the_command_line_has_no_way_to_the_record_but_use_cases(door: Path) -> None:
+    modules = {node.module or "" for node in ast.walk(tree(door)) if isinstance(node, ast.ImportFrom)}
+    below = ("capf.store", "capf.registry", "capf.certificates", "sqlalchemy")
+    assert [name for name in sorted(modules) if name.startswith(below)] == []
 
 
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.stem)
@@ -48,6 +57,6 @@ def test_a_door_asks_use_cases_and_rules_and_never_the_database(door: Path) -> N
 
 
 def test_the_process_takes_of_the_doors_the_application_alone() -> None:
-    server = Path(capf.__file__).parent / "process" / "server.py"
+    server = SERVER / "process" / "server.py"
     modules = [node.module or "" for node in ast.walk(tree(server)) if isinstance(node, ast.ImportFrom)]
     assert [name for name in modules if name.startswith("capf.api")] == ["capf.api.application"]

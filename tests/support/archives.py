@@ -20,6 +20,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from capf.administration.backup import archive, sealing
+from capf.administration.new_node import NewNode, initialise
 from capf.certificates import keystore
 from capf.model import Operation
 from capf.node import configuration, state
@@ -42,7 +43,7 @@ def settings_in(directory: Path) -> NodeSettings:
 
 def make_node(directory: Path, filling: int = 0) -> NodeSettings:
     """Make a node with a phone whose string is pending, security tokens, a next CAPF key, and files to fill it up."""
-    state.initialise(state.NewNode(directory, "admin", "correct-horse", ["localhost"]), time.time())
+    initialise(NewNode(directory, "admin", "correct-horse", ["localhost"]), time.time())
     settings, held = settings_in(directory), state.StateDirectory(directory)
     context = Context(
         authority=state.load(held).authority,

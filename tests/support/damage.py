@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from capf.administration.new_node import NewNode, initialise
 from capf.model import Operation
-from capf.node.state import NewNode, initialise
 from capf.registry import parameters, phones, schedule, trace_settings
 from capf.registry.transaction import Transaction
 from capf.store import named_values

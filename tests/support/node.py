@@ -22,8 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from capf.administration.new_node import NewNode, initialise
 from capf.cluster import sharing
-from capf.node.state import NewNode, initialise
 from support.migrated import put_database
 from support.waiting import until
 

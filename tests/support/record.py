@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from capf.certificates.secretbox import KEY_BYTES, SecretBox
 from capf.model import Operation, Outcome
 from capf.phone_session.effects import Claim, Confirm, Fail, Granted, Hold, Issue, Lost, Refused
 from capf.process.refusal_counter import Refusals
-from capf.registry import lifecycle, moment, phones, refusals, schedule, sessions
+from capf.registry import lifecycle, moment, parameter_changes, parameters, phones, refusals, schedule, sessions
 from capf.registry.context import Context
 from capf.registry.elapsed import Elapsed
 from capf.registry.transaction import Transaction
@@ -66,6 +66,12 @@ class Record:
                 Transaction(c, self.context, "test"), [{"device_name": name, **settings}], "present"
             )
         )
+
+    def set_parameters(
+        self, kind: parameters.Kind, wanted: Mapping[str, object]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Set parameters; returns those that changed, before and after."""
+        return self.run(lambda c: parameter_changes.change(Transaction(c, self.context, "test"), kind, wanted))
 
     def plan(self, *names: str, operation: Operation = Operation.INSTALL, **request: Any) -> schedule.Scheduled:
         """Schedule an operation."""

@@ -11,7 +11,7 @@ from typing import Any
 from capf import __version__
 from capf.administration.node import Node
 from capf.administration.requests import Changed, change, read
-from capf.registry import capf_certificate, ctl_file, faults, health, parameters, service
+from capf.registry import capf_certificate, ctl_file, faults, health, parameter_changes, parameters, service
 from capf.registry.transaction import Transaction
 
 
@@ -113,9 +113,7 @@ async def set_parameters(
     """Set parameters; also return whether CAPF has to be restarted to apply them."""
 
     def rule(tx: Transaction) -> tuple[Changed, bool]:
-        before, after = parameters.change(tx.connection, kind, wanted, tx.context.why_not_listen)
-        if after:
-            tx.audit(f"change {kind} parameters", **after)
+        before, after = parameter_changes.change(tx, kind, wanted)
         return Changed(bool(after), before, after), _restart_required(*_as_set(tx), tx.context.running)
 
     return await change(node, rule, actor, dry_run=dry_run)

@@ -1,20 +1,63 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Changes to the state directory of a stopped server, for its deployment (R1)."""
+"""Changes to the state directory and the account of a stopped server, for its deployment (R1, R17)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from cryptography import x509
 
 from capf.certificates import keystore
 from capf.certificates.keystore import Keystore
+from capf.model import InvalidRequestError
+from capf.node import belonging
+from capf.node.settings import NodeSettings
+from capf.node.state import StateDirectory
+from capf.registry import account
+from capf.store.engine import Store
 
 
-def add_manufacturing(keys: Keystore, given: Sequence[x509.Certificate], *, dry_run: bool) -> list[str]:
+def set_account(database: str, administrator: str, password: str, now: float) -> None:
+    """Set the administrator's name and password; InvalidRequestError if they are not allowed."""
+    if problems := account.problems(administrator, password):
+        raise InvalidRequestError(problems)
+    store = Store(database)
+    try:
+        store.write(lambda connection: account.put(connection, administrator, password, now, "capf account"))
+    finally:
+        store.close()
+
+
+def has_state(settings: NodeSettings) -> bool:
+    """Return whether the state directory holds a server's state; CapfError if it contains a link."""
+    return _directory(settings).capf_key.exists()
+
+
+def certificates(settings: NodeSettings) -> dict[str, str]:
+    """Return the certificates of API and CAPF, in PEM by the names of their files; CapfError at a link."""
+    directory = _directory(settings)
+    paths = (directory.administration_certificate, directory.path / "capf.crt")
+    return {path.name: "".join(_texts(path)) for path in paths}
+
+
+def _directory(settings: NodeSettings) -> StateDirectory:
+    """Return the state directory; CapfError if it contains a link."""
+    belonging.refuse_links(settings.state_directory)
+    return StateDirectory(settings.state_directory)
+
+
+def _texts(path: Path) -> list[str]:
+    """Return only the certificates of a PEM file as text, without anything else that it contains."""
+    return [keystore.pem(certificate).decode() for certificate in keystore.certificates(path)]
+
+
+def add_manufacturing(settings: NodeSettings, pem: bytes, *, dry_run: bool) -> list[str]:
     """Trust issuers of MICs; return the fingerprints of those that were not trusted before."""
+    given: Sequence[x509.Certificate] = keystore.certificates_in(pem, "standard input")
+    keys = Keystore(_directory(settings).path)
     known = keys.manufacturing.all()
     missing = [certificate for certificate in given if certificate not in known]
     if not dry_run:

@@ -17,7 +17,7 @@ from capf.certificates.keystore import Keystore
 from capf.certificates.secretbox import SecretBox
 from capf.cluster import sharing
 from capf.model import CapfError, words_of
-from capf.node import state
+from capf.node import belonging, state
 
 _FAULTS = (CapfError, OSError, ValueError, TypeError, UnsupportedAlgorithm)
 
@@ -29,6 +29,14 @@ def check(wanted: Mapping[str, bytes], directory: Path) -> None:
         faults = [f"{name}: {fault}" for name, look in _checks(work).items() if (fault := _fault(work, look))]
     if faults:
         raise CapfError(f"the keys are not accepted: {'; '.join(faults)}")
+
+
+def take(directory: Path, wanted: Mapping[str, bytes], *, dry_run: bool) -> list[str]:
+    """Give a state directory these files; returns the names of those that change. CapfError as ``check`` says, or at a
+    link."""
+    belonging.refuse_links(directory)
+    check(wanted, directory)
+    return sharing.take(directory, wanted, dry_run=dry_run)
 
 
 def _checks(work: Path) -> dict[str, Callable[[], object]]:

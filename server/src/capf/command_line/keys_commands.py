@@ -13,7 +13,6 @@ from typing import Any
 
 from capf.administration import shared_keys
 from capf.cluster import sharing
-from capf.node import belonging
 
 
 def add_parser(commands: Any) -> None:
@@ -35,7 +34,5 @@ def _show(arguments: argparse.Namespace) -> None:
 
 def _take(arguments: argparse.Namespace) -> None:
     wanted = sharing.unpack(sys.stdin.read())
-    belonging.refuse_links(arguments.state_directory)
-    shared_keys.check(wanted, arguments.state_directory)
-    changed = sharing.take(arguments.state_directory, wanted, dry_run=arguments.dry_run)
+    changed = shared_keys.take(arguments.state_directory, wanted, dry_run=arguments.dry_run)
     print(json.dumps({"changed": changed}))

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from capf import __version__
-from capf.administration import checking, shared_keys
+from capf.administration import checking, new_node, provisioning
 from capf.cluster import sharing
 from capf.command_line import backup_commands, keys_commands, secret_input, starting, state_commands, trace_commands
 from capf.model import CapfError
-from capf.node import belonging, configuration, state
+from capf.node import configuration
 
 
 def add_parsers(commands: Any) -> None:
@@ -70,10 +70,7 @@ def _init(arguments: argparse.Namespace) -> None:
     like = None if arguments.like is None else sharing.unpack(secret_input.rest(arguments.like, "like"))
     settings = None if arguments.config is None else configuration.load(arguments.config)
     directory = arguments.state_directory if settings is None else settings.state_directory
-    belonging.refuse_links(directory)
-    if like is not None:
-        shared_keys.check(like, directory)
-    node = state.NewNode(
+    node = new_node.NewNode(
         directory,
         arguments.administrator,
         password,
@@ -82,7 +79,7 @@ def _init(arguments: argparse.Namespace) -> None:
         None if settings is None else settings.database,
         like,
     )
-    name = state.initialise(node, time.time())
+    name = new_node.initialise(node, time.time())
     print(f"CAPF certificate {name} is made in {node.directory}")
 
 
@@ -96,7 +93,8 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 def _account(arguments: argparse.Namespace) -> None:
     password = secret_input.first_line(arguments.password_file, "password-file")
-    state.set_account(configuration.load(arguments.config).database, arguments.administrator, password, time.time())
+    database = configuration.load(arguments.config).database
+    provisioning.set_account(database, arguments.administrator, password, time.time())
     print(f"the administrator is {arguments.administrator}")
 
 

@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from capf.administration import provisioning
-from capf.certificates import keystore
-from capf.certificates.keystore import Keystore
-from capf.node import belonging, configuration
-from capf.node.state import StateDirectory
+from capf.node import configuration
 
 
 def add_parsers(commands: Any) -> None:
@@ -33,29 +30,14 @@ def add_parsers(commands: Any) -> None:
         command.set_defaults(run=run)
 
 
-def _directory(arguments: argparse.Namespace) -> StateDirectory:
-    """Return the state directory; CapfError if it contains a link."""
-    directory = configuration.load(arguments.config).state_directory
-    belonging.refuse_links(directory)
-    return StateDirectory(directory)
-
-
 def _state(arguments: argparse.Namespace) -> None:
-    print("present" if _directory(arguments).capf_key.exists() else "absent")
+    print("present" if provisioning.has_state(configuration.load(arguments.config)) else "absent")
 
 
 def _certificates(arguments: argparse.Namespace) -> None:
-    directory = _directory(arguments)
-    paths = (directory.administration_certificate, directory.path / "capf.crt")
-    print(json.dumps({path.name: "".join(_texts(path)) for path in paths}))
-
-
-def _texts(path: Path) -> list[str]:
-    """Return only the certificates of a PEM file as text, without anything else that it contains."""
-    return [keystore.pem(certificate).decode() for certificate in keystore.certificates(path)]
+    print(json.dumps(provisioning.certificates(configuration.load(arguments.config))))
 
 
 def _add(arguments: argparse.Namespace) -> None:
-    wanted = keystore.certificates_in(sys.stdin.buffer.read(), "standard input")
-    added = provisioning.add_manufacturing(Keystore(_directory(arguments).path), wanted, dry_run=arguments.dry_run)
-    print(json.dumps({"changed": added}))
+    settings, pem = configuration.load(arguments.config), sys.stdin.buffer.read()
+    print(json.dumps({"changed": provisioning.add_manufacturing(settings, pem, dry_run=arguments.dry_run)}))

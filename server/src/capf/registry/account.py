@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
 from capf.certificates import passwords
-from capf.model import DamagedError, Fault
+from capf.model import ConflictError, DamagedError, Fault, Problem, not_allowed
 from capf.store import audit, named_values
 
 ADMINISTRATOR, PASSWORD = "administrator", "password"
+_MINIMUM_PASSWORD = 8
+# A login sends name, colon and password in ASCII (RFC 7617).
+_ADMINISTRATOR = re.compile("[ -9;-~]{1,200}")
 _TODO = "set name and password with `capf account`"
 
 
@@ -33,6 +37,28 @@ def stored(connection: Connection) -> tuple[str, str]:
     if found := faults(texts):
         raise DamagedError(found[0])
     return texts[ADMINISTRATOR], texts[PASSWORD]
+
+
+def problems(administrator: str, password: str) -> list[Problem]:
+    """Return why an administrator cannot have this name or this password."""
+    found = []
+    if not _ADMINISTRATOR.fullmatch(administrator):
+        allowed = "1 to 200 printable ASCII characters without a colon"
+        found.append(not_allowed("administrator", administrator, allowed))
+    if len(password) < _MINIMUM_PASSWORD or not password.isascii() or not password.isprintable():
+        message = f"the password does not fit; give at least {_MINIMUM_PASSWORD} characters, printable and ASCII"
+        found.append(Problem("password", "(hidden)", message))
+    return found
+
+
+def begin(connection: Connection, administrator: str, password: str, now: float, actor: str) -> None:
+    """Make the account, or find the same one in a shared database; ConflictError where it is a different one."""
+    if PASSWORD not in named_values.every(connection):
+        put(connection, administrator, password, now, actor)
+        return
+    name, kept = stored(connection)
+    if name != administrator or not passwords.password_is_right(password, kept):
+        raise ConflictError("the database has a different administrator account")
 
 
 def put(connection: Connection, administrator: str, password: str, now: float, actor: str) -> None:

@@ -144,7 +144,7 @@ ENTERPRISE: tuple[Parameter, ...] = (
     Parameter("TFTP Encrypted Config", False, "True: phone configuration files are served encrypted."),
 )
 
-_BY_KIND: Mapping[Kind, Sequence[Parameter]] = {"service": SERVICE, "enterprise": ENTERPRISE}
+BY_KIND: Mapping[Kind, Sequence[Parameter]] = {"service": SERVICE, "enterprise": ENTERPRISE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +184,9 @@ def faults(texts: Mapping[str, str]) -> list[Fault]:
     """Return the faults of parameters with invalid stored values; CAPF does not run on guesses."""
     return [
         fault
-        for kind, parameters in _BY_KIND.items()
+        for kind, parameters in BY_KIND.items()
         for parameter in parameters
-        if (fault := parameter.fault(texts, _key(parameter), f"ucm.capf.{kind}_parameters", stops_capf=True))
+        if (fault := parameter.fault(texts, key(parameter), f"ucm.capf.{kind}_parameters", stops_capf=True))
     ]
 
 
@@ -198,12 +198,13 @@ def stored(connection: Connection) -> InForce:
     texts = named_values.every(connection)
     values: dict[str, Value] = {}
     for parameter in (*SERVICE, *ENTERPRISE):
-        value = parameter.parse(texts.get(_key(parameter), parameter.default))
+        value = parameter.parse(texts.get(key(parameter), parameter.default))
         values[parameter.name] = parameter.default if value is None else value
     return InForce(values)
 
 
-def _key(parameter: Parameter) -> str:
+def key(parameter: Parameter) -> str:
+    """Return the name under which a parameter is stored."""
     return f"parameter:{parameter.name}"
 
 
@@ -211,13 +212,13 @@ def show(kind: Kind, now: InForce, running: InForce | None) -> list[dict[str, An
     """Return every parameter with its value, the value in force, default, range and help (R25)."""
     return [
         parameter.show(now.values[parameter.name], None if running is None else running.values[parameter.name])
-        for parameter in _BY_KIND[kind]
+        for parameter in BY_KIND[kind]
     ]
 
 
 def check(kind: Kind, wanted: Mapping[str, object]) -> dict[str, Value]:
     """Return the wanted values in their own types; InvalidRequestError lists all that are not allowed."""
-    return _check(_BY_KIND[kind], wanted)
+    return _check(BY_KIND[kind], wanted)
 
 
 def check_any(wanted: Mapping[str, object]) -> dict[str, Value]:
@@ -260,28 +261,3 @@ def check_listening(now: InForce, wanted: Mapping[str, Value], why_not_listen: W
 def _shown(value: object) -> str:
     """Return a value shortened to the length of any sensible one."""
     return str(value)[:_SHOWN_CHARACTERS]
-
-
-def change(
-    connection: Connection,
-    kind: Kind,
-    wanted: Mapping[str, object],
-    why_not_listen: WhyNotListen = nothing_hinders,
-) -> tuple[dict[str, Value], dict[str, Value]]:
-    """Set parameters; returns (before, after) of those that change.
-
-    InvalidRequestError names every one that is not allowed, or with which CAPF could not listen on this node.
-    """
-    values, now = check(kind, wanted), stored(connection)
-    check_listening(now, values, why_not_listen)
-    texts = named_values.every(connection)
-    before: dict[str, Value] = {}
-    for parameter in _BY_KIND[kind]:
-        if parameter.name not in values:
-            continue
-        text = texts.get(_key(parameter))
-        held = now.values[parameter.name] if text is None or parameter.parse(text) is not None else text
-        if held != values[parameter.name]:
-            before[parameter.name] = held
-            named_values.put(connection, _key(parameter), str(values[parameter.name]))
-    return before, {name: values[name] for name in before}
