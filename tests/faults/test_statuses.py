@@ -156,7 +156,7 @@ def test_p5_code_2_a_key_of_another_kind(world: World) -> None:
     client.send(Command.KEY_GENERATE_RESPONSE, {Tag.PUBLIC_KEY: public_der(new_ec_key())})
     assert client.receive().elements[Tag.REASON] == b"\x07"
     assert world.status() == "Upgrade Failed"
-    assert "scheduled is RSA 2048" in world.node.phone(A)["last_problem"]
+    assert "RSA 2048 is scheduled" in world.node.phone(A)["last_problem"]
 
 
 @pytest.mark.parametrize("operation", FAMILIES)

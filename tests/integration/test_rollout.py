@@ -122,7 +122,7 @@ def test_r16_too_many_failures_stop_the_rollout_and_a_later_run_takes_what_is_le
     status, output = rollout(node, lab, lsc_rollout_failure_limit="0")
     assert status == 2
     assert "wave 1 stopped the rollout: 1 of 3 phones not done, 0 allowed" in output
-    reported = f"{NAMES[0]} (failed): Upgrade Failed: Invalid Authentication String (a wrong string): give out the"
+    reported = f"{NAMES[0]} (failed): Upgrade Failed: Invalid Authentication String (a wrong string): send the user the"
     assert reported in output, output
     assert output.count("Wait for wave") == 1
     assert (summary(node)["installed"], summary(node)["failed"]) == (2, 1)

@@ -87,7 +87,7 @@ def test_r16_a_wave_is_started_waited_for_and_judged(node: RunningNode) -> None:
     assert waited["counts"] == numbers(done=1, in_flight=1) and not waited["changed"]
     assert "done 1, failed 0, in flight 1" in output
     assert judged["counts"] == numbers(done=1, unreached=1) and not judged["stopped"]
-    assert judged["failing"][0]["advice"].startswith("the phone did not come")
+    assert judged["failing"][0]["advice"].startswith("the phone did not connect")
     assert twice["failed"] and "has been judged" in twice["msg"]
 
 

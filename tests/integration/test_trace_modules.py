@@ -178,7 +178,7 @@ def test_r21_nothing_but_trace_files_is_read(node: RunningNode) -> None:
         assert status == 404 and "secret" not in str(answer) and "PRIVATE" not in str(answer), name
     for name in ("../capf.key", link.name):
         refused = capf_trace(node, "show", name)
-        assert refused.returncode == 1 and "take a name that capf trace list shows" in refused.stderr
+        assert refused.returncode == 1 and "choose one from capf trace list" in refused.stderr
     (result,), _output = play(node, {"ucm.capf.trace_info": {"name": "../capf.key"}})
     assert result["failed"]
     link.unlink()

@@ -104,7 +104,7 @@ def test_serial_numbers_have_128_bits_and_differ(authority: Authority) -> None:
 
 
 def test_a_key_of_another_size_is_refused(authority: Authority) -> None:
-    with pytest.raises(LintError, match="the key is RSA 1024; scheduled is RSA 2048"):
+    with pytest.raises(LintError, match="the key is RSA 1024; RSA 2048 is scheduled"):
         authority.sign(NAME, new_key(KeySpec(ec=False, bits=1024)), [RSA_2048], 5, NOW)
 
 

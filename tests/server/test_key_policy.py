@@ -66,7 +66,7 @@ def test_p7_a_key_as_scheduled_is_signed(authority: Authority) -> None:
 OFF_CURVE = bytearray(der(ec.generate_private_key(CURVES[256]()).public_key()))
 OFF_CURVE[-1] ^= 1
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
-    "another size": (lambda: public_key(1024), "the key is RSA 1024; scheduled is RSA 2048"),
+    "another size": (lambda: public_key(1024), "the key is RSA 1024; RSA 2048 is scheduled"),
     "another type": (lambda: der(ec.generate_private_key(CURVES[256]()).public_key()), "the key is EC P-256"),
     "an Edwards curve": (lambda: der(ed25519.Ed25519PrivateKey.generate().public_key()), "neither RSA nor EC"),
     "a DSA key": (lambda: der(dsa.generate_private_key(1024).public_key()), "neither RSA nor EC"),

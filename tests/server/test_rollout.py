@@ -358,4 +358,4 @@ def test_every_status_of_a_failed_operation_says_what_to_do() -> None:
         assert status.startswith("Upgrade Failed")
         assert status_of(status) is outcome.value
         assert outcome.value.advice
-    assert status_of("never heard of").advice == "look at the phone"
+    assert status_of("never heard of").advice == "inspect the phone"

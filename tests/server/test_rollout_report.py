@@ -45,7 +45,7 @@ def test_r16_the_report_names_site_wave_tries_status_seconds_and_what_to_do(read
         "Last Refusal": "", "Last Refusal At": "", "Last Refusal From": "", "Seconds": "7",
         "What To Do": "", "To Visit": "no",
     }  # fmt: skip
-    assert rows[1]["What To Do"].startswith("the phone did not come")
+    assert rows[1]["What To Do"].startswith("the phone did not connect")
     assert (rows[1]["To Visit"], rows[1]["Description"]) == ("yes", "'=HYPERLINK(1)")
     assert (rows[11]["Part"], rows[11]["Operation Status"], rows[11]["To Visit"]) == ("waiting", "wave not begun", "no")
 

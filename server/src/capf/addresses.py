@@ -1,9 +1,9 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whom an address stands for: limits are counted for an IPv4 address, or for an IPv6 network of 64 bits.
+"""The unit for which limits are counted: an IPv4 address, or an IPv6 network of 64 bits.
 
-A host chooses freely among the addresses of its own IPv6 network, so a limit for a single one would bound nobody.
+A host can use any address of its IPv6 network, so a limit for a single address would have no effect.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The words of the field and the values that travel between the layers.
+"""The vocabulary of Unified CM, and the values that are passed between the layers.
 
-Every enumeration carries the strings of the field, so that the database, the API, the
-modules and the report all show the same words (docs/vocabulary.md, Table 10-3).
+The values of the enumerations are the words of Unified CM, so the database, the API, the modules and the report all
+show the same words (docs/vocabulary.md, Table 10-3).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Operation(StrEnum):
 
 
 class AuthenticationMode(StrEnum):
-    """How the phone proves who it is (R1)."""
+    """How the phone authenticates (R1)."""
 
     STRING = "By Authentication String"
     NULL_STRING = "By Null String"
@@ -34,7 +34,7 @@ class AuthenticationMode(StrEnum):
 
     @property
     def proves(self) -> bool:
-        """True when a phone that is let in has proved who it is; by null string nobody proves anything."""
+        """Whether a phone is authenticated by this mode; a null string proves nothing."""
         return self is not AuthenticationMode.NULL_STRING
 
 
@@ -47,7 +47,7 @@ class SecurityMode(StrEnum):
 
 
 class KeyOrder(StrEnum):
-    """Which key types the phone is asked for, in which order."""
+    """The key types to request from the phone, in order."""
 
     RSA = "RSA Only"
     EC = "EC Only"
@@ -59,7 +59,7 @@ EC_KEY_SIZES = (256, 384, 521)
 
 
 class State(StrEnum):
-    """Where a certificate operation stands in the database; moves are compare-and-swap.
+    """The state of a certificate operation in the database; transitions are compare-and-swap.
 
     pending -> claimed -> issued -> done; any open state -> failed or cancelled.
     """
@@ -73,17 +73,16 @@ class State(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """True when nothing more is expected of the phone; no state that has ended is ever left again."""
+        """Whether the operation has ended; such a state never changes again."""
         return self in (State.DONE, State.FAILED, State.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What an Operation Status means.
+    """The meaning of an Operation Status.
 
-    ``words``: what follows the operation's family, such as ``Failed``; ``cause``: why it failed; ``advice``: what the
-    administrator can do, empty where there is nothing to do; ``retry_may_help``: whether a rollout retries the phone in
-    the same window.
+    ``words``: the text after the operation's family, such as ``Failed``; ``cause``: why it failed; ``advice``: what the
+    administrator can do, if anything; ``retry_may_help``: whether a rollout retries the phone in the same window.
     """
 
     words: str
@@ -96,18 +95,18 @@ class Status:
 
 
 class Outcome(Enum):
-    """How an operation ended. This is the one table of what a status says and what to do about it."""
+    """How an operation ended: the one table of statuses with their texts and advice."""
 
     SUCCESS = Status("Success")
     FAILED = Status(
         "Failed",
-        advice="see the problem; start the phone again, and have its traces looked at if it fails again",
+        advice="see the problem; restart the phone, and examine its traces if it fails again",
         retry_may_help=True,
     )
     INVALID_STRING = Status(
         "Failed",
         "Invalid Authentication String",
-        "give out the authentication string again and have it entered carefully",
+        "send the user the authentication string again and have it entered carefully",
     )
     INVALID_LSC = Status(
         "Failed",
@@ -122,29 +121,29 @@ class Outcome(Enum):
     INVALID_CREDENTIALS = Status(
         "Failed",
         "Invalid Credentials",
-        "the certificate is another device's: look at the phone before anything else",
+        "the certificate belongs to another device: inspect the phone first",
     )
     COMMUNICATION_FAILURE = Status(
         "Failed",
         "Phone Communication Failure",
-        "check the phone's network, then try again",
+        "check the phone's network, then retry",
         retry_may_help=True,
     )
     KEY_GENERATION_FAILED = Status(
         "Failed",
         "Key Generation Failed/Timeout",
-        "try again; allow more time, or a smaller key, for an old phone",
+        "retry; for an old phone, allow more time or a smaller key",
         retry_may_help=True,
     )
     LATE = Status(
         "Failed",
         "User Initiated Request Late/Timedout",
-        "the time was over: take the phone into the next window",
+        "the deadline had passed: include the phone in the next window",
     )
     NO_EC_SUPPORT = Status(
         "Failed",
         "No Support for EC only in CAPF version 3",
-        "ask this phone for an RSA key",
+        "request an RSA key from this phone",
     )
 
 
@@ -166,21 +165,21 @@ def operation_status(operation: Operation, outcome: Outcome) -> str:
 _STATUSES = {
     STATUS_PENDING: Status(
         STATUS_PENDING,
-        advice="the phone did not come: see whether it has power and network, and visit it",
+        advice="the phone did not connect: check its power and network on site",
         retry_may_help=True,
     ),
-    STATUS_NONE: Status(STATUS_NONE, advice="its operation was cancelled: take the phone into the next rollout"),
+    STATUS_NONE: Status(STATUS_NONE, advice="its operation was cancelled: include the phone in the next rollout"),
     **{operation_status(operation, outcome): outcome.value for operation in _FAMILY for outcome in Outcome},
 }
 
 
 def status_of(text: str) -> Status:
-    """Return what an Operation Status means; a text that this server does not write says nothing but itself."""
-    return _STATUSES.get(text) or Status(text, advice="look at the phone")
+    """Return the meaning of an Operation Status; for texts of other servers, only the text itself is known."""
+    return _STATUSES.get(text) or Status(text, advice="inspect the phone")
 
 
 class CertificateState(StrEnum):
-    """What became of a certificate that this CAPF signed."""
+    """The state of a certificate that this CAPF signed."""
 
     ISSUED = "issued"
     ACTIVE = "active"
@@ -197,7 +196,7 @@ AUTHENTICATION_STRING_ALLOWED = "4 to 10 digits"
 
 @dataclass(frozen=True, slots=True)
 class KeySpec:
-    """The key that the phone is asked to make: RSA with ``bits``, or EC with the curve of ``bits``."""
+    """The key that the phone has to generate: RSA with ``bits``, or EC with the curve of ``bits``."""
 
     ec: bool
     bits: int
@@ -207,14 +206,14 @@ class KeySpec:
 
 
 HIDDEN = "(hidden)"
-"""What is shown in the place of a secret."""
+"""Shown in place of a secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a request: the field, what was given there, and what is wrong and what to do.
+    """One problem of a request: the field, its value, and a message that says what is wrong and what to do.
 
-    The message stands alone: it names the value, unless that is a secret.
+    The message is complete by itself: it contains the value, unless that is a secret.
     """
 
     field: str
@@ -233,7 +232,7 @@ def not_allowed(field: str, value: str, allowed: str | Iterable[object]) -> Prob
 
 
 def words_of(error: Exception) -> str:
-    """Return the message of an error for a user: our own words and the operating system's, never a library's."""
+    """Return the message of an error for a user: our own or the operating system's, never a library's."""
     if isinstance(error, CapfError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
@@ -243,9 +242,9 @@ def words_of(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that the server keeps and cannot use: the file or row, what is wrong with it, and what to do.
+    """A file or row of the server that cannot be used, with its problem and what to do.
 
-    ``stops_capf``: CAPF does not run with it. Administration does with all of them.
+    ``stops_capf``: CAPF does not run with it. Administration runs in spite of every fault.
     """
 
     where: str
@@ -258,11 +257,11 @@ class Fault:
 
 
 class CapfError(Exception):
-    """Root of every error that this project raises on purpose."""
+    """Base class of every error that this project raises intentionally."""
 
 
 class InvalidRequestError(CapfError):
-    """The request breaks a rule; nothing was changed. Carries every problem that was found."""
+    """The request breaks a rule; nothing was changed. Contains every problem that was found."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
@@ -270,9 +269,9 @@ class InvalidRequestError(CapfError):
 
 
 class ConflictError(CapfError):
-    """The request is well formed but the present state does not allow it (R13, R24).
+    """The request is valid, but the current state does not allow it (R13, R24).
 
-    ``code`` says which state that is where a caller decides by it, and ``details`` is what it decides with.
+    ``code`` identifies the state for callers that act on it, and ``details`` contains the data that they need.
     """
 
     def __init__(self, message: str, code: str = "conflict", **details: int | str) -> None:
@@ -282,14 +281,14 @@ class ConflictError(CapfError):
 
 
 class FurtherNodeError(ConflictError):
-    """What is asked for is done on the first node only, and this is a further one (R13)."""
+    """The request is only possible on the first node, and this is a subscriber (R13)."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} on the first node only; this is a subscriber", "first_node_only")
 
 
 class DamagedError(ConflictError):
-    """A file or row that is needed here cannot be used; the ``fault`` names it and says what to do."""
+    """A required file or row cannot be used; the ``fault`` names it and says what to do."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))
@@ -297,7 +296,7 @@ class DamagedError(ConflictError):
 
 
 class StoreUnavailableError(CapfError):
-    """The database cannot be used now; nothing was changed."""
+    """The database is not available; nothing was changed."""
 
 
 class LintError(CapfError):

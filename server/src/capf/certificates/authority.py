@@ -33,7 +33,7 @@ _CLOCK_SKEW = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A certificate that was signed and has passed the lint."""
+    """A signed certificate that has passed the lint."""
 
     der: bytes
     serial_number: str
@@ -87,7 +87,7 @@ def common_name(certificate: x509.Certificate) -> str:
 
 
 def _canonical(name: x509.Name) -> bytes:
-    """Return the name as OpenSSL hashes it: UTF-8, ASCII in lower case, single spaces, no outer SEQUENCE."""
+    """Return the name in OpenSSL's canonical form: UTF-8, ASCII in lower case, single spaces, no outer SEQUENCE."""
     attributes = [
         x509.NameAttribute(item.oid, " ".join(str(item.value).split()).encode().lower().decode()) for item in name
     ]
@@ -95,13 +95,13 @@ def _canonical(name: x509.Name) -> bytes:
 
 
 def _inner(sequence: bytes) -> bytes:
-    """Return what a DER sequence holds."""
+    """Return the content of a DER sequence."""
     long_form = sequence[1] & 0x80
     return sequence[2 + (sequence[1] & 0x7F if long_form else 0) :]
 
 
 def subject_hash(certificate: x509.Certificate) -> str:
-    """Return the subject hash under which OpenSSL looks a certificate up (8 hex digits)."""
+    """Return the subject hash by which OpenSSL finds a certificate (8 hex digits)."""
     digest = hashlib.sha1(_canonical(certificate.subject), usedforsecurity=False).digest()
     return f"{int.from_bytes(digest[:4], 'little'):08x}"
 
@@ -112,7 +112,7 @@ def file_names(certificate: x509.Certificate) -> tuple[str, str]:
 
 
 def key_id(certificate: x509.Certificate) -> str:
-    """Return the subject key identifier in hex; that of the public key where the certificate has none."""
+    """Return the subject key identifier in hex; if the certificate has none, compute it from the public key."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     except x509.ExtensionNotFound:
@@ -121,7 +121,7 @@ def key_id(certificate: x509.Certificate) -> str:
 
 
 def load_certificate_key(certificate: x509.Certificate) -> PublicKey:
-    """Return the certificate's public key; LintError when it is of no allowed type."""
+    """Return the certificate's public key; LintError if its type is not allowed."""
     key = certificate.public_key()
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
         raise LintError("the key is neither RSA nor EC")
@@ -129,7 +129,7 @@ def load_certificate_key(certificate: x509.Certificate) -> PublicKey:
 
 
 def key_of(public_key: object) -> KeySpec:
-    """Return type and size of a public key; LintError when it is of no allowed type."""
+    """Return type and size of a public key; LintError if its type is not allowed."""
     if isinstance(public_key, rsa.RSAPublicKey):
         return KeySpec(ec=False, bits=public_key.key_size)
     if isinstance(public_key, ec.EllipticCurvePublicKey) and public_key.curve.name in _CURVE_BITS:
@@ -138,7 +138,7 @@ def key_of(public_key: object) -> KeySpec:
 
 
 def load_public_key(der: bytes, wanted: Sequence[KeySpec]) -> PublicKey:
-    """Return the phone's public key when it is as scheduled; LintError when it is not."""
+    """Return the phone's public key; LintError if it is not of the scheduled type and size."""
     try:
         key = serialization.load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm):
@@ -146,7 +146,7 @@ def load_public_key(der: bytes, wanted: Sequence[KeySpec]) -> PublicKey:
     found = key_of(key)
     if found not in wanted:
         allowed = " or ".join(str(spec) for spec in wanted)
-        raise LintError(f"the key is {found}; scheduled is {allowed}")
+        raise LintError(f"the key is {found}; {allowed} is scheduled")
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
         raise LintError("the key is neither RSA nor EC")
     if isinstance(key, rsa.RSAPublicKey) and (fault := weakness(key.public_numbers())) is not None:
@@ -171,8 +171,8 @@ class Authority:
         unreadable: Sequence[Fault] = (),
     ) -> None:
         """``earlier``: CAPF certificates whose LSCs are still accepted; ``manufacturing``: trusted MIC issuers;
-        ``following``: the CAPF certificate that will issue once it is activated; ``unreadable``: the faults of files
-        that should hold earlier or following ones."""
+        ``following``: the CAPF certificate that will issue LSCs once it is activated; ``unreadable``: the faults of
+        files that should contain earlier or following ones."""
         self._unreadable = tuple(unreadable)
         self._key = key
         self._random = random
@@ -187,21 +187,22 @@ class Authority:
         self._issuer_text = certificate.subject.rfc4514_string()
 
     def expired(self, now: float) -> bool:
-        """True when nothing can be issued any more."""
+        """Whether the CAPF certificate can no longer issue LSCs."""
         return self._not_after.timestamp() <= now
 
     @property
     def ctl_certificates(self) -> tuple[x509.Certificate, ...]:
-        """The CAPF certificates that a CTL file lists: the issuing one, the next one, so that phones know it before it
-        issues, and those whose LSCs are still accepted. DamagedError where one cannot be read: a CTL file without it
-        would take its trust away."""
+        """The CAPF certificates in a CTL file: the active one, the next one, and those whose LSCs are still accepted.
+
+        DamagedError if one of them cannot be read: phones would no longer trust it with a CTL file that lacks it.
+        """
         if self._unreadable:
             raise DamagedError(self._unreadable[0])
         following = () if self.following is None else (self.following,)
         return (self.certificate, *following, *self.lsc_issuers[1:])
 
     def sign(self, device_name: str, public_key: bytes, wanted: Sequence[KeySpec], years: int, now: float) -> Signed:
-        """Return a linted LSC for the phone's public key (DER); LintError when key or profile are wrong.
+        """Return a linted LSC for the phone's public key (DER); LintError if the key or the profile is wrong.
 
         It is valid for ``years`` from ``now`` (epoch seconds) but never outlives the CAPF certificate.
         """
@@ -231,7 +232,7 @@ class Authority:
 
 
 class MissingAuthority(Authority):
-    """Stands for a CAPF key or certificate that cannot be used: whoever needs it gets DamagedError with its fault."""
+    """Placeholder for an unusable CAPF key or certificate: every use of it raises DamagedError with its fault."""
 
     usable = False
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The CTL file: read, make and verify (the CTL file's page).
+"""Reads, creates and verifies CTL files (docs/ctl-file.md).
 
 A file is a header, signed by a System Administrator Security Token (SAST), and one record per certificate.
 """
@@ -32,11 +32,11 @@ MAXIMUM_BYTES = 1_000_000
 
 
 class CtlError(CapfError):
-    """The bytes are no CTL file, or its signature is not right."""
+    """The bytes are not a CTL file, or its signature is invalid."""
 
 
 class Role(IntEnum):
-    """What phones trust a certificate for."""
+    """The role for which phones trust a certificate."""
 
     SAST = 0
     CCM = 1
@@ -102,7 +102,7 @@ class _R(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A certificate and what phones trust it for."""
+    """A certificate and the role for which phones trust it."""
 
     role: int
     certificate: x509.Certificate
@@ -111,7 +111,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class CtlFile:
-    """A CTL file that was read; its signature is checked by ``signer``."""
+    """A parsed CTL file; ``signer`` checks its signature."""
 
     records: tuple[Record, ...]
     digest: Digest
@@ -130,15 +130,15 @@ class CtlFile:
     def signer(self, trusted: Sequence[x509.Certificate] | None = None) -> x509.Certificate:
         """Return the SAST that signed the file.
 
-        ``trusted``: the SASTs of the CTL file that the phone holds, None when it holds none and accepts the
-        first. CtlError when nobody among them signed it, or the signer's own record is missing.
+        ``trusted``: the SASTs of the CTL file on the phone, None if it has none and accepts the first one. CtlError if
+        none of them has signed it, or the record of the signer is missing.
         """
         own = self.certificates(Role.SAST)
         for token in own:
             known = trusted is None or token in trusted
             if known and token.serial_number == self.signer_serial and self._signed_by(token):
                 return token
-        raise CtlError("the CTL file is not signed by a security token that is known")
+        raise CtlError("the CTL file is not signed by a known security token")
 
     def _signed_by(self, token: x509.Certificate) -> bool:
         key = _key(token)
@@ -164,16 +164,16 @@ def _number(value: int) -> bytes:
 
 
 def name_text(name: x509.Name) -> str:
-    """Return a name as the file has it: in the certificate's order, parts joined by commas."""
+    """Return a name in the file's form: in the certificate's order, parts joined by commas."""
     return ",".join(attribute.rfc4514_string() for attribute in name)
 
 
 def _key(certificate: x509.Certificate) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
-    with suppress(ValueError, UnsupportedAlgorithm):  # a certificate is read without its key
+    with suppress(ValueError, UnsupportedAlgorithm):  # parsing a certificate does not check its key
         key = certificate.public_key()
         if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
             return key
-    raise CtlError("a certificate of a CTL file has an RSA or an EC key")
+    raise CtlError("certificates of a CTL file must have an RSA or EC key")
 
 
 def _public_key(certificate: x509.Certificate) -> bytes:
@@ -184,7 +184,7 @@ def _public_key(certificate: x509.Certificate) -> bytes:
 
 
 def encode_record(record: Record) -> bytes:
-    """Return a record's bytes, elements in the order of the field's own tools."""
+    """Return a record's bytes, with the elements in the order of Cisco's tools."""
     certificate = record.certificate
     parts = [
         _element(_R.SUBJECT, _text(name_text(certificate.subject))),
@@ -211,7 +211,7 @@ def make(
     digest: Digest = Digest.SHA512,
     signer_version: tuple[int, int] = (1, 0),
 ) -> bytes:
-    """Return a CTL file signed by ``token``; ``timestamp`` in epoch seconds. CtlError when its record is missing."""
+    """Return a CTL file signed by ``token``; ``timestamp`` in epoch seconds. CtlError without its record."""
     if not any(record.role == Role.SAST and record.certificate == token for record in records):
         raise CtlError("the signing security token has no record in the CTL file")
     size = key.key_size // 8
@@ -241,7 +241,7 @@ def make(
 
 
 def _elements(data: bytes, start: int, end: int, stop: int | None = None) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (position, tag, value) up to the tag ``stop``; CtlError where a length passes the end."""
+    """Yield (position, tag, value) up to the tag ``stop``; CtlError if a length exceeds the data."""
     position = start
     while position < end and data[position] != stop:
         first = position + _HEAD_BYTES
@@ -253,7 +253,7 @@ def _elements(data: bytes, start: int, end: int, stop: int | None = None) -> Ite
 
 
 def _header(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the header's elements, those inside others too, up to the padding at its end."""
+    """Yield the header's elements, including nested ones, up to the padding at its end."""
     for position, tag, value in _elements(data, start, end, stop=_PADDING):
         if tag in _CONTAINERS:
             first = position + _HEAD_BYTES
@@ -278,12 +278,12 @@ def _read_record(data: bytes, start: int) -> tuple[Record, int]:
 
 
 def read(data: bytes) -> CtlFile:
-    """Return what the file says; CtlError when it is damaged. The signature is not checked here."""
+    """Parse a file; CtlError if it is damaged. The signature is not checked here."""
     if len(data) > MAXIMUM_BYTES or len(data) < 2 * (_HEAD_BYTES + _LENGTH_BYTES) or data[0] != _H.VERSION:
         raise CtlError("not a CTL file")
     end = int.from_bytes(data[8:10], "big")
     if end > len(data):
-        raise CtlError("the CTL file's header passes its end")
+        raise CtlError("the CTL file's header exceeds the file")
     header: dict[int, bytes] = {}
     signed = data
     for position, tag, value in _header(data, 0, end):

@@ -1,10 +1,10 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The CAPF keys and certificates on disk: the issuing one, the next one, those still trusted, and MIC issuers (R1, R3).
+"""The CAPF keys and certificates on disk: active, next and still trusted ones, and the issuers of MICs (R1, R3).
 
-A key is never without its certificate: both are in one file, and every file is written aside and then renamed, so that
-a crash leaves the earlier one or the new one.
+A key and its certificate are always in one file, and every file is replaced atomically, so a crash leaves either the
+earlier or the new file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SECRET, _PUBLIC = 0o600, 0o644
 
 
 def write_whole(path: Path, data: bytes, mode: int = _PUBLIC) -> None:
-    """Write a file so that whoever looks sees the earlier one or the whole new one, a crash included."""
+    """Write a file atomically: readers see the earlier or the complete new file, even after a crash."""
     unfinished = path.with_name(path.name + UNFINISHED)
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -54,7 +54,7 @@ def key_pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def certificates(path: Path) -> list[x509.Certificate]:
-    """Return the certificates of a PEM file; InvalidRequestError when it cannot be read."""
+    """Return the certificates of a PEM file; InvalidRequestError if it cannot be read."""
     try:
         return certificates_in(path.read_bytes(), str(path))
     except OSError as error:
@@ -90,7 +90,7 @@ class KeyPair:
 
     @classmethod
     def load(cls, path: Path) -> KeyPair:
-        """Read both; CapfError when they are not there, do not fit, or may be read by others."""
+        """Read both; CapfError if they are missing, do not match, or can be read by others."""
         check_mode(path)
         try:
             data = path.read_bytes()
@@ -101,7 +101,7 @@ class KeyPair:
         except OSError as error:
             raise CapfError(f"{path} cannot be read: {error.strerror}") from None
         except (ValueError, TypeError, IndexError, UnsupportedAlgorithm):
-            raise CapfError(f"{path} does not hold a CAPF key and its certificate in PEM") from None
+            raise CapfError(f"{path} does not contain a CAPF key and its certificate in PEM") from None
         if not isinstance(key, rsa.RSAPrivateKey):
             raise CapfError(f"{path}: the CAPF key is not RSA")
         if not fits:
@@ -110,23 +110,23 @@ class KeyPair:
 
 
 def check_mode(path: Path) -> None:
-    """CapfError when the file is missing or others may read it."""
+    """Raise CapfError if the file is missing or others can read it."""
     try:
         mode = path.stat().st_mode
     except OSError:
-        raise CapfError(f"{path} is missing; `capf init` makes it") from None
+        raise CapfError(f"{path} is missing; `capf init` creates it") from None
     if mode & 0o077:
         raise CapfError(f"{path} can be read by others; its mode must be 0600")
 
 
 class CertificateFolder:
-    """A directory of PEM files; what the server puts there has one certificate a file, named by its fingerprint."""
+    """A directory of PEM files; the server writes one certificate per file, named by its fingerprint."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def all(self) -> list[x509.Certificate]:
-        """Return every certificate once, in order of the files' names."""
+        """Return every certificate once, in the order of file names."""
         return list(dict.fromkeys(item for held in self._files().values() for item in held or ()))
 
     def unreadable(self) -> list[Path]:
@@ -134,7 +134,7 @@ class CertificateFolder:
         return [path for path, held in self._files().items() if held is None]
 
     def _files(self) -> Mapping[Path, list[x509.Certificate] | None]:
-        """Return each file's certificates, None where it cannot be read."""
+        """Return the certificates of each file, None if it cannot be read."""
         found: dict[Path, list[x509.Certificate] | None] = {}
         for path in sorted(self._path.glob("*.pem")):
             try:
@@ -144,7 +144,7 @@ class CertificateFolder:
         return found
 
     def add(self, wanted: Iterable[x509.Certificate]) -> None:
-        """Add certificates; one that is there stays."""
+        """Add certificates; existing ones are kept."""
         self._path.mkdir(exist_ok=True)
         known = self.all()
         for certificate in wanted:
@@ -152,7 +152,7 @@ class CertificateFolder:
                 write_whole(self._path / f"{fingerprint(certificate)}.pem", pem(certificate))
 
     def remove(self, unwanted: Iterable[x509.Certificate]) -> None:
-        """Remove certificates, whatever file they are in."""
+        """Remove certificates, in any file."""
         gone = set(unwanted)
         for path, held in self._files().items():
             if held is None:
@@ -175,15 +175,15 @@ class Keystore:
         self.manufacturing = CertificateFolder(directory / "manufacturing")
 
     def issuing(self) -> KeyPair:
-        """Return the key that issues."""
+        """Return the active key."""
         return KeyPair.load(self.issuing_file)
 
     def next(self) -> KeyPair | None:
-        """Return the key that will issue once it is activated, None where none is prepared; CapfError as above."""
+        """Return the next key, None if none is prepared; CapfError as above."""
         return KeyPair.load(self._next_file) if self._next_file.exists() else None
 
     def faults(self) -> list[Fault]:
-        """Return what of the keys and certificates cannot be used; nothing of it keeps administration from running."""
+        """Return the faults of keys and certificates; administration runs in spite of them."""
         try:
             self.issuing()
         except CapfError as error:
@@ -194,7 +194,7 @@ class Keystore:
         return [*self._trust_faults(), *_unreadable(self.manufacturing)]
 
     def _trust_faults(self) -> list[Fault]:
-        """Return the faults without whose certificates no CTL file may be made: it would take their trust away."""
+        """Return the faults that prevent a CTL file: without their certificates, phones would no longer trust these."""
         found = _unreadable(self.earlier)
         try:
             self.next()
@@ -205,11 +205,11 @@ class Keystore:
 
     @property
     def has_next(self) -> bool:
-        """True when a next key is prepared, readable or not."""
+        """Return whether a next key is prepared, readable or not."""
         return self._next_file.exists()
 
     def prepare(self, now: float) -> None:
-        """Make the next key and its certificate."""
+        """Create the next key and its certificate."""
         pair = KeyPair(*authority.make_capf_certificate(os.urandom, now, "ucm.capf", "CAPF"))
         write_whole(self._next_file, pair.pem, SECRET)
 
@@ -225,18 +225,18 @@ class Keystore:
         return None if following is None else following.certificate
 
     def activate(self) -> None:
-        """Let the next key issue. The earlier certificate is trusted before that; the rename is the one moment."""
+        """Activate the next key with an atomic rename, after adding the earlier certificate to the trusted ones."""
         self.earlier.add([self.issuing().certificate])
         self._next_file.replace(self.issuing_file)
         self.publish()
 
     def issue_with(self, pair: KeyPair) -> None:
-        """Let this key issue: the beginning of a state directory."""
+        """Activate this key in a new state directory."""
         write_whole(self.issuing_file, pair.pem, SECRET)
         self.publish()
 
     def publish(self) -> None:
-        """Write the issuing certificate under each of its names, where it is not there yet (R3)."""
+        """Write the active certificate under each of its names, unless it is already there (R3)."""
         certificate = self.issuing().certificate
         data = pem(certificate)
         for name in authority.file_names(certificate):
@@ -250,7 +250,7 @@ class Keystore:
             write_whole(path, data)
 
     def authority(self) -> authority.Authority:
-        """Return the signer; CapfError when a key is missing or others may read it."""
+        """Return the signer; CapfError if a key is missing or others can read it."""
         pair = self.issuing()
         return authority.Authority(
             pair.key,
@@ -264,5 +264,5 @@ class Keystore:
 
 
 def _unreadable(folder: CertificateFolder) -> list[Fault]:
-    problem = "it cannot be read as PEM certificates, and what it holds is not trusted"
+    problem = "it does not contain readable PEM certificates, so none of them is trusted"
     return [Fault(str(path), problem, f"remove it, or {RESTORE}") for path in folder.unreadable()]

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of an LSC before it is signed, by reading it as anybody else would (R2); what is wrong is not signed."""
+"""Checks an LSC before it is signed by parsing it independently (R2); an invalid one is not signed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Lint:
         self._extensions = {is_ec: _by_name((*profile, (usage(encipher=not is_ec), True))) for is_ec in (False, True)}
 
     def check(self, der: bytes, device_name: str, key: Any, now: datetime) -> None:
-        """Check a certificate whose signature is still empty; LintError names what is wrong with it."""
+        """Check a certificate whose signature is still empty; LintError if it is invalid."""
         try:
             certificate = x509.load_der_x509_certificate(der)
             faults = self._faults(certificate, device_name, key, now)
@@ -61,7 +61,7 @@ class Lint:
         }
 
     def _extensions_are_right(self, certificate: x509.Certificate, key: Any) -> bool:
-        """Compare every extension with the profile's; the subject key identifier is that of the phone's key."""
+        """Compare every extension with the profile; the subject key identifier must be that of the phone's key."""
         own = x509.SubjectKeyIdentifier.from_public_key(key)
         wanted = self._extensions[isinstance(key, ec.EllipticCurvePublicKey)] | _by_name(((own, False),))
         found = {extension.oid: extension for extension in certificate.extensions}

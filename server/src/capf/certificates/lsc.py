@@ -1,9 +1,9 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The DER of an LSC, put together from parts: those that are the same in every LSC of an issuer are made once (R2).
+"""Assembles the DER of an LSC; parts that are the same in every LSC of an issuer are encoded only once (R2).
 
-``lint`` reads what comes out with the library's parser and checks it, knowing nothing of this file.
+``lint`` parses the result with the library's parser and checks it independently of this file.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PURPOSES = (
 
 
 def usage(*, sign: bool = False, encipher: bool = False) -> x509.KeyUsage:
-    """Return a key usage: digital signature, and what else is asked for."""
+    """Return a key usage: digital signature and the given ones."""
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
@@ -52,7 +52,7 @@ def usage(*, sign: bool = False, encipher: bool = False) -> x509.KeyUsage:
 
 
 def subject_parts(issuer: x509.Name) -> list[x509.NameAttribute[str | bytes]]:
-    """Return what an LSC's subject has of its issuer's, all but the common name."""
+    """Return the part of the issuer's name that an LSC's subject shares: everything except the common name."""
     parts = {attribute.oid: attribute for attribute in issuer}
     return [parts[oid] for oid in _SUBJECT_PARTS if oid in parts]
 

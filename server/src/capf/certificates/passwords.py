@@ -19,19 +19,19 @@ def _scrypt(password: str, salt: bytes) -> bytes:
 
 
 def hash_password(password: str) -> str:
-    """Return the text that the database keeps of a password."""
+    """Return the hash of a password, as stored in the database."""
     salt = secrets.token_bytes(_SALT_BYTES)
     return "scrypt$" + "$".join(base64.b64encode(part).decode() for part in (salt, _scrypt(password, salt)))
 
 
 def password_is_right(password: str, kept: str) -> bool:
-    """Check a password against what ``hash_password`` returned; takes about 50 ms of one core."""
+    """Check a password against a result of ``hash_password``; takes about 50 ms of one core."""
     _unused, salt, wanted = kept.split("$")
     return hmac.compare_digest(_scrypt(password, base64.b64decode(salt)), base64.b64decode(wanted))
 
 
 def is_kept_password(kept: str) -> bool:
-    """Return whether a text is one that ``hash_password`` could have returned."""
+    """Return whether a text has the form of a result of ``hash_password``."""
     scheme, *parts = kept.split("$")
     try:
         return scheme == "scrypt" and [bool(base64.b64decode(part, validate=True)) for part in parts] == [True, True]

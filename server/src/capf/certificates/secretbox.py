@@ -16,18 +16,18 @@ from capf.model import CapfError, DamagedError, Fault
 KEY_BYTES = 32
 _NONCE_BYTES = 12
 _GENERATED = range(10_000_000, 100_000_000)
-"""All strings of 8 digits that do not begin with 0, which a spreadsheet would drop."""
+"""All strings of 8 digits that do not begin with 0, because spreadsheets drop a leading 0."""
 
 
 class UnreadableError(CapfError):
-    """A secret was encrypted with another key or for another owner, or its bytes were changed."""
+    """A secret was encrypted with a different key or for a different owner, or its bytes were changed."""
 
 
 class SecretBox:
     """Encrypts and decrypts short secrets; ``context`` (the device name) binds a secret to its owner."""
 
     def __init__(self, key: bytes) -> None:
-        """ValueError where the key has not ``KEY_BYTES``."""
+        """Raise ValueError unless the key has ``KEY_BYTES``."""
         if len(key) != KEY_BYTES:
             raise ValueError(f"a key of {len(key)} bytes")
         self._cipher = AESGCM(key)
@@ -39,26 +39,26 @@ class SecretBox:
         return nonce + self._cipher.encrypt(nonce, secret.encode(), context.encode())
 
     def decrypt(self, data: bytes, context: str) -> str:
-        """Return the secret; UnreadableError where key, data or context are not those of its encryption."""
+        """Return the secret; UnreadableError if key, data or context differ from those of the encryption."""
         try:
             return self._cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], context.encode()).decode()
         except (InvalidTag, ValueError):
             raise UnreadableError("the secret was not encrypted with this server's strings.key") from None
 
     def read(self, data: bytes, context: str) -> str | None:
-        """Return the secret, None where it cannot be decrypted."""
+        """Return the secret, None if it cannot be decrypted."""
         try:
             return self.decrypt(data, context)
         except UnreadableError:
             return None
 
     def decoy(self) -> str:
-        """Return a string that nobody knows, at the cost of a ``decrypt``."""
+        """Return an unpredictable string, in the time of a ``decrypt``."""
         return self.decrypt(self._decoy, "")
 
 
 class MissingSecretBox(SecretBox):
-    """Stands for a key that cannot be used: nothing is encrypted, and nothing that is stored can be read."""
+    """Placeholder for an unusable key: it encrypts and decrypts nothing."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
@@ -72,7 +72,7 @@ class MissingSecretBox(SecretBox):
         raise UnreadableError(str(self.fault))
 
     def decoy(self) -> str:
-        """Return a string that nobody knows."""
+        """Return an unpredictable string."""
         return generate_string()
 
 

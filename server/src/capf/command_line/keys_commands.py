@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
     take = actions.add_parser("take", help="read them from standard input, as `capf keys show` prints them")
     for command in (show, take):
         command.add_argument("--state-directory", type=Path, required=True)
-    take.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    take.add_argument("--dry-run", action="store_true", help="report what would change, but change nothing")
     show.set_defaults(run=_show)
     take.set_defaults(run=_take)
 

@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Run the command line and return the exit status: 0, or 1 with a one-line error message."""
     logs.to_console()
-    warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # odd phones' certificates are usual
+    warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # unusual phone certificates are common
     with starting.without_collection():
         arguments = _parser().parse_args()
     became = None

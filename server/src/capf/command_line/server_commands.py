@@ -80,7 +80,7 @@ def _init(arguments: argparse.Namespace) -> None:
         like,
     )
     name = new_node.initialise(node, time.time())
-    print(f"CAPF certificate {name} is made in {node.directory}")
+    print(f"CAPF certificate {name} was created in {node.directory}")
 
 
 def _serve(arguments: argparse.Namespace) -> None:
@@ -100,7 +100,7 @@ def _account(arguments: argparse.Namespace) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     settings = configuration.load(arguments.config)
-    print(f"{arguments.config} is right")
+    print(f"{arguments.config} is valid")
     found = [] if arguments.configuration_only else checking.look(settings)
     for problem in found:
         print(problem)
@@ -110,7 +110,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _audit_verify(arguments: argparse.Namespace) -> None:
     checking.check_audit(configuration.load(arguments.config).database)
-    print("the audit table is as it was written")
+    print("the audit table is unchanged")
 
 
 def _version(_unused: argparse.Namespace) -> None:

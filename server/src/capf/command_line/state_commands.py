@@ -20,7 +20,7 @@ def add_parsers(commands: Any) -> None:
     manufacturing = commands.add_parser("manufacturing-ca", help="trust issuers of MICs")
     actions = manufacturing.add_subparsers(dest="manufacturing", required=True)
     add = actions.add_parser("add", help="add the PEM certificates on standard input to the trusted ones")
-    add.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    add.add_argument("--dry-run", action="store_true", help="report what would change, but change nothing")
     for command, run in (
         (commands.add_parser("state", help="show whether a state exists, and refuse links in its directory"), _state),
         (commands.add_parser("certificates", help="print the certificates of API and CAPF as JSON"), _certificates),

@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
     for command, run in ((listing, _list), (show, _show)):
         command.add_argument("--config", type=Path, required=True)
         command.set_defaults(run=run)
-    show.add_argument("name", help="name of the file, as the list has it")
+    show.add_argument("name", help="name of the file, as shown in the list")
 
 
 def _directory(arguments: argparse.Namespace) -> Path:
@@ -38,5 +38,5 @@ def _list(arguments: argparse.Namespace) -> None:
 def _show(arguments: argparse.Namespace) -> None:
     content = trace_files.read(_directory(arguments), arguments.name)
     if content is None:
-        raise CapfError(f"name: there is no trace file {arguments.name!r}; take a name that capf trace list shows")
+        raise CapfError(f"name: there is no trace file {arguments.name!r}; choose one from capf trace list")
     sys.stdout.buffer.write(content)

@@ -104,6 +104,6 @@ def _content_problem(name: str, content: Callable[[bytes], None], data: bytes) -
         content(data)
     except (CapfError, ValueError) as error:
         why = f": {error}" if isinstance(error, CapfError) else ""
-        message = f"the content is not what the name {name} says{why}; send the file again as it was made"
+        message = f"the content does not match the name {name}{why}; send the original file"
         return [Problem(f"files.{name}", f"{len(data)} bytes", message)]
     return []

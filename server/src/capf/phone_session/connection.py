@@ -77,7 +77,7 @@ class Service(Protocol):
 
 
 class PhoneConnection:
-    """One phone's connection, from the begin of TLS to its end."""
+    """One phone's connection, from the start of TLS to its end."""
 
     __slots__ = (
         "_asked", "_asked_at", "_ending", "_garbage", "_hold", "_identifier", "_loop", "_lost", "_messages",

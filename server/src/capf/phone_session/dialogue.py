@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One phone's dialogue, without input or output: a generator that yields effects (docs/protocol.md, "A session")."""
+"""The dialogue with one phone, without I/O: a generator that yields effects (docs/protocol.md, "A session")."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Patience:
 
 
 def dialogue(session_id: int, peer: str, patience: Patience) -> Dialogue:
-    """Lead one session: send, receive, and ask for claims and certificates by yielding effects.
+    """Run one session: send, receive, and request claims and certificates by yielding effects.
 
     The caller sends each effect's reply back in. The generator ends when the server should close.
     """
@@ -82,7 +82,7 @@ def dialogue(session_id: int, peer: str, patience: Patience) -> Dialogue:
 
 
 def _claim(message: Message, session_id: int, peer: str) -> Claim:
-    """Return what the phone claims; WireError if the answer is not a usable AUTH_RESPONSE."""
+    """Return the phone's claim; WireError if the answer is not a usable AUTH_RESPONSE."""
     if message.command is not Command.AUTH_RESPONSE or message.session_id != session_id:
         raise WireError(_out_of_place(message, session_id, Command.AUTH_RESPONSE))
     device_name = message.text(Tag.DEVICE_NAME)
@@ -118,7 +118,7 @@ def _end(session_id: int, reason: int) -> Send:
 
 
 def _ask(granted: Granted, request: Message, expected: Command, timeout: float) -> Answer:
-    """Send a request and return the expected answer; None when the session has ended, its outcome recorded."""
+    """Send a request and return the expected answer; None if the session has ended and its outcome is recorded."""
     yield Send(request)
     goes_on = False
     while True:
@@ -181,7 +181,7 @@ def _install(granted: Granted, claim: Claim, patience: Patience) -> Dialogue:
 
 
 def _public_key(granted: Granted, claim: Claim) -> Generator[Effect, Reply, bytes | None]:
-    """Ask for a key, and repeat the request if the phone failed to make one, until the attempts are used up (R25)."""
+    """Request a key, and retry if the phone failed to generate one, up to the maximum number of attempts (R25)."""
     for attempt in range(granted.attempts):
         key = granted.keys[min(attempt, len(granted.keys) - 1)]
         request = key_request(claim.session_id, claim.version, key)

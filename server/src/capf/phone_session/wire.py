@@ -79,7 +79,7 @@ _KNOWN_TAGS = frozenset(Tag)
 
 
 class Reason(IntEnum):
-    """Reasons that are known; others are kept as numbers."""
+    """Known reasons; others are kept as numbers."""
 
     NO_ACTION = 0
     SUCCESS = 1
@@ -88,14 +88,14 @@ class Reason(IntEnum):
 
 
 class CertificateType(IntEnum):
-    """Which certificate of the phone."""
+    """The type of a phone's certificate."""
 
     LSC = 1
     MIC = 2
 
 
 class KeyType(IntEnum):
-    """The kind of key that the phone is asked for."""
+    """The type of key that the phone has to generate."""
 
     RSA = 0
     EC = 1
@@ -131,7 +131,7 @@ class Message:
         return int.from_bytes(value, "big")
 
     def text(self, tag: Tag) -> str | None:
-        """Return a NUL-terminated ASCII string, None when absent; WireError for anything else."""
+        """Return a NUL-terminated ASCII string, None if absent; WireError for anything else."""
         value = self.elements.get(tag)
         if value is None:
             return None
@@ -153,7 +153,7 @@ def _runs(data: bytes, what: str) -> Iterator[tuple[int, bytes]]:
 
 
 def element(tag: int, value: bytes) -> bytes:
-    """Return one ``tag · length · value``; WireError when the value is too long for its length field."""
+    """Return one ``tag · length · value``; WireError if the value is too long for its length field."""
     if len(value) > _LONGEST_VALUE:
         raise WireError(f"element {tag} has {len(value)} bytes; {_LONGEST_VALUE} are allowed")
     return bytes((tag,)) + len(value).to_bytes(2, "big") + value
@@ -232,7 +232,7 @@ def pack_certificates(certificates: tuple[tuple[int, bytes], ...]) -> bytes:
 
 
 def unpack_certificates(package: bytes) -> tuple[tuple[int, bytes], ...]:
-    """Return the (certificate type, DER) pairs of a CERTIFICATE package; WireError when it is damaged."""
+    """Return the (certificate type, DER) pairs of a CERTIFICATE package; WireError if it is damaged."""
     found = []
     for tag, value in _runs(package, "certificate package"):
         if tag != 1 or len(value) <= _TYPE_BYTES:
@@ -247,10 +247,10 @@ def pack_sha2(digest: DigestType, signature: bytes) -> bytes:
 
 
 def unpack_sha2(data: bytes) -> tuple[int, bytes]:
-    """Return (digest type, signature) of SHA2_SIGNED_DATA; WireError when it is damaged."""
+    """Return (digest type, signature) of SHA2_SIGNED_DATA; WireError if it is damaged."""
     runs = list(_runs(data, "SHA2_SIGNED_DATA"))
     if len(runs) != 1:
-        raise WireError("SHA2_SIGNED_DATA holds not exactly one signature")
+        raise WireError("SHA2_SIGNED_DATA does not contain exactly one signature")
     return runs[0]
 
 
@@ -269,8 +269,8 @@ def pack_sudi(sudi: Sudi) -> bytes:
 
 
 def unpack_sudi(data: bytes) -> Sudi:
-    """Return the parts of SUDI_DATA; WireError when one is missing or strange."""
+    """Return the parts of SUDI_DATA; WireError if one is missing or unknown."""
     parts = dict(_runs(data, "SUDI_DATA"))
     if sorted(parts) != [0, 1, 3]:
-        raise WireError("SUDI_DATA does not hold a certificate and its two signatures")
+        raise WireError("SUDI_DATA does not contain a certificate and its two signatures")
     return Sudi(parts[0], parts[1], parts[3])
