@@ -15,7 +15,7 @@ options:
   csv_file:
     description:
       - CSV file on the host that runs the module, with one phone per row and the device names in the column
-        C(device_name).
+        C(device_name) or C(Device Name), such as a report of this collection.
       - Exactly one of O(phones) and O(csv_file) is required.
     type: path
 """

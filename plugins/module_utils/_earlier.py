@@ -11,20 +11,11 @@ import typing as t
 from contextlib import closing
 from urllib.parse import quote
 
+from . import _cells as cells
 from ._client import CapfError
-from ._csv import FLAGS, PHONE_COLUMNS, SECRET_COLUMN, Rows, named, read_table, whole
+from ._lists import SECRET_COLUMN, Rows, read_import
 from ._paths import absolute
-from ._phone_fields import PHONE_SETTINGS, REPORT_COLUMNS
 
-_TAKEN_FROM_REPORT = dict(
-    {name: name for name in PHONE_COLUMNS},
-    certificate_operation="operation",
-    authentication_string=SECRET_COLUMN,
-    operation_completes_by="completes_by",
-)
-REPORT_TAKEN = {title: _TAKEN_FROM_REPORT[name] for title, name in REPORT_COLUMNS.items() if name in _TAKEN_FROM_REPORT}
-CSV_COLUMNS = (*PHONE_COLUMNS, "operation", SECRET_COLUMN, "completes_by", "certificate", "serial_number")
-_FORMULA = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 _NULL_STRING = "By Null String"
 _BY_LSC = "By Existing Certificate (precedence to LSC)"
 OPERATIONS = {
@@ -47,43 +38,12 @@ _BY_STRING = MODES["password"]
 
 
 def read_csv(path: str) -> Rows:
-    """Return the phones of a CAPF report or of a CSV file with field names; CapfError names the line that is wrong."""
-    path = absolute(path)
-    columns, lines = read_table(path)
-    report = "Device Name" in columns
-    allowed = tuple(REPORT_COLUMNS) if report else CSV_COLUMNS
-    for column in columns:
-        if column not in allowed:
-            unknown = "{0} line 1: column {1!r} is unknown; allowed: {2}"
-            raise CapfError(unknown.format(path, named(column), ", ".join(allowed)))
-    if not report and "device_name" not in columns:
-        raise CapfError(f"{path} line 1: the column device_name is missing")
-    phones = [_report_row(cells) if report else _row(path, line, cells) for line, cells in lines]
-    return Rows(path, phones, [line for line, cells in lines])
-
-
-def _report_row(cells: dict[str, str]) -> dict[str, t.Any]:
-    """Return a row of the report without the quotes that keep a spreadsheet from reading a cell as a formula."""
-    plain = {name: cell[1:] if cell.startswith(_FORMULA) else cell for name, cell in cells.items()}
-    found: dict[str, t.Any] = {
-        REPORT_TAKEN[name]: cell for name, cell in plain.items() if name in REPORT_TAKEN and cell
-    }
-    found.setdefault("device_name", "")
-    return found
-
-
-def _row(path: str, line: int, cells: dict[str, str]) -> dict[str, t.Any]:
-    found: dict[str, t.Any] = {name: cell for name, cell in cells.items() if cell}
-    found.setdefault("device_name", "")
-    for name in found.keys() & PHONE_SETTINGS.keys():
-        place = f"{path} line {line} {name}"
-        if PHONE_SETTINGS[name]["type"] == "int":
-            found[name] = whole(found[name], place)
-        elif PHONE_SETTINGS[name]["type"] == "bool":
-            found[name] = _word(found[name], FLAGS, place)
-    if "operation" in found:
-        found["operation"] = OPERATIONS.get(found["operation"].lower(), found["operation"])
-    return found
+    """Return the phones of a CAPF report or of another list; CapfError names the line that is wrong."""
+    rows = read_import(path)
+    for phone in rows.phones:
+        if "operation" in phone:
+            phone["operation"] = OPERATIONS.get(phone["operation"].lower(), phone["operation"])
+    return rows
 
 
 def _word(value: t.Any, words: dict[str, t.Any], place: str) -> t.Any:
@@ -92,6 +52,13 @@ def _word(value: t.Any, words: dict[str, t.Any], place: str) -> t.Any:
     if found is None:
         raise CapfError("{}: {!r} is refused; allowed: {}".format(place, value, ", ".join(words)))
     return found
+
+
+def _whole(value: t.Any, place: str) -> int:
+    number = cells.whole(str(value))
+    if number is None:
+        raise CapfError(f"{place}: {cells.shown(str(value))} is refused; allowed: {cells.NUMBERS_ALLOWED}")
+    return number
 
 
 def read_capfd(path: str) -> Rows:
@@ -107,7 +74,7 @@ def read_capfd(path: str) -> Rows:
     except sqlite3.Error as error:
         raise CapfError(f"capfd_database: {path!r} is not a capfd database: {error}") from None
     phones = [_device(path, device) for device in devices]
-    return Rows(path, phones, [str(phone["device_name"]) for phone in phones], "device")
+    return Rows(path, phones, [str(phone["device_name"]) for phone in phones], unit="device")
 
 
 def _device(path: str, device: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -125,7 +92,7 @@ def _device(path: str, device: dict[str, t.Any]) -> dict[str, t.Any]:
     if curve:
         found.update(key_order="EC Only", ec_key_size=_word(curve, CURVES, place + "curve_name"))
     elif device.get("key_size"):
-        found.update(key_order="RSA Only", key_size=whole(device["key_size"], place + "key_size"))
+        found.update(key_order="RSA Only", key_size=_whole(device["key_size"], place + "key_size"))
     if found["authentication_mode"] == _BY_STRING and found["operation"] != OPERATIONS["none"]:
         found[SECRET_COLUMN] = _text(device.get("password"))
     return {name: value for name, value in found.items() if value}

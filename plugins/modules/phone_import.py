@@ -34,6 +34,8 @@ options:
         C(authentication_string), C(completes_by), C(certificate) (PEM) and C(serial_number). An empty cell means that
         the setting is not specified. The values of C(operation) are those of M(ucm.capf.phone_operations) or
         O(capfd_database).
+      - An export of another system with titles such as C(Device Name) is read like a report. Columns with unknown
+        titles are named in a warning and ignored.
       - A report contains no certificates. Its columns about LSCs and about finished operations are ignored.
       - If the time of an operation is in the past, the operation gets the default time of new operations. The server
         generates missing authentication strings.
@@ -112,18 +114,15 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
-from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._earlier import read_capfd, read_csv
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     path = module.params["csv_file"]
-    rows = read_capfd(module.params["capfd_database"]) if path is None else read_csv(path)
-    try:
-        answer = client.send("POST", "/phones/import", {"phones": rows.phones, "dry_run": module.check_mode})
-    except CapfError as error:
-        raise rows.located(error) from None
+    rows = read_capfd(module.params["capfd_database"]) if path is None else read_csv(path).warn(module)
+    answer = rows.send(client, "POST", "/phones/import", {"phones": rows.phones, "dry_run": module.check_mode})
     for warning in answer.pop("warnings"):
         module.warn(warning)
     shown = {name: capped(answer[name]) for name in ("results", "conflicts")}

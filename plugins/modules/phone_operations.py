@@ -46,7 +46,7 @@ options:
     description:
       - CSV file on the host that runs the module, with one phone per row.
       - The columns C(authentication_mode), C(key_order), C(key_size), C(ec_key_size) and C(authentication_string)
-        apply to the phone of the row.
+        apply to the phone of the row. Other columns are those of M(ucm.capf.phones).
   only:
     description: Use only these device names of the CSV file. By default, all of them are used.
     type: list
@@ -148,8 +148,8 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
     key_options,
     selection_options,
 )
-from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
-from ansible_collections.ucm.capf.plugins.module_utils._csv import SECRET_COLUMN, read
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._lists import SECRET_COLUMN, read
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
 
 _DEFAULTS = ("operation", "authentication_mode", "key_order", "key_size", "ec_key_size", "completes_by", "force")
@@ -166,11 +166,8 @@ def _ask(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     wanted.update(renew_before=module.params["renew_before"], dry_run=module.check_mode)
     if module.params["csv_file"] is None:
         return client.send("POST", "/operations", dict(wanted, phones=module.params["phones"]))
-    rows = read(module.params["csv_file"]).only(module.params["only"])
-    try:
-        return client.send("POST", "/operations", dict(wanted, items=[_item(phone) for phone in rows.phones]))
-    except CapfError as error:
-        raise rows.located(error) from None
+    rows = read(module.params["csv_file"]).warn(module).only(module.params["only"])
+    return rows.send(client, "POST", "/operations", dict(wanted, items=[_item(phone) for phone in rows.phones]))
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:

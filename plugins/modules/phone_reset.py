@@ -65,15 +65,16 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
     selection_options,
 )
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
-from ansible_collections.ucm.capf.plugins.module_utils._csv import names_of
+from ansible_collections.ucm.capf.plugins.module_utils._lists import selected
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, run
 
 _LONGEST_SECONDS = 3600
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    wanted = {"phones": names_of(module.params), "dry_run": module.check_mode}
-    answer = client.send("POST", "/phones/reset", wanted, extra_seconds=_LONGEST_SECONDS)
+    rows = selected(module.params)
+    wanted = {"phones": rows.names, "dry_run": module.check_mode}
+    answer = rows.send(client, "POST", "/phones/reset", wanted, extra_seconds=_LONGEST_SECONDS)
     failed = answer.pop("failed")
     result = dict(answer, failed_phones=capped(failed))
     if failed:

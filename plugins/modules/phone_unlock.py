@@ -57,12 +57,13 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
     selection_options,
 )
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
-from ansible_collections.ucm.capf.plugins.module_utils._csv import names_of
+from ansible_collections.ucm.capf.plugins.module_utils._lists import selected
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    answer = client.send("POST", "/phones/unlock", {"phones": names_of(module.params), "dry_run": module.check_mode})
+    rows = selected(module.params)
+    answer = rows.send(client, "POST", "/phones/unlock", {"phones": rows.names, "dry_run": module.check_mode})
     locks = [
         {"device_name": name, "before": {"locked": True}, "after": {"locked": False}} for name in answer["unlocked"]
     ]

@@ -30,6 +30,8 @@ options:
         O(phones). An empty cell means that the setting is not specified.
       - The column C(authentication_string) is used by M(ucm.capf.phone_operations) and only validated here. Columns
         that begin with C(lab_) are for simulated phones and are ignored. Any other column is an error.
+      - The file can also be a report of this collection or another export with titles such as C(Device Name). Columns
+        with unknown titles are named in a warning and ignored.
       - Exactly one of O(phones) and O(csv_file) is required.
     type: path
   state:
@@ -92,8 +94,8 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
     ONE_SELECTION,
     connection_options,
 )
-from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
-from ansible_collections.ucm.capf.plugins.module_utils._csv import PHONE_COLUMNS, SECRET_COLUMN, read
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._lists import PHONE_COLUMNS, SECRET_COLUMN, Rows, read
 from ansible_collections.ucm.capf.plugins.module_utils._phone_fields import PHONE_SETTINGS
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
 
@@ -104,20 +106,12 @@ def _given(phone: dict[str, t.Any]) -> dict[str, t.Any]:
     return {name: value for name, value in phone.items() if value is not None and name in _SENT}
 
 
-def _ask(module: AnsibleModule, client: Client, phones: list[dict[str, t.Any]]) -> dict[str, t.Any]:
-    wanted = {"phones": phones, "state": module.params["state"], "dry_run": module.check_mode}
-    return client.send("POST", "/phones", wanted)
-
-
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    if module.params["csv_file"] is None:
-        answer = _ask(module, client, [_given(phone) for phone in module.params["phones"]])
-    else:
-        rows = read(module.params["csv_file"])
-        try:
-            answer = _ask(module, client, [_given(phone) for phone in rows.phones])
-        except CapfError as error:
-            raise rows.located(error) from None
+    path = module.params["csv_file"]
+    rows = Rows("", module.params["phones"], []) if path is None else read(path).warn(module)
+    phones = [_given(phone) for phone in rows.phones]
+    wanted = {"phones": phones, "state": module.params["state"], "dry_run": module.check_mode}
+    answer = rows.send(client, "POST", "/phones", wanted)
     return dict(answer, results=capped(answer["results"]), diff=diff_of(answer["results"]))
 
 

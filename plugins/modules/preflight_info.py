@@ -32,7 +32,7 @@ options:
   csv_file:
     description:
       - CSV file on the host that runs the module, with one phone per row and the device names in the column
-        C(device_name).
+        C(device_name) or C(Device Name), such as a report of this collection.
     type: path
   parameters:
     description: Expected values of service and enterprise parameters, by name.
@@ -118,18 +118,20 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, selection_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
-from ansible_collections.ucm.capf.plugins.module_utils._csv import names_of
+from ansible_collections.ucm.capf.plugins.module_utils._lists import selected
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, run
 
 _NAMES = ("lsc_installed", "lsc_not_installed")
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    names = names_of(module.params)
     wanted = {name: module.params[name] for name in ("parameters", "reset")}
-    answer = client.send("POST", "/preflight", dict(wanted, phones=names))
-    if names is None:
+    if module.params["phones"] is None and module.params["csv_file"] is None:
+        answer = client.send("POST", "/preflight", dict(wanted, phones=None))
         answer.update({name: capped(answer[name]) for name in _NAMES})
+    else:
+        rows = selected(module.params)
+        answer = rows.send(client, "POST", "/preflight", dict(wanted, phones=rows.names))
     return dict(answer, changed=False)
 
 

@@ -178,8 +178,8 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
     criteria_options,
     rollout_options,
 )
-from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
-from ansible_collections.ucm.capf.plugins.module_utils._csv import read
+from ansible_collections.ucm.capf.plugins.module_utils._client import Client
+from ansible_collections.ucm.capf.plugins.module_utils._lists import read
 from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
 from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of, request_of
 from ansible_collections.ucm.capf.plugins.module_utils._rollout_settings import ROLLOUT_SETTINGS
@@ -199,12 +199,9 @@ def _begin(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     if params["csv_file"] is None:
         body.update(names=params["phones"], criteria=params["criteria"])
         return client.send("PUT", path_of(params), body)
-    rows = read(params["csv_file"])
+    rows = read(params["csv_file"]).warn(module)
     body["phones"] = rows.phones
-    try:
-        return client.send("PUT", path_of(params), body)
-    except CapfError as error:
-        raise rows.located(error) from None
+    return rows.send(client, "PUT", path_of(params), body)
 
 
 def _numbers(answer: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -141,7 +141,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, run_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
-from ansible_collections.ucm.capf.plugins.module_utils._csv import SECRET_COLUMN, read
+from ansible_collections.ucm.capf.plugins.module_utils._lists import SECRET_COLUMN, read
 from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
 from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of, request_of
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from capf.registry import phone_fields
+from capf.registry import phone_fields, report
 from capf.registry.phone_fields import FIELDS, Field, FieldKind
+from capf.registry.rollout import report as rollout_report
 
 from . import texts
 
@@ -17,6 +18,7 @@ TABLE = "the server's registry/phone_fields.py"
 OPTIONS = "plugins/module_utils/_phone_fields.py"
 DOCUMENTATION = "plugins/doc_fragments/phone_fields.py"
 TYPES: Mapping[FieldKind, str] = {FieldKind.TEXT: "str", FieldKind.NUMBER: "int", FieldKind.FLAG: "bool"}
+_COLUMNS = "list[tuple[str, t.Sequence[str], str, t.Sequence[str]]]"
 PATTERNS = tuple(dict.fromkeys((*phone_fields.TEXT_PATTERNS, *phone_fields.DATE_PATTERNS)))
 
 
@@ -34,7 +36,9 @@ def _options() -> str:
         "FIELDS": phone_fields.searchable(*FieldKind),
         "SORTABLE_FIELDS": phone_fields.searchable(FieldKind.TEXT, FieldKind.MOMENT),
         "PATTERNS": list(PATTERNS),
-        "REPORT_COLUMNS": phone_fields.columns(),
+        f"LIST_COLUMNS: {_COLUMNS}": [tuple(column) for column in phone_fields.list_columns()],
+        f"IMPORT_COLUMNS: {_COLUMNS}": [tuple(column) for column in phone_fields.import_columns()],
+        "REPORT_TITLES": list(dict.fromkeys((*report.COLUMNS, *rollout_report.COLUMNS))),
     }
     docstring = "The fields of a phone, the options that set them, and how phones are searched by them."
     return texts.module(OPTIONS, TABLE, docstring, lists)

@@ -153,7 +153,7 @@ def test_p35_the_error_of_a_file_shows_its_absolute_path(
     (tmp_path / "phones.csv").write_text("colour\n")
     utils = "ansible_collections.ucm.capf.plugins.module_utils."
     rows, files, earlier, client = (
-        importlib.import_module(utils + name) for name in ("_csv", "_files", "_earlier", "_client")
+        importlib.import_module(utils + name) for name in ("_lists", "_files", "_earlier", "_client")
     )
     params = {"host": "h", "port": 1, "timeout": 1, "validate_certs": True, "ca_path": "no"}
     told_by: tuple[Callable[[], object], ...] = (

@@ -63,7 +63,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
     "the same phone twice in a list": (
         "phone_operations",
         {"phones": [A, B, A]},
-        f"phones[2]: {A} is listed twice, first at index 0; list each phone once",
+        f"phones[2]: {A} is listed twice, first as phones[0]; list each phone once",
     ),
     "Delete for a phone without certificate": (
         "phone_operations",
@@ -123,7 +123,7 @@ def test_bad_input_is_named_and_changes_nothing(node: RunningNode, case: str) ->
     assert snapshot(node) == before
 
 
-CELLS = "the row and the header have different numbers of cells"
+CELLS = "cells, and the header has 2"
 CSV_CASES: dict[str, tuple[str | bytes, str]] = {
     "a string of 3 digits": (
         f"device_name,authentication_string\n{A},123\n",
@@ -142,10 +142,13 @@ CSV_CASES: dict[str, tuple[str | bytes, str]] = {
         f"device_name,key_size\n{A},big\n",
         "line 2 key_size: 'big' is refused; allowed: a number",
     ),
-    "too many cells": (f"device_name,key_size\n{A},2048,x\n", f"line 2: {CELLS}"),
-    "too few cells": (f"device_name,key_size\n{A}\n", f"line 2: {CELLS}"),
+    "too many cells": (f"device_name,key_size\n{A},2048,x\n", f"line 2: the row has 3 {CELLS}"),
+    "too few cells": (f"device_name,key_size\n{A}\n", f"line 2: the row has 1 {CELLS}"),
     "a wrong name": (f"device_name\n{A}\nSEP9\n", "line 3 device_name: 'SEP9' is refused; allowed: SEP or ATA"),
-    "the same phone twice": (f"device_name\n{A}\n{B}\n{A}\n", "line 4 device_name: "),
+    "the same phone twice": (
+        f"device_name\n{A}\n{B}\n{A}\n",
+        f"line 4 device_name: {A} is listed twice, first as line 2 device_name; list each phone once",
+    ),
     "a file that is not text": (b"device_name\n\xff\xfe\n", "line 2: not valid UTF-8"),
 }
 

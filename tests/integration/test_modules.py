@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support import canary
+from support import canary, spreadsheet
 from support.lab import write_phones
 from support.node import PASSWORD, RunningNode
 from support.plays import play, rhythm
@@ -199,8 +198,7 @@ def test_r30_report_writes_a_file_for_its_owner_alone(node: RunningNode) -> None
     _check, real, _again = rhythm(node, "ucm.capf.report", {"dest": "report.csv"})
     path = node.directory / "report.csv"
     assert path.stat().st_mode & 0o777 == 0o600
-    with path.open(newline="") as handle:
-        rows = list(csv.DictReader(handle))
+    rows = spreadsheet.opened(path.read_text())
     string = node.phone(A)["authentication_string"]
     assert [row["Authentication String"] for row in rows] == [string, ""]
     assert real["phones"] == 2 and string not in str(real)

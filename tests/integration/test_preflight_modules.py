@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import csv
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from support import spreadsheet
 from support.node import PASSWORD, RunningNode
 from support.plays import PLAYBOOK, environment, extra_vars, play
 
@@ -57,8 +57,7 @@ def test_r22_r33_the_playbook_shows_the_checklist_and_fails_until_all_is_ready(n
     status, output = preflight(node, **wanted, preflight_report=str(report))
     assert status == 0 and "[ok] 1 LSC on the phones: 0 phones have an LSC, 2 have none" in output, output
     assert "[ok] 2 CAPF service" in output and "[ok] 4 Parameters" in output
-    with report.open(newline="") as handle:
-        rows = {row["Device Name"]: row["LSC"] for row in csv.DictReader(handle)}
+    rows = {row["Device Name"]: row["LSC"] for row in spreadsheet.opened(report.read_text())}
     assert rows == {A: "Not Installed", B: "Not Installed"}
 
 

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 
 import pytest
 
+from support import spreadsheet
 from support.node import RunningNode
 from support.page import Page
 from support.plays import play, rhythm
@@ -51,8 +51,7 @@ def test_r30_csv_and_json_have_what_the_server_shows(phones: RunningNode) -> Non
     play(phones, *({MODULE: {"dest": f"report.{kind}", "format": kind}} for kind in ("csv", "json")))
     shown = phones.ok("POST", "/phones/find", {"authentication_strings": True})["phones"]
     assert json.loads((phones.directory / "report.json").read_text()) == shown
-    with (phones.directory / "report.csv").open(newline="") as handle:
-        rows = list(csv.DictReader(handle, strict=True))
+    rows = spreadsheet.opened((phones.directory / "report.csv").read_text())
     assert [(row["Device Name"], row["Description"]) for row in rows] == [
         (phone["device_name"], phone["description"]) for phone in shown
     ]

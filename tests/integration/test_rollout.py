@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import sqlite3
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from capf.administration.backup import sealing
 from integration.conftest import MakeWorld
+from support import spreadsheet
 from support.archives import PASSPHRASE
 from support.lab import RunningLab
 from support.node import PASSWORD, RunningNode
@@ -244,7 +244,7 @@ def test_r16_every_second_try_is_taken_and_each_site_has_its_strings_in_a_file_o
     assert status == 0, output
     assert (summary(node)["state"], len(summary(node)["waves"])) == ("done", 4)
     files = sorted((node.directory / "rollout" / "strings").glob("Floor_1-*.csv"))
-    found = {row["Device Name"]: row["Device Pool"] for file in files for row in csv.DictReader(file.open(newline=""))}
+    found = {row["Device Name"]: row["Device Pool"] for file in files for row in spreadsheet.opened(file.read_text())}
     assert len(files) == 2 and found == sites and {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 

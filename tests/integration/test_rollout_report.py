@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pytest
 from capf.registry import parts
 from integration.conftest import MakeWorld
 from integration.test_rollout import NAMES, rollout, world
+from support import spreadsheet
 from support.canary import STRING
 from support.client import Client
 from support.node import RunningNode
@@ -31,7 +30,7 @@ MODULE = "ucm.capf.rollout_report"
 
 def rows_of(text: str) -> list[dict[str, str]]:
     """Return the rows of a report."""
-    return list(csv.DictReader(io.StringIO(text), strict=True))
+    return spreadsheet.opened(text)
 
 
 def page_of(text: str) -> Page:

@@ -91,10 +91,10 @@ def test_a_share_that_is_none_is_named(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("name\nSEP001122334455\n", "line 1: the header needs the column device_name"),
+        ("name\nSEP001122334455\n", "line 1: column 'name' is unknown; allowed: device_name"),
         ("device_name\nSEP0011223344\n", "line 2 device_name: 'SEP0011223344' is refused"),
         ("device_name,lab_behaviour\nSEP001122334455,\nSEP001122334466,odd\n", "line 3 lab_behaviour: 'odd'"),
-        ("device_name\n", "the file contains no phones"),
+        ("device_name\n", "the list has no phones"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, says: str) -> None:
@@ -108,8 +108,8 @@ def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, says: str) ->
     ("content", "says"),
     [
         (b"device_name\nSEP00000000000A\nSEP00000000000B\nSEP00000000000A\n", "line 4 .*stands in line 2 already"),
-        (b"device_name,description\nSEP00000000000A,Z\xfcrich\n", "line 2: not a CSV file in UTF-8"),
-        (b'device_name\nSEP00000000000A\n"SEP00000000000B\n', "line 3: not valid CSV"),
+        (b"device_name,description\nSEP00000000000A,Z\xfcrich\n", "line 2: not valid UTF-8, probably Windows-1252"),
+        (b'device_name\nSEP00000000000A\n"SEP00000000000B\n', "line 3: the row is not valid CSV"),
     ],
 )
 def test_a_file_of_phones_that_cannot_be_is_named_by_its_line(tmp_path: Path, content: bytes, says: str) -> None:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
 import pytest
@@ -21,6 +19,7 @@ from capf.registry.elapsed import Elapsed
 from capf.registry.search import Page
 from capf.registry.transaction import Transaction
 from capf.store import schema
+from support import spreadsheet
 from support.guessing import DAY, DAYS, FOUR_DIGITS, GENERATED, MODE, Attack, prepare
 from support.record import NOW, PHONE, Record, claiming
 
@@ -337,7 +336,7 @@ def test_p40_the_report_shows_locks(record: Record) -> None:
     text = record.store.read(
         lambda c: "".join(report.csv_pieces(search.found(Transaction(c, record.context), [], Page(), strings=False)))
     )
-    (phone,) = csv.DictReader(io.StringIO(text))
+    (phone,) = spreadsheet.opened(text)
     assert (phone["Locked Addresses"], phone["Locked Until"]) == ("1", "2027-01-15T08:10:00+00:00")
 
 

@@ -22,6 +22,7 @@ NETWORK = {"asyncio", "http", "select", "selectors", "socket", "socketserver", "
 TABLE: dict[str, set[str]] = {
     "model": set(),
     "addresses": set(),
+    "lists": set(),
     "certificates": {"cryptography"},
     "network": {"asyncio", "socket"},
     "phone_session": {"cryptography", "asyncio", "select", "ssl"},
@@ -56,10 +57,14 @@ ALONE: dict[str, dict[str, set[str]]] = {
 ONLY: dict[str, dict[str, set[str]]] = {
     "api": {"store": set()},
     "process": {"api": {"capf.api.application"}},
-    "capf_lab": {"phone_session": {"capf.phone_session.wire"}, "certificates": {"capf.certificates.ctl"}},
+    "capf_lab": {
+        "phone_session": {"capf.phone_session.wire"},
+        "certificates": {"capf.certificates.ctl"},
+        "registry": {"capf.registry.phone_fields"},
+    },
 }
 """Where a package imports only these modules of another one."""
-NEIGHBOURS = {"capf_lab": {"model", "phone_session", "certificates"}}
+NEIGHBOURS = {"capf_lab": {"model", "lists", "phone_session", "certificates", "registry"}}
 """Where a package imports only some of those below it."""
 
 

@@ -29,7 +29,7 @@ KINDS = get_args(core_schema.ErrorType)
 CONTEXT = {"ge": 1, "le": 9, "min_length": 1, "max_length": 9, "expected": "'a' or 'b'"}
 OUR_ERRORS = {"CapfError", "ConflictError", "DamagedError", "InvalidRequestError", "StoreUnavailableError", "LintError",
               "ConfigurationError", "CtlError", "WireError", "UnreachableError", "RefusedError", "UnreadableError",
-              "CsvError", "FurtherNodeError", "PoolExhaustedError"}  # fmt: skip
+              "CsvError", "ListError", "FurtherNodeError", "PoolExhaustedError"}  # fmt: skip
 """What a text of ours is in; the operating system's errors say ``strerror``."""
 
 

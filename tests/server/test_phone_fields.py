@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import subprocess
 import sys
@@ -17,6 +15,7 @@ import yaml
 
 from capf.registry.phone_fields import FIELDS, FieldKind, settings
 from capf.store import schema
+from support import spreadsheet
 
 TESTS = Path(__file__).parents[1]
 
@@ -29,13 +28,13 @@ def test_a_field_is_added_by_its_column_and_one_row_of_the_table(tmp_path: Path)
     assert seen["found"] == ["SEP00000000000B"]
     assert seen["sorted"] == ["B", "A"], "a new phone has the default"
     assert seen["changed"] == [{"before": {"building": "B"}, "after": {"building": "A"}}, None]
-    assert [row["Building"] for row in csv.DictReader(io.StringIO(seen["report"]))] == ["B", "A"]
+    assert [row["Building"] for row in spreadsheet.opened(seen["report"])] == ["B", "A"]
     assert "building" in seen["refused"] and "A, B" in seen["refused"]
     options, fragments = dict[str, Any](), dict[str, Any]()
     exec(seen["generated"]["plugins/module_utils/_phone_fields.py"], options)
     exec(seen["generated"]["plugins/doc_fragments/phone_fields.py"], fragments)
     assert options["PHONE_SETTINGS"]["building"] == {"type": "str", "choices": ["A", "B"]}
-    assert "building" in options["FIELDS"] and options["REPORT_COLUMNS"]["Building"] == "building"
+    assert "building" in options["FIELDS"] and "Building" in options["REPORT_TITLES"]
     documented = yaml.safe_load(fragments["ModuleDocFragment"].DOCUMENTATION)["options"]["phones"]["suboptions"]
     reported, default = documented["building"].pop("description")
     assert reported == "The building." and "V(A)" in default

@@ -160,7 +160,7 @@ def test_r23_a_serial_number_is_one_certificates_alone(record: Record, earlier: 
     said = refused(record, {"device_name": B, "certificate": twin}, {"device_name": C, "certificate": third})
     number = f"{first.serial_number:032x}"
     assert said == [
-        f"phones[1].serial_number: {number} is also the serial number at index 0; give each certificate once"
+        f"phones[1].serial_number: {number} is also the serial number of phones[0]; give each certificate once"
     ]
     bring(record, {"device_name": PHONE, "certificate": first.public_bytes(Encoding.PEM).decode()})
     said = refused(record, {"device_name": B, "certificate": twin})

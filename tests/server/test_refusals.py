@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from capf.registry.transaction import Transaction
 from capf.store import rows, schema
 from capf_lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
 from capf_lab.flash import Flash
+from support import spreadsheet
 from support.client import new_public_key
 from support.identity import Manufacturer, hold, new_ec_key, public_der
 from support.record import BY_STRING, CODE, NOW, PHONE, Record, public_key
@@ -466,7 +465,7 @@ def test_p33_refusals_are_shown_searched_and_reported(record: Record) -> None:
     (phone,) = found(record, Criterion("refused_from", "is not empty"))
     assert (phone["operation_status"], phone["last_problem"], phone["last_refusal"]) == ("Upgrade Success", "", why)
     text = "".join(report.csv_pieces([{**row, "authentication_string": ""} for row in found(record)]))
-    *lines, first = csv.DictReader(io.StringIO(text))
+    *lines, first = spreadsheet.opened(text)
     assert [first[name] for name in ("Refusals", "Last Refusal", "Last Refusal From")] == ["1", why, STRANGER]
     assert [line["Refusals"] for line in lines] == ["0"]
 

@@ -6,8 +6,6 @@ ones that were given (P38)."""
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import tempfile
 from collections import Counter
@@ -34,6 +32,7 @@ from capf.registry.transaction import Transaction
 from capf.store import rollout_rows, rows
 from capf.store.engine import Store
 from support import rollouts as steps
+from support import spreadsheet
 from support.migrated import put_database
 from support.record import NOW, Record
 from support.rollouts import NAMES, NIGHT, STRING
@@ -163,7 +162,7 @@ def check(found: History) -> None:
     assert adds_up(state["counts"], len(members)) and sum(state["by_status"].values()) == len(members)
     shown = {key: state["counts"][key] for key in KEYS}
     text = record.store.read(lambda c: "".join(report.csv_pieces(c, NIGHT)))
-    lines = Counter(row["Part"].replace(" ", "_") for row in csv.DictReader(io.StringIO(text)))
+    lines = Counter(row["Part"].replace(" ", "_") for row in spreadsheet.opened(text))
     assert {key: lines[key] for key in KEYS} == shown
     watched = record.store.read(lambda c: monitor.numbers(Transaction(c, record.context)))
     assert {part.key: number for name, part, number in watched.phones if name == NIGHT} == shown

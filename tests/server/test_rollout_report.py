@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 from capf.model import Operation, Outcome, operation_status
 from capf.phone_session.effects import Refused
 from capf.registry.parts import NOT_REGISTERED
 from capf.registry.rollout import advice, report, show
+from support import spreadsheet
 from support.record import NOW, Record
 from support.rollouts import (
     NAMES,
@@ -28,7 +26,7 @@ from support.rollouts import (
 def rows_of_report(record: Record) -> list[dict[str, str]]:
     """Return the rows of the report's CSV file."""
     text = record.store.read(lambda c: "".join(report.csv_pieces(c, NIGHT)))
-    return list(csv.DictReader(io.StringIO(text), strict=True))
+    return spreadsheet.opened(text)
 
 
 def test_r16_the_report_names_site_wave_tries_status_seconds_and_what_to_do(ready: Record) -> None:
@@ -46,7 +44,7 @@ def test_r16_the_report_names_site_wave_tries_status_seconds_and_what_to_do(read
         "What To Do": "", "To Visit": "no",
     }  # fmt: skip
     assert rows[1]["What To Do"].startswith("the phone did not connect")
-    assert (rows[1]["To Visit"], rows[1]["Description"]) == ("yes", "'=HYPERLINK(1)")
+    assert (rows[1]["To Visit"], rows[1]["Description"]) == ("yes", "=HYPERLINK(1)")
     assert (rows[11]["Part"], rows[11]["Operation Status"], rows[11]["To Visit"]) == ("waiting", "wave not begun", "no")
 
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import Any
 
@@ -16,6 +14,7 @@ from capf.model import InvalidRequestError
 from capf.registry import report, search
 from capf.registry.search import Criterion, Page
 from capf.registry.transaction import Transaction
+from support import spreadsheet
 from support.record import Record
 
 NAMES = ["SEP00000000000A", "SEP00000000000B", "SEP00000000000C"]
@@ -145,12 +144,12 @@ def test_r30_the_report_is_csv_with_the_fields_own_names(three: Record) -> None:
     text = three.store.read(
         lambda c: "".join(report.csv_pieces(search.found(Transaction(c, three.context), [], Page(), strings=True)))
     )
-    rows = list(csv.DictReader(io.StringIO(text)))
+    rows = spreadsheet.opened(text)
     assert [row["Device Name"] for row in rows] == NAMES
     assert rows[0]["LSC"] == "Installed" and rows[0]["LSC Status"] == "Upgrade Success"
     assert rows[1]["Authentication String"] == "24681357"
     assert rows[1]["Authentication Mode"] == "By Authentication String"
-    assert rows[1]["Description"] == "'=cmd()"
+    assert rows[1]["Description"] == "=cmd()"
 
 
 def test_r30_the_report_can_hide_the_strings(three: Record) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a spreadsheet does to a CSV file that is opened and saved: cells that look like numbers become numbers."""
+"""What a spreadsheet does to a CSV file: it shows its cells, and cells that look like numbers are saved as numbers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ import io
 
 _SHOWN_DIGITS = 11
 """A longer number is shown, and saved, in powers of ten."""
+
+
+_INVISIBLE = "\u200b"
+
+
+def opened(text: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV file as a person sees them, without what is not visible."""
+    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    return [{title: cell.replace(_INVISIBLE, "") for title, cell in row.items()} for row in rows]
 
 
 def saved(text: str) -> str:

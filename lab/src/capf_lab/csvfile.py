@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from capf.lists.tables import Column, Columns, ListError
+from capf.lists.tables import read as read_table
 from capf.model import (
     AUTHENTICATION_STRING,
     AUTHENTICATION_STRING_ALLOWED,
@@ -18,10 +18,11 @@ from capf.model import (
     DEVICE_NAME_ALLOWED,
     CapfError,
 )
+from capf.registry.phone_fields import list_columns
 from capf_lab.behaviour import Behaviour
 from capf_lab.network import AVAILABLE, PhoneAddresses
 
-_TRUE = ("true", "yes", "1")
+_COLUMNS = Columns([*list_columns(), Column("lab_behaviour"), Column("lab_addresses")])
 
 
 class CsvError(CapfError):
@@ -40,39 +41,34 @@ class Row:
 
 
 def read(path: Path) -> list[Row]:
-    """Return the phones of a CSV file with a header; CsvError names the invalid line."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise CsvError(f"{path} line {line}: not a CSV file in UTF-8") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        rows = list(_rows(path, reader))
-    except csv.Error:
-        raise CsvError(f"{path} line {reader.reader.line_num}: not valid CSV") from None
-    if not rows:
-        raise CsvError(f"{path}: the file contains no phones")
-    return rows
-
-
-def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[Row]:
-    if "device_name" not in (reader.fieldnames or ()):
-        raise CsvError(f"{path} line 1: the header needs the column device_name")
-    lines: dict[str, int] = {}
-    for row in reader:
-        name = (row["device_name"] or "").strip()
+    """Return the phones of a list; CsvError names the line that is wrong."""
+    phones, lines = _table(path), dict[str, int]()
+    for line, phone in phones:
+        name = phone["device_name"]
         if not DEVICE_NAME.fullmatch(name):
-            raise CsvError(f"{path} line {reader.line_num} device_name: {name!r} is refused; {DEVICE_NAME_ALLOWED}")
-        if lines.setdefault(name, reader.line_num) != reader.line_num:
-            raise CsvError(f"{path} line {reader.line_num} device_name: {name} stands in line {lines[name]} already")
-        yield Row(
-            device_name=name,
-            model=(row.get("device_type") or "").split(" ")[-1] or "8845",
-            mic=(row.get("mic") or "").lower() in _TRUE,
-            behaviour=_behaviour(path, reader.line_num, row.get("lab_behaviour") or ""),
-            addresses=_addresses(path, reader.line_num, row.get("lab_addresses") or ""),
-        )
+            raise CsvError(f"{path} line {line} device_name: {name!r} is refused; {DEVICE_NAME_ALLOWED}")
+        if lines.setdefault(name, line) != line:
+            raise CsvError(f"{path} line {line} device_name: {name} stands in line {lines[name]} already")
+    return [_row(path, line, phone) for line, phone in phones]
+
+
+def _table(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Return the line and the values of each phone."""
+    try:
+        table = read_table(str(path), path.read_bytes(), _COLUMNS)
+    except ListError as error:
+        raise CsvError(str(error)) from None
+    return list(zip(table.lines, table.phones, strict=True))
+
+
+def _row(path: Path, line: int, phone: dict[str, Any]) -> Row:
+    return Row(
+        device_name=phone["device_name"],
+        model=phone.get("device_type", "8845").split(" ")[-1],
+        mic=phone.get("mic", False),
+        behaviour=_behaviour(path, line, phone.get("lab_behaviour", "")),
+        addresses=_addresses(path, line, phone.get("lab_addresses", "")),
+    )
 
 
 def _behaviour(path: Path, line: int, text: str) -> Behaviour | None:
@@ -99,11 +95,10 @@ def strings(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for file in string_files(path):
         try:
-            with file.open(newline="", encoding="utf-8-sig") as handle:
-                reader = csv.DictReader(handle)
-                found.update(_string(row, f"{file.absolute()} line {reader.line_num}") for row in reader)
+            phones = _table(file)
         except FileNotFoundError:
             continue
+        found.update(_string(phone, f"{file.absolute()} line {line}") for line, phone in phones)
     return found
 
 
@@ -112,9 +107,8 @@ def string_files(path: Path) -> list[Path]:
     return sorted(path.glob("*.csv")) if path.is_dir() else [path]
 
 
-def _string(row: dict[str, str], place: str) -> tuple[str, str]:
-    name = row.get("device_name") or row.get("Device Name") or ""
-    given = (row.get("authentication_string") or row.get("Authentication String") or "").strip()
+def _string(phone: dict[str, Any], place: str) -> tuple[str, str]:
+    given = phone.get("authentication_string", "")
     if given and not AUTHENTICATION_STRING.fullmatch(given):
         raise CsvError(f"{place} authentication_string: (hidden) is refused; {AUTHENTICATION_STRING_ALLOWED}")
-    return name, given
+    return phone["device_name"], given

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from capf.model import EC_KEY_SIZES, RSA_KEY_SIZES, AuthenticationMode, KeyOrder, SecurityMode
+from capf.lists.tables import Column
+from capf.model import EC_KEY_SIZES, RSA_KEY_SIZES, AuthenticationMode, KeyOrder, Operation, SecurityMode
 
 
 class FieldKind(Enum):
@@ -36,7 +37,8 @@ class Field:
     ``setting``: the administrator sets it for the phone, and ``default`` is its value for a new phone;
     ``of_operation``: a certificate operation may have a different value; ``searchable``: phones are found by it
     (texts, moments and what is hidden), and sorted unless it is hidden; ``reported``: it is a column of the report;
-    ``free_text``: people or phones write it, so that a spreadsheet may take it for a formula.
+    ``free_text``: people or phones write it, so that a spreadsheet may take it for a formula or a number;
+    ``also``: other headers that it has in exports of other systems.
     """
 
     name: str
@@ -50,11 +52,19 @@ class Field:
     searchable: bool = False
     reported: bool = False
     free_text: bool = False
+    also: Sequence[str] = ()
 
 
 NAME = "device_name"
 FIELDS: list[Field] = [
-    Field(NAME, "Device Name", help=("Device name, such as V(SEP001122334455).",), searchable=True, reported=True),
+    Field(
+        NAME,
+        "Device Name",
+        help=("Device name, such as V(SEP001122334455).",),
+        searchable=True,
+        reported=True,
+        also=("MAC Address",),
+    ),
     Field(
         "description",
         "Description",
@@ -81,6 +91,7 @@ FIELDS: list[Field] = [
         searchable=True,
         reported=True,
         free_text=True,
+        also=("Phone Type", "Model"),
     ),
     Field(
         "security_profile",
@@ -90,6 +101,7 @@ FIELDS: list[Field] = [
         searchable=True,
         reported=True,
         free_text=True,
+        also=("Device Security Profile", "Phone Security Profile"),
     ),
     Field(
         "device_security_mode",
@@ -144,6 +156,7 @@ FIELDS: list[Field] = [
         default=None,
         setting=True,
         of_operation=True,
+        also=("RSA Key Size (Bits)", "RSA Key Size", "Key Size (Bits)", "Key Size"),
     ),
     Field(
         "ec_key_size",
@@ -154,15 +167,23 @@ FIELDS: list[Field] = [
         default=384,
         setting=True,
         of_operation=True,
+        also=("EC Key Size (Bits)", "EC Key Size"),
     ),
-    Field("authentication_string", "Authentication String", FieldKind.HIDDEN, searchable=True, reported=True),
+    Field(
+        "authentication_string",
+        "Authentication String",
+        FieldKind.HIDDEN,
+        searchable=True,
+        reported=True,
+        free_text=True,
+    ),
     Field("operation_completes_by", "Operation Completes By", FieldKind.MOMENT, searchable=True, reported=True),
     Field("operation_status", "Operation Status", reported=True),
     Field("last_problem", "Last Problem", searchable=True, reported=True, free_text=True),
     Field("refusals", "Refusals", FieldKind.NUMBER, reported=True),
     Field("last_refusal", "Last Refusal", searchable=True, reported=True, free_text=True),
     Field("refused_at", "Last Refusal At", FieldKind.MOMENT, searchable=True, reported=True),
-    Field("refused_from", "Last Refusal From", searchable=True, reported=True),
+    Field("refused_from", "Last Refusal From", searchable=True, reported=True, free_text=True),
     Field("lsc_status", "LSC Status", searchable=True, reported=True),
     Field("lsc", "LSC", searchable=True, reported=True),
     Field("lsc_expires", "LSC Expires", FieldKind.MOMENT, searchable=True, reported=True),
@@ -188,6 +209,34 @@ def defaults() -> dict[str, Any]:
 def columns() -> dict[str, str]:
     """Return the columns of the report in order: the name of the field by its title."""
     return {field.title: field.name for field in FIELDS if field.reported}
+
+
+_KINDS = {FieldKind.NUMBER: "int", FieldKind.FLAG: "bool"}
+MODE_AFTER = "security_mode_after"
+"""The column of a list with the Device Security Mode that a phone gets after it has its LSC."""
+
+
+def _column(field: Field) -> Column:
+    choices = tuple(map(str, field.choices)) if field.kind is FieldKind.TEXT else ()
+    return Column(field.name, (field.title, *field.also), _KINDS.get(field.kind, "str"), choices)
+
+
+def list_columns() -> list[Column]:
+    """Return the columns of a list of phones."""
+    of_phone = [_column(field) for field in FIELDS if field.setting or field.name in (NAME, "authentication_string")]
+    return [*of_phone, Column(MODE_AFTER, ("Security Mode After",), choices=[mode.value for mode in SecurityMode])]
+
+
+def import_columns() -> list[Column]:
+    """Return the columns of a list with the data of an earlier CAPF."""
+    of_phone = [column for column in list_columns() if column.name != MODE_AFTER]
+    return [
+        *of_phone,
+        Column("operation", ("Certificate Operation",), choices=[operation.value for operation in Operation]),
+        Column("completes_by", ("Operation Completes By",)),
+        Column("certificate"),
+        Column("serial_number"),
+    ]
 
 
 def searchable(*kinds: FieldKind) -> list[str]:

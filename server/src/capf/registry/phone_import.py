@@ -162,7 +162,8 @@ def _collisions(given: Sequence[_Phone], here: Mapping[str, CertificateRow]) -> 
             message = f"{serial} is the serial number of another certificate, of {other}; check both certificates"
             problems.append(Problem(where, serial, message))
         elif serial in seen:
-            message = f"{serial} is also the serial number at index {seen[serial]}; give each certificate once"
+            other = _FIELD.format(seen[serial])
+            message = f"{serial} is also the serial number of {other}; give each certificate once"
             problems.append(Problem(where, serial, message))
         seen.setdefault(serial, phone.index)
     return problems

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
+from capf.lists.cells import shown
 from capf.model import (
     DEVICE_NAME,
     DEVICE_NAME_ALLOWED,
@@ -36,6 +37,10 @@ REMOVED = "remove phone"
 """The audit action for a removed phone."""
 DEFAULTS: Mapping[str, Any] = phone_fields.defaults()
 CHOICES: Mapping[str, Sequence[str | int]] = phone_fields.choices()
+LONGEST_TEXT = 255
+"""The largest number of characters in a description, and in other text that administrators give a phone."""
+_TEXTS = phone_fields.names(field for field in phone_fields.settings() if field.free_text)
+_TOO_LONG = "{} has {} characters; allowed: at most {}"
 
 
 def name_problems(names: Iterable[str], where: str) -> list[Problem]:
@@ -46,7 +51,7 @@ def name_problems(names: Iterable[str], where: str) -> list[Problem]:
         if not DEVICE_NAME.fullmatch(name):
             problems.append(not_allowed(field, name, DEVICE_NAME_ALLOWED))
         elif name in seen:
-            message = f"{name} is listed twice, first at index {seen[name]}; list each phone once"
+            message = f"{name} is listed twice, first as {where.format(seen[name])}; list each phone once"
             problems.append(Problem(field, name, message))
         seen.setdefault(name, index)
     return problems
@@ -66,11 +71,16 @@ def refuse_unregistered(names: Sequence[str], known: Collection[str]) -> None:
 
 
 def choice_problems(values: Mapping[str, Any], where: str) -> list[Problem]:
-    """Return a problem for each value that is not among its field's choices."""
-    return [
+    """Return a problem for each value that is not among its field's choices, and for each text that is too long."""
+    problems = [
         not_allowed(f"{where}{name}", str(values[name]), choices)
         for name, choices in CHOICES.items()
         if values.get(name) is not None and values[name] not in choices
+    ]
+    return problems + [
+        Problem(f"{where}{name}", text, _TOO_LONG.format(shown(text), len(text), LONGEST_TEXT))
+        for name in _TEXTS
+        if len(text := values.get(name) or "") > LONGEST_TEXT
     ]
 
 

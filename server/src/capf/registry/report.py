@@ -16,13 +16,13 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any
 
+from capf.lists import cells
 from capf.model import State, status_of
 from capf.registry import moment, phone_fields
 from capf.registry.transaction import Transaction
 from capf.store import audit
 
 COLUMNS: Mapping[str, str] = phone_fields.columns()
-_FORMULA = frozenset("=+-@\t\r")
 _FREE_TEXT = phone_fields.names(field for field in phone_fields.FIELDS if field.free_text)
 """Columns with text from people and phones; all others are the server's own words."""
 _PIECE = 500
@@ -38,9 +38,10 @@ def as_of(tx: Transaction) -> str | None:
 
 
 def _safe(free_text: Sequence[str], phone: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the phone without text that a spreadsheet would read as a formula."""
-    risky = {name: f"'{text}" for name in free_text if (text := phone[name]) and text[0] in _FORMULA}
-    return {**phone, **risky} if risky else phone
+    """Return the phone with its texts as a spreadsheet shows them unchanged."""
+    texts = ((name, phone[name]) for name in free_text if phone.get(name))
+    changed = {name: cell for name, text in texts if (cell := cells.written(text)) is not text}
+    return {**phone, **changed} if changed else phone
 
 
 def csv_pieces(phones: Phones) -> Iterator[str]:
@@ -49,11 +50,11 @@ def csv_pieces(phones: Phones) -> Iterator[str]:
 
 
 def csv_of(phones: Phones, columns: Mapping[str, str], free_text: Sequence[str]) -> Iterator[str]:
-    """Yield columns, each with its field of the phones, as pieces of CSV.
+    """Yield columns, each with its field of the phones, as pieces of CSV that a spreadsheet opens as it is meant.
 
     ``free_text`` are the fields with text from people and phones.
     """
-    yield _text([tuple(columns)])
+    yield cells.BYTE_ORDER_MARK + _text([tuple(columns)])
     shown, row = map(partial(_safe, free_text), phones), itemgetter(*columns.values())
     while piece := list(islice(shown, _PIECE)):
         missing = dict.fromkeys(name for name in columns.values() if name not in piece[0])

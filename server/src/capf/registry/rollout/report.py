@@ -33,7 +33,7 @@ COLUMNS: Mapping[str, str] = {
     "What To Do": "advice",
     "To Visit": "to_visit",
 }
-_FREE_TEXT = ("description", "site", "device_pool", "problem", "last_refusal")
+_FREE_TEXT = ("description", "site", "device_pool", "problem", "last_refusal", "refused_from")
 
 
 def csv_pieces(connection: Connection, name: str, rollout_id: int | None = None) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError
-from ansible_collections.ucm.capf.plugins.module_utils._csv import names_of, read
+from ansible_collections.ucm.capf.plugins.module_utils._lists import read, selected
 
 A, B = "SEP00000000000A", "SEP00000000000B"
 
@@ -31,8 +31,8 @@ def test_a_byte_order_mark_of_a_spreadsheet_is_passed_over(path: Path) -> None:
 
 def test_names_come_from_the_list_or_from_the_file(path: Path) -> None:
     path.write_text(f"device_name\n{A}\n")
-    assert names_of({"csv_file": str(path), "phones": None}) == [A]
-    assert names_of({"csv_file": None, "phones": [B]}) == [B]
+    assert selected({"csv_file": str(path), "phones": None}).names == [A]
+    assert selected({"csv_file": None, "phones": [B]}).names == [B]
 
 
 def test_an_index_of_the_server_becomes_a_line_of_the_file(path: Path) -> None:
@@ -65,7 +65,7 @@ def test_only_takes_some_rows_and_keeps_their_lines(path: Path) -> None:
         ("description\n", "line 1: the column device_name is missing"),
         (f"device_name,mic\n{A},perhaps\n", "line 2 mic: 'perhaps' is refused; allowed: true or false"),
         (f"device_name,key_size\n{A},-1\n", "line 2 key_size: '-1' is refused; allowed: a number"),
-        (f"device_name\n{A}\n{A},x\n", "line 3: the row and the header have different numbers of cells"),
+        (f"device_name\n{A}\n{A},x\n", "line 3: the row has 2 cells, and the header has 1"),
         (
             "device_name,key_size\n{},{}\n".format(A, "9" * 5000),
             "line 2 key_size: '9{100}...' is refused; allowed: a",
@@ -74,9 +74,9 @@ def test_only_takes_some_rows_and_keeps_their_lines(path: Path) -> None:
         (f"{A},12345678\n", f"line 1: column '{A}' is unknown"),
         ("device_name,12345678\n", r"line 1: column '\(hidden\)' is unknown"),
         ("device_name,12345678,12345678\n", r"line 1: duplicate column '\(hidden\)'"),
-        (f'device_name\n{A}\n"{B}\n{A}\n{A}\n', "line 3: the row is not valid CSV: "),
-        (f'device_name,description\n{A},"a"b\n', "line 2: the row is not valid CSV: "),
-        (f'"device_name\n{A}\n', "line 1: the row is not valid CSV: "),
+        (f'device_name\n{A}\n"{B}\n{A}\n{A}\n', "line 3: the row is not valid CSV; check its quotes"),
+        (f'device_name,description\n{A},"a"b\n', "line 2: the row is not valid CSV; check its quotes"),
+        (f'"device_name\n{A}\n', "line 1: the row is not valid CSV; check its quotes"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(path: Path, text: str, message: str) -> None:
@@ -89,7 +89,9 @@ def test_a_bad_row_is_named_by_its_line(path: Path, text: str, message: str) -> 
 @pytest.mark.parametrize("start, line", [(b"", 2), (b"\xef\xbb\xbf", 2), (b"a,", 2), (b"device_name\r\n", 3)])
 def test_a_row_that_is_no_utf_8_is_named_by_its_line(path: Path, start: bytes, line: int, end: bytes) -> None:
     path.write_bytes(start + b"device_name" + end + b"M\xfcnchen" + end)
-    with pytest.raises(CapfError, match=f"line {line}: not valid UTF-8; save the file as CSV UTF-8: "):
+    with pytest.raises(
+        CapfError, match=f"line {line}: not valid UTF-8, probably Windows-1252 .cp1252.; save the file as CSV UTF-8"
+    ):
         read(str(path))
 
 
