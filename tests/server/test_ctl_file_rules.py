@@ -113,11 +113,11 @@ def test_a_server_that_shares_the_database_leaves_the_first_nodes_entry_alone(fi
 
 def test_a_node_that_runs_neither_call_processing_nor_tftp_has_no_record(first: Record) -> None:
     make(first)
-    item = {"name": "node2", "administration_certificate": OTHER_PEM, "call_processing": False, "tftp": False}
+    item = nodes.WantedNode("node2", administration_certificate=OTHER_PEM, call_processing=False, tftp=False)
     first.run(lambda c: nodes.ensure(Transaction(c, first.context, "test"), [item], "present"))
     assert status(first).state is State.CURRENT
     first.run(
-        lambda c: nodes.ensure(Transaction(c, first.context, "test"), [{"name": "node2", "tftp": True}], "present")
+        lambda c: nodes.ensure(Transaction(c, first.context, "test"), [nodes.WantedNode("node2", tftp=True)], "present")
     )
     assert status(first).reasons == ["node node2 was added"]
     roles = [record["role"] for record in make(first).after["records"]]

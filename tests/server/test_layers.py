@@ -132,5 +132,23 @@ def test_the_table_names_every_package() -> None:
     assert sorted(TABLE) == sorted({file.split(".")[0] for file in MODULES} - {"__init__"})
 
 
+def test_a_rule_takes_a_transaction_or_what_it_reads_alone() -> None:
+    """Connection, context and actor together are a ``Transaction``; it is never spelled out."""
+    spelled_out = {
+        f"{file}.{function.name}"
+        for file, path in MODULES.items()
+        if file.startswith("registry.")
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef) and len(of_transaction(function)) > 1
+    }
+    assert spelled_out == set()
+
+
+def of_transaction(function: ast.FunctionDef) -> set[str]:
+    """Return which of the types of a transaction the parameters of a function have."""
+    given = (item.annotation for item in (*function.args.args, *function.args.kwonlyargs))
+    return {item.id for item in given if isinstance(item, ast.Name)} & {"Connection", "Context", "Transaction"}
+
+
 def test_every_file_imports_only_what_the_table_allows() -> None:
     assert sorted(broken()) == []

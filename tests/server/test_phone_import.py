@@ -45,7 +45,7 @@ def lsc(signer: Authority, name: str = PHONE) -> str:
 
 def bring(record: Record, *items: dict[str, Any]) -> phone_import.Import:
     """Import phones."""
-    reading = phone_import.read(record.context, items)
+    reading = phone_import.read(record.context, list(map(phone_import.EarlierPhone.of, items)))
     return record.run(lambda c: phone_import.carry_out(Transaction(c, record.context, "test"), reading))
 
 
@@ -65,7 +65,7 @@ def active(record: Record, name: str = PHONE) -> CertificateRow:
 
 def test_r23_an_imported_lsc_keeps_its_real_issuer(record: Record, earlier: Authority) -> None:
     done = bring(record, {"device_name": PHONE, "certificate": lsc(earlier)})
-    assert done.counts == {"created": 1, "certificates": 1, "operations": 0, "unchanged": 0, "conflicts": 0}
+    assert done.counts == phone_import.Counts(created=1, certificates=1, operations=0, unchanged=0, conflicts=0)
     row = active(record)
     assert (row.issuer_key_id, row.operation_id) == (key_id(earlier.certificate), 0)
     assert row.issuer_not_after == row.not_after
@@ -85,7 +85,7 @@ def test_r23_the_end_of_a_trusted_issuer_is_known(record: Record, earlier: Autho
 def test_r23_a_pending_operation_goes_on_with_its_string_encrypted(record: Record) -> None:
     item = {"operation": "Install/Upgrade", "authentication_mode": BY_STRING, "authentication_string": STRING}
     done = bring(record, {"device_name": PHONE, **item, "completes_by": "2001-01-01T00:00"}, {"device_name": B})
-    assert done.counts["operations"] == 1 and STRING not in str(done)
+    assert done.counts.operations == 1 and STRING not in str(done)
     operation = record.operation()
     assert operation["completes_by"] > NOW and STRING.encode() not in operation["authentication_string"]
     record.install(password=STRING)
@@ -101,13 +101,13 @@ def test_r23_what_this_server_knows_stays(record: Record, earlier: Authority) ->
     item = {"device_name": PHONE, "description": "Lobby", "certificate": lsc(earlier), "operation": "Delete"}
     other = {"device_name": B, "certificate": lsc(earlier, B)}
     done = bring(record, item, other)
-    assert done.counts == {"created": 0, "certificates": 1, "operations": 0, "unchanged": 1, "conflicts": 2}
+    assert done.counts == phone_import.Counts(created=0, certificates=1, operations=0, unchanged=1, conflicts=2)
     assert [(item["field"], item["here"]) for item in done.conflicts] == [
         ("description", "Reception"), ("lsc_serial_number", mine),
     ]  # fmt: skip
     assert active(record).serial_number == mine and active(record, B).issuer_key_id == earlier.key_id
     again = bring(record, item, other)
-    assert not again.after and again.counts["unchanged"] == 2
+    assert not again.after and again.counts.unchanged == 2
 
 
 def test_r23_an_lsc_that_was_renewed_since_is_no_conflict(record: Record, earlier: Authority) -> None:

@@ -71,7 +71,7 @@ def test_r16_the_report_has_each_wave_with_its_judgement(ready: Record) -> None:
         **{(status, advice.advice(status)): 1 for status in statuses},
         ("Upgrade Success", NOT_REGISTERED): 1,
     }
-    assert [line["site"] for line in figures.visits] == sorted(line["site"] for line in figures.visits)
+    assert [line.site for line in figures.visits] == sorted(line.site for line in figures.visits)
 
 
 def test_r16_a_wave_that_runs_is_shown_as_it_is_now_and_a_second_try_is_not_judged(ready: Record) -> None:

@@ -44,5 +44,6 @@ def register_for_rollout(tx: Transaction, listed: Sequence[Listed]) -> Changes:
 
 async def import_phones(node: Node, given: Sequence[Listed], actor: str, *, dry_run: bool) -> phone_import.Import:
     """Import phones, their LSCs and their pending operations; all or nothing. Existing data is kept."""
-    reading = await asyncio.to_thread(phone_import.read, node.context, given)
+    earlier = list(map(phone_import.EarlierPhone.of, given))
+    reading = await asyncio.to_thread(phone_import.read, node.context, earlier)
     return await change(node, lambda tx: phone_import.carry_out(tx, reading), actor, dry_run=dry_run)

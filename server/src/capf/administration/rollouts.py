@@ -13,6 +13,7 @@ from capf.administration.registration import Listed, register_for_rollout
 from capf.model import InvalidRequestError, Problem
 from capf.registry import search
 from capf.registry.changes import Changes
+from capf.registry.phone_fields import NAME
 from capf.registry.rollout import abort, begin, plan, show, waves
 from capf.registry.search import Criterion
 from capf.registry.transaction import Transaction
@@ -65,11 +66,11 @@ def _select(tx: Transaction, selection: Selection) -> tuple[list[str], Changes |
     selection.check()
     if selection.listed is not None:
         changes = register_for_rollout(tx, selection.listed)
-        return [str(phone["device_name"]) for phone in selection.listed], changes
+        return [str(phone[NAME]) for phone in selection.listed], changes
     if selection.names is not None:
         return list(selection.names), None
     found = search.found(tx, selection.criteria or (), search.Page(), strings=False)
-    return [phone["device_name"] for phone in found], None
+    return [phone[NAME] for phone in found], None
 
 
 def abort_rollout(tx: Transaction, name: str, rollout_id: int | None, *, dry_run: bool) -> dict[str, Any]:

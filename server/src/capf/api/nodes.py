@@ -30,7 +30,7 @@ async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
 @router.put("/nodes", response_model=NodesChanged)
 async def ensure(wanted: NodesChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Add, change or remove nodes; all or nothing."""
-    given = [item.model_dump(exclude_none=True) for item in wanted.nodes]
+    given = [nodes.WantedNode(**item.model_dump()) for item in wanted.nodes]
     changes = await change(node, lambda tx: nodes.ensure(tx, given, wanted.state), actor, dry_run=wanted.dry_run)
     return {
         "changed": changes.changed,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -59,7 +60,7 @@ async def import_phones(wanted: PhoneImport, actor: Actor, node: RunningNode) ->
     done = await registration.import_phones(node, given, actor, dry_run=wanted.dry_run)
     return {
         "changed": bool(done.after),
-        "counts": done.counts,
+        "counts": asdict(done.counts),
         "results": [change.show("device_name") for change in done.results],
         "conflicts": done.conflicts,
         "warnings": done.warnings,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from cryptography import x509
@@ -51,6 +52,25 @@ class ClusterNode(NodeRow):
             return x509.load_pem_x509_certificate((self.certificate or self.administration_certificate).encode())
         except ValueError:
             raise DamagedError(_damaged(self)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedNode:
+    """A node of a request; what is None keeps its value, or has its default for a new node."""
+
+    name: str
+    call_processing: bool | None = None
+    tftp: bool | None = None
+    administration_address: str | None = None
+    administration_port: int | None = None
+    administration_certificate: str | None = None
+    certificate: str | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings that are given by their columns, certificates without surrounding text."""
+        found = {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: _plain(value) if name in _PEMS else value for name, value in found.items()}
 
 
 def all_nodes(connection: Connection) -> list[ClusterNode]:
@@ -120,7 +140,7 @@ def register_first(tx: Transaction, port: int, certificate: str) -> None:
         node_rows.change_node(tx.connection, first.name, mine)
 
 
-def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal["present", "absent"]) -> Changes:
+def ensure(tx: Transaction, wanted: Sequence[WantedNode], state: Literal["present", "absent"]) -> Changes:
     """Add, change or remove nodes, completely or not at all. An omitted setting is left alone.
 
     InvalidRequestError names every wrong field; ConflictError on a subscriber, or to remove the first.
@@ -139,10 +159,8 @@ def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal[
     return Changes(len(wanted), results)
 
 
-def _absent(
-    connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, ClusterNode]
-) -> list[Change]:
-    names = [item["name"] for item in wanted if item["name"] in known]
+def _absent(connection: Connection, wanted: Sequence[WantedNode], known: Mapping[str, ClusterNode]) -> list[Change]:
+    names = [item.name for item in wanted if item.name in known]
     node_rows.remove_nodes(connection, names)
     return [Change(name, {"role": _role(known[name])}, None) for name in names]
 
@@ -151,19 +169,16 @@ def _role(node: ClusterNode) -> str:
     return "" if node.role is None else node.role.name
 
 
-def _present(
-    connection: Connection, wanted: Sequence[Mapping[str, Any]], known: Mapping[str, ClusterNode]
-) -> list[Change]:
+def _present(connection: Connection, wanted: Sequence[WantedNode], known: Mapping[str, ClusterNode]) -> list[Change]:
     results = []
     for item in wanted:
-        given = {name: _plain(value) if name in _PEMS else value for name, value in item.items() if value is not None}
-        node = known.get(given["name"])
+        given, node = item.given, known.get(item.name)
         if node is None:
             defaults = {"call_processing": True, "tftp": True, "certificate": None}
-            address = {"administration_address": given["name"], "administration_port": DEFAULT_PORT}
+            address = {"administration_address": item.name, "administration_port": DEFAULT_PORT}
             row = {**defaults, **address, **given, "first_node": False}
             node_rows.add_node(connection, row)
-            results.append(Change(given["name"], None, _shown(row)))
+            results.append(Change(item.name, None, _shown(row)))
             continue
         after = {name: value for name, value in given.items() if getattr(node, name) != value}
         if after:
@@ -173,10 +188,10 @@ def _present(
     return results
 
 
-def _problems(wanted: Sequence[Mapping[str, Any]], known: Mapping[str, ClusterNode], state: str) -> list[Problem]:
+def _problems(wanted: Sequence[WantedNode], known: Mapping[str, ClusterNode], state: str) -> list[Problem]:
     problems, seen = [], dict[str, int]()
     for index, item in enumerate(wanted):
-        where, name = f"nodes[{index}].", item["name"]
+        where, name = f"nodes[{index}].", item.name
         node = known.get(name)
         if not _is_host(name):
             problems.append(not_allowed(f"{where}name", name, _HOST_ALLOWED))
@@ -200,25 +215,26 @@ def _is_host(text: str) -> bool:
     return True
 
 
-def _setting_problems(where: str, item: Mapping[str, Any], node: ClusterNode | None) -> list[Problem]:
+def _setting_problems(where: str, item: WantedNode, node: ClusterNode | None) -> list[Problem]:
     problems = []
     first = node is not None and node.first_node
     for name in ("administration_address", "administration_port", "administration_certificate"):
-        if first and item.get(name) is not None:
+        if first and getattr(item, name) is not None:
             message = "this cannot be set for the first node, which knows its own; leave it out"
-            problems.append(Problem(where + name, _short(item[name]), message))
-    if node is None and item.get("administration_certificate") is None:
+            problems.append(Problem(where + name, _short(getattr(item, name)), message))
+    if node is None and item.administration_certificate is None:
         message = "a new node needs the certificate of its administration API; give it in PEM"
         problems.append(Problem(f"{where}administration_certificate", "", message))
-    address, port = item.get("administration_address"), item.get("administration_port")
+    address, port = item.administration_address, item.administration_port
     if address is not None and not _is_host(address):
         problems.append(not_allowed(f"{where}administration_address", address, _HOST_ALLOWED))
     if port is not None and not 1 <= port <= _MAXIMUM_PORT:
         problems.append(not_allowed(f"{where}administration_port", str(port), f"1 to {_MAXIMUM_PORT}"))
     for name in _PEMS:
-        if item.get(name) is not None and not _is_certificate(item[name]):
+        pem = getattr(item, name)
+        if pem is not None and not _is_certificate(pem):
             message = "this is not one certificate in PEM with an RSA or EC key; give one"
-            problems.append(Problem(where + name, _short(item[name]), message))
+            problems.append(Problem(where + name, _short(pem), message))
     return problems
 
 

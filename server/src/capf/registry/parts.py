@@ -137,7 +137,8 @@ def show(numbers: Mapping[Part, int]) -> dict[str, int]:
 def words(numbers: Mapping[str, Any]) -> str:
     """Return ``counts`` as a sentence has them, such as ``3 phones: 2 done, 1 failed``."""
     shown = [f"{numbers[part.key]} {part}" for part in Part if numbers[part.key]]
-    return counted(numbers["phones"], "phone") + (f": {', '.join(shown)}" if shown else "")
+    phones = sum(numbers[key] for key in KEYS)
+    return counted(phones, "phone") + (f": {', '.join(shown)}" if shown else "")
 
 
 def counted(number: int, noun: str) -> str:

@@ -55,7 +55,9 @@ class Field:
     also: Sequence[str] = ()
 
 
-NAME = "device_name"
+NAME, OPERATION, STATUS, EXPIRES = "device_name", "certificate_operation", "operation_status", "lsc_expires"
+STATE = "operation_state"
+"""The names of fields that rules read."""
 FIELDS: list[Field] = [
     Field(
         NAME,
@@ -125,7 +127,7 @@ FIELDS: list[Field] = [
         default=False,
         setting=True,
     ),
-    Field("certificate_operation", "Certificate Operation", searchable=True, reported=True),
+    Field(OPERATION, "Certificate Operation", searchable=True, reported=True),
     Field(
         "authentication_mode",
         "Authentication Mode",
@@ -178,7 +180,7 @@ FIELDS: list[Field] = [
         free_text=True,
     ),
     Field("operation_completes_by", "Operation Completes By", FieldKind.MOMENT, searchable=True, reported=True),
-    Field("operation_status", "Operation Status", reported=True),
+    Field(STATUS, "Operation Status", reported=True),
     Field("last_problem", "Last Problem", searchable=True, reported=True, free_text=True),
     Field("refusals", "Refusals", FieldKind.NUMBER, reported=True),
     Field("last_refusal", "Last Refusal", searchable=True, reported=True, free_text=True),
@@ -186,7 +188,7 @@ FIELDS: list[Field] = [
     Field("refused_from", "Last Refusal From", searchable=True, reported=True, free_text=True),
     Field("lsc_status", "LSC Status", searchable=True, reported=True),
     Field("lsc", "LSC", searchable=True, reported=True),
-    Field("lsc_expires", "LSC Expires", FieldKind.MOMENT, searchable=True, reported=True),
+    Field(EXPIRES, "LSC Expires", FieldKind.MOMENT, searchable=True, reported=True),
     Field("lsc_issued_by", "LSC Issued By", searchable=True, reported=True, free_text=True),
     Field("lsc_issuer_expires_by", "LSC Issuer Expires By", FieldKind.MOMENT, searchable=True, reported=True),
     Field("locked_addresses", "Locked Addresses", FieldKind.NUMBER, reported=True),

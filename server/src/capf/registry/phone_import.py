@@ -10,8 +10,8 @@ differences are reported.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,13 +20,44 @@ from capf.model import InvalidRequestError, Operation, Problem
 from capf.registry import earlier_lsc, moment, phones, schedule, strings
 from capf.registry.changes import Change
 from capf.registry.context import Context
+from capf.registry.phone_fields import NAME
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, rows
 from capf.store.schema import CertificateRow
 
 _FIELD = "phones[{}]"
 _INDEX = re.compile(r"phones\[(\d+)\]")
-Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierPhone:
+    """A phone in the data of the earlier CAPF: its settings, certificate (PEM), and pending operation."""
+
+    device_name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    certificate: str | None = None
+    serial_number: str | None = None
+    operation: str = Operation.NONE
+    authentication_string: str | None = None
+    completes_by: str | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> EarlierPhone:
+        """Return the phone that has these fields."""
+        own = {item.name for item in fields(cls)} & {name for name, value in given.items() if value is not None}
+        settings = {name: given[name] for name in phones.DEFAULTS if given.get(name) is not None}
+        return cls(settings=settings, **{name: given[name] for name in own})
+
+
+@dataclass(slots=True)
+class Counts:
+    """Numbers of phones, certificates and operations that are imported, or left as they are."""
+
+    created: int = 0
+    certificates: int = 0
+    operations: int = 0
+    unchanged: int = 0
+    conflicts: int = 0
 
 
 @dataclass(slots=True)
@@ -37,7 +68,7 @@ class Import:
     """
 
     asked: int
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
     created: set[str] = field(default_factory=set)
     after: dict[str, dict[str, Any]] = field(default_factory=dict)
     conflicts: list[dict[str, str]] = field(default_factory=list)
@@ -59,15 +90,15 @@ class _Phone:
 
     index: int
     name: str
-    item: Item
+    item: EarlierPhone
     lsc: earlier_lsc.Given | None
     completes_by: int | None
 
     @property
     def settings(self) -> dict[str, Any]:
         """The given settings; a phone whose MIC is imported has a MIC."""
-        found = {name: self.item[name] for name in phones.DEFAULTS if self.item.get(name) is not None}
-        return {**found, "mic": True} if self.lsc is not None and self.lsc.row is None else found
+        has_mic = self.lsc is not None and self.lsc.row is None
+        return {**self.item.settings, "mic": True} if has_mic else dict(self.item.settings)
 
     @property
     def row(self) -> CertificateRow | None:
@@ -77,7 +108,7 @@ class _Phone:
     @property
     def pending(self) -> Operation:
         """The operation that is pending on the earlier CAPF."""
-        return Operation(self.item.get("operation") or Operation.NONE)
+        return Operation(self.item.operation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +119,23 @@ class Reading:
     problems: list[Problem]
 
 
-def read(context: Context, items: Sequence[Item]) -> Reading:
-    """Read the items of an import, their certificates too, which takes long and needs no database.
-
-    Each item has ``device_name`` and, where the earlier CAPF tells them, the phone's settings, ``certificate`` (PEM),
-    ``serial_number``, ``operation``, ``authentication_string`` and ``completes_by``.
-    """
-    problems = phones.name_problems([item["device_name"] for item in items], f"{_FIELD}.device_name")
+def read(context: Context, items: Sequence[EarlierPhone]) -> Reading:
+    """Read the items of an import, their certificates too, which takes long and needs no database."""
+    problems = phones.name_problems([item.device_name for item in items], f"{_FIELD}.device_name")
     given = []
     for index, item in enumerate(items):
-        where, name, lsc, completes_by = _FIELD.format(index), item["device_name"], None, None
-        problems += phones.choice_problems(item, f"{where}.")
-        if item.get("certificate"):
-            found = earlier_lsc.read(item["certificate"], name, context.authority.lsc_issuers, context.now)
+        where, name, lsc, completes_by = _FIELD.format(index), item.device_name, None, None
+        problems += phones.choice_problems(item.settings, f"{where}.")
+        if item.certificate:
+            found = earlier_lsc.read(item.certificate, name, context.authority.lsc_issuers, context.now)
             if isinstance(found, str):
                 problems.append(Problem(f"{where}.certificate", "(certificate)", found))
             else:
                 lsc = found
-                problems += _serial_problem(f"{where}.serial_number", item.get("serial_number"), found.row)
-        if item.get("completes_by"):
+                problems += _serial_problem(f"{where}.serial_number", item.serial_number, found.row)
+        if item.completes_by:
             try:
-                completes_by = moment.read(item["completes_by"], f"{where}.completes_by")
+                completes_by = moment.read(item.completes_by, f"{where}.completes_by")
             except InvalidRequestError as error:
                 problems += error.problems
         given.append(_Phone(index, name, item, lsc, completes_by))
@@ -139,15 +166,21 @@ def carry_out(tx: Transaction, reading: Reading) -> Import:
     new = [phone for phone in given if phone.name not in known]
     _add_phones(tx, new, done)
     _add_lscs(tx, [phone for phone in given if phone.name not in recorded], done)
-    done.counts["operations"] = _add_operations(tx, new, done)
-    done.counts |= {"unchanged": done.asked - len(done.after), "conflicts": len(done.conflicts)}
+    done.counts.operations = _add_operations(tx, new, done)
+    done.counts.unchanged, done.counts.conflicts = done.asked - len(done.after), len(done.conflicts)
     return done
 
 
-def _unused_strings(tx: Transaction, given: Sequence[_Phone], known: Mapping[str, Item]) -> list[Problem]:
+def _unused_strings(tx: Transaction, given: Sequence[_Phone], known: Collection[str]) -> list[Problem]:
     """Return a problem for each wrong string of a phone for which nothing is scheduled."""
-    unused = [{} if phone.name not in known and phone.pending is not Operation.NONE else phone.item for phone in given]
-    return strings.problems(tx, unused)
+    used = {phone.name for phone in given if phone.name not in known and phone.pending is not Operation.NONE}
+    return strings.problems(
+        tx,
+        [
+            {} if phone.name in used else {NAME: phone.name, strings.FIELD: phone.item.authentication_string}
+            for phone in given
+        ],
+    )
 
 
 def _collisions(given: Sequence[_Phone], here: Mapping[str, CertificateRow]) -> list[Problem]:
@@ -172,7 +205,7 @@ def _collisions(given: Sequence[_Phone], here: Mapping[str, CertificateRow]) -> 
 def _conflicts(
     connection: Connection,
     given: Sequence[_Phone],
-    known: Mapping[str, Item],
+    known: Mapping[str, Mapping[str, Any]],
     recorded: set[str],
     serials: Mapping[str, CertificateRow],
 ) -> list[dict[str, str]]:
@@ -199,7 +232,7 @@ def _add_phones(tx: Transaction, new: Sequence[_Phone], done: Import) -> None:
     for change in phones.ensure(tx, wanted, "present").results:
         done.created.add(change.name)
         done.after[change.name] = dict(change.after or {})
-    done.counts["created"] = len(new)
+    done.counts.created = len(new)
 
 
 def _add_lscs(tx: Transaction, given: Sequence[_Phone], done: Import) -> None:
@@ -210,7 +243,7 @@ def _add_lscs(tx: Transaction, given: Sequence[_Phone], done: Import) -> None:
     for row in found:
         done.note(row.device_name, lsc_serial_number=row.serial_number, lsc_issued_by=row.issuer)
         tx.audit("import LSC", row.device_name, serial_number=row.serial_number)
-    done.counts["certificates"] = len(found)
+    done.counts.certificates = len(found)
     strange = sum(not item.trusted for item in added)
     if strange:
         done.warnings.append(
@@ -228,7 +261,7 @@ def _add_operations(tx: Transaction, new: Sequence[_Phone], done: Import) -> int
             groups.setdefault((phone.pending, None if late else phone.completes_by), []).append(phone)
     count, problems = 0, []
     for (operation, completes_by), members in groups.items():
-        items = [schedule.OperationItem(phone.name, string=phone.item.get(strings.FIELD)) for phone in members]
+        items = [schedule.OperationItem(phone.name, string=phone.item.authentication_string) for phone in members]
         request = schedule.OperationRequest(operation, items, completes_by=completes_by)
         try:
             plan = schedule.schedule(tx, request)

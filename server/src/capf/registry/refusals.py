@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
 from capf.model import Operation, Outcome, operation_status
 from capf.registry import lifecycle
 from capf.registry.transaction import SERVER, Transaction
@@ -40,10 +38,10 @@ class Gathered:
 def write(tx: Transaction, gathered: Mapping[int, Gathered]) -> None:
     """Count refusals on their operations."""
     for operation_id, found in gathered.items():
-        count(tx.connection, rows.operation(tx.connection, operation_id), found)
+        count(tx, rows.operation(tx.connection, operation_id), found)
 
 
-def count(connection: Connection, operation: OperationRow | None, found: Gathered) -> None:
+def count(tx: Transaction, operation: OperationRow | None, found: Gathered) -> None:
     """Count refusals on an operation, and show the last one as its status unless a session carries the operation out.
 
     Do nothing if the operation no longer exists.
@@ -56,10 +54,10 @@ def count(connection: Connection, operation: OperationRow | None, found: Gathere
     values |= {"refused_as": status, "refused_because": found.problem}
     if lifecycle.is_open(operation) and not operation.holder:
         values |= {"status": status, "problem": found.problem}
-    rows.change_operation(connection, operation.id, **values)
+    rows.change_operation(tx.connection, operation.id, **values)
     if is_worth_a_row(before, before + found.count):
         detail = {"status": status, "problem": found.problem, "refusals": before + found.count, "from": peer}
-        audit.record(connection, found.at, SERVER, ACT, operation.device_name, **detail)
+        audit.record(tx.connection, found.at, SERVER, ACT, operation.device_name, **detail)
 
 
 def described(status: str | None, problem: str | None) -> str:

@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import Any
 
 from capf.lists import cells
-from capf.model import State, status_of
+from capf.model import Operation, State, status_of
 from capf.registry import moment, phone_fields
 from capf.registry.transaction import Transaction
 from capf.store import audit
@@ -99,14 +99,14 @@ def figures(phones: Phones) -> PhoneFigures:
     """Count phones by LSC status, by the month in which their LSC expires, and by the cause of a failure."""
     tally = PhoneFigures()
     for phone in phones:
-        status = phone["operation_status"]
+        status = phone[phone_fields.STATUS]
         tally.phones += 1
         tally.statuses[status] += 1
-        tally.pending += phone["certificate_operation"] != "No Pending Operation"
-        if phone["lsc_expires"] is not None:
+        tally.pending += phone[phone_fields.OPERATION] != Operation.NONE
+        if phone[phone_fields.EXPIRES] is not None:
             tally.installed += 1
-            tally.months[phone["lsc_expires"][:7]] += 1
-        if phone["operation_state"] == State.FAILED:
+            tally.months[phone[phone_fields.EXPIRES][:7]] += 1
+        if phone[phone_fields.STATE] == State.FAILED:
             tally.failures[status_of(status).cause or "No cause given"] += 1
         if len(tally.shown) < SHOWN:
             tally.shown.append(phone)

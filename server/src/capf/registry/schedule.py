@@ -26,6 +26,7 @@ from capf.registry.phone_fields import NAME
 from capf.registry.phones import choice_problems, name_problems, never_registers, not_registered
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, rows
+from capf.store.rows import NewOperation
 from capf.store.schema import CertificateRow, OperationRow, PhoneRow
 
 LSC_IS_RIGHT = "LSC is right"
@@ -97,7 +98,7 @@ class Scheduled:
     refused: dict[str, Problem] = field(default_factory=dict)
     results: list[Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    new: list[dict[str, Any]] = field(default_factory=list)
+    new: list[NewOperation] = field(default_factory=list)
     replaced: list[int] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -197,7 +198,7 @@ def _warnings(plan: Scheduled, *, encrypted: bool) -> list[str]:
             f"{len(busy)} phones, the first of them {busy[0]}, are in a session and were skipped;"
             " repeat the request when it has ended"
         )
-    by_string = [item["device_name"] for item in plan.new if item["authentication_mode"] == AuthenticationMode.STRING]
+    by_string = [row.device_name for row in plan.new if row.authentication_mode == AuthenticationMode.STRING]
     if encrypted and by_string:
         warnings.append(
             f"TFTP Encrypted Config is True: {len(by_string)} phones by authentication string, the first of them"
@@ -327,16 +328,16 @@ def _add(context: Context, request: OperationRequest, phone: _Phone, plan: Sched
         plan.replaced.append(phone.open.id)
     plan.scheduled.append(phone.name)
     plan.new.append(
-        {
-            "device_name": phone.name,
-            "operation": request.operation.value,
-            **phone.settings._asdict(),
-            "authentication_string": None if string is None else context.secrets.encrypt(string, phone.name),
-            "completes_by": plan.completes_by,
-            "state": State.PENDING.value,
-            "status": STATUS_PENDING,
-            "created_at": now,
-        }
+        NewOperation(
+            phone.name,
+            request.operation.value,
+            *phone.settings,
+            authentication_string=None if string is None else context.secrets.encrypt(string, phone.name),
+            completes_by=plan.completes_by,
+            state=State.PENDING.value,
+            status=STATUS_PENDING,
+            created_at=now,
+        )
     )
     last = phone.last
     before = {

@@ -21,7 +21,7 @@ from capf.model import (
     Operation,
     not_allowed,
 )
-from capf.registry import guessing, moment, refusals
+from capf.registry import guessing, moment, phone_fields, refusals
 from capf.registry.context import Context
 from capf.registry.phone_fields import DATE_PATTERNS, NAME, TEXT_PATTERNS, FieldKind, names, searchable, settings
 from capf.registry.transaction import Transaction
@@ -179,11 +179,11 @@ def _show(row: FoundRow, lock: guessing.Lock | None, string: str | None) -> dict
     status = row.status or STATUS_NONE
     phone = {
         **dict(zip((NAME, *_SETTINGS), row.phone, strict=True)),
-        "certificate_operation": row.operation if pending else Operation.NONE.value,
+        phone_fields.OPERATION: row.operation if pending else Operation.NONE.value,
         "operation_authentication_mode": row.authentication_mode,
-        "operation_state": row.state,
+        phone_fields.STATE: row.state,
         "operation_completes_by": moment.show(row.completes_by) if pending else None,
-        "operation_status": status,
+        phone_fields.STATUS: status,
         "last_problem": row.problem or "",
         "refusals": row.refusals or 0,
         "last_refusal": refusals.described(row.refused_as, row.refused_because),
@@ -204,7 +204,7 @@ def _show_lsc(row: FoundRow) -> dict[str, Any]:
         "lsc": LSC_NOT_INSTALLED if row.serial_number is None else LSC_INSTALLED,
         "lsc_serial_number": row.serial_number,
         "lsc_key": None if row.ec is None or row.bits is None else _key(row.ec, row.bits),
-        "lsc_expires": moment.show(row.not_after),
+        phone_fields.EXPIRES: moment.show(row.not_after),
         "lsc_issued_by": row.issuer,
         "lsc_issuer_expires_by": moment.show(row.issuer_not_after),
     }

@@ -335,7 +335,7 @@ def _stop(tx: Transaction, operation: OperationRow, hold: Hold, outcome: Outcome
         return
     _let_go(tx, hold)
     tried = rows.operation(tx.connection, hold.operation_id)
-    refusals.count(tx.connection, tried, refusals.Gathered(1, tx.now, hold.peer, outcome, problem))
+    refusals.count(tx, tried, refusals.Gathered(1, tx.now, hold.peer, outcome, problem))
 
 
 def _let_go(tx: Transaction, hold: Hold, **values: Any) -> bool:
@@ -351,9 +351,9 @@ def _fail(tx: Transaction, operation: OperationRow, outcome: Outcome, problem: s
 def _end(tx: Transaction, operation: OperationRow, state: State, outcome: Outcome, problem: str) -> None:
     """End an operation with its status and erase its string; an ended operation is never carried out again."""
     status = operation_status(Operation(operation.operation), outcome)
-    values: dict[str, Any] = {"status": status, "problem": problem, "ended_at": tx.now, "holder": ""}
-    values["authentication_string"] = None
-    rows.move(tx.connection, operation.id, [State(operation.state)], state, **values)
+    said = {"status": status, "problem": problem, "ended_at": tx.now}
+    before = [State(operation.state)]
+    rows.move(tx.connection, operation.id, before, state, **said, holder="", authentication_string=None)
     tx.audit(f"operation {state}", operation.device_name, status=status, problem=problem)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from capf.model import AUTHENTICATION_STRING, AUTHENTICATION_STRING_ALLOWED, InvalidRequestError, Problem
 from capf.registry import lifecycle
 from capf.registry.context import Context
+from capf.registry.phone_fields import NAME
 from capf.registry.transaction import Transaction
 from capf.store import rows
 from capf.store.schema import OperationRow
@@ -65,10 +66,9 @@ def pending(context: Context, last: OperationRow | None) -> str | None:
 def problems(tx: Transaction, phones: Sequence[Mapping[str, Any]]) -> list[Problem]:
     """Return the problems of the strings of a list of phones, by index."""
     given = [(index, phone) for index, phone in enumerate(phones) if phone.get(FIELD) is not None]
-    last = rows.operations_of(tx.connection, [phone["device_name"] for _index, phone in given])
+    last = rows.operations_of(tx.connection, [phone[NAME] for _index, phone in given])
     found = [
-        problem(f"phones[{index}]", phone[FIELD], pending(tx.context, last.get(phone["device_name"])))
-        for index, phone in given
+        problem(f"phones[{index}]", phone[FIELD], pending(tx.context, last.get(phone[NAME]))) for index, phone in given
     ]
     return [item for item in found if item is not None]
 

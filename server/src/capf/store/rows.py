@@ -203,13 +203,29 @@ def last_confirmed(connection: Connection, device_name: str) -> int:
     return connection.execute(query).scalar_one() or 0
 
 
-def add_operations(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
+class NewOperation(NamedTuple):
+    """An operation that nobody has claimed yet; the other columns have their defaults."""
+
+    device_name: str
+    operation: str
+    authentication_mode: str
+    key_order: str
+    key_size: int
+    ec_key_size: int
+    authentication_string: bytes | None
+    completes_by: int
+    state: str
+    status: str
+    created_at: int
+
+
+def add_operations(connection: Connection, values: Sequence[NewOperation]) -> None:
     """Insert operations and make each of them the latest operation of its phone."""
     if not values:
         return
-    connection.execute(operations.insert(), list(values))
+    connection.execute(operations.insert(), [value._asdict() for value in values])
     latest = select(func.max(operations.c.id)).where(operations.c.device_name == phones.c.device_name)
-    for batch in batches([value["device_name"] for value in values]):
+    for batch in batches([value.device_name for value in values]):
         query = phones.update().where(phones.c.device_name.in_(batch))
         connection.execute(query.values(operation_id=latest.scalar_subquery()))
 

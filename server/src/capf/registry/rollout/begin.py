@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import ConflictError, InvalidRequestError, SecurityMode, not_allowed
-from capf.registry import moment
+from capf.registry import moment, phone_fields
 from capf.registry.rollout import lease, plan, resume
 from capf.registry.rollout.plan import Plan, RolloutRequest
 from capf.registry.rollout.settings import as_record, check, with_wave_seconds
@@ -73,7 +73,7 @@ def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> l
 
     A phone that has its LSC and its new Device Security Mode keeps it if the same list is used again.
     """
-    names = [str(phone["device_name"]) for phone in given]
+    names = [str(phone[phone_fields.NAME]) for phone in given]
     known, with_lsc = rows.phones_of(connection, names), certificate_rows.active(connection, names)
     settings = []
     for name, phone in zip(names, given, strict=True):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -36,8 +37,9 @@ def judge(tx: Transaction, run: lease.Run, number: int, not_registered: Collecti
     rollout_rows.change_wave(tx.connection, rollout.id, number, judged_at=tx.now)
     _note(tx.connection, rollout, number, not_registered)
     members = rollout_rows.members(tx.connection, rollout.id, number)
-    counts = parts.counts(map(parts.of, members))
-    given = verdict.give(wave.kind, counts, from_record(rollout_rows.settings_of(rollout)))
+    counted = Counter(map(parts.of, members))
+    counts = parts.show(counted)
+    given = verdict.give(wave.kind, counted, from_record(rollout_rows.settings_of(rollout)))
     _record(tx, rollout, number, given, counts)
     switched = _switch(tx, members)
     problem = f"wave {number} {given.words}" if given.stopped else ""

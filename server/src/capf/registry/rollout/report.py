@@ -48,11 +48,12 @@ class RolloutFigures:
 
     state: Mapping[str, Any]
     failures: Counter[tuple[str, str]]
-    visits: list[Mapping[str, Any]]
+    visits: list[tally.Line]
 
 
 def figures(connection: Connection, name: str, rollout_id: int | None = None) -> RolloutFigures:
     """Return the figures of a rollout, or of the latest of its name; ConflictError when there is none."""
-    state = show.state(connection, name, rollout_id)
-    failures = Counter((line["status"], line["advice"]) for line in state["to_visit"])
-    return RolloutFigures(state, failures, state["to_visit"][: report.SHOWN])
+    rollout = show.find(connection, name, rollout_id)
+    counted = tally.count(connection, rollout)
+    failures = Counter((line.status, line.advice) for line in counted.to_visit)
+    return RolloutFigures(show.in_numbers(connection, rollout, counted), failures, counted.to_visit[: report.SHOWN])

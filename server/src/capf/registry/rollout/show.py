@@ -50,7 +50,11 @@ def _head(rollout: RolloutRow) -> dict[str, Any]:
 def state(connection: Connection, name: str, rollout_id: int | None = None) -> dict[str, Any]:
     """Return a rollout's state, its settings, its waves and its numbers."""
     rollout = find(connection, name, rollout_id)
-    counted = tally.count(connection, rollout)
+    return in_numbers(connection, rollout, tally.count(connection, rollout))
+
+
+def in_numbers(connection: Connection, rollout: RolloutRow, counted: tally.Tally) -> dict[str, Any]:
+    """Return a rollout that has been counted as ``state`` shows it."""
     counts = parts.show(counted.parts)
     return {
         **_head(rollout),
@@ -63,7 +67,7 @@ def state(connection: Connection, name: str, rollout_id: int | None = None) -> d
         "by_status": dict(sorted(counted.statuses.items())),
         "waves": [_wave(rollout, wave, counted) for wave in rollout_rows.waves(connection, rollout.id)],
         "slowest": [{"device_name": name, "seconds": seconds} for seconds, name in counted.slowest],
-        "to_visit": counted.to_visit,
+        "to_visit": [line._asdict() for line in counted.to_visit],
     }
 
 

@@ -9,7 +9,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -25,6 +25,27 @@ from capf.store.schema import RolloutRow
 _SLOWEST = 10
 
 
+class Line(NamedTuple):
+    """A phone of a rollout as the report shows it."""
+
+    device_name: str
+    description: str
+    device_pool: str
+    site: str
+    wave: int
+    tries: int
+    part: str
+    status: str
+    problem: str
+    refusals: int
+    last_refusal: str
+    refused_at: str | None
+    refused_from: str
+    seconds: int | None
+    advice: str
+    to_visit: str
+
+
 @dataclass(slots=True)
 class Tally:
     """Numbers of phones by part, in all and by wave; ``scheduled`` are those whose operation was not found pending;
@@ -37,7 +58,7 @@ class Tally:
     statuses: Counter[str] = field(default_factory=Counter)
     waves: dict[int, Counter[Part]] = field(default_factory=dict)
     slowest: list[tuple[int, str]] = field(default_factory=list)
-    to_visit: list[dict[str, Any]] = field(default_factory=list)
+    to_visit: list[Line] = field(default_factory=list)
 
 
 def count(connection: Connection, rollout: RolloutRow) -> Tally:
@@ -57,7 +78,7 @@ def count(connection: Connection, rollout: RolloutRow) -> Tally:
         if is_to_visit(row):
             tally.to_visit.append(_line(row, site))
     tally.slowest = heapq.nlargest(_SLOWEST, timed)
-    tally.to_visit.sort(key=lambda line: (line["site"], line["device_name"]))
+    tally.to_visit.sort(key=lambda line: (line.site, line.device_name))
     return tally
 
 
@@ -79,28 +100,28 @@ def _site_field(rollout: RolloutRow) -> str:
     return "device_pool" if by == NO_SITES else by
 
 
-def _line(row: MemberRow, site: str) -> dict[str, Any]:
-    return {
-        "device_name": row.device_name,
-        "description": row.description or "",
-        "device_pool": row.device_pool or "",
-        "site": getattr(row, site) or "",
-        "wave": row.wave,
-        "tries": row.tries,
-        "part": parts.of(row),
-        "status": parts.status_of(row),
-        "problem": row.problem or "",
-        "refusals": row.refusals or 0,
-        "last_refusal": refusals.described(row.refused_as, row.refused_because),
-        "refused_at": moment.show(row.refused_at),
-        "refused_from": row.refused_from or "",
-        "seconds": _seconds(row),
-        "advice": advice.of(row),
-        "to_visit": "yes" if is_to_visit(row) else "no",
-    }
+def _line(row: MemberRow, site: str) -> Line:
+    return Line(
+        device_name=row.device_name,
+        description=row.description or "",
+        device_pool=row.device_pool or "",
+        site=getattr(row, site) or "",
+        wave=row.wave,
+        tries=row.tries,
+        part=parts.of(row),
+        status=parts.status_of(row),
+        problem=row.problem or "",
+        refusals=row.refusals or 0,
+        last_refusal=refusals.described(row.refused_as, row.refused_because),
+        refused_at=moment.show(row.refused_at),
+        refused_from=row.refused_from or "",
+        seconds=_seconds(row),
+        advice=advice.of(row),
+        to_visit="yes" if is_to_visit(row) else "no",
+    )
 
 
 def lines(connection: Connection, rollout: RolloutRow) -> Iterator[Mapping[str, Any]]:
     """Yield one line a phone: its site, wave, tries, part, status, seconds, and what to do about it."""
     site = _site_field(rollout)
-    return (_line(row, site) for row in rollout_rows.each_member(connection, rollout.id))
+    return (_line(row, site)._asdict() for row in rollout_rows.each_member(connection, rollout.id))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import dataclass
 
 from capf.registry.parts import Part, counted
@@ -35,11 +35,11 @@ class Verdict:
         return f"{'stopped the rollout' if self.stopped else 'passed'}: {numbers}, {self.allowed} allowed"
 
 
-def give(kind: str, counts: Mapping[str, int], settings: RolloutSettings) -> Verdict:
-    """Return the verdict on a wave of this kind by its ``parts.counts``: all are judged but those that were skipped,
+def give(kind: str, counts: Counter[Part], settings: RolloutSettings) -> Verdict:
+    """Return the verdict on a wave of this kind by its phones' parts: all are judged but those that were skipped,
     and who is not done by now counts as failing."""
-    judged = counts["phones"] - counts[Part.SKIPPED.key]
-    failing = judged - counts[Part.DONE.key]
+    judged = counts.total() - counts[Part.SKIPPED]
+    failing = judged - counts[Part.DONE]
     limit = settings.pilot_failure_limit if kind == PILOT else settings.failure_limit
     allowed = None if kind == RETRY else limit.of(judged)
     return Verdict(judged, failing, allowed, stopped=allowed is not None and failing > allowed)
