@@ -12,8 +12,13 @@ short_description: Import the data of an earlier CAPF
 version_added: 0.1.0
 description:
   - Registers the phones of an earlier CAPF with their settings, records their LSCs, and schedules the operations that
-    are pending there, thousands in one request. An import is applied completely or not at all; an invalid item is
-    named by its line or device.
+    are pending there, thousands in one request.
+  - A phone whose pending operation, authentication string or certificate cannot be taken over is imported without it;
+    RV(not_taken) names it with the reason, and the module warns. With O(strict=true), the import is applied completely
+    or not at all. An invalid device name or setting always stops the import; it is named by its line or device.
+  - A pending operation is not taken over if it could only fail here, for example because the phone authenticates by an
+    LSC that has expired or whose issuer is not trusted.
+  - Each certificate is checked as a session checks it. The module warns about those that a session does not accept.
   - An LSC keeps its real issuer, so that M(ucm.capf.phone_operations) schedules the phone for an LSC from this server.
     Until then the phone can authenticate with the old LSC only while M(ucm.capf.capf_certificate) trusts the earlier
     CAPF. Trust it before the import, so that LSCs without their issuer's key identifier are attributed to it.
@@ -54,6 +59,10 @@ options:
       - Phones with a C(curve_name) generate EC keys; other phones generate RSA keys of C(key_size) bits.
       - A C(certificate) whose name identifies it as a MIC is not recorded; the phone is marked as having a MIC.
     type: path
+  strict:
+    description: Import everything of every phone, or nothing at all.
+    type: bool
+    default: false
 seealso:
   - module: ucm.capf.phones
   - module: ucm.capf.capf_certificate
@@ -74,6 +83,13 @@ EXAMPLES = r"""
     capfd_database: capf.sqlite3
   register: earlier
 
+- name: Import the database of capfd only if nothing has to be left out
+  ucm.capf.phone_import:
+    administrator: admin
+    password: "{{ capf_password }}"
+    capfd_database: capf.sqlite3
+    strict: true
+
 - name: Show the values that differ on this server
   ansible.builtin.debug:
     var: earlier.conflicts
@@ -81,10 +97,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 counts:
-  description: Numbers of new phones, certificates and operations, of unchanged phones, and of conflicts.
+  description:
+    - Numbers of new phones, certificates and operations, of unchanged phones, of conflicts, and of the parts of phones
+      that were not taken.
   returned: success
   type: dict
-  sample: {created: 200, certificates: 180, operations: 12, unchanged: 0, conflicts: 0}
+  sample: {created: 200, certificates: 180, operations: 12, unchanged: 0, conflicts: 0, not_taken: 1}
 results:
   description: The first 100 phones for which something was imported. Strings are never shown.
   returned: success
@@ -108,6 +126,22 @@ conflicts:
     imported:
       description: Its value in the import.
       type: str
+not_taken:
+  description: The first 100 operations, strings and certificates that were left out.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    device_name:
+      description: The phone.
+      type: str
+    field:
+      description: What of it was left out.
+      type: str
+      sample: authentication_string
+    message:
+      description: Why, and what to do.
+      type: str
 """
 
 import typing as t
@@ -122,15 +156,20 @@ from ansible_collections.ucm.capf.plugins.module_utils._result import capped, di
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     path = module.params["csv_file"]
     rows = read_capfd(module.params["capfd_database"]) if path is None else read_csv(path).warn(module)
-    answer = rows.send(client, "POST", "/phones/import", {"phones": rows.phones, "dry_run": module.check_mode})
+    request = {"phones": rows.phones, "strict": module.params["strict"], "dry_run": module.check_mode}
+    answer = rows.send(client, "POST", "/phones/import", request)
     for warning in answer.pop("warnings"):
         module.warn(warning)
-    shown = {name: capped(answer[name]) for name in ("results", "conflicts")}
+    shown = {name: capped(answer[name]) for name in ("results", "conflicts", "not_taken")}
     return dict(answer, diff=diff_of(answer["results"]), **shown)
 
 
 def main() -> None:
-    options = {"csv_file": {"type": "path"}, "capfd_database": {"type": "path"}}
+    options = {
+        "csv_file": {"type": "path"},
+        "capfd_database": {"type": "path"},
+        "strict": {"type": "bool", "default": False},
+    }
     one: dict[str, t.Any] = {
         "mutually_exclusive": [("csv_file", "capfd_database")],
         "required_one_of": [("csv_file", "capfd_database")],

@@ -112,6 +112,8 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     phones = [_given(phone) for phone in rows.phones]
     wanted = {"phones": phones, "state": module.params["state"], "dry_run": module.check_mode}
     answer = rows.send(client, "POST", "/phones", wanted)
+    for warning in answer.pop("warnings"):
+        module.warn(warning)
     return dict(answer, results=capped(answer["results"]), diff=diff_of(answer["results"]))
 
 

@@ -84,7 +84,14 @@ def test_r23_the_database_of_capfd_is_imported(node: RunningNode, tmp_path: Path
     (check, real, again), output = play(node, {**task, "check_mode": True}, task, task, options=("-vvv",))
     assert check["changed"] and real["changed"] and not again["changed"], (check, real, again)
     assert check["diff"] == real["diff"] and check["counts"] == real["counts"]
-    assert real["counts"] == {"created": 4, "certificates": 1, "operations": 2, "unchanged": 0, "conflicts": 0}
+    assert real["counts"] == {
+        "created": 4,
+        "certificates": 1,
+        "operations": 2,
+        "unchanged": 0,
+        "conflicts": 0,
+        "not_taken": 0,
+    }
     assert again["counts"]["unchanged"] == 4 and again["conflicts"] == []
     assert STRING not in output and STRING not in node.log.read_text()
     assert all(STRING.encode() not in path.read_bytes() for path in node.state.glob("capf.db*"))
@@ -105,17 +112,21 @@ def test_r23_an_lsc_of_the_earlier_capf_authenticates_while_it_is_trusted(
     node: RunningNode, tmp_path: Path, earlier: Manufacturer
 ) -> None:
     lsc = earlier.sign(A)
-    device = {"device_name": A, "operation": "install", "authentication": "certificate", "curve_name": "secp256r1"}
+    device = {"device_name": A, "authentication": "certificate", "curve_name": "secp256r1"}
     database = capfd(tmp_path / "capf.sqlite3", {**device, **held(lsc)})
     node.activate()
     (done,), output = play(node, {MODULE: {"capfd_database": database}})
     assert done["counts"]["certificates"] == 1 and "is not trusted here" in output
     flash = Flash(tmp_path / "flash")
     flash.store_lsc(lsc)
+    trust = {"state": "present", "certificates": [earlier.ca.read_text()]}
+    node.ok("PUT", "/capf-certificate/trusted", trust)
+    node.schedule(A)
+    names = [item["common_name"] for item in node.ok("GET", "/capf-certificate")["trusted"]]
+    node.ok("PUT", "/capf-certificate/trusted", {"state": "absent", "names": names, "force": True})
     assert Client(node.capf_port, A).prove(flash, MODE_LSC_FIRST).command is Command.END_SESSION
     assert node.refused(A) == ["Upgrade Failed: Invalid LSC"]
-    node.ok("PUT", "/capf-certificate/trusted", {"state": "present", "certificates": [earlier.ca.read_text()]})
-    node.schedule(A)
+    node.ok("PUT", "/capf-certificate/trusted", trust)
     client = Client(node.capf_port, A)
     assert client.prove(flash, MODE_LSC_FIRST).command is Command.KEY_GENERATE_REQUEST
     client.send_key()
@@ -175,7 +186,7 @@ def test_r23_an_import_is_all_or_nothing(shared: RunningNode, tmp_path: Path, ea
     (tmp_path / "line.csv").write_text(f"device_name,operation\n{new},none\nphone,explode\n")
     (tmp_path / "column.csv").write_text(f"device_name,colour\n{new},red\n")
     (tmp_path / "junk").write_text("no database at all, and long enough to be looked at")
-    tasks = [{MODULE: {"capfd_database": path}} for path in paths.values()]
+    tasks = [{MODULE: {"capfd_database": path, "strict": True}} for path in paths.values()]
     tasks += [{MODULE: {"csv_file": str(tmp_path / name)}} for name in ("line.csv", "column.csv")]
     tasks += [{MODULE: {"capfd_database": str(tmp_path / name)}} for name in ("junk", "missing")]
     results, _output = play(shared, *tasks)

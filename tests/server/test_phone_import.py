@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,9 +24,12 @@ from capf.registry import phone_import
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, rows, schema
 from capf.store.schema import CertificateRow
+from support.identity import Manufacturer
 from support.record import NOW, PHONE, Record, public_key
 
-B, C = "SEP00000000000B", "SEP00000000000C"
+B, C, D, E = (f"SEP00000000000{letter}" for letter in "BCDE")
+YEAR = 366 * 86400
+LSC_FIRST = "By Existing Certificate (precedence to LSC)"
 RSA = KeySpec(ec=False, bits=2048)
 STRING = "24681357"
 BY_STRING = "By Authentication String"
@@ -43,17 +47,17 @@ def lsc(signer: Authority, name: str = PHONE) -> str:
     return x509.load_der_x509_certificate(signed.der).public_bytes(Encoding.PEM).decode()
 
 
-def bring(record: Record, *items: dict[str, Any]) -> phone_import.Import:
+def bring(record: Record, *items: dict[str, Any], strict: bool = False) -> phone_import.Import:
     """Import phones."""
     reading = phone_import.read(record.context, list(map(phone_import.EarlierPhone.of, items)))
-    return record.run(lambda c: phone_import.carry_out(Transaction(c, record.context, "test"), reading))
+    return record.run(lambda c: phone_import.carry_out(Transaction(c, record.context, "test"), reading, strict=strict))
 
 
 def refused(record: Record, *items: dict[str, Any]) -> list[str]:
-    """Return what is said of an import that has to be refused, and see to it that nothing was changed."""
+    """Return what is said of a strict import that has to be refused, and see to it that nothing was changed."""
     before = record.store.read(rows.count_phones), record.acts()
     with pytest.raises(InvalidRequestError) as error:
-        bring(record, *items)
+        bring(record, *items, strict=True)
     assert (record.store.read(rows.count_phones), record.acts()) == before
     return [str(problem) for problem in error.value.problems]
 
@@ -65,7 +69,7 @@ def active(record: Record, name: str = PHONE) -> CertificateRow:
 
 def test_r23_an_imported_lsc_keeps_its_real_issuer(record: Record, earlier: Authority) -> None:
     done = bring(record, {"device_name": PHONE, "certificate": lsc(earlier)})
-    assert done.counts == phone_import.Counts(created=1, certificates=1, operations=0, unchanged=0, conflicts=0)
+    assert done.counts == phone_import.Counts(created=1, certificates=1)
     row = active(record)
     assert (row.issuer_key_id, row.operation_id) == (key_id(earlier.certificate), 0)
     assert row.issuer_not_after == row.not_after
@@ -101,7 +105,7 @@ def test_r23_what_this_server_knows_stays(record: Record, earlier: Authority) ->
     item = {"device_name": PHONE, "description": "Lobby", "certificate": lsc(earlier), "operation": "Delete"}
     other = {"device_name": B, "certificate": lsc(earlier, B)}
     done = bring(record, item, other)
-    assert done.counts == phone_import.Counts(created=0, certificates=1, operations=0, unchanged=1, conflicts=2)
+    assert done.counts == phone_import.Counts(certificates=1, unchanged=1, conflicts=2)
     assert [(item["field"], item["here"]) for item in done.conflicts] == [
         ("description", "Reception"), ("lsc_serial_number", mine),
     ]  # fmt: skip
@@ -132,23 +136,70 @@ def test_r23_all_that_is_wrong_is_named_and_nothing_is_changed(record: Record, e
         {"device_name": C, "certificate": lsc(earlier, C), "serial_number": "12"},
     )
     assert [text.partition(":")[0] for text in said] == [
-        "phones[1].device_name", "phones[4].device_name", "phones[0].certificate", "phones[1].key_size",
+        "phones[1].device_name", "phones[4].device_name", "phones[1].key_size", "phones[0].certificate",
         "phones[2].certificate", "phones[2].completes_by", "phones[3].certificate", "phones[4].serial_number",
     ]  # fmt: skip
-    assert said[2].endswith(f"this is not a certificate of {PHONE}; give that phone's own")
+    assert said[3].endswith(f"this is not a certificate of {PHONE}; give that phone's own")
     assert "the issuer that this certificate names has not signed it" in said[6]
 
 
-def test_r23_an_operation_that_cannot_go_on_is_named(record: Record) -> None:
-    said = refused(
+ODD = (
+    {"device_name": B},
+    {"device_name": PHONE, "operation": "Delete"},
+    {"device_name": C, "operation": "Install/Upgrade", "authentication_mode": BY_STRING,
+     "authentication_string": "abcd"},
+    {"device_name": D, "certificate": "junk", "completes_by": "soon", "operation": "Install/Upgrade"},
+    {"device_name": E, "authentication_string": "123456789012345"},
+)  # fmt: skip
+
+
+def test_r23_p56_an_operation_that_cannot_go_on_stops_a_strict_import(record: Record) -> None:
+    said = refused(record, *ODD)
+    assert {text.partition(":")[0] for text in said} == {
+        "phones[3].certificate", "phones[3].completes_by", "phones[4].authentication_string",
+    }  # fmt: skip
+    assert refused(record, *ODD[:3]) == [
+        f"phones[1]: {PHONE} has no LSC to delete; leave the phone out",
+        "phones[2].authentication_string: an authentication string has 4 to 10 digits",
+    ]
+
+
+def test_p56_an_import_takes_what_can_be_taken_and_names_the_rest(record: Record) -> None:
+    done = bring(record, *ODD)
+    assert done.counts == phone_import.Counts(created=5, operations=1, not_taken=5)
+    assert [(item["device_name"], item["field"]) for item in done.not_taken] == [
+        (D, "certificate"), (D, "completes_by"), (E, "authentication_string"),
+        (PHONE, "operation"), (C, "authentication_string"),
+    ]  # fmt: skip
+    assert done.not_taken[3]["message"] == f"{PHONE} has no LSC to delete; leave the phone out"
+    pending = record.store.read(lambda c: rows.operations_of(c, [B, PHONE, C, D, E]))
+    assert set(pending) == {D} and "abcd" not in str(done.not_taken)
+
+
+def test_p56_a_pending_operation_that_could_only_fail_is_not_taken(record: Record, earlier: Authority) -> None:
+    item = {"device_name": PHONE, "certificate": lsc(earlier), "authentication_mode": LSC_FIRST}
+    done = bring(record, {**item, "operation": "Install/Upgrade"})
+    (left_out,) = done.not_taken
+    assert left_out["field"] == "authentication_mode" and "is not trusted" in left_out["message"]
+    assert active(record).issuer_key_id == earlier.key_id
+
+
+def test_p56_the_sessions_own_verifier_judges_each_certificate(
+    record: Record, earlier: Authority, signer: tuple[Any, Any], tmp_path: Path
+) -> None:
+    record.context.authority = Authority(*signer, os.urandom, earlier=[earlier.certificate])
+    old = Authority(earlier._key, earlier.certificate, os.urandom).sign(B, public_key(), [RSA], 1, NOW - 2 * YEAR)
+    expired = x509.load_der_x509_certificate(old.der).public_bytes(Encoding.PEM).decode()
+    mic = Manufacturer(tmp_path).sign(f"CP-8845-{C}").certificate.public_bytes(Encoding.PEM).decode()
+    done = bring(
         record,
-        {"device_name": B},
-        {"device_name": PHONE, "operation": "Delete"},
-        {"device_name": C, "operation": "Install/Upgrade", "authentication_mode": BY_STRING,
-         "authentication_string": "abcd"},
-    )  # fmt: skip
-    assert said[0] == f"phones[1]: {PHONE} has no LSC to delete; leave the phone out"
-    assert said[1] == "phones[2].authentication_string: an authentication string has 4 to 10 digits"
+        {"device_name": PHONE, "certificate": lsc(earlier)},
+        {"device_name": B, "certificate": expired},
+        {"device_name": C, "certificate": mic},
+    )
+    assert done.counts == phone_import.Counts(created=3, certificates=2)
+    (warning,) = done.warnings
+    assert warning.startswith(f"2 certificates that no session accepts; the first, of {B}: the LSC expired on ")
 
 
 def test_r23_a_serial_number_is_one_certificates_alone(record: Record, earlier: Authority, signer: Any) -> None:

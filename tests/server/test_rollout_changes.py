@@ -5,21 +5,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import Connection
 
 from capf.model import Operation
 from capf.phone_session.effects import Fetched
-from capf.registry import phones, sessions
+from capf.registry import parts, phones, sessions
 from capf.registry.parts import WITHOUT_LSC
-from capf.registry.rollout import advice
+from capf.registry.rollout import advice, report
 from capf.registry.rollout import begin as beginning
 from capf.registry.transaction import Transaction
 from capf.store import rows
 from support.client import new_public_key
 from support.record import NOW, Record
-from support.rollouts import NAMES, STRING, at, begin, enrol, members, problems, start, verdict
+from support.rollouts import NAMES, NIGHT, STRING, at, begin, enrol, members, problems, start, verdict
+
+MIC_FIRST = "By Existing Certificate (precedence to MIC)"
 
 
 def delete_in_session(record: Record) -> None:
@@ -110,16 +115,35 @@ def by_string(record: Record) -> None:
     record.run(lambda c: phones.ensure(Transaction(c, record.context, "admin"), wanted, "present"))
 
 
-def test_a_wave_goes_on_without_a_phone_that_is_refused_by_then(ready: Record) -> None:
+def test_p54_a_wave_goes_on_without_a_phone_that_could_only_fail_by_then(ready: Record) -> None:
     by_string(ready)
     begin(ready, *NAMES[:6], wave_size="6", spread_by="none", failure_limit="0")
     secure = [{"device_name": NAMES[0], "device_security_mode": "Encrypted"}]
     ready.run(lambda c: phones.ensure(Transaction(c, ready.context, "admin"), secure, "present"))
     assert start(ready)["wave"]["phones"] == NAMES[1:6]
-    judged = verdict(ready, 1)
-    assert judged["stopped"] and judged["failing"][0]["device_name"] == NAMES[0]
-    assert "is a secure device without an LSC" in judged["failing"][0]["status"]
-    assert judged["failing"][0]["advice"] == advice.FIX_AND_REPEAT
+    (left_out,) = [row for row in members(ready) if row.device_name == NAMES[0]]
+    assert left_out.note.startswith("not tried: it is a secure device without an LSC, which could never register")
+    assert parts.of(left_out) is parts.Part.SKIPPED and advice.of(left_out) == advice.FIX_AND_REPEAT
+    assert [row["device_name"] for row in verdict(ready, 1)["failing"]] == NAMES[1:6]
+
+
+def test_p54_a_rollout_leaves_out_and_reports_who_could_only_fail(ready: Record) -> None:
+    wanted = [{"device_name": name, "authentication_mode": MIC_FIRST, "mic": True} for name in NAMES[:2]]
+    ready.run(lambda c: phones.ensure(Transaction(c, ready.context, "admin"), wanted, "present"))
+    made = begin(ready, wave_size="12", spread_by="none")
+    ((reason, names),) = made.skipped.items()
+    assert names == NAMES[:2] and reason.startswith("not tried: it authenticates by its MIC, and no manufacturing CA")
+    assert [wave.phones for wave in made.waves] == [NAMES[2:]]
+    lines = {row["Device Name"]: row for row in csv.DictReader(io.StringIO("".join(ready.store.read(report_of))))}
+    assert (lines[NAMES[0]]["Part"], lines[NAMES[0]]["Operation Status"]) == ("skipped", reason)
+    assert (lines[NAMES[0]]["Wave"], lines[NAMES[2]]["Wave"]) == ("", "1")
+    assert start(ready)["wave"]["phones"] == NAMES[2:]
+    begin(ready, NAMES[0], rollout="other", spread_by="none")
+
+
+def report_of(connection: Connection) -> list[str]:
+    """Return the pieces of the rollout's report."""
+    return list(report.csv_pieces(connection, NIGHT))
 
 
 def test_a_wrong_authentication_string_is_named_before_the_rollout_begins(ready: Record) -> None:

@@ -153,7 +153,7 @@ def test_p39_an_import_is_refused_for_strings_that_it_would_not_use(ready: Recor
     items = [{"device_name": PHONE, strings.FIELD: "1.2E+9"}, {"device_name": NAMES[1], strings.FIELD: "123456"}]
     reading = phone_import.read(ready.context, list(map(phone_import.EarlierPhone.of, items)))
     with pytest.raises(InvalidRequestError) as error:
-        ready.run(lambda c: phone_import.carry_out(Transaction(c, ready.context, "admin"), reading))
+        ready.run(lambda c: phone_import.carry_out(Transaction(c, ready.context, "admin"), reading, strict=True))
     assert [problem.message for problem in error.value.problems] == [strings.IS_A_NUMBER, strings.HAS_SHRUNK]
 
 

@@ -42,8 +42,10 @@ def register_for_rollout(tx: Transaction, listed: Sequence[Listed]) -> Changes:
     return changes
 
 
-async def import_phones(node: Node, given: Sequence[Listed], actor: str, *, dry_run: bool) -> phone_import.Import:
-    """Import phones, their LSCs and their pending operations; all or nothing. Existing data is kept."""
+async def import_phones(
+    node: Node, given: Sequence[Listed], actor: str, *, strict: bool, dry_run: bool
+) -> phone_import.Import:
+    """Import phones, their LSCs and their pending operations; what is known here stays."""
     earlier = list(map(phone_import.EarlierPhone.of, given))
     reading = await asyncio.to_thread(phone_import.read, node.context, earlier)
-    return await change(node, lambda tx: phone_import.carry_out(tx, reading), actor, dry_run=dry_run)
+    return await change(node, lambda tx: phone_import.carry_out(tx, reading, strict=strict), actor, dry_run=dry_run)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from capf.administration import registration
 from capf.api.authentication import Actor, RunningNode
@@ -29,8 +29,9 @@ class EarlierPhone(Phone):
 
 
 class PhoneImport(Change):
-    """The phones of an earlier CAPF."""
+    """The phones of an earlier CAPF; ``strict``: everything of every phone, or nothing."""
 
+    strict: StrictBool = False
     phones: Annotated[list[EarlierPhone], Field(max_length=MAXIMUM_PHONES)]
 
 
@@ -43,6 +44,14 @@ class Conflict(BaseModel):
     imported: str
 
 
+class NotTaken(BaseModel):
+    """What of a phone was not imported, and why."""
+
+    device_name: str
+    field: str
+    message: str
+
+
 class Imported(BaseModel):
     """The changes to the phones."""
 
@@ -50,18 +59,20 @@ class Imported(BaseModel):
     counts: dict[str, int]
     results: list[PhoneResult]
     conflicts: list[Conflict]
+    not_taken: list[NotTaken]
     warnings: list[str]
 
 
 @router.post("/phones/import", response_model=Imported)
 async def import_phones(wanted: PhoneImport, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Import phones, their LSCs and their pending operations; all or nothing. Existing data is kept."""
+    """Import phones, their LSCs and their pending operations, as far as they can be taken; what is known here stays."""
     given = [phone.model_dump(exclude_none=True) for phone in wanted.phones]
-    done = await registration.import_phones(node, given, actor, dry_run=wanted.dry_run)
+    done = await registration.import_phones(node, given, actor, strict=wanted.strict, dry_run=wanted.dry_run)
     return {
         "changed": bool(done.after),
         "counts": asdict(done.counts),
         "results": [change.show("device_name") for change in done.results],
         "conflicts": done.conflicts,
+        "not_taken": done.not_taken,
         "warnings": done.warnings,
     }

@@ -37,6 +37,7 @@ async def ensure(wanted: PhonesChange, actor: Actor, node: RunningNode) -> dict[
         "changed": changes.changed,
         "counts": changes.counts,
         "results": [change.show("device_name") for change in changes.results],
+        "warnings": changes.warnings,
     }
 
 

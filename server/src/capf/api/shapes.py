@@ -246,6 +246,7 @@ class PhonesChanged(BaseModel):
     changed: bool
     counts: dict[str, int]
     results: list[PhoneResult]
+    warnings: list[str]
 
 
 class SearchCriterion(Strict):

@@ -181,6 +181,7 @@ class Authority:
         self.lsc_issuers = (certificate, *earlier)
         self.mic_issuers = tuple(manufacturing)
         self.key_id = key_id(certificate)
+        self.issuer_key_ids = frozenset(map(key_id, self.lsc_issuers))
         self._not_after = certificate.not_valid_after_utc
         self._profile = lsc.Profile(certificate, bytes.fromhex(self.key_id))
         self._lint = Lint(certificate, bytes.fromhex(self.key_id))

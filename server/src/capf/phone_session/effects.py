@@ -69,6 +69,7 @@ class Cause(StrEnum):
     INVALID_MIC = "invalid MIC"
     INVALID_CREDENTIALS = "invalid credentials"
     NO_EC_SUPPORT = "no EC support"
+    NOTHING_ISSUED = "CAPF cannot issue"
 
 
 @dataclass(frozen=True, slots=True)

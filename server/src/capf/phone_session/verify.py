@@ -127,11 +127,11 @@ def _check(
     now: float,
 ) -> Verdict:
     if has_preferred and is_lsc is not (mode is AuthenticationMode.LSC_FIRST):
-        return Verdict(Outcome.INVALID_MIC, _SENT_LSC) if is_lsc else Verdict(Outcome.INVALID_LSC, _SENT_MIC)
-    if not is_lsc and (problem := _mic_problem(certificate, trust, now)):
+        return Verdict(Outcome.INVALID_MIC, _SENT_LSC) if is_lsc else _not_its_lsc(claim, certificate, trust, now)
+    if not is_lsc and (problem := mic_problem(certificate, trust, now)):
         return Verdict(_kind_of(claim), problem)
-    if is_lsc and not _in_date(certificate, now):
-        return Verdict(Outcome.INVALID_LSC, f"the LSC {_dates(certificate, now)}")
+    if is_lsc and (problem := _dates(certificate, now)):
+        return Verdict(Outcome.INVALID_LSC, f"the LSC {problem}")
     if not names_device(certificate, claim.device_name, is_lsc):
         problem = f"the certificate names {_common_names(certificate)}, not {claim.device_name}"
         return Verdict(Outcome.INVALID_CREDENTIALS, problem)
@@ -146,21 +146,36 @@ _SENT_LSC = "the phone sent its LSC; with precedence to MIC it has to send the M
 _SENT_MIC = "the phone sent no LSC of this CAPF; with precedence to LSC it has to send the LSC that it is known to have"
 
 
+def _not_its_lsc(claim: Claim, certificate: x509.Certificate, trust: Trust, now: float) -> Verdict:
+    """Refuse a certificate that is no LSC of ours, from a phone that has to send its LSC."""
+    problem = lsc_problem(certificate, trust, now) if _kind_of(claim) is Outcome.INVALID_LSC else ""
+    return Verdict(Outcome.INVALID_LSC, problem or _SENT_MIC)
+
+
+def lsc_problem(certificate: x509.Certificate, trust: Trust, now: float) -> str:
+    """Return why a session does not accept an LSC: its digest, its issuer or its dates; empty if it does."""
+    if isinstance(certificate.signature_hash_algorithm, hashes.SHA1):
+        return "the LSC is signed with SHA-1"
+    if issuer_of(certificate, trust.lsc_issuers) is None:
+        return f"the LSC's issuer {_shown(certificate.issuer.rfc4514_string())} is not trusted"
+    problem = _dates(certificate, now)
+    return problem and f"the LSC {problem}"
+
+
 def _kind_of(claim: Claim) -> Outcome:
     """Return the certificate type that the phone stated, if the issuer does not reveal it."""
     return Outcome.INVALID_LSC if claim.certificates[0][0] == CertificateType.LSC else Outcome.INVALID_MIC
 
 
-def _mic_problem(certificate: x509.Certificate, trust: Trust, now: float) -> str:
-    """Return why a MIC is not accepted: its issuer, its digest or its dates; empty if it is valid."""
+def mic_problem(certificate: x509.Certificate, trust: Trust, now: float) -> str:
+    """Return why a session does not accept a MIC: its issuer, its digest or its dates; empty if it does."""
     sha1 = isinstance(certificate.signature_hash_algorithm, hashes.SHA1)
     if issuer_of(certificate, trust.mic_issuers) is None:
         return f"its issuer {_shown(certificate.issuer.rfc4514_string())} is not trusted"
     if sha1 and not _issued_by_old_key(certificate, trust):
         return "the MIC is signed with SHA-1, and SHA-1 MICs are not allowed"
-    if trust.allow_expired_mic or _in_date(certificate, now):
-        return ""
-    return f"the MIC {_dates(certificate, now)}"
+    problem = "" if trust.allow_expired_mic else _dates(certificate, now)
+    return problem and f"the MIC {problem}"
 
 
 def _issued_by_old_key(certificate: x509.Certificate, trust: Trust) -> bool:
@@ -169,10 +184,18 @@ def _issued_by_old_key(certificate: x509.Certificate, trust: Trust) -> bool:
 
 
 def _dates(certificate: x509.Certificate, now: float) -> str:
-    """Return what is wrong with a certificate's dates."""
-    if certificate.not_valid_after_utc < datetime.fromtimestamp(now, UTC):
-        return f"expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
-    return f"is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
+    """Return what is wrong with a certificate's dates; empty if it is valid now."""
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return dates_problem(begin.timestamp(), end.timestamp(), now)
+
+
+def dates_problem(not_before: float, not_after: float, now: float) -> str:
+    """Return what is wrong with these dates, in epoch seconds; empty if they include ``now``."""
+    if now > not_after:
+        return f"expired on {datetime.fromtimestamp(not_after, UTC):%Y-%m-%d}"
+    if now < not_before:
+        return f"is not valid before {datetime.fromtimestamp(not_before, UTC):%Y-%m-%d}"
+    return ""
 
 
 def _common_names(certificate: x509.Certificate) -> str:
@@ -226,11 +249,6 @@ def _check_sha1_issue(certificate: x509.Certificate, issuer: x509.Certificate) -
         raise InvalidSignature
 
 
-def _in_date(certificate: x509.Certificate, now: float) -> bool:
-    moment = datetime.fromtimestamp(now, UTC)
-    return certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc
-
-
 def names_device(certificate: x509.Certificate, device_name: str, is_lsc: bool) -> bool:
     """True if the certificate belongs to this device.
 
@@ -271,7 +289,7 @@ def check_sudi(claim: Claim, trust: Trust, now: float) -> Verdict:
         if not names_device(mic, claim.device_name, is_lsc=False):
             problem = f"the SUDI data's MIC names {_common_names(mic)}, not {claim.device_name}"
             return Verdict(Outcome.INVALID_CREDENTIALS, problem)
-        problem = _mic_problem(mic, trust, now)
+        problem = mic_problem(mic, trust, now)
         right = not problem and _sudi_signed(sudi, mic, claim.session_id)
     except (WireError, *UNREADABLE):
         return Verdict(Outcome.INVALID_MIC, "the SUDI data cannot be read")

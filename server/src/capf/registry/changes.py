@@ -38,6 +38,7 @@ class Changes:
 
     asked: int
     results: list[Change]
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -14,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from capf.certificates import authority
 from capf.model import CertificateState, LintError
-from capf.phone_session.verify import UNREADABLE, issuer_of, names_device
+from capf.phone_session.verify import UNREADABLE, Trust, issuer_of, lsc_problem, mic_problem, names_device
 from capf.store.schema import CertificateRow
 
 NO_OPERATION = 0
@@ -25,23 +24,29 @@ UNKNOWN_ISSUER = ""
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A certificate of an import: an LSC as a row of the record, or without a row the phone's MIC."""
+    """A certificate of an import: an LSC as a row of the record, or without a row the phone's MIC.
+
+    ``problem``: why a session does not accept it, empty if it does; ``trusted``: whether its issuer is trusted.
+    """
 
     row: CertificateRow | None
-    trusted: bool = False
+    problem: str = ""
+    trusted: bool = True
 
 
-def read(pem: str, device_name: str, issuers: Sequence[x509.Certificate], now: int) -> Given | str:
+def read(pem: str, device_name: str, trust: Trust, now: int) -> Given | str:
     """Return the certificate, or what is wrong with it and what to do.
 
-    An LSC keeps its real issuer: key id and end are those of the trusted issuer (among ``issuers``) that signed it,
-    and else the authority key id that the certificate itself names, and the certificate's own end.
+    An LSC keeps its real issuer: key id and end are those of the trusted issuer that signed it, and else the authority
+    key id that the certificate itself names, and the certificate's own end.
     """
+    issuers = trust.lsc_issuers
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
         if not names_device(certificate, device_name, is_lsc=True):
-            mic = names_device(certificate, device_name, is_lsc=False)
-            return Given(None) if mic else f"this is not a certificate of {device_name}; give that phone's own"
+            if names_device(certificate, device_name, is_lsc=False):
+                return Given(None, mic_problem(certificate, trust, now))
+            return f"this is not a certificate of {device_name}; give that phone's own"
         key = authority.key_of(certificate.public_key())
         issuer = issuer_of(certificate, issuers)
         key_id = _named_issuer(certificate) if issuer is None else authority.key_id(issuer)
@@ -69,7 +74,7 @@ def read(pem: str, device_name: str, issuers: Sequence[x509.Certificate], now: i
         state=CertificateState.ACTIVE.value,
         changed_at=now,
     )
-    return Given(row, issuer is not None)
+    return Given(row, lsc_problem(certificate, trust, now), issuer is not None)
 
 
 def _named_issuer(certificate: x509.Certificate) -> str:

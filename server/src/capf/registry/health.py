@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from capf.registry import faults, need, service
+from capf.registry import faults, forecast, need, service
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, named_values, rows
@@ -59,10 +59,8 @@ def readiness(tx: Transaction) -> Readiness:
     problems, found, signer = list[str](), warnings(tx.context), tx.context.authority
     if service.is_activated(tx.connection) and tx.context.running is None:
         problems.append(f"CAPF is activated but not running: {why_stopped(tx.context)}")
-    if signer.usable and signer.expired(tx.now):
-        problems.append(
-            f"the CAPF certificate expired on {_end(tx.context):%Y-%m-%d}; ucm.capf.capf_certificate renews it"
-        )
+    if signer.usable and (why := forecast.nothing_is_issued(tx.context, tx.now)):
+        problems.append(f"{why}; ucm.capf.capf_certificate renews it")
     for fault in faults.find(tx):
         serious = fault.stops_capf or fault.where in tx.context.troubles
         (problems if serious else found).append(str(fault))

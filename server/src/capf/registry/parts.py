@@ -9,9 +9,8 @@ done       it did what was asked, and the judgement of its wave found it registe
 failed     its operation failed or was cancelled; or it was refused; or it came, and was not done when its wave was
            over; or the judgement found it without its LSC, or not registered with call processing
 unreached  its wave was judged, or the rollout ended, and it never came
-skipped    it needs no operation: its LSC is up to date, or it is no longer registered with the server, or a session
-was
-           doing something else with it, or the rollout ended before its wave began
+skipped    it needs no operation: its LSC is up to date, or it is no longer registered with the server, or a session was
+           doing something else with it, or the rollout ended before its wave began; or it could only fail
 
 A part shows the current state: a phone that succeeds after its wave was judged becomes done. The verdict on its wave
 stays.
@@ -31,6 +30,8 @@ from capf.store import rows
 from capf.store.rollout_rows import MemberRow
 
 REFUSED = "refused"
+NOT_TRIED = "not tried"
+"""How the note of a phone begins that is skipped because it could only fail (``registry.forecast``)."""
 NOT_REGISTERED = "the phone has its LSC and is not registered with call processing: visit it"
 WITHOUT_LSC = "the phone has no LSC any more: another operation deleted it; take the phone into the next rollout"
 GONE = "no longer registered with the server"
@@ -87,7 +88,7 @@ def part(
 def _part_without_operation(wave: Wave, note: str) -> Part:
     if note.startswith(REFUSED):
         return Part.FAILED
-    return Part.SKIPPED if wave.begun or wave.over else Part.WAITING
+    return Part.SKIPPED if note or wave.begun or wave.over else Part.WAITING
 
 
 class MemberState(lifecycle.HasSession, Protocol):

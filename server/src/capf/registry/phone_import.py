@@ -3,7 +3,8 @@
 
 """Importing the data of an earlier CAPF: phones, their LSCs, and operations that are pending there (R23).
 
-An import is applied completely or not at all. The settings of a phone that this server already knows are kept, and
+What can be taken is taken: a phone whose operation, string or certificate cannot be taken over is imported without it
+and named, unless the import is ``strict`` (P56). The settings of a phone that this server already knows are kept, and
 differences are reported.
 """
 
@@ -17,9 +18,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.model import InvalidRequestError, Operation, Problem
-from capf.registry import earlier_lsc, moment, phones, schedule, strings
+from capf.registry import earlier_lsc, forecast, moment, phones, schedule, strings
 from capf.registry.changes import Change
 from capf.registry.context import Context
+from capf.registry.parts import counted
 from capf.registry.phone_fields import NAME
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, rows
@@ -58,13 +60,15 @@ class Counts:
     operations: int = 0
     unchanged: int = 0
     conflicts: int = 0
+    not_taken: int = 0
 
 
 @dataclass(slots=True)
 class Import:
     """What the import does or would do.
 
-    ``after`` has the new data of each phone by device name, ``conflicts`` the differences to this server.
+    ``after`` has the new data of each phone by device name, ``conflicts`` the differences to this server, ``not_taken``
+    what is left out of phones.
     """
 
     asked: int
@@ -72,6 +76,7 @@ class Import:
     created: set[str] = field(default_factory=set)
     after: dict[str, dict[str, Any]] = field(default_factory=dict)
     conflicts: list[dict[str, str]] = field(default_factory=list)
+    not_taken: list[dict[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def note(self, name: str, **new: Any) -> None:
@@ -113,33 +118,36 @@ class _Phone:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The parsed items of an import, and their problems."""
+    """The parsed items of an import; ``problems`` stop it, ``left_out`` are the parts that cannot be taken."""
 
     phones: list[_Phone]
     problems: list[Problem]
+    left_out: list[Problem]
 
 
 def read(context: Context, items: Sequence[EarlierPhone]) -> Reading:
     """Read the items of an import, their certificates too, which takes long and needs no database."""
     problems = phones.name_problems([item.device_name for item in items], f"{_FIELD}.device_name")
-    given = []
+    trust = forecast.trust_of(context)
+    given, left_out = [], list[Problem]()
     for index, item in enumerate(items):
         where, name, lsc, completes_by = _FIELD.format(index), item.device_name, None, None
         problems += phones.choice_problems(item.settings, f"{where}.")
         if item.certificate:
-            found = earlier_lsc.read(item.certificate, name, context.authority.lsc_issuers, context.now)
+            found = earlier_lsc.read(item.certificate, name, trust, context.now)
             if isinstance(found, str):
-                problems.append(Problem(f"{where}.certificate", "(certificate)", found))
+                left_out.append(Problem(f"{where}.certificate", "(certificate)", found))
+            elif wrong := _serial_problem(f"{where}.serial_number", item.serial_number, found.row):
+                left_out += wrong
             else:
                 lsc = found
-                problems += _serial_problem(f"{where}.serial_number", item.serial_number, found.row)
         if item.completes_by:
             try:
                 completes_by = moment.read(item.completes_by, f"{where}.completes_by")
             except InvalidRequestError as error:
-                problems += error.problems
+                left_out += error.problems
         given.append(_Phone(index, name, item, lsc, completes_by))
-    return Reading(given, problems)
+    return Reading(given, problems, left_out)
 
 
 def _serial_problem(where: str, given: str | None, row: CertificateRow | None) -> list[Problem]:
@@ -150,25 +158,71 @@ def _serial_problem(where: str, given: str | None, row: CertificateRow | None) -
     return [Problem(where, given, message)]
 
 
-def carry_out(tx: Transaction, reading: Reading) -> Import:
-    """Import the phones that were read; InvalidRequestError lists all problems."""
-    given = reading.phones
-    names = [phone.name for phone in given]
+def carry_out(tx: Transaction, reading: Reading, *, strict: bool = False) -> Import:
+    """Import the phones that were read, without what cannot be taken of them; InvalidRequestError lists all problems.
+
+    ``strict``: everything of every phone, or nothing at all.
+    """
+    names = [phone.name for phone in reading.phones]
     serials = certificate_rows.by_serial_numbers(
-        tx.connection, [phone.row.serial_number for phone in given if phone.row]
+        tx.connection, [phone.row.serial_number for phone in reading.phones if phone.row]
     )
     known = rows.fields_of(tx.connection, names)
-    problems = reading.problems + _collisions(given, serials) + _unused_strings(tx, given, known)
-    if problems:
-        raise InvalidRequestError(problems)
+    doubled = _collisions(reading.phones, serials)
+    left_out = [*reading.left_out, *doubled.values(), *_unused_strings(tx, reading.phones, known)]
+    if reading.problems or (strict and left_out):
+        raise InvalidRequestError([*reading.problems, *left_out])
+    given = [replace(phone, lsc=None) if phone.index in doubled else phone for phone in reading.phones]
     recorded = certificate_rows.phones_with_any(tx.connection, names)
     done = Import(len(given), conflicts=_conflicts(tx.connection, given, known, recorded, serials))
     new = [phone for phone in given if phone.name not in known]
     _add_phones(tx, new, done)
     _add_lscs(tx, [phone for phone in given if phone.name not in recorded], done)
-    done.counts.operations = _add_operations(tx, new, done)
+    refused = _add_operations(tx, new, done)
+    if strict and refused:
+        raise InvalidRequestError(refused)
+    done.not_taken = [_shown(problem, names) for problem in (*left_out, *refused)]
+    done.warnings += _left_out(done.not_taken) + _not_accepted(given)
     done.counts.unchanged, done.counts.conflicts = done.asked - len(done.after), len(done.conflicts)
+    done.counts.not_taken = len(done.not_taken)
     return done
+
+
+def _shown(problem: Problem, names: Sequence[str]) -> dict[str, str]:
+    """Return what is left out of a phone, with the names of phones in the place of their indexes."""
+    found = _INDEX.match(problem.field)
+    index, part = (0, problem.field) if found is None else (int(found[1]), problem.field[found.end() + 1 :])
+    message = _INDEX.sub(lambda other: names[int(other[1])], problem.message)
+    return {"device_name": names[index], "field": part or "operation", "message": message}
+
+
+def _left_out(not_taken: Sequence[Mapping[str, str]]) -> list[str]:
+    """Warn about phones that are imported without something."""
+    if not not_taken:
+        return []
+    first = not_taken[0]
+    parts = counted(len({item["device_name"] for item in not_taken}), "phone")
+    what = f"{first['field']} of {first['device_name']}: {first['message']}"
+    return [f"{parts} imported without an operation, a string or a certificate; the first is {what}"]
+
+
+def _not_accepted(given: Sequence[_Phone]) -> list[str]:
+    """Warn about certificates that a session would not accept (P56)."""
+    strange, others = list[str](), list[str]()
+    for phone in given:
+        if phone.lsc is None or not phone.lsc.problem:
+            continue
+        untrusted = phone.lsc.row is not None and not phone.lsc.trusted
+        (strange if untrusted else others).append(f"the first, of {phone.name}: {phone.lsc.problem}")
+    warnings = []
+    if strange:
+        warnings.append(
+            f"{counted(len(strange), 'LSC')} of a CAPF that is not trusted here: phones cannot authenticate with them"
+            f" until capf_certificate trusts it; {strange[0]}"
+        )
+    if others:
+        warnings.append(f"{counted(len(others), 'certificate')} that no session accepts; {others[0]}")
+    return warnings
 
 
 def _unused_strings(tx: Transaction, given: Sequence[_Phone], known: Collection[str]) -> list[Problem]:
@@ -183,9 +237,9 @@ def _unused_strings(tx: Transaction, given: Sequence[_Phone], known: Collection[
     )
 
 
-def _collisions(given: Sequence[_Phone], here: Mapping[str, CertificateRow]) -> list[Problem]:
-    """Return a problem for each serial number that another certificate has, here or in the import."""
-    problems, seen = [], dict[str, int]()
+def _collisions(given: Sequence[_Phone], here: Mapping[str, CertificateRow]) -> dict[int, Problem]:
+    """Return a problem for each serial number that another certificate has, here or in the import, by the index."""
+    problems, seen = dict[int, Problem](), dict[str, int]()
     for phone in given:
         if phone.row is None:
             continue
@@ -193,11 +247,11 @@ def _collisions(given: Sequence[_Phone], here: Mapping[str, CertificateRow]) -> 
         if serial in here and here[serial].der != phone.row.der:
             other = here[serial].device_name
             message = f"{serial} is the serial number of another certificate, of {other}; check both certificates"
-            problems.append(Problem(where, serial, message))
+            problems[phone.index] = Problem(where, serial, message)
         elif serial in seen:
             other = _FIELD.format(seen[serial])
             message = f"{serial} is also the serial number of {other}; give each certificate once"
-            problems.append(Problem(where, serial, message))
+            problems[phone.index] = Problem(where, serial, message)
         seen.setdefault(serial, phone.index)
     return problems
 
@@ -244,16 +298,11 @@ def _add_lscs(tx: Transaction, given: Sequence[_Phone], done: Import) -> None:
         done.note(row.device_name, lsc_serial_number=row.serial_number, lsc_issued_by=row.issuer)
         tx.audit("import LSC", row.device_name, serial_number=row.serial_number)
     done.counts.certificates = len(found)
-    strange = sum(not item.trusted for item in added)
-    if strange:
-        done.warnings.append(
-            f"{strange} LSCs are from a CAPF that is not trusted here: phones cannot authenticate with them until"
-            " capf_certificate trusts it"
-        )
 
 
-def _add_operations(tx: Transaction, new: Sequence[_Phone], done: Import) -> int:
-    """Schedule the operations that are pending on the earlier CAPF; an overdue one gets the time of new operations."""
+def _add_operations(tx: Transaction, new: Sequence[_Phone], done: Import) -> list[Problem]:
+    """Schedule the operations that are pending on the earlier CAPF, and return the problems of those that cannot be;
+    an overdue one gets the time of new operations."""
     groups: dict[tuple[Operation, int | None], list[_Phone]] = {}
     for phone in new:
         if phone.pending is not Operation.NONE:
@@ -263,18 +312,14 @@ def _add_operations(tx: Transaction, new: Sequence[_Phone], done: Import) -> int
     for (operation, completes_by), members in groups.items():
         items = [schedule.OperationItem(phone.name, string=phone.item.authentication_string) for phone in members]
         request = schedule.OperationRequest(operation, items, completes_by=completes_by)
-        try:
-            plan = schedule.schedule(tx, request)
-        except InvalidRequestError as error:
-            problems += [_moved(problem, members) for problem in error.problems]
-            continue
+        plan = schedule.schedule_others(tx, request)
+        problems += [_moved(problem, members) for problem in plan.problems]
         count += len(plan.scheduled)
         done.warnings += plan.warnings
         for name in plan.scheduled:
             done.note(name, certificate_operation=operation.value)
-    if problems:
-        raise InvalidRequestError(problems)
-    return count
+    done.counts.operations = count
+    return problems
 
 
 def _moved(problem: Problem, members: Sequence[_Phone]) -> Problem:

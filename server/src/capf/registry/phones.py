@@ -22,13 +22,15 @@ from capf.model import (
     State,
     not_allowed,
 )
-from capf.registry import guessing, lifecycle, phone_fields
+from capf.registry import forecast, guessing, lifecycle, phone_fields
 from capf.registry.changes import Change, Changes
+from capf.registry.parts import counted
 from capf.registry.phone_fields import NAME
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, guesses, rows
 
 _MODE = "device_security_mode"
+_SECURE = (SecurityMode.AUTHENTICATED, SecurityMode.ENCRYPTED)
 _WAITS_FOR_STRING = (
     f"{{}} has no LSC and waits for its authentication string; in mode {{}} it could never register to take it: leave"
     f" it {SecurityMode.NON_SECURE} until the operation has ended, or cancel the operation"
@@ -84,12 +86,6 @@ def choice_problems(values: Mapping[str, Any], where: str) -> list[Problem]:
     ]
 
 
-def never_registers(authentication_mode: str, device_security_mode: str, *, has_lsc: bool) -> bool:
-    """True if nobody can enter the string of a phone: a secure device without an LSC cannot register (R10)."""
-    secure = device_security_mode != SecurityMode.NON_SECURE
-    return authentication_mode == AuthenticationMode.STRING and secure and not has_lsc
-
-
 def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal["present", "absent"]) -> Changes:
     """Register, change or remove phones, completely or not at all. An omitted setting is left alone.
 
@@ -126,7 +122,7 @@ def _waiting_problems(
         for name, (index, mode) in asked.items()
         if name in operations
         and lifecycle.is_open(operations[name])
-        and never_registers(operations[name].authentication_mode, mode, has_lsc=name in with_lsc)
+        and forecast.never_registers(operations[name].authentication_mode, mode, has_lsc=name in with_lsc)
     ]
 
 
@@ -171,4 +167,19 @@ def _present(tx: Transaction, wanted: Sequence[Mapping[str, Any]], known: Mappin
     rows.change_phones(tx.connection, changed)
     for change in results:
         tx.audit("add phone" if change.before is None else "change phone", change.name, **(change.after or {}))
-    return Changes(len(wanted), results)
+    return Changes(len(wanted), results, _secure_warnings(tx.connection, results))
+
+
+def _secure_warnings(connection: Connection, results: Sequence[Change]) -> list[str]:
+    """Warn about phones that become secure and have no certificate at all (P54)."""
+    secure = [change.name for change in results if (change.after or {}).get(_MODE) in _SECURE]
+    with_mic = {name for name, row in rows.phones_of(connection, secure).items() if row.mic}
+    with_lsc = certificate_rows.active(connection, secure)
+    bare = [name for name in secure if name not in with_mic and name not in with_lsc]
+    if not bare:
+        return []
+    return [
+        f"{counted(len(bare), 'phone')}, the first of them {bare[0]}, do not register in a secure mode before they have"
+        f" an LSC, and no certificate of them is on record: install an LSC {AuthenticationMode.NULL_STRING}, or leave"
+        f" them {SecurityMode.NON_SECURE} until they have it"
+    ]

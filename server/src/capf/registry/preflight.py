@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from capf.model import AuthenticationMode, SecurityMode
-from capf.registry import ctl_file, faults, guessing, health, moment, parameters, service
+from capf.registry import ctl_file, faults, forecast, guessing, health, moment, parameters, service
 from capf.registry.transaction import Transaction
 from capf.store import rows
 from capf.store.rows import ChecklistRow
@@ -155,10 +155,9 @@ def _capf_certificate(state: _State) -> ChecklistItem:
         return ChecklistItem(name, "3", ChecklistResult.FAILED, "its file cannot be used", "see Keys and database")
     expires = authority.certificate.not_valid_after_utc
     todo = "ucm.capf.capf_certificate renews it; no LSC outlives it"
-    if expires.timestamp() <= state.tx.now:
-        return ChecklistItem(
-            name, "3", ChecklistResult.FAILED, f"the CAPF certificate expired on {expires:%Y-%m-%d}", todo
-        )
+    why = forecast.nothing_is_issued(state.tx.context, state.tx.now)
+    if why:
+        return ChecklistItem(name, "3", ChecklistResult.FAILED, why, todo)
     warnings = health.warnings(state.tx.context)
     if warnings:
         return ChecklistItem(name, "3", ChecklistResult.WARNING, "; ".join(warnings), todo)

@@ -19,11 +19,12 @@ from capf.model import (
     Problem,
     State,
 )
-from capf.registry import lifecycle, need, strings
+from capf.registry import forecast, lifecycle, need, strings
 from capf.registry.changes import Change
 from capf.registry.context import Context
+from capf.registry.parts import NOT_TRIED, counted
 from capf.registry.phone_fields import NAME
-from capf.registry.phones import choice_problems, name_problems, never_registers, not_registered
+from capf.registry.phones import choice_problems, name_problems, not_registered
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, rows
 from capf.store.rows import NewOperation
@@ -74,7 +75,9 @@ class OperationRequest:
     """An administrator's request for a list of phones.
 
     ``defaults``: settings of the items that have none of their own. ``completes_by``: epoch seconds in the future;
-    ``renew_before``: renew an LSC that expires within this number of days.
+    ``renew_before``: renew an LSC that expires within this number of days. ``cautious``: skip the phones that would
+    fail by what is on record (``registry.forecast``); otherwise those that fail for certain are refused, and a warning
+    names the others.
     """
 
     operation: Operation
@@ -84,6 +87,7 @@ class OperationRequest:
     completes_by: int | None = None
     renew_before: int = 0
     force: bool = False
+    cautious: bool = False
 
 
 @dataclass(slots=True)
@@ -101,6 +105,7 @@ class Scheduled:
     new: list[NewOperation] = field(default_factory=list)
     replaced: list[int] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    doubts: dict[str, list[str]] = field(default_factory=dict)
 
     def skip(self, name: str, reason: str) -> None:
         """Skip a phone."""
@@ -127,6 +132,16 @@ class _Phone:
     @property
     def open(self) -> OperationRow | None:
         return self.last if lifecycle.is_open(self.last) else None
+
+    @property
+    def known(self) -> forecast.Phone:
+        """What is on record of the phone."""
+        status = "" if self.last is None else self.last.status
+        return forecast.Phone(self.name, self.row.mic, self.certificate, self.row.device_security_mode, status)
+
+    def wanted(self, operation: Operation) -> forecast.Wanted:
+        """Return the operation as the phone would have it."""
+        return forecast.Wanted(operation, self.settings.authentication_mode, self.settings.key_order)
 
     @property
     def in_session(self) -> bool:
@@ -170,11 +185,51 @@ def _plan(tx: Transaction, request: OperationRequest) -> Scheduled:
     given = request.completes_by
     plan = Scheduled(given or now + days * need.SECONDS_A_DAY)
     phones = _phones(tx, request, plan)
+    reasons = {phone.name: _reason(tx.context, request, phone, now) for phone in phones}
+    doubts = _doubts(tx, request, plan, [phone for phone in phones if reasons[phone.name] is not None])
     for phone in phones:
-        _decide(tx.context, request, phone, plan, given, now)
+        doubt = doubts.get(phone.name)
+        if doubt is None or not _leave_out(request, phone, doubt, plan):
+            _decide(tx.context, request, phone, plan, reasons[phone.name], now)
     plan.warnings = _warnings(plan, encrypted=tx.in_force.flag("TFTP Encrypted Config"))
     plan.warnings += _short_strings(plan, phones)
+    plan.warnings += _doubt_warnings(tx, request, plan)
     return plan
+
+
+def _doubts(
+    tx: Transaction, request: OperationRequest, plan: Scheduled, phones: Sequence[_Phone]
+) -> dict[str, forecast.Doubt]:
+    """Return the phones that would fail by what is on record, unless they are refused already or in a session."""
+    if request.operation is Operation.NONE:
+        return {}
+    judged = [phone for phone in phones if phone.name not in plan.refused and not phone.in_session]
+    return forecast.judge(tx, [(phone.known, phone.wanted(request.operation)) for phone in judged])
+
+
+def _leave_out(request: OperationRequest, phone: _Phone, doubt: forecast.Doubt, plan: Scheduled) -> bool:
+    """Skip or refuse a phone that would fail, and return whether it was; else note it for a warning."""
+    if request.cautious:
+        plan.skip(phone.name, f"{NOT_TRIED}: it {doubt.reason}")
+        return True
+    if doubt.certain:
+        mode, message = phone.settings.authentication_mode, f"{phone.name} {doubt.why}; {doubt.todo}"
+        plan.refuse(phone.name, Problem(f"{phone.field}.authentication_mode", mode, message))
+        return True
+    plan.doubts.setdefault(doubt.reason, []).append(phone.name)
+    return False
+
+
+def _doubt_warnings(tx: Transaction, request: OperationRequest, plan: Scheduled) -> list[str]:
+    """Warn about phones that will probably fail, and about a CAPF that cannot issue certificates (P54, P55)."""
+    warnings = [
+        f"{counted(len(names), 'phone')} will probably fail: the first, {names[0]}, {reason}"
+        for reason, names in plan.doubts.items()
+    ]
+    why = forecast.nothing_is_issued(tx.context, tx.now)
+    if why and request.operation is Operation.INSTALL and (plan.scheduled or plan.pending):
+        warnings.append(f"{why}: no LSC is issued before ucm.capf.capf_certificate renews it")
+    return warnings
 
 
 def _short_strings(plan: Scheduled, phones: Sequence[_Phone]) -> list[str]:
@@ -226,7 +281,11 @@ def _phones(tx: Transaction, request: OperationRequest, plan: Scheduled) -> list
             plan.refuse(name, not_registered(where, name))
             continue
         settings = _settings({**request.defaults, **item.settings}, row, key_size)
-        found.append(_Phone(name, where, row, last.get(name), certificates.get(name), settings, item.string))
+        phone = _Phone(name, where, row, last.get(name), certificates.get(name), settings, item.string)
+        refusal = _refusal(request.operation, phone)
+        if refusal is not None:
+            plan.refuse(name, refusal)
+        found.append(phone)
     return found
 
 
@@ -241,33 +300,32 @@ def _item_problems(context: Context, item: OperationItem, where: str, last: Oper
     return choice_problems(item.settings, f"{where}.") + ([] if wrong is None else [wrong])
 
 
+def _reason(context: Context, request: OperationRequest, phone: _Phone, now: int) -> str | None:
+    """Return why this phone gets the operation, None if its LSC is right and nothing is pending."""
+    if request.operation is not Operation.INSTALL:
+        return "asked for"
+    keys = need.keys(phone.settings.key_order, phone.settings.key_size, phone.settings.ec_key_size)
+    wanted = need.WantedLsc(keys, context.authority.key_id, request.renew_before, request.force)
+    replaced = None if phone.open is None else "replaces another operation"
+    return need.reason(phone.certificate, wanted, now) or replaced
+
+
 def _decide(
-    context: Context, request: OperationRequest, phone: _Phone, plan: Scheduled, given: int | None, now: int
+    context: Context, request: OperationRequest, phone: _Phone, plan: Scheduled, reason: str | None, now: int
 ) -> None:
     """Add one phone to the plan."""
     if request.operation is Operation.NONE:
         _cancel(phone, plan)
-        return
-    problem = _refusal(request.operation, phone)
-    if problem is not None:
-        plan.refuse(phone.name, problem)
-    if phone.name in plan.refused:
-        return
-    if phone.open is not None and _goes_on(context, request, phone, phone.open, given, now):
-        plan.pending.append(phone.name)
-        return
-    if phone.in_session:
-        plan.skip(phone.name, IN_SESSION)
-        return
-    reason: str | None = "asked for"
-    if request.operation is Operation.INSTALL:
-        keys = need.keys(phone.settings.key_order, phone.settings.key_size, phone.settings.ec_key_size)
-        wanted = need.WantedLsc(keys, context.authority.key_id, request.renew_before, request.force)
-        reason = need.reason(phone.certificate, wanted, now)
-    if reason is None and phone.open is None:
+    elif phone.name in plan.refused:
+        pass
+    elif reason is None:
         plan.skip(phone.name, LSC_IS_RIGHT)
-        return
-    _add(context, request, phone, plan, reason or "replaces another operation", now)
+    elif phone.open is not None and _goes_on(context, request, phone, phone.open, now):
+        plan.pending.append(phone.name)
+    elif phone.in_session:
+        plan.skip(phone.name, IN_SESSION)
+    else:
+        _add(context, request, phone, plan, reason, now)
 
 
 def _cancel(phone: _Phone, plan: Scheduled) -> None:
@@ -285,30 +343,22 @@ def _cancel(phone: _Phone, plan: Scheduled) -> None:
 
 
 def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
-    """Return why this phone may not have this operation (R26, R10), None when it may."""
+    """Return why this phone may not have this operation (R26), None when it may."""
     if operation is Operation.DELETE and phone.certificate is None:
         return Problem(phone.field, phone.name, f"{phone.name} has no LSC to delete; leave the phone out")
     if operation is Operation.TROUBLESHOOT and phone.certificate is None and not phone.row.mic:
         message = f"{phone.name} has neither an LSC nor a MIC to fetch; leave the phone out, or register its MIC"
         return Problem(phone.field, phone.name, message)
     by_string = phone.settings.authentication_mode == AuthenticationMode.STRING
-    security_mode, has_lsc = phone.row.device_security_mode, phone.certificate is not None
-    if never_registers(phone.settings.authentication_mode, security_mode, has_lsc=has_lsc):
-        message = (
-            f"{phone.name} is a secure device without an LSC, which could never register to take an authentication"
-            " string; choose another authentication mode, or make the device Non Secure first"
-        )
-        return Problem(f"{phone.field}.authentication_mode", AuthenticationMode.STRING, message)
     if phone.string is not None and not by_string:
         message = f"a string needs the mode {AuthenticationMode.STRING}; leave the string out, or set that mode"
         return Problem(f"{phone.field}.{strings.FIELD}", strings.HIDDEN, message)
     return None
 
 
-def _goes_on(
-    context: Context, request: OperationRequest, phone: _Phone, pending: OperationRow, given: int | None, now: int
-) -> bool:
+def _goes_on(context: Context, request: OperationRequest, phone: _Phone, pending: OperationRow, now: int) -> bool:
     """True if the phone's open operation is the wanted one; its deadline matters only until it is carried out."""
+    given = request.completes_by
     same = pending.operation == request.operation and OperationSettings.of(pending) == phone.settings
     in_time = phone.in_session or (pending.completes_by > now and given in (None, pending.completes_by))
     return same and in_time and _keeps_string(context, phone, pending)

@@ -44,9 +44,9 @@ from capf.phone_session.effects import (
     RecordReply,
     Refused,
 )
-from capf.phone_session.verify import Trust, Verdict, certificate_serial, check_certificate, check_sudi, same_string
+from capf.phone_session.verify import Verdict, certificate_serial, check_certificate, check_sudi, same_string
 from capf.phone_session.wire import CertificateType, Reason
-from capf.registry import guessing, lifecycle, need, refusals, trace
+from capf.registry import forecast, guessing, lifecycle, need, refusals, trace
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, rows
@@ -71,10 +71,9 @@ def claim(tx: Transaction, wanted: Claim) -> Granted | Refused:
     if operation is None or not lifecycle.is_open(operation):
         return Refused(Reason.NO_ACTION, cause=Cause.NOTHING_SCHEDULED)
     mode = AuthenticationMode(operation.authentication_mode)
-    if mode.proves and operation.holder:
-        return Refused(Reason.REJECTED, cause=Cause.IN_SESSION)
-    if operation.completes_by <= tx.now:
-        return Refused(Reason.REJECTED, Outcome.LATE, Cause.LATE)
+    refused = _refused_now(tx, operation, mode)
+    if refused is not None:
+        return refused
     by_string = mode is AuthenticationMode.STRING
     if by_string and not guessing.may_try(tx, wanted, operation, string_is_right):
         return Refused(Reason.REJECTED, Outcome.INVALID_STRING, Cause.LOCKED)
@@ -86,7 +85,18 @@ def claim(tx: Transaction, wanted: Claim) -> Granted | Refused:
     return _grant(tx, wanted, operation, mic=verdict.mic and not phone.mic)
 
 
+def _refused_now(tx: Transaction, operation: OperationRow, mode: AuthenticationMode) -> Refused | None:
+    """Refuse whoever comes while the operation is in a session, too late, or CAPF cannot issue certificates (P55)."""
+    if mode.proves and operation.holder:
+        return Refused(Reason.REJECTED, cause=Cause.IN_SESSION)
+    if operation.completes_by <= tx.now:
+        return Refused(Reason.REJECTED, Outcome.LATE, Cause.LATE)
+    why = forecast.nothing_is_issued(tx.context, tx.now) if operation.operation == Operation.INSTALL else ""
+    return _refused(operation, Outcome.FAILED, why) if why else None
+
+
 _CAUSES: Mapping[Outcome, Cause] = {
+    Outcome.FAILED: Cause.NOTHING_ISSUED,
     Outcome.INVALID_STRING: Cause.INVALID_STRING,
     Outcome.INVALID_LSC: Cause.INVALID_LSC,
     Outcome.INVALID_MIC: Cause.INVALID_MIC,
@@ -123,8 +133,13 @@ def _identity(
         if not string_is_right:
             return Verdict(Outcome.INVALID_STRING, "a wrong string" if claim.password else "no string was sent")
         return _bound(tx.context, claim)
-    has_preferred = _has_preferred(tx.connection, claim, operation, has_mic=has_mic)
-    verdict = check_certificate(claim, mode, has_preferred, _trust(tx.context), tx.now)
+    known = _known(tx.connection, claim, operation, has_mic=has_mic)
+    foreseen = forecast.judge(tx, [(known, forecast.Wanted(operation.operation, mode, operation.key_order))])
+    for doubt in foreseen.values():
+        if doubt.certain and doubt.outcome is not None:
+            return Verdict(doubt.outcome, f"the phone {doubt.why}")
+    has_preferred = has_mic if mode is AuthenticationMode.MIC_FIRST else known.lsc is not None
+    verdict = check_certificate(claim, mode, has_preferred, forecast.trust_of(tx.context), tx.now)
     return _superseded(tx.connection, claim) or verdict if verdict.outcome is None else verdict
 
 
@@ -143,31 +158,22 @@ def _without_ec(tx: Transaction, claim: Claim, operation: OperationRow) -> Refus
     return replace(refused, operation_id=None)
 
 
-def _has_preferred(connection: Connection, claim: Claim, operation: OperationRow, *, has_mic: bool) -> bool:
-    """True if the phone is known to have the certificate to which the mode gives precedence.
+def _known(connection: Connection, claim: Claim, operation: OperationRow, *, has_mic: bool) -> forecast.Phone:
+    """Return what is on record of a phone that authenticates by a certificate.
 
-    A phone may have deleted its LSC in a session whose confirmation was lost: then its MIC authenticates it.
+    A phone may have deleted its LSC in a session whose confirmation was lost: then its MIC authenticates it. With
+    precedence to MIC, a phone without a MIC on record shows which certificate it has.
     """
-    if operation.authentication_mode == AuthenticationMode.MIC_FIRST:
-        return has_mic
     may_be_deleted = operation.operation == Operation.DELETE and operation.lost_sessions
-    return not may_be_deleted and bool(certificate_rows.active(connection, [claim.device_name]))
-
-
-def _trust(context: Context) -> Trust:
-    policy = context.policy
-    return Trust(
-        context.authority.lsc_issuers,
-        context.authority.mic_issuers,
-        allow_expired_mic=policy.allow_expired_mic,
-        allow_sha1_mic=policy.allow_sha1_mic,
-        require_sudi=policy.require_sudi,
-    )
+    lsc = None
+    if operation.authentication_mode == AuthenticationMode.LSC_FIRST and not may_be_deleted:
+        lsc = certificate_rows.active(connection, [claim.device_name]).get(claim.device_name)
+    return forecast.Phone(claim.device_name, has_mic, lsc, shown=True)
 
 
 def _bound(context: Context, claim: Claim) -> Verdict:
     """Check SUDI data, if there is any, against the session, also in the modes without a certificate."""
-    return Verdict() if claim.sudi_data is None else check_sudi(claim, _trust(context), context.now)
+    return Verdict() if claim.sudi_data is None else check_sudi(claim, forecast.trust_of(context), context.now)
 
 
 def _superseded(connection: Connection, claim: Claim) -> Verdict | None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tuple_
@@ -189,3 +189,20 @@ def ending(connection: Connection, after: tuple[int, str], until: int, ahead: in
         tuple_(key, certificates.c.serial_number) > tuple_(*after),
     )
     return rows_of(connection, EndingRow._make, query.order_by(key, certificates.c.serial_number).limit(limit))
+
+
+def unconfirmed(connection: Connection, names: Sequence[str], now: int) -> Iterator[tuple[str, int]]:
+    """Yield the certificates in date that phones among ``names`` may have stored without a confirmation: the device
+    name and the operation."""
+    may_be_there = certificates.c.state.in_((CertificateState.ISSUED, CertificateState.ABANDONED))
+    for batch in batches(names):
+        query = select(certificates.c.device_name, certificates.c.operation_id).where(
+            may_be_there, certificates.c.not_after >= now, certificates.c.device_name.in_(batch)
+        )
+        yield from ((row.device_name, row.operation_id) for row in connection.execute(query))
+
+
+def own_issuers(connection: Connection) -> set[str]:
+    """Return the key ids of the CAPF certificates with which this server has issued LSCs."""
+    query = select(certificates.c.issuer_key_id).where(certificates.c.operation_id != 0).distinct()
+    return set(connection.execute(query).scalars())

@@ -25,6 +25,8 @@ _ITS_WAVE = and_(
 RUNNING, DONE, STOPPED, ABORTED = "running", "done", "stopped", "aborted"
 COUNTED = ("phones", "in_flight", "done", "failed", "unreached", "skipped")
 """The numbers of phones that a wave keeps from its judgement; none of its phones waits at that time."""
+NO_WAVE = 0
+"""The wave of phones that the rollout leaves out, with the reason as their note."""
 _BEGINNING = 0x63617066
 """The number of PostgreSQL's lock under which rollouts begin."""
 
@@ -66,13 +68,14 @@ class OtherRow(NamedTuple):
 
 
 def others(connection: Connection, names: Sequence[str]) -> list[OtherRow]:
-    """Return the phones among ``names`` that are in a running rollout."""
+    """Return the phones among ``names`` that a running rollout has in one of its waves."""
     found: list[OtherRow] = []
     for batch in batches(names):
         query = (
             select(rollouts.c.id, rollouts.c.name, rollouts.c.ends_at, rollout_phones.c.device_name)
             .join(rollout_phones, rollout_phones.c.rollout_id == rollouts.c.id)
-            .where(rollouts.c.state == RUNNING, rollout_phones.c.device_name.in_(batch))
+            .where(rollouts.c.state == RUNNING, rollout_phones.c.wave != NO_WAVE)
+            .where(rollout_phones.c.device_name.in_(batch))
         )
         found += rows_of(connection, OtherRow._make, query)
     return found

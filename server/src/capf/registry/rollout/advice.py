@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from capf.model import STATUS_PENDING, AuthenticationMode, State, status_of
-from capf.registry.parts import NOT_REGISTERED, REFUSED, WITHOUT_LSC
+from capf.registry.parts import NOT_REGISTERED, NOT_TRIED, REFUSED, WITHOUT_LSC
 from capf.store.rollout_rows import MemberRow
 
 NOT_ENTERED = "the authentication string was not entered: send somebody, the operation is still pending"
@@ -17,7 +17,7 @@ def of(row: MemberRow) -> str:
     """Return what to do about a rollout's phone, empty if there is nothing to do."""
     if row.note in (NOT_REGISTERED, WITHOUT_LSC):
         return row.note
-    if row.note.startswith(REFUSED):
+    if row.note.startswith((REFUSED, NOT_TRIED)):
         return FIX_AND_REPEAT
     return advice(row.status or "", row.authentication_mode or "") if row.state not in (None, State.DONE) else ""
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from capf.model import ConflictError, InvalidRequestError, SecurityMode, not_allowed
 from capf.registry import moment, phone_fields
+from capf.registry.parts import NOT_TRIED
 from capf.registry.rollout import lease, plan, resume
 from capf.registry.rollout.plan import Plan, RolloutRequest
 from capf.registry.rollout.settings import as_record, check, with_wave_seconds
@@ -85,11 +86,13 @@ def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> l
 
 
 def _record(tx: Transaction, request: RolloutRequest, made: Plan) -> None:
+    """Record the rollout; phones that could only fail are members without a wave, so that its report names them."""
+    untried = {reason: names for reason, names in made.skipped.items() if reason.startswith(NOT_TRIED)}
     values = {
         "name": request.name,
         "state": rollout_rows.RUNNING,
         "settings": json.dumps(as_record(request.settings)),
-        "skipped": json.dumps({reason: len(names) for reason, names in made.skipped.items()}),
+        "skipped": json.dumps({reason: len(names) for reason, names in made.skipped.items() if reason not in untried}),
         "starts_at": made.starts_at,
         "ends_at": made.ends_at,
         "runner": request.runner,
@@ -108,6 +111,9 @@ def _record(tx: Transaction, request: RolloutRequest, made: Plan) -> None:
         for name in wave.phones
     )
     rollout_rows.add_phones(tx.connection, identifier, members)
+    left_out = ((name, reason) for reason, names in untried.items() for name in names)
+    notes = ({"device_name": name, "wave": rollout_rows.NO_WAVE, "note": reason} for name, reason in left_out)
+    rollout_rows.add_phones(tx.connection, identifier, notes)
     count = sum(len(wave.phones) for wave in made.waves)
     tx.audit("begin rollout", rollout=request.name, phones=count, waves=len(waves))
 

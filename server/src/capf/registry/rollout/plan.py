@@ -82,6 +82,7 @@ def make(tx: Transaction, request: RolloutRequest) -> Plan:
         completes_by=settings.window_end,
         renew_before=settings.renew_before,
         force=settings.force,
+        cautious=True,
     )
     planned = schedule.make_plan(tx, wanted)
     wanted_now = {*planned.scheduled, *planned.pending}

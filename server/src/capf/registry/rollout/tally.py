@@ -32,7 +32,7 @@ class Line(NamedTuple):
     description: str
     device_pool: str
     site: str
-    wave: int
+    wave: int | None
     tries: int
     part: str
     status: str
@@ -106,7 +106,7 @@ def _line(row: MemberRow, site: str) -> Line:
         description=row.description or "",
         device_pool=row.device_pool or "",
         site=getattr(row, site) or "",
-        wave=row.wave,
+        wave=row.wave or None,
         tries=row.tries,
         part=parts.of(row),
         status=parts.status_of(row),

@@ -146,6 +146,7 @@ def _begin(tx: Transaction, rollout: RolloutRow, number: int, strings: Mapping[s
         completes_by=settings.window_end,
         renew_before=settings.renew_before,
         force=settings.force,
+        cautious=True,
     )
     plan = schedule.schedule_others(tx, wanted)
     for reason, names in {**plan.skipped, **_refused(plan)}.items():
