@@ -1,18 +1,18 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Says what a test needs, so that `make check` can leave out what needs more than Python or a minute."""
+"""Marks tests by their requirements, so that `make check` can omit slow ones and those that need more than Python."""
 
 from __future__ import annotations
 
 import pytest
 
 NEEDS = {"cluster": "postgresql", "pair": "postgresql", "tftpd": "tools"}
-"""The markers of tests by the fixtures that they ask for."""
+"""The markers of tests by the fixtures that they use."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs PostgreSQL or other programs by its fixtures."""
+    """Mark tests that need PostgreSQL or other programs, by their fixtures."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         for fixture, marker in NEEDS.items():

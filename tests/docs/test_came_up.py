@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The scenario `cluster` finds phones that came up in another order, or by other ways, than they have to."""
+"""The scenario `cluster` finds phones that started in a wrong order or by wrong protocols."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REQUESTS = ["RRQ from 10.89.83.21 filename CTLSEPB.tlv", "RRQ from fd89::21 file
 def look(
     directory: Path, steps: dict[str, list[str]], sessions: dict[str, str], requests: list[str]
 ) -> tuple[int, str]:
-    """Return the exit status and what the script says."""
+    """Return the exit status and the output of the script."""
     phones = directory / "phones.csv"
     with phones.open("w", newline="") as handle:
         columns = dict.fromkeys(name for phone in PHONES for name in phone)
@@ -52,7 +52,7 @@ def look(
 
 def test_phones_that_came_up_as_they_have_to(tmp_path: Path) -> None:
     status, said = look(tmp_path, {}, {}, REQUESTS)
-    assert status == 0 and "sessions: {'ipv6': 2, 'ipv4': 1}" in said and "all came up" in said, said
+    assert status == 0 and "sessions: {'ipv6': 2, 'ipv4': 1}" in said and "all phones started" in said, said
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_phones_that_did_not(
     tmp_path: Path, steps: dict[str, list[str]], sessions: dict[str, str], requests: list[str], said: str
 ) -> None:
     status, output = look(tmp_path, steps, sessions, requests)
-    assert status == 1 and said in output and "all came up" not in output, output
+    assert status == 1 and said in output and "all phones started" not in output, output
 
 
 def test_the_scenarios_phones_are_of_every_kind() -> None:

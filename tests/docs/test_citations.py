@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever code, tests and documents cite can be looked up in the repository: requirements, promises, pages, tables."""
+"""All citations in code, tests and documents can be found in the repository: requirements, promises, pages, tables."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ VAGUE = re.compile(
     r"\b(protocol|reference|design|CTL|facts) page\b|\bthe design's\b|\bthe field's facts\b", re.IGNORECASE
 )
 OUTSIDE = {"tests/vectors", "tests/data"}
-"""Recorded by others, in words of their own."""
+"""Recorded by others, in their own words."""
 
 
 @cache
 def texts() -> dict[Path, str]:
-    """Return every file with words in it: what git tracks, and what it would track."""
+    """Return every text file that git tracks or would track."""
     argv = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     names = [name for name in listed if name and not any(name.startswith(f"{folder}/") for folder in OUTSIDE)]
@@ -46,7 +46,7 @@ def documents() -> dict[Path, str]:
 
 
 def places(pattern: re.Pattern[str]) -> Iterator[tuple[str, re.Match[str]]]:
-    """Yield each match in any file but this one, with where it is."""
+    """Yield each match in any file except this one, with its position."""
     for path, text in texts().items():
         for found in pattern.finditer(text) if path != Path(__file__) else ():
             yield f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 1}", found
@@ -85,7 +85,7 @@ def test_every_page_and_heading_that_is_cited_exists() -> None:
 
 
 def anchor(heading: str) -> str:
-    """Return the anchor that a forge gives a heading."""
+    """Return the anchor that a forge generates for a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Playbooks, roles and plugins decide by codes and fields of answers, never by the words of a message."""
+"""Playbooks, roles and plugins act on codes and fields of answers, never on the words of a message."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ BY_WORDS = (
     re.compile(rf"""\b{WORDS}\.(?:startswith|endswith|find|index)\("""),
     re.compile(rf"""\bre\.\w+\([^)\n]*\b{WORDS}"""),
 )
-"""A text of several words that is looked for in a message, and patterns and beginnings of one."""
+"""Searches for a text of several words in a message, including patterns and prefixes."""
 
 
 def matches(text: str) -> list[str]:
-    """Return what of a file decides by the words of a message."""
+    """Return the parts of a file that act on the words of a message."""
     return [found[0] for pattern in BY_WORDS for found in pattern.finditer(text)]
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The commands that documents and workflows tell people and forges to type are there."""
+"""The commands in documents and workflows exist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULT
 
 
 def typed(path: Path) -> list[str]:
-    """Return the commands that a page or a workflow tells to type."""
+    """Return the commands in a page or a workflow."""
     if path.suffix == ".md":
         return re.findall(r"`([^`\n]+)`", path.read_text())
     jobs = yaml.safe_load(path.read_text())["jobs"].values()

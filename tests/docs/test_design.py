@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""docs/design.md is true: its packages are those of the import rule, and each function of its walk is where it says."""
+"""docs/design.md is correct: its packages are those of the import rule, and its functions are in the named files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = Path(capf.__file__).parent
 PAGE = (ROOT / "docs" / "design.md").read_text()
 BESIDE = {"capf_lab"}
-"""The simulated phones are no layer of the server."""
+"""The simulated phones are not a layer of the server."""
 SHORTEST_WALK = 5
 
 

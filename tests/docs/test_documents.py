@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The documents say what is true: each requirement is listed, and the tests that it names exist."""
+"""The documents are correct: each requirement is listed, and its tests exist."""
 
 import re
 import subprocess
@@ -64,7 +64,7 @@ def test_what_is_generated_is_as_the_tables_say() -> None:
 
 
 WHOLE = ("api", "registry", "store")
-"""Packages that the map names, but not file by file."""
+"""Packages that docs/server.md lists without their files."""
 
 
 def test_the_map_of_the_server_names_every_package_and_file() -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every file says its licence, in its header or in REUSE.toml, and it is the licence of the project."""
+"""Every file states its licence in its header or in REUSE.toml, and it is the licence of the project."""
 
 from __future__ import annotations
 

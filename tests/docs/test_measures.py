@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The bounds that the project promises for its code, by the figures that scripts/measure prints."""
+"""The limits that the project promises for its code, checked with the figures of scripts/measure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MEDIAN_FUNCTION = 10
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, dict[str, Any]]:
-    """What is measured, by tree."""
+    """The measured files by tree."""
     argv: list[str | Path] = [sys.executable, ROOT / "scripts" / "measure", "--json"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     found: dict[str, dict[str, Any]] = json.loads(done.stdout)["figures"]

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Backups in this process: a node's state of its own, and archives that are whole in their outer form alone."""
+"""In-process backups: the state of a node, and archives of which only the outer format is valid."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from capf.store.engine import Store
 PASSPHRASE = "correct horse battery staple"
 PHONE = "SEP001122334455"
 COST = 4
-"""log2 of scrypt's N, where a test opens an archive a thousand times."""
+"""log2 of scrypt's N, low because a test opens an archive a thousand times."""
 
 
 def settings_in(directory: Path) -> NodeSettings:
-    """Return the settings of a node whose state lies in a directory."""
+    """Return the settings of a node with this state directory."""
     return configuration.parse(f"[server]\nstate_directory = {json.dumps(str(directory))}\n")
 
 
@@ -73,7 +73,7 @@ def make_node(directory: Path, filling: int = 0) -> NodeSettings:
 
 
 def unpacked(data: bytes, passphrase: str | None) -> dict[str, bytes]:
-    """Return the files of an archive, its manifest among them."""
+    """Return the files of an archive, including its manifest."""
     content = b"".join(sealing.opened(io.BytesIO(data), passphrase)())
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content))) as tar:
         files = {member.name: tar.extractfile(member) for member in tar.getmembers()}
@@ -81,7 +81,7 @@ def unpacked(data: bytes, passphrase: str | None) -> dict[str, bytes]:
 
 
 def packed(files: Mapping[str, bytes], *more: tarfile.TarInfo) -> bytes:
-    """Return files, and members without content, as a tar that is packed by gzip."""
+    """Return files, and members without content, as a gzipped tar."""
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w:gz") as tar:
         for name, data in files.items():
@@ -95,7 +95,7 @@ def packed(files: Mapping[str, bytes], *more: tarfile.TarInfo) -> bytes:
 
 
 def closed(content: bytes, passphrase: str | None = None) -> bytes:
-    """Return content in the outer form of an archive, as whoever has the passphrase can make it."""
+    """Return content in the outer format of an archive, as anybody with the passphrase can create it."""
     target = io.BytesIO()
     outer = sealing.sealed(target, passphrase, COST)
     outer.write(content)
@@ -104,7 +104,7 @@ def closed(content: bytes, passphrase: str | None = None) -> bytes:
 
 
 def manifest_of(files: Mapping[str, bytes]) -> bytes:
-    """Return a manifest that says of files what they are."""
+    """Return a manifest that matches the files."""
     given = json.loads(files[archive.MANIFEST])
     given["files"] = {
         name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -115,7 +115,7 @@ def manifest_of(files: Mapping[str, bytes]) -> bytes:
 
 
 def changed(data: bytes, change: Callable[[dict[str, bytes]], object], *, manifest: bool = True) -> bytes:
-    """Return a plain archive with changed files; with ``manifest``, one that speaks of them as they are now."""
+    """Return a plain archive with changed files; with ``manifest``, the manifest matches the changed files."""
     files = unpacked(data, None)
     change(files)
     if manifest and archive.MANIFEST in files:

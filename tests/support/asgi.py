@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Requests to an application in this process, from whatever address a test wants."""
+"""In-process requests to an application, from any address."""
 
 from __future__ import annotations
 

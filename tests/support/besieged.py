@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What phones and the administrator get while others flood the server's doors: seconds, and the server's memory."""
+"""Measures response times for phones and the administrator, and the server's memory, during a flood."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ATTACKERS = [f"127.0.0.{number}" for number in range(2, 6)]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Memory beyond what the server had before, and what one in a hundred has to wait for at most."""
+    """Additional memory of the server, and the 99th percentile of response times."""
 
     memory_mib: float
     phone_seconds: float
@@ -42,7 +42,7 @@ def percentile(probe: Callable[[], None]) -> float:
 
 
 def measure(node: RunningNode, targets: Sequence[Target]) -> Figures:
-    """Return what is seen of a running node while its doors are flooded."""
+    """Return the measurements of a running node while its doors are flooded."""
     assert node.process is not None
     pid = node.process.pid
 

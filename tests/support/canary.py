@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Secrets that are found again: where one lies in a file that is not meant to hold it, a test run fails (P13)."""
+"""Recognisable secrets: the test run fails if one of them is in a file that should not contain it (P13)."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ import pytest
 from support.node import ADMINISTRATOR, PASSWORD
 
 STRING = "9081726354"
-"""The authentication string where a test gives one."""
+"""The authentication string of tests."""
 LOGIN = base64.b64encode(f"{ADMINISTRATOR}:{PASSWORD}".encode()).decode()
 _HANDED_IN: dict[str, set[str]] = {
     PASSWORD: {"password", "play.json", "extra-vars.json", "variables.yml"},
     STRING: {"phones.csv", "play.json", "capf.sqlite3"},
     LOGIN: set(),
 }
-"""By secret: the files in which tests hand it in."""
+"""By secret: the files with which tests pass it in."""
 _ASKED_FOR = {(STRING, "report.csv")}
-"""The files in which an administrator wants a secret; they are for their owner alone."""
+"""The files that contain secrets intentionally; only their owner can read them."""
 _GZIP = b"\x1f\x8b"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_secret_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """After the last test: no log, database, trace or other file that the tests left holds a secret."""
+    """Check after the last test that no remaining log, database, trace or other file contains a secret."""
     yield
     refuse(leaks(tmp_path_factory.getbasetemp()))
 
 
 def refuse(found: list[str]) -> None:
-    """Fail, naming the files, where there are leaks."""
+    """Fail and list the files if there are leaks."""
     assert not found, "\n".join(found)
 
 
 def leaks(directory: Path) -> list[str]:
-    """Return the files below a directory that hold a secret and are not meant to."""
+    """Return the files below a directory that unintentionally contain a secret."""
     found = []
     for path, data in _files(directory):
         found += [f"{path} holds {secret}" for secret in _HANDED_IN if secret.encode() in data and _leaks(path, secret)]
@@ -50,13 +50,13 @@ def leaks(directory: Path) -> list[str]:
 
 
 def _files(directory: Path) -> Iterator[tuple[Path, bytes]]:
-    """Yield regular files with what they hold, of an archive what it has packed."""
+    """Yield regular files with their content; of an archive, the unpacked content."""
     for path in sorted(directory.rglob("*")):
         try:
             if stat.S_ISREG(path.lstat().st_mode):
                 data = path.read_bytes()
                 yield path, gzip.decompress(data) if data.startswith(_GZIP) else data
-        except (FileNotFoundError, EOFError, gzip.BadGzipFile):  # gone meanwhile, or an archive that its test damaged
+        except (FileNotFoundError, EOFError, gzip.BadGzipFile):  # removed meanwhile, or an archive damaged by its test
             continue
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A phone's side of one session, step by step, in the hands of a test."""
+"""A phone's side of one session, step by step, under the control of a test."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _tls() -> ssl.SSLContext:
 
 
 def new_public_key() -> bytes:
-    """Return a new EC P-256 public key as phones send it."""
+    """Return a new EC P-256 public key in the form that phones send."""
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
@@ -40,7 +40,7 @@ class Client:
     def __init__(
         self, port: int, name: str, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, source: str = ""
     ) -> None:
-        """Connect, from an address of this host's own where one is given, and take the server's first message."""
+        """Connect, optionally from a given address of this host, and receive the server's first message."""
         self._name = name
         self._reader = Reader()
         plain = socket.create_connection((host, port), timeout=_SECONDS, source_address=(source, 0))
@@ -48,7 +48,7 @@ class Client:
         self.session_id = self.receive().session_id
 
     def receive(self) -> Message:
-        """Return the server's next message; EOFError when it closes."""
+        """Return the server's next message; EOFError if it closes the connection."""
         while (message := self._reader.next_message()) is None:
             data = self._connection.recv(8192)
             if not data:
@@ -57,11 +57,11 @@ class Client:
         return message
 
     def receive_record(self) -> bytes:
-        """Return what the next TLS record holds."""
+        """Return the content of the next TLS record."""
         return self._connection.recv(65536)
 
     def send_bytes(self, data: bytes) -> None:
-        """Send what is no message."""
+        """Send bytes that are not a message."""
         self._connection.sendall(data)
 
     def send(self, command: Command, elements: dict[int, bytes]) -> None:
@@ -69,19 +69,19 @@ class Client:
         self._connection.sendall(encode(Message(command, self.session_id, elements)))
 
     def authenticate(self, password: str = "", version: int = 3) -> Message:
-        """Say who the phone is; returns the server's answer."""
+        """Send the phone's claim; return the server's answer."""
         self.say_hello(password, version)
         return self.receive()
 
     def say_hello(self, password: str = "", version: int = 3) -> None:
-        """Say who the phone is."""
+        """Send the phone's claim."""
         who = {Tag.VERSION: bytes((version,)), Tag.DEVICE_NAME: string(self._name), Tag.PASSWORD: string(password)}
         self.send(Command.AUTH_RESPONSE, {int(tag): value for tag, value in who.items()})
 
     def prove(
         self, flash: Flash, mode: int, name: str | None = None, changes: Mapping[str, bytes | None] | None = None
     ) -> Message:
-        """Authenticate by a certificate of a phone's flash; ``changes`` replace elements, None takes one out."""
+        """Authenticate by a certificate of a phone's flash; ``changes`` replace elements, None removes one."""
         message = auth_response(name or self._name, self.session_id, flash, mode, "", 3)
         elements = dict(message.elements)
         for tag, value in (changes or {}).items():
@@ -92,7 +92,7 @@ class Client:
         return self.receive()
 
     def send_key(self, key: bytes | None = None) -> bytes:
-        """Send a public key; returns the certificate that comes for it."""
+        """Send a public key; return the certificate for it."""
         self.send(Command.KEY_GENERATE_RESPONSE, {Tag.PUBLIC_KEY: key or new_public_key()})
         answer = self.receive()
         assert answer.command is Command.STORE_CERTIFICATE_REQUEST, answer
@@ -100,7 +100,7 @@ class Client:
         return der
 
     def confirm(self, reason: int = 1) -> Message:
-        """Say that the certificate is stored, or not; returns the server's answer."""
+        """Report whether the certificate was stored; return the server's answer."""
         self.send(Command.STORE_CERTIFICATE_RESPONSE, {Tag.REASON: bytes((reason,))})
         return self.receive()
 

@@ -16,6 +16,6 @@ def linked() -> Path:
     directory = ROOT / ".cache" / "collection"
     link = directory / "ansible_collections" / "ucm" / "capf"
     link.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):  # another process may be as far as this
+    with suppress(FileExistsError):  # another process may have created it meanwhile
         link.symlink_to(ROOT)
     return directory

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What has to be true after a crash: the database knows what the phone has, and the phone's retry ends in done (P1)."""
+"""Checks after a crash: the database has the phone's certificate, and the phone's retry succeeds (P1)."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def record(node: RunningNode) -> tuple[str, dict[bytes, str]]:
 
 
 def schedule(node: RunningNode) -> None:
-    """Schedule an installation for the phone, which no other session can have beside the one that is killed."""
+    """Schedule an installation for the phone that only the killed session can have."""
     schedule_by_string(node, A)
 
 
 def enrol(node: RunningNode) -> bytes:
-    """Do what the phone's own retry does; returns the LSC."""
+    """Do what the phone's retry does; return the LSC."""
     client = Client(node.capf_port, A)
     client.authenticate(STRING)
     der = client.send_key()
@@ -42,7 +42,7 @@ def enrol(node: RunningNode) -> bytes:
 
 
 def check_after_the_crash(node: RunningNode, held: bytes | None) -> None:
-    """The database knows what the phone has, and the phone's retry ends in done."""
+    """Check that the database has the phone's certificate, and that the phone's retry succeeds."""
     state, known = record(node)
     if held is not None:
         assert known[held] in ("issued", "active")

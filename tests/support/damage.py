@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ways to damage what a server keeps, one at a time, and a node that has something of everything (P36)."""
+"""Damages to a server's files and rows, one at a time, and a node with every kind of them (P36)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GARBAGE = "\u20ac{[ not a value"
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One damage of a state directory; ``named`` is in what the server says of it, None where the start repairs it."""
+    """One damage of a state directory; ``named`` is a part of the server's report, None if the start repairs it."""
 
     what: str
     do: Callable[[Path], None]
@@ -43,7 +43,7 @@ class Damage:
 
 
 def make(directory: Path) -> Path:
-    """Make a node with something of everything, stopped; returns its state directory."""
+    """Create a stopped node with every kind of file and row; return its state directory."""
     state = directory / "whole"
     state.mkdir(parents=True)
     node = NewNode(state, ADMINISTRATOR, PASSWORD, ["127.0.0.1"], database=put_database(state))
@@ -73,7 +73,7 @@ async def _fill(state: Path) -> None:
 
 
 def _fill_settings(connection: Any) -> None:
-    """Have a row for every parameter and trace setting."""
+    """Insert a row for every parameter and trace setting."""
     for parameter in (*parameters.SERVICE, *parameters.ENTERPRISE):
         named_values.put(connection, f"parameter:{parameter.name}", str(parameter.default))
     for setting in trace_settings.SETTINGS:
@@ -87,7 +87,7 @@ def copy(whole: Path, directory: Path) -> Path:
 
 
 def sql(statement: str, *values: object) -> Callable[[Path], None]:
-    """Return what runs a statement on the database."""
+    """Return a function that runs a statement on the database."""
 
     def do(state: Path) -> None:
         with closing(sqlite3.connect(state / "capf.db", isolation_level=None)) as connection:
@@ -97,7 +97,7 @@ def sql(statement: str, *values: object) -> Callable[[Path], None]:
 
 
 def write(name: str, data: bytes) -> Callable[[Path], None]:
-    """Return what replaces the content of the only file that a pattern names."""
+    """Return a function that replaces the content of the only file that matches a pattern."""
 
     def do(state: Path) -> None:
         (path,) = sorted(state.glob(name))[:1]
@@ -107,7 +107,7 @@ def write(name: str, data: bytes) -> Callable[[Path], None]:
 
 
 def remove(name: str) -> Callable[[Path], None]:
-    """Return what removes a file."""
+    """Return a function that removes a file."""
     return lambda state: (state / name).unlink()
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One phone that gets its LSC by null string or by authentication string, in the steps of a test."""
+"""The steps of a phone that gets its LSC by null string or by authentication string."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def schedule(node: RunningNode, *names: str, operation: str = "Install/Upgrade",
 
 
 def schedule_by_string(node: RunningNode, name: str = PHONE) -> None:
-    """Schedule an installation by ``STRING``: a session that proves itself has the operation alone."""
+    """Schedule an installation by ``STRING``: an authenticated session has the operation exclusively."""
     mode = {"authentication_mode": "By Authentication String"}
     node.ok("POST", "/phones", {"phones": [{"device_name": name, **SETTINGS, **mode}]})
     item = {"device_name": name, "authentication_string": STRING}
@@ -34,7 +34,7 @@ def schedule_by_string(node: RunningNode, name: str = PHONE) -> None:
 
 
 def enrol(node: RunningNode, name: str = PHONE, string: str = "") -> None:
-    """Lead a whole session."""
+    """Run a complete session."""
     client = Client(node.capf_port, name)
     assert client.authenticate(string).command is Command.KEY_GENERATE_REQUEST
     client.send_key()
@@ -43,7 +43,7 @@ def enrol(node: RunningNode, name: str = PHONE, string: str = "") -> None:
 
 
 def enrol_by_retries(node: RunningNode, name: str = PHONE, seconds: float = 20, string: str = "") -> None:
-    """Come again, as a phone does that was sent away, until the session succeeds."""
+    """Retry, as a refused phone does, until the session succeeds."""
     limit = time.monotonic() + seconds
     while True:
         try:
@@ -61,5 +61,5 @@ def is_ready(node: RunningNode) -> bool:
 
 
 def until_ready(node: RunningNode, ready: bool = True) -> None:
-    """Wait until the node says that it is ready, or that it is not, without anybody's help."""
+    """Wait until the node reports that it is ready, or not ready."""
     until(lambda: is_ready(node) == ready, 30)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A process that holds thousands of connections which say nothing, or begin and say no more, and connects again."""
+"""A process that holds thousands of connections that are silent, or become silent, and reconnects closed ones."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from multiprocessing.connection import Connection
 
 _AT_ONCE = 200
 _AGAIN_A_SECOND = 400
-"""How many connections that the server has closed are replaced in a second."""
+"""Maximum number of closed connections that are replaced per second."""
 _BEGIN_SECONDS = 60
 _SETTLED_SECONDS = 2
-"""Until the server has accepted what the kernel holds for it: the flood goes on, its first burst is over."""
+"""Seconds until the server has accepted the connections that the kernel has queued: the flood after its first burst."""
 
 
 def half_a_handshake() -> bytes:
@@ -45,7 +45,7 @@ HALF_A_HEADER = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Half: "
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Connections to one port from some addresses of loopback, and what each of them sends before it is silent."""
+    """Connections to one port from some loopback addresses, and the bytes that each sends before it becomes silent."""
 
     port: int
     count: int
@@ -61,7 +61,7 @@ class _Flood:
         self._closed: list[tuple[Target, int]] = [(target, index) for index, target in enumerate(self._wanted)]
 
     def connect(self, most: int) -> None:
-        """Open some of the connections that are not open."""
+        """Open some of the missing connections."""
         for _index in range(min(most, len(self._closed))):
             target, number = self._closed.pop()
             connection = socket.socket()
@@ -73,7 +73,7 @@ class _Flood:
             self._poll.register(connection, select.EPOLLOUT | select.EPOLLRDHUP)
 
     def look(self, seconds: float) -> None:
-        """Send what is to be sent on new connections, and notice those that the server has closed."""
+        """Send the bytes on new connections, and detect those that the server has closed."""
         for number, events in self._poll.poll(seconds):
             connection, target, index = self._open[number]
             if events & (select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR):
@@ -107,7 +107,7 @@ def _work(pipe: Connection, targets: Sequence[Target]) -> None:
 
 @contextlib.contextmanager
 def flooded(targets: Sequence[Target]) -> Iterator[None]:
-    """Hold the connections of all targets, each in a process of its own, while the block runs."""
+    """Hold the connections of all targets, each in a separate process, while the block runs."""
     context = multiprocessing.get_context("spawn")
     work = []
     for target in targets:

@@ -1,9 +1,9 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A server whose phones have one field more: its column and its row in the table, and nothing else.
+"""A server whose phones have an additional field: only its column and its row in the table of fields.
 
-Usage: python -m support.further_field DIRECTORY; prints what became of the field, as JSON.
+Usage: python -m support.further_field DIRECTORY; prints the field's values as JSON.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ NAMES = ("SEP00000000000A", "SEP00000000000B")
 
 
 def register(record: Record, building: str) -> dict[str, Any] | None:
-    """Register or change the second phone with this building, as the API takes it; returns what changed."""
+    """Register or change the second phone with this building, as the API does; return the changes."""
     body = PhonesChange.model_validate({"phones": [{"device_name": NAMES[1], "building": building}]})
     given = [phone.model_dump(exclude_none=True) for phone in body.phones]
     changes = record.run(lambda c: phones.ensure(Transaction(c, record.context, "test"), given, "present"))
@@ -48,7 +48,7 @@ def register(record: Record, building: str) -> dict[str, Any] | None:
 
 
 def seen(record: Record) -> dict[str, object]:
-    """Return what search and report show."""
+    """Return the results of search and report."""
     criteria = [search.Criterion("building", "begins with", "B")]
     page = search.Page(sort="building", descending=True)
 
@@ -65,7 +65,7 @@ def seen(record: Record) -> dict[str, object]:
 
 
 def main(directory: Path) -> None:
-    """Print what became of the field."""
+    """Print the field's values."""
     url = put_database(directory)
     with create_engine(url).begin() as connection:
         connection.execute(text("ALTER TABLE phones ADD COLUMN building TEXT NOT NULL DEFAULT ''"))

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Somebody who guesses the administrator's password from many addresses, in a process of his own."""
+"""An attacker who guesses the administrator's password from many addresses, in a separate process."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def _guess(port: int, address: str, numbers: range, context: ssl.SSLContex
 
 
 async def guess(port: int, tries: int, addresses: int) -> Counter[int]:
-    """Try wrong passwords from addresses of loopback; returns how often which status came."""
+    """Try wrong passwords from loopback addresses; return the number of answers by status."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     gate = asyncio.Semaphore(_AT_ONCE)

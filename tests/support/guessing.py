@@ -1,10 +1,10 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Somebody at one address who guesses authentication strings as well as the rules allow, by a clock of the test's own.
+"""An attacker at one address who guesses authentication strings as well as the rules allow, by a simulated clock.
 
-He knows all that the server knows but the strings: he tries at the very second at which he may, and takes another phone
-where one has locked him out. Where no phone takes a string of his, an administrator schedules all operations again.
+The attacker knows everything except the strings: each try comes at the first possible second, on another phone if one
+is locked. If no phone accepts a try, an administrator schedules all operations again.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ STRING, WRONG = "1234", "9999"
 DAY = 86400
 DAYS = 10
 _ENOUGH = 1000
-"""Phones that refuse one after the other, until the attacker gives up for now."""
+"""The number of consecutive phones that refuse before the attacker waits."""
 FOUR_DIGITS, GENERATED = 10**4, 9 * 10**7
-"""Strings of four digits, and those that the server makes: eight digits, the first of them no 0."""
+"""The number of strings with four digits, and of generated ones: eight digits, the first not 0."""
 MODE = {"authentication_mode": "By Authentication String", "key_order": "EC Only", "ec_key_size": 256}
 
 
@@ -55,7 +55,7 @@ def _schedule(record: Record, names: Sequence[str]) -> None:
 
 @dataclass
 class Attack:
-    """What the attacker does to some phones; ``tries`` are those that would have succeeded with the right string."""
+    """The attack on some phones; ``tries`` counts those that would have succeeded with the correct string."""
 
     record: Record
     names: Sequence[str]
@@ -65,11 +65,11 @@ class Attack:
 
     @property
     def total(self) -> int:
-        """How many strings were compared in all."""
+        """The total number of compared strings."""
         return sum(self.tries.values())
 
     def run(self, seconds: int) -> None:
-        """Guess for this time."""
+        """Guess for this duration."""
         end = self.record.steady[0] + seconds
         while self.record.steady[0] < end:
             before = self.total
@@ -80,7 +80,7 @@ class Attack:
             self.record.wait(min(self._next_end(), end) - self.record.steady[0])
 
     def _guess_while_possible(self, connection: Connection) -> None:
-        """Try the phones alternately, until none of the next many takes a string."""
+        """Try the phones alternately, until many in a row refuse."""
         refused = 0
         while refused < min(len(self.names), _ENOUGH):
             name = self.names[self._next % len(self.names)]
@@ -88,7 +88,7 @@ class Attack:
             refused = 0 if self._guess(connection, name) else refused + 1
 
     def _guess(self, connection: Connection, name: str) -> bool:
-        """Send a wrong string where the right one would be taken; False where it would not."""
+        """Send a wrong string if the correct one would be accepted; return whether it would be."""
         if not self._would_be_taken(connection, name):
             return False
         sessions.claim(Transaction(connection, self.record.context), Claim(name, 3, 1, self.address, password=WRONG))
@@ -104,7 +104,7 @@ class Attack:
             )
 
     def _next_end(self) -> float:
-        """Return when the next of the attacker's waits ends, or a wrong string is a day old."""
+        """Return the next time at which a lock of the attacker ends, or a wrong string is a day old."""
         now = self.record.steady[0]
         query = select(table.c.locked_until).where(table.c.address == self.address, table.c.locked_until > now)
         ends = self.record.store.read(lambda c: c.execute(query).scalars().all())
@@ -113,7 +113,7 @@ class Attack:
 
 @contextmanager
 def _undone(connection: Connection) -> Iterator[None]:
-    """Take back what is done inside."""
+    """Roll back the changes of the block."""
     step = connection.begin_nested()
     try:
         yield

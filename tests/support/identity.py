@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates of phones in the hands of a test: MICs of a manufacturer of its own, and LSCs that phones hold."""
+"""Certificates of phones for tests: MICs of a test manufacturer, and LSCs."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ EC_KEY = KeySpec(ec=True, bits=256)
 
 
 def common_name(name: str) -> x509.Name:
-    """Return a subject with a common name alone."""
+    """Return a subject with only a common name."""
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
 
 
 def public_der(key: Any) -> bytes:
-    """Return the public key of a private one as phones send it."""
+    """Return the public key of a private key in the form that phones send."""
     return bytes(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
 class Manufacturer:
-    """A trusted manufacturing CA and the phones that it makes."""
+    """A trusted manufacturing CA and its phones."""
 
     def __init__(self, directory: Path, name: str = "Test Manufacturing CA") -> None:
         self.directory = directory
@@ -62,13 +62,13 @@ class Manufacturer:
         return Identity(builder.sign(issuer or self.maker.key, hashes.SHA256()), key)
 
     def phone(self, name: str, mic: Identity | None = None) -> Flash:
-        """Return the flash of a phone with a MIC: a usual one, or the given."""
+        """Return the flash of a phone with a MIC: a normal one, or the given one."""
         flash = Flash(self.directory / f"flash-{name}-{os.urandom(4).hex()}")
         flash.make_mic(mic or self.sign(f"CP-8845-{name}"))
         return flash
 
     def sha1_mic(self, name: str) -> Identity:
-        """Return a MIC that was signed with SHA-1, as old phones have it; openssl still makes such."""
+        """Return a MIC signed with SHA-1, as on old phones; openssl can still create it."""
         key = KeyMaker().make(EC_KEY)
         files = {item: self.directory / f"sha1-{item}" for item in ("key", "request", "mic")}
         files["key"].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A whole node in this process: its server is asked without sockets, as if each request came from loopback."""
+"""A complete node in this process: requests reach its server without sockets, as if they came from loopback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TOKEN = base64.b64encode(f"{ADMINISTRATOR}:{PASSWORD}".encode())
 
 
 class Answer:
-    """An answer; ``whole`` when it did not break off."""
+    """An answer; ``whole`` if it is complete."""
 
     def __init__(self) -> None:
         self.status = 0
@@ -36,10 +36,10 @@ class Answer:
 
 
 class InProcess:
-    """A server on a state directory; ``begin`` does what a start does before the ports are open."""
+    """A server on a state directory; ``begin`` does the part of a start before the ports are open."""
 
     def __init__(self, directory: Path, capf: str = "addresses = []\n") -> None:
-        """``capf``: the settings of the CAPF port, without which it listens nowhere."""
+        """``capf``: the settings of the CAPF port; without them it does not listen."""
         self.state = directory
         text = f"[server]\nstate_directory = {json.dumps(str(directory))}\n[capf]\n{capf}"
         self.settings = configuration.parse(text)
@@ -61,7 +61,7 @@ class InProcess:
             await self.begin()
 
     async def close(self) -> None:
-        """Stop CAPF, and give lock and database back."""
+        """Stop CAPF, and release lock and database."""
         await self.server.service.stop()
         self.server.close()
 
@@ -101,12 +101,12 @@ class InProcess:
                 answer.body += message.get("body", b"")
                 answer.whole = not message.get("more_body", False)
 
-        with contextlib.suppress(Exception):  # what the server raises besides its answer stands in its log
+        with contextlib.suppress(Exception):  # an exception after the answer is in the server's log
             await self._app(scope, receive, send)
         return answer
 
     async def ok(self, method: str, path: str, body: object = None) -> Any:
-        """Return the body of a request that has to succeed."""
+        """Return the body of the answer to a request that must succeed."""
         answer = await self.ask(method, path, body)
         assert answer.status == 200, answer.body
         return answer.json

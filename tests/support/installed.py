@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The collection as somebody has it who installed the built archive, with nothing else and a home of their own."""
+"""The collection as installed from the built archive, in an empty home directory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _GALAXY = PLAYBOOK.with_name("ansible-galaxy")
 
 
 def build(directory: Path) -> Path:
-    """Return the archive that ansible-galaxy builds from what git tracks."""
+    """Return the archive that ansible-galaxy builds from the files that git tracks."""
     subprocess.run([ROOT / "scripts" / "copy-collection", directory], check=True, capture_output=True)
     tree = directory / "ansible_collections" / "ucm" / "capf"
     argv: list[str | Path] = [_GALAXY, "collection", "build", tree, "--output-path", directory]
     subprocess.run(argv, check=True, capture_output=True)
-    shutil.rmtree(tree.parents[1])  # the tests' own secrets are in it
+    shutil.rmtree(tree.parents[1])  # it contains the secrets of the tests
     (built,) = directory.glob("ucm-capf-*.tar.gz")
     return built
 
@@ -46,7 +46,7 @@ class Installed:
 
     @property
     def home(self) -> Path:
-        """The home of who runs it."""
+        """The home directory of its user."""
         return self.directory / "home"
 
     @property
@@ -56,7 +56,7 @@ class Installed:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment; C(PWD) is another directory's, as after ``su`` or in a service."""
+        """Return the environment; C(PWD) is a different directory, as after ``su`` or in a service."""
         return {
             "PATH": f"{PLAYBOOK.parent}:{os.environ['PATH']}", "HOME": str(self.home), "LANG": "C.UTF-8", "PWD": "/",
             "ANSIBLE_COLLECTIONS_PATH": str(self.place), "ANSIBLE_NOCOLOR": "true", "PYTHONDONTWRITEBYTECODE": "1",
@@ -69,7 +69,7 @@ class Installed:
         return self
 
     def run(self, typed: Path, playbook: str, *options: str, **variables: Any) -> tuple[int, str]:
-        """Type a command in a directory; returns its exit status, and its output on one line."""
+        """Run a command in a directory; return its exit status, and its output on one line."""
         given = Path(tempfile.mkdtemp(dir=self.home))
         argv: list[str | Path] = [PLAYBOOK, f"ucm.capf.{playbook}", *extra_vars(given, variables), *options]
         done = subprocess.run(argv, cwd=typed, env=self.environment, capture_output=True, text=True, check=False)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real lab of simulated phones in a process of its own."""
+"""A real lab of simulated phones in a separate process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _START_SECONDS = 30
 
 
 def write_phones(path: Path, phones: list[dict[str, Any]]) -> Path:
-    """Write a phones CSV file with the columns that the phones have."""
+    """Write a phones CSV file with the columns of these phones."""
     columns = list(dict.fromkeys(name for phone in phones for name in phone))
     with path.open("w", newline="") as handle:
         writer = csv.DictWriter(handle, columns, lineterminator="\n")
@@ -30,7 +30,7 @@ def write_phones(path: Path, phones: list[dict[str, Any]]) -> Path:
 
 
 class RunningLab:
-    """``capf-lab init`` at its making, ``capf-lab run`` from ``start`` to ``stop``."""
+    """A lab: the constructor runs ``capf-lab init``, ``start`` and ``stop`` control ``capf-lab run``."""
 
     def __init__(self, directory: Path, phones: Path, *options: str) -> None:
         self.directory = directory
@@ -38,14 +38,14 @@ class RunningLab:
         self.manufacturing_ca = directory / "manufacturing" / "ca.pem"
         self.process: subprocess.Popen[bytes] | None = None
         self.prefix: Sequence[str] = ()
-        """What runs the lab's command, nothing as a rule."""
+        """A prefix for the lab's command, normally empty."""
         self.address = ""
-        """Where the running lab takes requests."""
+        """The control port of the running lab."""
         argv: list[str | Path] = [*LAB, "init", "--directory", directory, "--phones", phones, *options]
         subprocess.run(argv, check=True, capture_output=True)
 
     def start(self, node: RunningNode, *options: str | Path, hand_out_ctl: bool = True) -> RunningLab:
-        """Switch the phones on, with a CTL file of the lab's own or without one."""
+        """Switch the phones on, with a CTL file of the lab or without one."""
         argv = [*self.prefix, *LAB, "run", "--directory", self.directory, "--phones", self.phones]
         argv += ["--files-server", node.files_server]
         argv += ["--capf-certificate", node.capf_certificate] if hand_out_ctl else []
@@ -76,7 +76,7 @@ class RunningLab:
         control.ask(self.address, {"do": "reset", "names": list(names)})
 
     def move(self, node: RunningNode, *names: str) -> None:
-        """Let phones fetch their files from another node, from their next start on."""
+        """Change the node from which phones fetch their files, from their next start on."""
         argv: list[str | Path] = [
             *LAB,
             "move",
@@ -89,7 +89,7 @@ class RunningLab:
         subprocess.run(argv, check=True, capture_output=True)
 
     def press(self, name: str, *keys: str) -> str:
-        """Press keys on a phone; returns what it shows."""
+        """Press keys on a phone; return what it shows."""
         return str(control.ask(self.address, {"do": "press", "name": name, "keys": list(keys)})["shown"])
 
     def shows(self, name: str) -> dict[str, Any]:

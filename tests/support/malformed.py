@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Clients that break the protocol in every way there is, each in a session of its own (P15)."""
+"""Clients that violate the protocol in many ways, each in a separate session (P15)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ KINDS: dict[str, Callable[[int], bytes]] = {
 
 
 def _break(port: int, index: int, context: ssl.SSLContext, before: ssl.SSLSession | None) -> ssl.SSLSession | None:
-    """Lead one broken session to the server's close; returns the TLS session, which makes the next one cheap."""
+    """Run one malformed session until the server closes it; return the TLS session, which makes the next one cheap."""
     raw = socket.create_connection(("127.0.0.1", port), timeout=60)
     with context.wrap_socket(raw, session=before) as connection:
         reader = Reader()
@@ -67,7 +67,7 @@ def _work(port: int, sessions: int) -> None:
 
 
 def lead(port: int, sessions: int, processes: int) -> None:
-    """Lead this number of broken sessions, some at once; AssertionError when a client does not come to its end."""
+    """Run this number of malformed sessions, some concurrently; AssertionError if a client does not finish."""
     each = [multiprocessing.Process(target=_work, args=(port, sessions // processes)) for _index in range(processes)]
     for process in each:
         process.start()
@@ -77,7 +77,7 @@ def lead(port: int, sessions: int, processes: int) -> None:
 
 
 def resident_kib(pid: int) -> int:
-    """Return the resident memory of a process now."""
+    """Return the current resident memory of a process."""
     found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found
     return int(found[1])

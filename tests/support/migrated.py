@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An SQLite database with the server's tables, made once a test process and copied wherever a test wants one."""
+"""An SQLite database with the server's tables, created once per test process and copied for each test."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def _made() -> Path:
 
 
 def put_database(directory: Path) -> str:
-    """Put an empty database with all tables into a directory; returns its URL."""
+    """Copy an empty database with all tables into a directory; return its URL."""
     return f"sqlite:///{shutil.copy(_made(), directory)}"

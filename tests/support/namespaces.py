@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two network namespaces, one of servers and one of phones, with a cable between them (root and iproute2)."""
+"""Two network namespaces, for servers and phones, connected by a virtual cable (needs root and iproute2)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _ip(*words: str) -> None:
 
 
 class Namespaces:
-    """``servers`` and ``phones``, by names of this process; ``capf_has`` says what the phones' name server knows."""
+    """``servers`` and ``phones``, with names of this process; ``capf_has`` sets the addresses in the phones' DNS."""
 
     def __init__(self) -> None:
         assert os.geteuid() == 0, "network namespaces need root"
@@ -36,7 +36,7 @@ class Namespaces:
         self._hosts = Path("/etc/netns") / self.phones / "hosts"
 
     def make(self) -> None:
-        """Make both, and the cable."""
+        """Create both namespaces and the cable."""
         self._hosts.parent.mkdir(parents=True)
         self.capf_has("46")
         ends = f"cs{os.getpid()}", f"cp{os.getpid()}"
@@ -54,13 +54,13 @@ class Namespaces:
             _ip("-n", name, "link", "set", end, "up")
 
     def remove(self) -> None:
-        """Remove whatever there is of them; the cable goes with its ends."""
+        """Remove existing namespaces; the cable disappears with its ends."""
         for name in (self.servers, self.phones):
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
         shutil.rmtree(self._hosts.parent, ignore_errors=True)
 
     def capf_has(self, families: str) -> None:
-        """Let CAPF's name have an IPv4 address, an IPv6 address, or both: ``4``, ``6`` or ``46``."""
+        """Give CAPF's name an IPv4 address, an IPv6 address, or both: ``4``, ``6`` or ``46``."""
         lines = [
             f"{SERVER_IPV4} {CAPF_NAME}\n" if family == "4" else f"{SERVER_IPV6} {CAPF_NAME}\n" for family in families
         ]
@@ -72,7 +72,7 @@ class Namespaces:
 
     @contextlib.contextmanager
     def inside(self, name: str) -> Iterator[None]:
-        """Let this thread, and what it starts, be in a namespace."""
+        """Move this thread and its child processes to a namespace."""
         with Path("/proc/thread-self/ns/net").open() as before, (Path("/run/netns") / name).open() as wanted:
             _enter(wanted.fileno())
             try:

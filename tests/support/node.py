@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real server in a process of its own, on free ports of loopback."""
+"""A real server in a separate process, on free loopback ports."""
 
 from __future__ import annotations
 
@@ -29,16 +29,15 @@ from support.waiting import until
 
 CAPF = Path(sys.executable).with_name("capf")
 LAB = (sys.executable, "-m", "capf_lab")
-"""What runs the lab's command."""
+"""A prefix for the lab's command."""
 ADMINISTRATOR, PASSWORD = "admin", "correct-horse-battery"
 _START_SECONDS = 90
 _PORTS = range(20000, 32000)
-"""Below those that the kernel gives to outgoing connections, one of which could keep a server that is started again
-from its port."""
+"""Below the kernel's range for outgoing connections, one of which could occupy the port while a server restarts."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Return TCP ports that are free on loopback now."""
+    """Return TCP ports that are now free on loopback."""
     found: list[int] = []
     for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
         with suppress(OSError):
@@ -50,7 +49,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class RunningNode:
-    """A node: made as ``capf init`` makes one, ``capf serve`` from ``start`` to ``stop``."""
+    """A node: the constructor does what ``capf init`` does, ``start`` and ``stop`` control ``capf serve``."""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class RunningNode:
         like: RunningNode | None = None,
         password: str = PASSWORD,
     ) -> None:
-        """``database``: URL of a database that exists; ``like``: the node with which it is shared."""
+        """``database``: URL of an existing database; ``like``: the node with which it is shared."""
         self.directory = directory
         self.state = directory / "state"
         self.port, self.capf_port, self.files_port, self.control_port = free_ports(4)
@@ -70,7 +69,7 @@ class RunningNode:
         self.log = directory / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.prefix: Sequence[str] = ()
-        """What runs the server's command, nothing as a rule."""
+        """A prefix for the server's command, normally empty."""
         directory.mkdir(parents=True, exist_ok=True)
         self.config.write_text(self._configuration(first_node, database))
         self._initialise(password, [] if manufacturing_ca is None else [manufacturing_ca], database, like)
@@ -78,7 +77,7 @@ class RunningNode:
     def _initialise(
         self, password: str, manufacturing: Sequence[Path], database: str | None, like: RunningNode | None
     ) -> None:
-        """Do what ``capf init`` does, in this process, which spares a test the start of one."""
+        """Do what ``capf init`` does in this process, which is faster than a new one."""
         self.state.mkdir(parents=True, exist_ok=True)
         url = database or put_database(self.state)
         names = ["127.0.0.1", "localhost"]
@@ -99,7 +98,7 @@ class RunningNode:
         )
 
     def configure(self, table: str, **settings: object) -> RunningNode:
-        """Change settings of the configuration file, in force at the next start."""
+        """Change settings of the configuration file; they take effect at the next start."""
         document = tomllib.loads(self.config.read_text())
         document.setdefault(table, {}).update(settings)
         lines = []
@@ -137,7 +136,7 @@ class RunningNode:
         raise AssertionError(f"the server does not start: {self.log.read_text()}")
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Stop the process; returns its exit status."""
+        """Stop the process; return its exit status."""
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(_START_SECONDS)
@@ -166,13 +165,13 @@ class RunningNode:
         return answer
 
     def activate(self, **enterprise: object) -> None:
-        """Activate CAPF on this node's own port."""
+        """Activate CAPF on this node's port."""
         parameters = {"CAPF Phone Port": self.capf_port, **enterprise}
         self.ok("PUT", "/enterprise-parameters", {"parameters": parameters})
         self.ok("PUT", "/service", {"activated": True})
 
     def phone(self, name: str) -> dict[str, Any]:
-        """Return one phone as the server shows it, its authentication string included."""
+        """Return one phone as the server shows it, including its authentication string."""
         criterion = {"field": "device_name", "pattern": "is exactly", "value": name}
         found = self.ok("POST", "/phones/find", {"criteria": [criterion], "authentication_strings": True})
         assert found["total"] == 1
@@ -186,14 +185,14 @@ class RunningNode:
         return answer
 
     def refused(self, *names: str, seconds: float = 30) -> list[str]:
-        """Wait until each phone was refused, which leaves its operation open; returns what is shown as their status."""
+        """Wait until each phone was refused, which leaves its operation open; return their status."""
         until(lambda: all(self.phone(name)["refusals"] for name in names), seconds)
         found = [self.phone(name) for name in names]
         assert {phone["certificate_operation"] for phone in found} != {"No Pending Operation"}, found
         return [str(phone["operation_status"]) for phone in found]
 
     def wait(self, *names: str, seconds: float = 30) -> dict[str, Any]:
-        """Wait until the phones' operations have ended; fails when they do not in time."""
+        """Wait until the phones' operations have ended; fail if they do not end in time."""
         answer: dict[str, Any] = self.ok("POST", "/operations/wait", {"phones": list(names), "timeout": seconds})
         assert answer["ended"], answer
         return answer

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads a page that the server made."""
+"""Parses a page of the server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.labels: list[str] = []
         self.parts: dict[str, str] = {}
-        """Words by the id of the element that they are in, those of no such element by an empty one."""
+        """Words by the id of their element, or by an empty id."""
         self._open: list[tuple[str, str]] = []
         self.feed(text)
         assert self._open == []

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The path variables of the collection: read from its playbooks and roles, so that none can be forgotten (P35)."""
+"""Finds the path variables of the collection in its playbooks and roles, so that none is forgotten (P35)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.plays import ROOT
 FROM_HERE = "ucm.capf.from_here"
 ROLES = sorted(path.parents[1] for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
 FILES = sorted([*ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/vars/*.yml")])
-"""What uses variables: playbooks, and the tasks and variables of roles."""
+"""The files that use variables: playbooks, and the tasks and variables of roles."""
 _USED = re.compile(r"([a-z_]+)(?:\.[a-z_]+)?(?: \| default\([^()]*(?:\([^()]*\))?[^()]*\))? \| " + re.escape(FROM_HERE))
 BUILTIN_PATHS = {
     "ansible.builtin.copy": ("src", "dest"),
@@ -33,7 +33,7 @@ BUILTIN_PATHS = {
 
 
 def on_the_node() -> set[str]:
-    """Return the variables whose paths are on the node, which the role wants to be absolute."""
+    """Return the variables with paths on the node, which must be absolute."""
     tasks = yaml.safe_load((ROOT / "roles/capf_server/tasks/main.yml").read_text())
     (check,) = (task for task in tasks if "capf_server_paths" in task.get("vars", {}))
     return set(check["vars"]["capf_server_paths"])
@@ -55,13 +55,13 @@ def _is_path(option: dict[str, Any]) -> bool:
 
 
 def used() -> set[str]:
-    """Return the variables that playbooks and roles make absolute, and that are not their own."""
+    """Return the external variables that playbooks and roles make absolute."""
     found = {name for path in FILES for name in _USED.findall(path.read_text())}
     return {name for name in found if not re.search(rf"^\s+register: {name}$", _all_text(), re.MULTILINE)}
 
 
 def given() -> set[str]:
-    """Return every variable by which a user gives a path on the control node."""
+    """Return every variable with a path on the control node."""
     return (declared() - on_the_node()) | used()
 
 
@@ -70,7 +70,7 @@ def _all_text() -> str:
 
 
 def module_paths() -> dict[str, set[str]]:
-    """Return the options of each module that are paths, with the fragments that it extends."""
+    """Return the path options of each module, including those of its fragments."""
     shared = {
         path.stem: _paths_in(yaml.safe_load(text))
         for path in (ROOT / "plugins/doc_fragments").glob("*.py")
@@ -97,7 +97,7 @@ def _paths_in(document: dict[str, Any]) -> set[str]:
 
 
 def paths_of_tasks() -> Iterator[tuple[Path, str, str, str]]:
-    """Yield (file, module, option, value) of each path that a playbook or role gives to a module or to a role."""
+    """Yield (file, module, option, value) of each path that a playbook or role passes to a module or role."""
     given_on = declared()
     options = {**module_paths(), **{name: set(paths) for name, paths in BUILTIN_PATHS.items()}}
     for path in FILES:

@@ -14,7 +14,7 @@ from support.plays import PLAYBOOK, environment, extra_vars
 
 
 def playbook(node: RunningNode, name: str, *options: str, **variables: Any) -> tuple[int, str]:
-    """Run a playbook of the collection against a node; returns its exit status, and its output on one line."""
+    """Run a playbook of the collection against a node; return its exit status, and its output on one line."""
     given = {
         "capf_port": node.port,
         "capf_password": PASSWORD,

@@ -28,7 +28,7 @@ def collections() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment in which ansible finds the collection."""
+    """Return an environment in which Ansible finds the collection."""
     return {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(collections()),
@@ -40,7 +40,7 @@ def environment() -> dict[str, str]:
 
 
 def extra_vars(directory: Path, given: dict[str, Any]) -> list[str]:
-    """Return the option that gives variables by a file: an administrator's password has no place in a command line."""
+    """Return the option that passes variables by a file: a password must not be on a command line."""
     path = directory / "extra-vars.json"
     path.write_text(json.dumps(given))
     return ["--extra-vars", f"@{path}"]
@@ -56,7 +56,7 @@ def connection(node: RunningNode, **other: Any) -> dict[str, Any]:
 def play(
     node: RunningNode, *tasks: dict[str, Any], options: tuple[str, ...] = (), **connection_options: Any
 ) -> tuple[list[dict[str, Any]], str]:
-    """Run tasks, each in spite of failures of those before it; returns their results, and ansible's output."""
+    """Run tasks, ignoring failures; return their results, and the output of Ansible."""
     results = node.directory / "results.json"
     registered = [{"register": f"r{index}", **task, "ignore_errors": True} for index, task in enumerate(tasks)]
     names = ", ".join(task["register"] for task in registered)
@@ -83,7 +83,7 @@ def play(
 
 
 def rhythm(node: RunningNode, module: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:
-    """Run a task in check mode, for real, and again, each with a diff; returns the three results."""
+    """Run a task in check mode, normally, and again, each with a diff; return the three results."""
     task = {module: arguments, "diff": True}
     (check, real, again), _output = play(node, {**task, "check_mode": True}, task, task)
     assert check["changed"] and real["changed"] and not again["changed"], (check, real, again)

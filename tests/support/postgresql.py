@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real PostgreSQL server of the tests' own."""
+"""A real PostgreSQL server for the tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NUMBERS = itertools.count()
 
 
 class PostgreSQL:
-    """A database cluster on a free port of loopback; root runs it as the user postgres."""
+    """A database cluster on a free loopback port; root runs it as the user postgres."""
 
     def __init__(self) -> None:
         (self._bin,) = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
@@ -44,7 +44,7 @@ class PostgreSQL:
         subprocess.run([*prefix, *argv], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
 
     def start(self) -> None:
-        """Start the cluster and wait until it takes connections."""
+        """Start the cluster and wait until it accepts connections."""
         options = f"-p {self.port} -h 127.0.0.1 -k {self._directory}"
         self._run("pg_ctl", "start", "-w", "-D", str(self._directory / "data"), "-o", options)
 
@@ -53,7 +53,7 @@ class PostgreSQL:
         self._run("pg_ctl", "stop", "-w", "-m", mode, "-D", str(self._directory / "data"))
 
     def new_database(self, template: str = "template1") -> str:
-        """Make a database, empty or like another one; returns its URL."""
+        """Create a database, empty or as a copy of another; return its URL."""
         name = f"capf{next(_NUMBERS)}"
         where = f"host=127.0.0.1 port={self.port} user={self._user} dbname=postgres"
         with psycopg.connect(where, autocommit=True) as connection:
@@ -62,13 +62,13 @@ class PostgreSQL:
 
     @cached_property
     def template(self) -> str:
-        """The name of a database in which the server's tables are made already."""
+        """The name of a database that already has the server's tables."""
         url = self.new_database()
         Store(url).close()
         return url.rpartition("/")[2]
 
     def remove(self) -> None:
-        """Stop the cluster and remove its files, in which no secret may be."""
+        """Stop the cluster, check that its files contain no secrets, and remove them."""
         self.stop()
         found = canary.leaks(self._directory)
         shutil.rmtree(self._directory)
@@ -76,7 +76,7 @@ class PostgreSQL:
 
 
 def running() -> Iterator[PostgreSQL]:
-    """Yield a running cluster and remove it afterwards; the body of a fixture."""
+    """Yield a running cluster and remove it afterwards, for fixtures."""
     cluster = PostgreSQL()
     yield cluster
     cluster.remove()

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The record behind the sessions, in this process: store, registry and authority with a clock of the test's own."""
+"""The record behind the sessions in this process: store, registry and authority with simulated clocks."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ CODE = "471147"
 
 @dataclass
 class Record:
-    """What a server process has behind its sessions.
+    """The part of a server process behind its sessions.
 
-    ``times`` holds the host's time of day, ``steady`` the seconds since it was booted.
+    ``times`` contains the host's time of day, ``steady`` the seconds since it was booted.
     """
 
     store: Store
@@ -47,16 +47,16 @@ class Record:
     times: list[float] = field(default_factory=lambda: [NOW])
     refusals: Refusals = field(default_factory=Refusals)
     stored: dict[Hold, str] = field(default_factory=dict)
-    """The serial number of the certificate that was issued last to each session."""
+    """The serial number of the latest certificate that was issued to each session."""
     steady: list[float] = field(default_factory=lambda: [0.0])
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, for both clocks."""
+        """Advance both clocks."""
         self.times[0] += seconds
         self.steady[0] += seconds
 
     def run(self, job: Callable[[Connection], T]) -> T:
-        """Run a job as the server does, with its commit."""
+        """Run a job as the server does, and commit it."""
         return self.store.write(job)
 
     def add(self, name: str = PHONE, **settings: Any) -> None:
@@ -70,7 +70,7 @@ class Record:
     def set_parameters(
         self, kind: parameters.Kind, wanted: Mapping[str, object]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Set parameters; returns those that changed, before and after."""
+        """Set parameters; return those that changed, before and after."""
         return self.run(lambda c: parameter_changes.change(Transaction(c, self.context, "test"), kind, wanted))
 
     def plan(self, *names: str, operation: Operation = Operation.INSTALL, **request: Any) -> schedule.Scheduled:
@@ -84,12 +84,12 @@ class Record:
         return self.run(lambda c: schedule.schedule(Transaction(c, self.context, "test"), wanted))
 
     def plan_by_string(self, name: str = PHONE, **settings: Any) -> None:
-        """Register a phone and schedule an installation by the string ``CODE``: its sessions prove who it is."""
+        """Register a phone and schedule an installation by the string ``CODE``, which authenticates its sessions."""
         self.add(name, authentication_mode=BY_STRING, **settings)
         self.plan(items=[{"device_name": name, "authentication_string": CODE}], force=True)
 
     def claim(self, name: str = PHONE, **credentials: Any) -> Granted | Refused:
-        """Let a phone come; a refusal is counted at once."""
+        """Make a phone send its claim; a refusal is counted immediately."""
         version, peer = credentials.pop("version", 3), credentials.pop("peer", "192.0.2.1")
         wanted = Claim(name, version, 1, peer, **credentials)
         decision = self.run(lambda c: sessions.claim(Transaction(c, self.context), wanted))
@@ -100,13 +100,13 @@ class Record:
         return decision
 
     def grant(self, name: str = PHONE, **credentials: Any) -> Granted:
-        """Let a phone come that has to be let in."""
+        """Make a phone send a claim that must be granted."""
         decision = self.claim(name, **credentials)
         assert isinstance(decision, Granted), decision
         return decision
 
     def issue(self, hold: Hold, public_key: bytes) -> bytes | None:
-        """Let a phone send its public key."""
+        """Make a phone send its public key."""
         issued = self.run(lambda c: sessions.issue(Transaction(c, self.context), Issue(hold, public_key)))
         if issued is None:
             return None
@@ -114,28 +114,28 @@ class Record:
         return issued.der
 
     def confirm(self, hold: Hold) -> None:
-        """Let a phone say that it has done it."""
+        """Make a phone confirm its operation."""
         self.run(lambda c: sessions.confirm(Transaction(c, self.context), Confirm(hold, self.stored.get(hold, ""))))
 
     def lose(self, hold: Hold) -> None:
-        """Let a session be lost."""
+        """Report the loss of a session."""
         self.run(lambda c: sessions.lost(Transaction(c, self.context), Lost(hold)))
 
     def fail(self, hold: Hold, outcome: Outcome = Outcome.FAILED, problem: str = "") -> None:
-        """Let what a session does fail."""
+        """Report the failure of a session's operation."""
         self.run(lambda c: sessions.fail(Transaction(c, self.context), Fail(hold, outcome, problem)))
 
     def end_refused(self, *names: str) -> None:
-        """End what was refused of phones, as the end of a rollout does."""
+        """End refused operations of phones, as the end of a rollout does."""
         identifiers = [self.operation(name)["id"] for name in names or (PHONE,)]
         self.run(lambda c: lifecycle.end_refused(Transaction(c, self.context), identifiers))
 
     def end_due(self) -> int:
-        """End what is due, as the server does every second; returns how many."""
+        """End due operations, as the server does every second; return their number."""
         return self.run(lambda c: lifecycle.end_due(Transaction(c, self.context)))
 
     def install(self, name: str = PHONE, key: bytes | None = None, **credentials: Any) -> bytes:
-        """Take a phone through a whole installation, with a new RSA key or with this one; returns the LSC."""
+        """Run a complete installation of a phone, with a new or a given RSA key; return the LSC."""
         granted = self.grant(name, **credentials)
         der = self.issue(granted.hold, key or public_key())
         assert der is not None
@@ -156,13 +156,13 @@ class Record:
         return {row["serial_number"]: row["state"] for row in rows}
 
     def guesses(self, name: str = "") -> dict[str, dict[str, Any]]:
-        """Return what was tried at a phone, or in all, by the address."""
+        """Return the tries for a phone, or for all phones, by address."""
         query = select(schema.guesses).where(schema.guesses.c.device_name == name)
         rows = self.store.read(lambda c: c.execute(query).mappings().all())
         return {row["address"]: dict(row) for row in rows}
 
     def acts(self) -> list[str]:
-        """Return what the audit table says was done."""
+        """Return the actions in the audit table."""
         return list(self.store.read(lambda c: c.execute(select(schema.audit.c.action)).scalars().all()))
 
 
@@ -172,14 +172,14 @@ def claiming(context: Context, claim: Claim) -> Callable[[Connection], Granted |
 
 
 def public_key(bits: int = 2048) -> bytes:
-    """Return a new RSA public key as a phone sends it."""
+    """Return a new RSA public key in the form that phones send."""
     key = rsa.generate_private_key(65537, bits).public_key()
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 @contextmanager
 def recording(url: str, directory: Path, signer: tuple[Any, Any]) -> Iterator[Record]:
-    """Open an empty record whose clocks are the test's own; ``signer`` is a CAPF key and certificate."""
+    """Open an empty record with simulated clocks; ``signer`` is a CAPF key and certificate."""
     times, steady = [NOW], [0.0]
     context = Context(
         authority=Authority(*signer, os.urandom),

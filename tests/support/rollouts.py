@@ -32,7 +32,7 @@ STRING = "By Authentication String"
 
 
 def prepare(record: Record) -> None:
-    """Register twelve phones of three sites, and have CAPF run."""
+    """Register twelve phones of three sites, and start CAPF."""
     for index, name in enumerate(NAMES):
         record.add(name, device_pool=["Berlin", "Oslo", "Rome"][index % 3], key_order="EC Only", ec_key_size=256)
     record.run(lambda c: service.activate(Transaction(c, record.context, "admin"), True))
@@ -40,7 +40,7 @@ def prepare(record: Record) -> None:
 
 
 def begin(record: Record, *names: str, runner: str = RUN, rollout: str = NIGHT, **settings: Any) -> plan.Plan:
-    """Begin a rollout; of all phones unless some are named."""
+    """Begin a rollout of the named phones, by default of all."""
     modes = settings.pop("modes_after", {})
     strings, early = settings.pop("strings", {}), settings.pop("early", True)
     awaited = settings.pop("rollout_id", None)
@@ -50,7 +50,7 @@ def begin(record: Record, *names: str, runner: str = RUN, rollout: str = NIGHT, 
 
 
 def dry_run(record: Record, runner: str = "run-2", **settings: Any) -> plan.Plan:
-    """Return the plan that a run would have, which changes nothing."""
+    """Return the plan of a run without changing anything."""
     request = plan.RolloutRequest(NIGHT, runner, NAMES, read(settings), dry_run=True)
     before = on_record(record)
     made = asyncio.run(
@@ -66,7 +66,7 @@ def all_rows(connection: Connection, table: Table) -> list[Any]:
 
 
 def on_record(record: Record) -> list[Any]:
-    """Return all that the record has of rollouts and of operations."""
+    """Return all rows of rollouts and operations."""
     tables = (schema.rollouts, schema.rollout_waves, schema.rollout_phones, schema.operations)
     return [record.store.read(partial(all_rows, table=table)) for table in tables]
 
@@ -77,7 +77,7 @@ def run_of(record: Record, runner: str = RUN) -> lease.Run:
 
 
 def start(record: Record, runner: str = RUN) -> dict[str, Any]:
-    """Ask for the next wave."""
+    """Start the next wave."""
     run = run_of(record, runner)
     return record.run(lambda c: waves.start(Transaction(c, record.context, "admin"), run, {}))
 
@@ -91,21 +91,21 @@ def enrol(record: Record, *names: str) -> None:
 
 
 def arrive(record: Record, name: str) -> Granted | Refused:
-    """Let a phone come, with its string where one is wanted."""
+    """Make a phone send its claim, with its string if one is required."""
     operation = record.store.read(lambda c: rows.operations_of(c, [name])).get(name)
     sealed = None if operation is None else operation.authentication_string
     return record.claim(name, **({} if sealed is None else {"password": record.context.secrets.decrypt(sealed, name)}))
 
 
 def lose(record: Record, name: str) -> None:
-    """Let a phone come and lose its session."""
+    """Make a phone connect and lose its session."""
     come = arrive(record, name)
     if isinstance(come, Granted):
         record.lose(come.hold)
 
 
 def succeed(record: Record, name: str) -> None:
-    """Let a phone come and do what is asked of it, if it is let in."""
+    """Make a phone connect and, if its claim is granted, carry out its operation."""
     come = arrive(record, name)
     if not isinstance(come, Granted):
         return
@@ -115,7 +115,7 @@ def succeed(record: Record, name: str) -> None:
 
 
 def fail(record: Record, name: str, outcome: Outcome) -> None:
-    """Let a phone's operation fail, and end."""
+    """Make a phone's operation fail and end."""
     record.fail(record.grant(name).hold, outcome)
     record.end_refused(name)
 
@@ -132,22 +132,22 @@ def abort(record: Record) -> aborting.Aborted:
 
 
 def numbers(**parts: int) -> dict[str, int]:
-    """Return numbers of phones by part as the server shows them, with their sum."""
+    """Return the numbers of phones by part as the server shows them, with their sum."""
     return {"phones": sum(parts.values()), **{key: parts.get(key, 0) for key in KEYS}}
 
 
 def at(seconds: float) -> str:
-    """Return a time of the test's clock as an administrator writes it."""
+    """Return a time of the simulated clock in the form that administrators write."""
     return datetime.fromtimestamp(NOW + seconds, UTC).isoformat()
 
 
 def problems(record: Record, **settings: Any) -> str:
-    """Return what a refused rollout names."""
+    """Return the problems of a refused rollout."""
     with pytest.raises(InvalidRequestError) as refused:
         begin(record, **settings)
     return str(refused.value)
 
 
 def members(record: Record) -> list[rollout_rows.MemberRow]:
-    """Return the rollout's phones from the record itself."""
+    """Return the rollout's phones directly from the record."""
     return record.run(lambda c: rollout_rows.members(c, show.find(c, NIGHT).id))

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The CAPF service in this process, over a test's own record, with deadlines and limits as the test wants them."""
+"""The CAPF service in this process, with a test's record, deadlines and limits."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that runs, and its port."""
+    """A running service and its port."""
 
     listener: Listener
     backend: RegistryBackend
     port: int
 
     async def until_empty(self) -> None:
-        """Wait until every session has ended; TimeoutError when one holds its slot."""
+        """Wait until every session has ended; TimeoutError if one keeps its slot."""
         async with asyncio.timeout(_SECONDS):
             while self.listener.sessions:
                 await asyncio.sleep(0.05)

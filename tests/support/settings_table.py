@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every setting of the configuration file: how it is changed, and by what a client sees it (P24)."""
+"""Every setting of the configuration file: how to change it, and how a client observes the change (P24)."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _SHA256_WITH_RSA, _SHA1_WITH_RSA = bytes.fromhex("2a864886f70d01010b"), bytes.fr
 
 @dataclass(frozen=True)
 class Case:
-    """One setting: its place in the file, another value, and what is observed with the base value and with this one.
+    """One setting: its place in the file, a changed value, and the observations with the base value and with this one.
 
-    ``base``: other settings that the observation needs. ``tell``: the attribute by which the test's node knows it.
-    ``{directory}`` in a value is the node's own. ``carry`` moves what the new value names to its place.
+    ``base``: other settings that the observation needs. ``tell``: the attribute of the test's node with this value.
+    ``{directory}`` in a value is the node's directory. ``carry`` moves the files that the new value refers to.
     """
 
     table: str
@@ -73,7 +73,7 @@ def change(node: RunningNode, values: Mapping[tuple[str, str], Any]) -> None:
 
 
 def reachable(host: str, port: int) -> bool:
-    """Whether somebody listens there."""
+    """Return whether a server listens there."""
     try:
         socket.create_connection((host, port), timeout=10).close()
     except OSError:
@@ -82,7 +82,7 @@ def reachable(host: str, port: int) -> bool:
 
 
 def served(node: RunningNode, first: str, second: str) -> bool:
-    """Whether two sessions from two addresses are served at once."""
+    """Return whether two sessions from two addresses are served concurrently."""
     connections = [socket.create_connection(("127.0.0.1", node.capf_port), 10, (host, 0)) for host in (first, second)]
     try:
         for connection in connections:
@@ -107,7 +107,7 @@ def _tls(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
 
 
 def speaks_tls_1_0(node: RunningNode) -> bool:
-    """Whether an old phone's handshake succeeds."""
+    """Return whether an old phone's handshake succeeds."""
     with socket.create_connection(("127.0.0.1", node.capf_port), timeout=10) as raw:
         try:
             _tls(ssl.TLSVersion.TLSv1).wrap_socket(raw).close()
@@ -117,7 +117,7 @@ def speaks_tls_1_0(node: RunningNode) -> bool:
 
 
 def hangs_up_on_silence(node: RunningNode) -> bool:
-    """Whether a client that never starts its handshake is closed within 6 seconds."""
+    """Return whether a client that never starts its handshake is closed within 6 seconds."""
     with socket.create_connection(("127.0.0.1", node.capf_port), timeout=6) as raw:
         try:
             return raw.recv(1) == b""
@@ -128,7 +128,7 @@ def hangs_up_on_silence(node: RunningNode) -> bool:
 
 
 def hangs_up_on_silence_after_tls(node: RunningNode) -> bool:
-    """Whether a client that does not say who it is is closed within 6 seconds."""
+    """Return whether a client that does not send a claim is closed within 6 seconds."""
     client = Client(node.capf_port, PHONE)
     time.sleep(6)
     open_now = node.ok("GET", "/service")["sessions_open"]
@@ -137,7 +137,7 @@ def hangs_up_on_silence_after_tls(node: RunningNode) -> bool:
 
 
 def two_of_a_device(node: RunningNode) -> bool:
-    """Whether a device's second session gets as far as the record while its first one is open."""
+    """Return whether a device's second session reaches the record while its first one is open."""
     schedule(node, authentication_mode="By Authentication String")
     string = node.phone(PHONE)["authentication_string"]
     first, second = Client(node.capf_port, PHONE), Client(node.capf_port, PHONE)
@@ -149,7 +149,7 @@ def two_of_a_device(node: RunningNode) -> bool:
 
 
 def drains(node: RunningNode) -> bool:
-    """Whether a session goes on some seconds after SIGTERM."""
+    """Return whether a session continues some seconds after SIGTERM."""
     schedule(node)
     client = Client(node.capf_port, PHONE)
     client.authenticate()
@@ -173,13 +173,13 @@ def configuration(node: RunningNode) -> str:
 
 
 def put_own_file(node: RunningNode) -> None:
-    """Put an administrator's own configuration file of the phone where the new setting has them."""
+    """Write an administrator's own configuration file of the phone to the directory of the new setting."""
     (node.directory / "mine").mkdir()
     (node.directory / "mine" / f"{PHONE}.cnf.xml").write_text("<device><vendorConfig>ours</vendorConfig></device>")
 
 
 def published(node: RunningNode) -> bool:
-    """Whether the phone's configuration file comes into the TFTP server's directory."""
+    """Return whether the phone's configuration file appears in the TFTP server's directory."""
     node.ok("POST", "/phones", {"phones": [{"device_name": PHONE}], "state": "absent"})
     node.ok("POST", "/phones", {"phones": [{"device_name": PHONE}]})
     path, limit = node.directory / "tftp" / f"{PHONE}.cnf.xml", time.monotonic() + 10
@@ -194,27 +194,27 @@ def activates(node: RunningNode) -> int:
 
 
 def reset(node: RunningNode) -> int:
-    """Reset two phones; returns for how many that failed."""
+    """Reset two phones; return the number of failures."""
     names = ["SEP0000000000B1", "SEP0000000000B2"]
     node.ok("POST", "/phones", {"phones": [{"device_name": name} for name in names]})
     return int(node.ok("POST", "/phones/reset", {"phones": names})["counts"]["failed"])
 
 
 def reset_overlaps(node: RunningNode) -> bool:
-    """Whether the commands of two phones ran at the same time."""
+    """Return whether the commands of two phones ran at the same time."""
     assert reset(node) == 0
     return (node.directory / "overlap").exists()
 
 
 def reset_leaves_a_file(node: RunningNode) -> bool:
-    """Whether the configured command ran."""
+    """Return whether the configured command ran."""
     with suppress(AssertionError):
         reset(node)
     return (node.directory / "reset-SEP0000000000B1").exists()
 
 
 def unlocks_soon(node: RunningNode) -> bool:
-    """Whether a phone that ten wrong strings have locked is free again after 3 seconds."""
+    """Return whether a phone that is locked after ten wrong strings is unlocked after 3 seconds."""
     _guess(node, PHONE, 10)
     assert not _comes_in(node, STRING) or node.phone(PHONE)["locked_until"] is None
     time.sleep(3)
@@ -222,7 +222,7 @@ def unlocks_soon(node: RunningNode) -> bool:
 
 
 def _guess(node: RunningNode, name: str, tries: int) -> None:
-    """Schedule an operation by string for a phone, and let it come with a wrong one."""
+    """Schedule an operation by string for a phone, and make it send a wrong string."""
     mode = {"authentication_mode": "By Authentication String", "key_order": "EC Only", "ec_key_size": 256}
     node.ok("POST", "/phones", {"phones": [{"device_name": name, **mode}]})
     item = {"device_name": name, "authentication_string": STRING}
@@ -234,13 +234,13 @@ def _guess(node: RunningNode, name: str, tries: int) -> None:
 
 
 def lets_in_after_three_tries(node: RunningNode) -> bool:
-    """Whether a phone comes in with the right string after three wrong ones."""
+    """Return whether a phone is accepted with the correct string after three wrong ones."""
     _guess(node, "SEP0000000000C1", 3)
     return _comes_in(node, STRING, "SEP0000000000C1")
 
 
 def lets_another_in_after_three_tries(node: RunningNode) -> bool:
-    """Whether a phone comes in with the right string after three wrong ones at other phones of its address."""
+    """Return whether a phone is accepted with the correct string after three wrong ones for other phones."""
     _guess(node, "SEP0000000000C2", 2)
     _guess(node, "SEP0000000000C3", 1)
     _guess(node, "SEP0000000000C4", 0)
@@ -255,7 +255,7 @@ def _comes_in(node: RunningNode, string: str, name: str = PHONE) -> bool:
 
 
 def _mic(directory: Path, *, expired: bool, sha1: bool) -> Flash:
-    """Return the flash of a phone whose MIC is with the given anomalies."""
+    """Return the flash of a phone whose MIC has the given anomalies."""
     maker = Maker.open_or_make(directory / "ca", "Test Manufacturing CA")
     key = rsa.generate_private_key(65537, 2048)
     now = datetime.now(UTC).replace(microsecond=0)
@@ -270,7 +270,7 @@ def _mic(directory: Path, *, expired: bool, sha1: bool) -> Flash:
 
 
 def _with_sha1(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> x509.Certificate:
-    """Return the certificate signed with SHA-1, which today's libraries no longer make."""
+    """Return the certificate signed with SHA-1, which current libraries no longer support."""
     signed = certificate.tbs_certificate_bytes.replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA)
     signature = key.sign(signed, padding.PKCS1v15(), hashes.SHA1())
     der = certificate.public_bytes(Encoding.DER).replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA)
@@ -278,7 +278,7 @@ def _with_sha1(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> x509.Ce
 
 
 def comes_in_by_mic(*, expired: bool = False, sha1: bool = False, sudi: bool = True) -> Observe:
-    """Return an observation: whether a phone with this MIC comes in."""
+    """Return an observation: whether a phone with this MIC is accepted."""
 
     def observe(node: RunningNode) -> bool:
         schedule(node, authentication_mode="By Existing Certificate (precedence to MIC)")
@@ -296,7 +296,7 @@ def comes_in_by_mic(*, expired: bool = False, sha1: bool = False, sudi: bool = T
 
 
 def copy_database(node: RunningNode) -> None:
-    """Put a copy of the database where the new setting has it."""
+    """Copy the database to the path of the new setting."""
     subprocess.run(["cp", node.state / "capf.db", node.directory / "other.db"], check=True)
 
 
@@ -306,7 +306,7 @@ def move_state(node: RunningNode) -> None:
 
 
 def writes_to(path: str) -> Observe:
-    """Return an observation: whether a request changes this file, of the database or beside it."""
+    """Return an observation: whether a request changes this file of the database."""
 
     def observe(node: RunningNode) -> bool:
         wal = node.directory / f"{path}-wal"
@@ -329,7 +329,7 @@ def port_open(host: str, port: str | int) -> Observe:
 
 
 def held(port: str) -> Observe:
-    """Return an observation: how many of thirty silent connections of one address a port keeps."""
+    """Return an observation: the number of thirty silent connections from one address that a port keeps."""
 
     def observe(node: RunningNode) -> int:
         address = ("127.0.0.1", getattr(node, port))
@@ -352,7 +352,7 @@ def held(port: str) -> Observe:
 
 
 def metrics_without_login(node: RunningNode) -> int:
-    """Return the status of /metrics for who does not log in."""
+    """Return the status of /metrics without a login."""
     trust = ssl.create_default_context(cafile=str(node.state / "administration.crt"))
     try:
         with urllib.request.urlopen(f"https://127.0.0.1:{node.port}/metrics", timeout=10, context=trust) as answer:

@@ -9,7 +9,7 @@ import csv
 import io
 
 _SHOWN_DIGITS = 11
-"""A longer number is shown, and saved, in powers of ten."""
+"""Longer numbers are shown and saved in scientific notation."""
 
 
 _INVISIBLE = "\u200b"
@@ -22,7 +22,7 @@ def opened(text: str) -> list[dict[str, str]]:
 
 
 def saved(text: str) -> str:
-    """Return a CSV file as a spreadsheet saves it."""
+    """Return a CSV file as a spreadsheet would save it."""
     buffer = io.StringIO()
     csv.writer(buffer).writerows([_cell(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline="")))
     return buffer.getvalue()

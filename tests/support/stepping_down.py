@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A state directory that another user than root owns, links out of it, and commands that root runs there."""
+"""A state directory owned by a user other than root, links out of it, and commands that root runs there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from capf.command_line import main
 
 OWNER = 65534
-"""The user and group who own the state directory: nobody and nogroup."""
+"""The user and group that own the state directory: nobody and nogroup."""
 FILES = (
     "capf.key", "capf.next", "strings.key", "administration.key", "administration.crt", "capf.crt", "CAPF.cer",
     "capf.db", "capf.db-wal", "lock", "capf.pid", "capf.log", "CTLFile.tlv", ".restoring",
@@ -29,7 +29,7 @@ FOLDERS = ("manufacturing", "trusted", "tokens", "trace", "files", "own")
 
 @contextmanager
 def reachable() -> Iterator[Path]:
-    """Make a directory of root's that everybody can look into, as /var/lib is."""
+    """Create a directory of root that everybody can list, such as /var/lib."""
     path = Path(tempfile.mkdtemp())
     path.chmod(0o755)
     try:
@@ -39,7 +39,7 @@ def reachable() -> Iterator[Path]:
 
 
 def owned(path: Path, owner: int = OWNER) -> Path:
-    """Make a directory that a user owns."""
+    """Create a directory owned by a user."""
     path.mkdir(mode=0o700)
     os.chown(path, owner, owner)
     return path
@@ -47,12 +47,12 @@ def owned(path: Path, owner: int = OWNER) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Files and directories of root's, to which links lead."""
+    """Files and directories of root, the targets of links."""
 
     path: Path
 
     def plant(self, state: Path, files: Sequence[str] = FILES, folders: Sequence[str] = FOLDERS) -> list[Path]:
-        """Put links at these names of a state directory, each to a file or directory of its own; returns the links."""
+        """Create links with these names in a state directory to different files or directories; return them."""
         links = []
         for name in [*files, *folders]:
             target = self.path / name
@@ -69,7 +69,7 @@ class Outside:
         return links
 
     def plant_hard(self, state: Path, name: str) -> Path:
-        """Put a hard link to a file of root's into a state directory."""
+        """Create a hard link to a file of root in a state directory."""
         (self.path / name).write_text("root's own")
         os.link(self.path / name, state / name)
         return state / name
@@ -85,13 +85,13 @@ class Outside:
 
 
 def in_a_child(work: Callable[[], int]) -> int:
-    """Return the exit status of a function in a process of its own, which can give up root."""
+    """Return the exit status of a function in a separate process, which can drop root privileges."""
     child = os.fork()
     if child == 0:
         status = 70
         try:
             status = work()
-        except BaseException:  # the child must never run on as another pytest
+        except BaseException:  # the child must never continue as a second pytest
             traceback.print_exc(file=sys.stderr)
         finally:
             sys.stdout.flush()
@@ -101,7 +101,7 @@ def in_a_child(work: Callable[[], int]) -> int:
 
 
 def capf(*argv: object, given: bytes = b"") -> tuple[int, str, str]:
-    """Run the command `capf` as root, with something on its standard input; returns status, output and errors."""
+    """Run the command `capf` as root with standard input; return status, output and errors."""
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         source.write(given)
         source.seek(0)

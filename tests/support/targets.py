@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a fuzzer runs: each target takes any bytes and fails where more comes of them than it says (P14)."""
+"""Fuzz targets: each accepts any bytes and fails if the result violates its docstring (P14)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _OUTCOMES = ("Confirm", "Fetched", "Fail", "Lost")
 
 
 def _read(parts: list[bytes]) -> tuple[list[Message], str]:
-    """Feed a reader; returns its messages, and its error about the first invalid bytes."""
+    """Feed a reader; return its messages, and its error about the first invalid bytes."""
     reader, found = Reader(), []
     for part in parts:
         reader.feed(part)
@@ -59,7 +59,7 @@ def _read(parts: list[bytes]) -> tuple[list[Message], str]:
 
 
 def wire(data: bytes) -> None:
-    """Any bytes, in any split: the same messages, and "need more" or one error; each message survives the wire."""
+    """Any bytes, split anywhere: the same messages, and "need more" or one error; messages survive encoding."""
     cut = data[0] % (len(data) + 1) if data else 0
     found, said = _read([data])
     assert _read([data[:cut], data[cut:]]) == (found, said)
@@ -86,7 +86,7 @@ def _heard(data: bytes) -> Iterator[Message | Silence]:
 
 
 def session(data: bytes) -> None:
-    """Whatever a phone says: the dialogue ends, with at most one outcome, and all that it sends can be sent."""
+    """Any messages from a phone: the dialogue ends with at most one outcome, and its messages can be encoded."""
     granted = _OPERATIONS[len(data) % len(_OPERATIONS)]
     incoming, outcomes = _heard(data), []
     steps = dialogue(int.from_bytes(data[2:6], "big"), "192.0.2.1", Patience())
@@ -123,7 +123,7 @@ def _judge(claim: Claim) -> None:
 
 
 def verify(data: bytes) -> None:
-    """Whatever a phone offers as its proof: it is right, or an outcome says what is wrong."""
+    """Any proof from a phone: it is valid, or an outcome says what is wrong."""
     for message in _read([data])[0]:
         steps = dialogue(message.session_id, "192.0.2.1", Patience())
         next(steps)
@@ -134,14 +134,14 @@ def verify(data: bytes) -> None:
 
 
 def certificate(data: bytes) -> None:
-    """Whatever a phone sends as a certificate, or in its SUDI data: an outcome says what is wrong."""
+    """Any certificate or SUDI data from a phone: an outcome says what is wrong."""
     sudi = b"\0" + len(data).to_bytes(2, "big") + data + b"\1\0\0\3\0\0"
     for kind in (1, 2):
         _judge(Claim("SEP001122334455", 3, 1, "192.0.2.1", None, ((kind, data),), b"s", (3, b"s"), sudi))
 
 
 def public_key(data: bytes) -> None:
-    """Whatever a phone sends as its key: a key as scheduled, or one error."""
+    """Any key from a phone: a key as scheduled, or one error."""
     with suppress(LintError):
         load_public_key(data, [_RSA, _EC])
 
@@ -163,13 +163,13 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 
 def _spoken() -> Iterator[bytes]:
-    """Yield what the phone said in each recorded session, in one piece."""
+    """Yield the bytes that the phone sent in each recorded session."""
     for recorded in json.loads((VECTORS / "sessions.json").read_text()):
         yield b"".join(bytes.fromhex(item["hex"]) for item in recorded["messages"] if item["from"] == "phone")
 
 
 def seeds(target: str) -> list[bytes]:
-    """Return what a target starts from: the recorded truth."""
+    """Return the initial corpus of a target: recorded data."""
     if target == "ctl":
         return [path.read_bytes() for path in sorted((VECTORS / "ctl").iterdir())]
     if target == "certificate":

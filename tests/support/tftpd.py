@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Debian's in.tftpd in a process of its own, on a free UDP port of loopback; it needs root for its chroot."""
+"""Debian's in.tftpd in a separate process, on a free loopback UDP port; it needs root for its chroot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _START_SECONDS = 10
 
 
 def free_udp_port() -> int:
-    """Return a UDP port that is free on loopback now."""
+    """Return a UDP port that is now free on loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -24,7 +24,7 @@ def free_udp_port() -> int:
 
 
 class RunningTftpd:
-    """in.tftpd with the options of the role, from its making to ``stop``."""
+    """in.tftpd with the options of the role, running until ``stop``."""
 
     def __init__(self, directory: Path) -> None:
         assert Path(IN_TFTPD).exists(), "please install: tftpd-hpa"
@@ -49,17 +49,17 @@ class RunningTftpd:
             time.sleep(0.02)
 
     def _listens(self) -> bool:
-        """True when the port is taken: nobody asks the server for a file before a test does."""
+        """Return whether the port is in use."""
         lines = Path("/proc/net/udp").read_text().splitlines()[1:]
         return any(line.split()[1].endswith(f":{self.port:04X}") for line in lines)
 
     def put(self, name: str, data: bytes) -> None:
-        """Write a file that everybody may read."""
+        """Write a file that everybody can read."""
         path = self.directory / name
         path.write_bytes(data)
         path.chmod(0o644)
 
     def stop(self) -> None:
-        """Stop the process; the children that serve a transfer end with it or by themselves."""
+        """Stop the process; its children, which serve transfers, end with it or by themselves."""
         self.process.terminate()
         self.process.wait(_START_SECONDS)

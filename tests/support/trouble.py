@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Trouble with a database, as it comes in the field: each is a context in which the record cannot be written."""
+"""Realistic database faults: each is a context in which the record cannot be written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TABLES = "phones, operations, certificates, audit, audit_head, settings"
 
 @contextmanager
 def sqlite_locked(node: RunningNode, _unused: PostgreSQL) -> Iterator[None]:
-    """Somebody else writes, and does not end."""
+    """Another process writes without ending its transaction."""
     with closing(sqlite3.connect(node.state / "capf.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
@@ -33,7 +33,7 @@ def sqlite_locked(node: RunningNode, _unused: PostgreSQL) -> Iterator[None]:
 
 @contextmanager
 def sqlite_full(node: RunningNode, _unused: PostgreSQL) -> Iterator[None]:
-    """The file system has no room left; it is one of the node's own (``small_disk``)."""
+    """The file system of the node (``small_disk``) is full."""
     filler = node.state / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:
@@ -44,7 +44,7 @@ def sqlite_full(node: RunningNode, _unused: PostgreSQL) -> Iterator[None]:
 
 @contextmanager
 def postgresql_locked(node: RunningNode, _unused: PostgreSQL) -> Iterator[None]:
-    """Somebody else has locked every table."""
+    """Another process has locked every table."""
     engine = create_engine(database(node))
     with engine.begin() as other:
         other.exec_driver_sql(f"LOCK TABLE {_TABLES} IN ACCESS EXCLUSIVE MODE")
@@ -54,7 +54,7 @@ def postgresql_locked(node: RunningNode, _unused: PostgreSQL) -> Iterator[None]:
 
 @contextmanager
 def postgresql_read_only(node: RunningNode, cluster: PostgreSQL) -> Iterator[None]:
-    """The database takes no writes, as a standby does."""
+    """The database is read-only, like a standby."""
     name = make_url(database(node)).database
     _administer(cluster, node, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     yield
@@ -63,7 +63,7 @@ def postgresql_read_only(node: RunningNode, cluster: PostgreSQL) -> Iterator[Non
 
 @contextmanager
 def postgresql_stopped(_unused: RunningNode, cluster: PostgreSQL) -> Iterator[None]:
-    """PostgreSQL dies in the middle of whatever it does."""
+    """PostgreSQL is killed."""
     cluster.stop("immediate")
     yield
     cluster.start()
@@ -90,7 +90,7 @@ def database(node: RunningNode) -> str:
 
 @contextmanager
 def small_disk(path: Path) -> Iterator[None]:
-    """Give a directory a file system of 8 MiB; needs root, as the tests have it in CI."""
+    """Mount a file system of 8 MiB on a directory; needs root, as in CI."""
     assert os.geteuid() == 0, "mounting a file system needs root"
     path.mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "none", path], check=True)

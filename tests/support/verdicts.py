@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a session holds in tests that have no record, and a verdict in short."""
+"""A session's hold in tests without a record, and a short form of verdicts."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ HELD = Hold(1, 1)
 
 
 def certificate_fault(*given: Any) -> Outcome | None:
-    """Return what is wrong with a phone that authenticates by certificate, None when nothing is."""
+    """Return the problem of a phone that authenticates by certificate, None if there is none."""
     return check_certificate(*given).outcome

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Waiting for what comes by itself."""
+"""Waits for conditions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ _LOOK_AGAIN_SECONDS = 0.05
 
 
 def until(look: Callable[[], Seen], seconds: float = 10, say: Callable[[], object] = lambda: "") -> Seen:
-    """Look again and again until what is seen is true, and return it; AssertionError, with what ``say`` says, after
-    this number of seconds."""
+    """Poll until the result is true, and return it; AssertionError with the text of ``say`` after these seconds."""
     limit = time.monotonic() + seconds
     while not (seen := look()):
         assert time.monotonic() < limit, say() or f"not true within {seconds} s"
