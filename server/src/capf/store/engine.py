@@ -37,8 +37,9 @@ _READERS = 4
 _STREAMS = 5
 """Maximum number of open streams. Together with readers and writer they use fewer than all connections, so that a slow
 client never keeps others waiting for a connection."""
-_CONNECTIONS = {"pool_size": 1 + _READERS, "max_overflow": _STREAMS + 2}
-"""One for the writer and one for each reader; those of streams and other jobs are temporary."""
+_CONNECTIONS = {"pool_size": 1 + _READERS, "max_overflow": _STREAMS + 2, "pool_use_lifo": True}
+"""One for the writer and one for each reader; those of streams and other jobs are temporary. The connection that was
+used last is used next, so that the writer's cache stays useful."""
 _BUSY_MILLISECONDS = 5000
 _POSTGRESQL = {
     "connect_timeout": 5,

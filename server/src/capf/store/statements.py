@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import Connection, Dialect, Executable
+from sqlalchemy import BindParameter, ColumnElement, Connection, Dialect, Executable, literal_column
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
+from sqlalchemy.sql.visitors import replacement_traverse
 
 R = TypeVar("R")
 BATCH = 5000
@@ -35,10 +37,15 @@ class _Form:
 
     def parameters(self, values: Values) -> Any:
         """Return the driver's parameters for ``values``."""
+        if self.constants or self.given:
+            values = self._converted(values)
+        return values if self.order is None else [values[name] for name in self.order]
+
+    def _converted(self, values: Values) -> Values:
         named = {**self.constants, **values}
         for name, process in self.given:
             named[name] = process(named[name])
-        return named if self.order is None else [named[name] for name in self.order]
+        return named
 
     def row(self, values: Sequence[Any]) -> Sequence[Any]:
         """Convert a row of the driver to Python values, in the order of the columns."""
@@ -60,14 +67,14 @@ class Statement:
     def run(self, connection: Connection, values: Values) -> int:
         """Run it; return the number of changed rows."""
         form = self._form(connection, values)
-        cursor = connection.connection.cursor()
+        cursor = _cursor(connection)
         cursor.execute(form.sql, form.parameters(values))
         return cursor.rowcount
 
     def run_many(self, connection: Connection, rows: Sequence[Values]) -> None:
         """Run it once for each of ``rows``, which have the same keys and are not empty."""
         form = self._form(connection, rows[0])
-        connection.connection.cursor().executemany(form.sql, [form.parameters(values) for values in rows])
+        _cursor(connection).executemany(form.sql, [form.parameters(values) for values in rows])
 
     def _form(self, connection: Connection, values: Values) -> _Form:
         key = (connection.dialect.name, *values)
@@ -87,7 +94,7 @@ class Query(Statement, Generic[R]):
     def first(self, connection: Connection, values: Values) -> R | None:
         """Return the first row, None if there is none."""
         form = self._form(connection, values)
-        cursor = connection.connection.cursor()
+        cursor = _cursor(connection)
         cursor.execute(form.sql, form.parameters(values))
         row = cursor.fetchone()
         return None if row is None else self._make(form.row(row))
@@ -95,7 +102,7 @@ class Query(Statement, Generic[R]):
     def all(self, connection: Connection, values: Values) -> list[R]:
         """Return all rows."""
         form = self._form(connection, values)
-        cursor = connection.connection.cursor()
+        cursor = _cursor(connection)
         cursor.execute(form.sql, form.parameters(values))
         return [self._make(form.row(row)) for row in cursor.fetchall()]
 
@@ -110,8 +117,29 @@ def batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (values[start : start + BATCH] for start in range(0, len(values), BATCH))
 
 
+def _cursor(connection: Connection) -> DBAPICursor:
+    """Return a cursor of the driver's own connection."""
+    driver = connection.connection.dbapi_connection
+    assert driver is not None  # noqa: S101 - the connection is open
+    return driver.cursor()
+
+
+def _with_constants(clause: ClauseElement, dialect: Dialect) -> ClauseElement:
+    """Return the statement with the constants that rows are compared with in its text.
+
+    If whether a partial index can be used depends on a parameter, SQLite parses the statement again at every run.
+    """
+
+    def text_of(element: object, **_unused: Any) -> ColumnElement[Any] | None:
+        if not isinstance(element, BindParameter) or element.required:
+            return None
+        return literal_column(str(element.compile(dialect=dialect, compile_kwargs={"literal_binds": True})))
+
+    return cast(ClauseElement, replacement_traverse(clause, {}, text_of))
+
+
 def _compile(clause: ClauseElement, dialect: Dialect, names: list[str]) -> _Form:
-    compiled = clause.compile(dialect=dialect, column_keys=names)
+    compiled = _with_constants(clause, dialect).compile(dialect=dialect, column_keys=names)
     assert isinstance(compiled, SQLCompiler)  # noqa: S101 - only DDL is compiled by something else
     binds = ((name, bind.type.dialect_impl(dialect).bind_processor(dialect)) for name, bind in compiled.binds.items())
     columns = getattr(clause, "selected_columns", ())
