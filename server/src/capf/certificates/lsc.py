@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -72,6 +73,7 @@ def _extension(number: int, value: x509.ExtensionType, *, critical: bool = False
     return _der(_SEQUENCE, identifier, _TRUE if critical else b"", _der(_OCTETS, value.public_bytes()))
 
 
+@lru_cache(maxsize=8)
 def _time(moment: datetime) -> bytes:
     if moment.year < _FIRST_GENERALIZED_YEAR:
         return _der(_UTC_TIME, moment.strftime("%y%m%d%H%M%SZ").encode())
