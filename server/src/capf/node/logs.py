@@ -8,11 +8,27 @@ from __future__ import annotations
 import logging
 
 LINE = "%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
+_TEXT = "capf_line"
+
+
+class Lines(logging.Formatter):
+    """Makes a record's line once, for the console and the trace files."""
+
+    def __init__(self) -> None:
+        super().__init__(LINE)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's line."""
+        made: str | None = record.__dict__.get(_TEXT)
+        if made is None:
+            made = record.__dict__[_TEXT] = super().format(record)
+        return made
 
 
 def to_console() -> None:
     """Write the log to standard error at level INFO, whatever the level of the trace files."""
     console = logging.StreamHandler()
     console.setLevel(logging.INFO)
-    logging.basicConfig(level=logging.INFO, format=LINE, handlers=[console])
+    console.setFormatter(Lines())
+    logging.basicConfig(level=logging.INFO, handlers=[console])
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -11,13 +11,13 @@ import re
 import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import IO
 
 from capf.certificates.keystore import SECRET
 from capf.model import DEVICE_NAME
-from capf.node.logs import LINE
+from capf.node.logs import Lines
 from capf.registry.trace_settings import TraceSettings
 
 NAME = "capf.log"
@@ -84,15 +84,22 @@ class _Writer(RotatingFileHandler):
         super().__init__(path, maxBytes=size, backupCount=earlier, encoding="utf-8", delay=True)
         self.problem = ""
         self.setLevel(settings.level)
-        self.setFormatter(logging.Formatter(LINE))
+        self.setFormatter(Lines())
 
-    def _open(self) -> IO[str]:  # type: ignore[override]
+    def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, SECRET)
         return os.fdopen(descriptor, "a", encoding="utf-8")
 
     def emit(self, record: logging.LogRecord) -> None:
         self.problem = ""
         super().emit(record)
+
+    def shouldRollover(self, record: logging.LogRecord) -> int:  # noqa: N802 - logging's own name
+        """Return whether the file would become too large; unlike logging's own answer, this takes one system call."""
+        if self.stream is None:
+            self.stream = self._open()
+        line = self.format(record) + self.terminator
+        return os.fstat(self.stream.fileno()).st_size + len(line.encode()) > self.maxBytes > 0
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         self.problem = f"{NAME} cannot be written"
