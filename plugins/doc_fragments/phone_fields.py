@@ -119,6 +119,18 @@ options:
       - 256
       - 384
       - 521
+  operation:
+    description:
+      - The Certificate Operation.
+      - V(No Pending Operation) cancels pending operations, except for phones that are in a session.
+      - V(Delete) and V(Troubleshoot) are refused for phones without a certificate.
+    type: str
+    choices:
+      - No Pending Operation
+      - Install/Upgrade
+      - Delete
+      - Troubleshoot
+    default: Install/Upgrade
 """
 
     CRITERIA = r"""

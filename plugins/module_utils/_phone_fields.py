@@ -30,6 +30,7 @@ PHONE_SETTINGS: dict[str, dict[str, t.Any]] = {
     "key_size": {"type": "int", "choices": [512, 1024, 2048, 3072, 4096], "no_log": False},
     "ec_key_size": {"type": "int", "choices": [256, 384, 521], "no_log": False},
 }
+OPERATIONS = ["No Pending Operation", "Install/Upgrade", "Delete", "Troubleshoot"]
 OPERATION_SETTINGS = ["authentication_mode", "key_order", "key_size", "ec_key_size"]
 FIELDS = [
     "device_name",

@@ -45,20 +45,12 @@ options:
   csv_file:
     description:
       - CSV file on the host that runs the module, with one phone per row.
-      - The columns C(authentication_mode), C(key_order), C(key_size), C(ec_key_size) and C(authentication_string)
-        apply to the phone of the row. Other columns are those of M(ucm.capf.phones).
+      - The columns for settings of an operation, such as C(key_order), and C(authentication_string) apply to the
+        phone of the row. Other columns are those of M(ucm.capf.phones).
   only:
     description: Use only these device names of the CSV file. By default, all of them are used.
     type: list
     elements: str
-  operation:
-    description:
-      - The Certificate Operation.
-      - V(No Pending Operation) cancels pending operations, except for phones that are in a session.
-      - V(Delete) and V(Troubleshoot) are refused for phones without a certificate.
-    type: str
-    choices: [Install/Upgrade, Delete, Troubleshoot, No Pending Operation]
-    default: Install/Upgrade
   completes_by:
     description:
       - Operation Completes By, such as V(2030-01-31T06:00), in the first node's time zone unless it has an offset.
@@ -150,10 +142,10 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
 )
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._lists import SECRET_COLUMN, read
+from ansible_collections.ucm.capf.plugins.module_utils._phone_fields import OPERATION_SETTINGS, OPERATIONS
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
 
-_DEFAULTS = ("operation", "authentication_mode", "key_order", "key_size", "ec_key_size", "completes_by", "force")
-_OPERATIONS = ["Install/Upgrade", "Delete", "Troubleshoot", "No Pending Operation"]
+_DEFAULTS = ("operation", *OPERATION_SETTINGS, "completes_by", "force")
 
 
 def _item(phone: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -187,7 +179,7 @@ def main() -> None:
     options = dict(
         selection_options(),
         only={"type": "list", "elements": "str"},
-        operation={"type": "str", "choices": _OPERATIONS, "default": "Install/Upgrade"},
+        operation={"type": "str", "choices": OPERATIONS, "default": "Install/Upgrade"},
         completes_by={"type": "str"},
         renew_before={"type": "int", "default": 0},
         force={"type": "bool", "default": False},

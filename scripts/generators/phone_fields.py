@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from capf.model import Operation
 from capf.registry import phone_fields, report
 from capf.registry.phone_fields import FIELDS, Field, FieldKind
 from capf.registry.rollout import report as rollout_report
@@ -32,6 +33,7 @@ def _options() -> str:
     settings = phone_fields.settings()
     lists = {
         "PHONE_SETTINGS: dict[str, dict[str, t.Any]]": {field.name: _spec(field) for field in settings},
+        "OPERATIONS": list(_field(phone_fields.OPERATION).choices),
         "OPERATION_SETTINGS": [field.name for field in settings if field.of_operation],
         "FIELDS": phone_fields.searchable(*FieldKind),
         "SORTABLE_FIELDS": phone_fields.searchable(FieldKind.TEXT, FieldKind.MOMENT),
@@ -42,6 +44,10 @@ def _options() -> str:
     }
     docstring = "The fields of a phone, the options that set them, and how phones are searched by them."
     return texts.module(OPTIONS, TABLE, docstring, lists)
+
+
+def _field(name: str) -> Field:
+    return next(field for field in FIELDS if field.name == name)
 
 
 def _spec(field: Field) -> dict[str, Any]:
@@ -56,13 +62,15 @@ def _spec(field: Field) -> dict[str, Any]:
 
 def _documentation() -> str:
     """Return the documentation fragments."""
-    name = next(field for field in FIELDS if field.name == phone_fields.NAME)
+    name = _field(phone_fields.NAME)
     settings = phone_fields.settings()
     suboptions = {name.name: {"description": texts.described(name.help), "type": "str", "required": True}}
     suboptions |= {field.name: _documented(field, _described(field)) for field in settings}
     of_operation = {
         field.name: _documented(field, [_OF_OPERATION.format(field.title)]) for field in settings if field.of_operation
     }
+    operation = _field(phone_fields.OPERATION)
+    of_operation["operation"] = _documented(operation, list(operation.help)) | {"default": Operation.INSTALL.value}
     return texts.fragments(
         TABLE,
         {

@@ -29,6 +29,7 @@ def test_a_field_is_added_by_its_column_and_one_row_of_the_table(tmp_path: Path)
     assert seen["sorted"] == ["B", "A"], "a new phone has the default"
     assert seen["changed"] == [{"before": {"building": "B"}, "after": {"building": "A"}}, None]
     assert [row["Building"] for row in spreadsheet.opened(seen["report"])] == ["B", "A"]
+    assert seen["sites"] == {"SEP00000000000A": "A", "SEP00000000000B": "B"}
     assert "building" in seen["refused"] and "A, B" in seen["refused"]
     options, fragments = dict[str, Any](), dict[str, Any]()
     exec(seen["generated"]["plugins/module_utils/_phone_fields.py"], options)

@@ -164,7 +164,7 @@ def test_phones_are_added_in_the_transaction_that_read_all_phones_of_a_rollout(r
 
     def read_and_change(connection: Connection) -> int:
         rollout = show.find(connection, NIGHT)
-        found = len(list(rollout_rows.each_member(connection, rollout.id)))
+        found = len(list(rollout_rows.each_member(connection, rollout.id, "device_pool")))
         more = [{"device_name": f"SEPFFFF0000{number:04X}", "wave": 1} for number in range(2)]
         rollout_rows.add_phones(connection, rollout.id, more)
         return found

@@ -23,16 +23,18 @@ from capf.store import schema
 schema.phones.append_column(Column("building", Text, nullable=False, server_default=""))
 phone_fields.FIELDS.append(
     Field("building", "Building", help=("The building.",), choices=("A", "B"), default="A", setting=True,
-          searchable=True, reported=True)
+          searchable=True, reported=True, site=True)
 )  # fmt: skip
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 
 from capf.api.shapes import PhonesChange  # noqa: E402
 from capf.certificates.authority import make_capf_certificate  # noqa: E402
 from capf.model import InvalidRequestError  # noqa: E402
-from capf.registry import phones, report, search  # noqa: E402
+from capf.registry import parameters, phones, report, search, service  # noqa: E402
+from capf.registry.rollout import show, tally  # noqa: E402
 from capf.registry.transaction import Transaction  # noqa: E402
 from generators import phone_fields as generator  # noqa: E402
+from support import rollouts  # noqa: E402
 from support.migrated import put_database  # noqa: E402
 from support.record import NOW, Record, recording  # noqa: E402
 
@@ -64,6 +66,15 @@ def seen(record: Record) -> dict[str, object]:
     }
 
 
+def sites(record: Record) -> dict[str, str]:
+    """Begin a rollout by the field as site; returns the site of each phone of it."""
+    record.run(lambda c: service.activate(Transaction(c, record.context, "test"), True))
+    record.context.running = record.run(parameters.stored)
+    rollouts.begin(record, *NAMES, spread_by="building", wave_size="2")
+    rollout = record.store.read(lambda c: show.find(c, rollouts.NIGHT))
+    return {line["device_name"]: line["site"] for line in record.store.read(lambda c: list(tally.lines(c, rollout)))}
+
+
 def main(directory: Path) -> None:
     """Print the field's values."""
     url = put_database(directory)
@@ -77,7 +88,7 @@ def main(directory: Path) -> None:
             register(record, "C")
         except InvalidRequestError as error:
             refused = str(error)
-        found = seen(record)
+        found = seen(record) | {"sites": sites(record)}
         changed = [register(record, "A") for _time in range(2)]
         print(json.dumps({**found, "refused": refused, "changed": changed, "generated": generator.made()}))
 

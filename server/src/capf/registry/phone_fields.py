@@ -35,8 +35,9 @@ class Field:
 
     ``title``: its header in the report; ``help``: its description in the collection's documentation, a sentence each;
     ``setting``: the administrator sets it for the phone, and ``default`` is its value for a new phone;
-    ``of_operation``: a certificate operation may have a different value; ``searchable``: phones are found by it
-    (texts, moments and what is hidden), and sorted unless it is hidden; ``reported``: it is a column of the report;
+    ``of_operation``: a certificate operation may have a different value; ``site``: it may be a phone's site in a
+    rollout; ``searchable``: phones are found by it (texts, moments and what is hidden), and sorted unless it is hidden;
+    ``reported``: it is a column of the report;
     ``free_text``: people or phones write it, so that a spreadsheet may take it for a formula or a number;
     ``also``: other headers that it has in exports of other systems.
     """
@@ -49,6 +50,7 @@ class Field:
     default: str | int | bool | None = ""
     setting: bool = False
     of_operation: bool = False
+    site: bool = False
     searchable: bool = False
     reported: bool = False
     free_text: bool = False
@@ -81,6 +83,7 @@ FIELDS: list[Field] = [
         "Device Pool",
         help=("Device pool.",),
         setting=True,
+        site=True,
         searchable=True,
         reported=True,
         free_text=True,
@@ -90,6 +93,7 @@ FIELDS: list[Field] = [
         "Device Type",
         help=("Device type, such as V(Cisco 8845).",),
         setting=True,
+        site=True,
         searchable=True,
         reported=True,
         free_text=True,
@@ -100,6 +104,7 @@ FIELDS: list[Field] = [
         "Security Profile",
         help=("Name of the phone's security profile.",),
         setting=True,
+        site=True,
         searchable=True,
         reported=True,
         free_text=True,
@@ -127,7 +132,19 @@ FIELDS: list[Field] = [
         default=False,
         setting=True,
     ),
-    Field(OPERATION, "Certificate Operation", searchable=True, reported=True),
+    Field(
+        OPERATION,
+        "Certificate Operation",
+        help=(
+            "The Certificate Operation.",
+            "V(No Pending Operation) cancels pending operations, except for phones that are in a session.",
+            "V(Delete) and V(Troubleshoot) are refused for phones without a certificate.",
+        ),
+        choices=tuple(operation.value for operation in Operation),
+        default=Operation.NONE.value,
+        searchable=True,
+        reported=True,
+    ),
     Field(
         "authentication_mode",
         "Authentication Mode",
@@ -239,6 +256,11 @@ def import_columns() -> list[Column]:
         Column("certificate"),
         Column("serial_number"),
     ]
+
+
+def sites() -> list[str]:
+    """Return the names of the fields that may group phones into sites."""
+    return [field.name for field in FIELDS if field.site]
 
 
 def searchable(*kinds: FieldKind) -> list[str]:

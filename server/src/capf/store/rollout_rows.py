@@ -147,8 +147,7 @@ class MemberRow(NamedTuple):
     note: str
     description: str | None
     device_pool: str | None
-    device_type: str | None
-    security_profile: str | None
+    site: str | None
     device_security_mode: str | None
     wanted_mode: str | None
     state: str | None
@@ -183,18 +182,17 @@ def of_wave(wave: WaveRow) -> ColumnElement[bool]:
     return exists().where(*this, _ITS_OPERATION).correlate(operations)
 
 
-def each_member(connection: Connection, rollout_id: int) -> Iterator[MemberRow]:
+def each_member(connection: Connection, rollout_id: int, site: str) -> Iterator[MemberRow]:
     """Yield what ``members`` returns, in constant memory."""
-    yield from map(MemberRow._make, connection.execute(_members(rollout_id).execution_options(yield_per=1000)))
+    yield from map(MemberRow._make, connection.execute(_members(rollout_id, site).execution_options(yield_per=1000)))
 
 
-def _members(rollout_id: int) -> Select[Any]:
+def _members(rollout_id: int, site: str = "device_pool") -> Select[Any]:
     columns = [
         *rollout_phones.c,
         phones.c.description,
         phones.c.device_pool,
-        phones.c.device_type,
-        phones.c.security_profile,
+        phones.c[site].label("site"),
         phones.c.device_security_mode,
         phones.c.authentication_mode.label("wanted_mode"),
         operations.c.state,
@@ -249,6 +247,15 @@ def give_no_more_time(connection: Connection, rollout_id: int, now: int) -> None
     in_session = and_(operations.c.holder != "", operations.c.completes_by > now)
     query = operations.update().where(in_session, select(rollout_phones.c.device_name).where(its).exists())
     connection.execute(query.values(completes_by=now))
+
+
+def sites_of(connection: Connection, names: Sequence[str], by: str) -> dict[str, str]:
+    """Return the site of each registered phone among ``names``, from the column ``by``."""
+    found: dict[str, str] = {}
+    for batch in batches(names):
+        query = select(phones.c.device_name, phones.c[by]).where(phones.c.device_name.in_(batch))
+        found.update((name, site) for name, site in connection.execute(query))
+    return found
 
 
 def count_sites(connection: Connection, by: str) -> dict[str, int]:

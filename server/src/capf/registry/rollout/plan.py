@@ -118,7 +118,7 @@ def _waves(
     connection: Connection, known: Mapping[str, PhoneRow], settings: RolloutSettings, starts_at: int
 ) -> list[PlannedWave]:
     by, count = settings.spread_by, len(known)
-    site_of: dict[str, str] = {name: "" if by == NO_SITES else getattr(row, by) for name, row in known.items()}
+    site_of = dict.fromkeys(known, "") if by == NO_SITES else rollout_rows.sites_of(connection, list(known), by)
     site_sizes = {"": 0} if by == NO_SITES else rollout_rows.count_sites(connection, by)
     longest = seconds(settings, (row.authentication_mode for row in known.values()))
     pilot = settings.pilot_size.size(count)

@@ -17,7 +17,7 @@ from functools import cache
 from typing import Annotated, Any, get_type_hints
 
 from capf.model import AuthenticationMode, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
-from capf.registry import moment, parameters
+from capf.registry import moment, parameters, phone_fields
 from capf.registry.rollout import amounts
 from capf.registry.rollout.amounts import Amount
 
@@ -167,7 +167,7 @@ class RolloutSettings:
             SettingKind.CHOICE,
             "device_pool",
             ("The field that identifies a phone's site, used to keep a wave from taking all phones of one site.",),
-            choices=("device_pool", "device_type", "security_profile", NO_SITES),
+            choices=(*phone_fields.sites(), NO_SITES),
         ),
     ]
     retries: Annotated[

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from capf.model import State
-from capf.registry import moment, parts, refusals
+from capf.registry import moment, parts, phone_fields, refusals
 from capf.registry.parts import NOT_REGISTERED, Part
 from capf.registry.rollout import advice
-from capf.registry.rollout.settings import NO_SITES
 from capf.store import rollout_rows, rows
 from capf.store.rollout_rows import MemberRow
 from capf.store.schema import RolloutRow
@@ -63,9 +62,9 @@ class Tally:
 
 def count(connection: Connection, rollout: RolloutRow) -> Tally:
     """Return the rollout's numbers."""
-    tally, site = Tally(), _site_field(rollout)
+    tally = Tally()
     timed: list[tuple[int, str]] = []
-    for row in rollout_rows.each_member(connection, rollout.id):
+    for row in rollout_rows.each_member(connection, rollout.id, _site_field(rollout)):
         part = parts.of(row)
         tally.scheduled += row.created_at is not None and row.created_at >= rollout.created_at
         tally.refusals += row.refusals or 0
@@ -76,7 +75,7 @@ def count(connection: Connection, rollout: RolloutRow) -> Tally:
         if seconds is not None:
             timed.append((seconds, row.device_name))
         if is_to_visit(row):
-            tally.to_visit.append(_line(row, site))
+            tally.to_visit.append(_line(row))
     tally.slowest = heapq.nlargest(_SLOWEST, timed)
     tally.to_visit.sort(key=lambda line: (line.site, line.device_name))
     return tally
@@ -97,15 +96,15 @@ def is_to_visit(row: MemberRow) -> bool:
 def _site_field(rollout: RolloutRow) -> str:
     """Return the field that says of which site a phone is."""
     by = str(rollout_rows.settings_of(rollout)["spread_by"])
-    return "device_pool" if by == NO_SITES else by
+    return by if by in phone_fields.sites() else "device_pool"
 
 
-def _line(row: MemberRow, site: str) -> Line:
+def _line(row: MemberRow) -> Line:
     return Line(
         device_name=row.device_name,
         description=row.description or "",
         device_pool=row.device_pool or "",
-        site=getattr(row, site) or "",
+        site=row.site or "",
         wave=row.wave or None,
         tries=row.tries,
         part=parts.of(row),
@@ -123,5 +122,5 @@ def _line(row: MemberRow, site: str) -> Line:
 
 def lines(connection: Connection, rollout: RolloutRow) -> Iterator[Mapping[str, Any]]:
     """Yield one line a phone: its site, wave, tries, part, status, seconds, and what to do about it."""
-    site = _site_field(rollout)
-    return (_line(row, site)._asdict() for row in rollout_rows.each_member(connection, rollout.id))
+    members = rollout_rows.each_member(connection, rollout.id, _site_field(rollout))
+    return (_line(row)._asdict() for row in members)
