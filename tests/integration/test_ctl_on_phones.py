@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -92,3 +93,24 @@ def test_r3_a_phone_follows_its_cluster_from_token_to_token_and_no_stranger(worl
     lab.reset(A)
     until(lambda: "event=ctl-refused" in (lab.directory / "lab.log").read_text())
     assert held(lab) == followed
+
+
+def test_p60_phones_that_the_lab_gave_a_ctl_file_follow_the_one_that_is_published(world: World) -> None:
+    node, lab = world
+    node.ok("PUT", "/ctl-file", {})
+    lab.stop()
+    lab.start(node, hand_out_ctl=True)
+    node.schedule(A)
+    lab.reset(A)
+    node.wait(A)
+    assert lists(lab, next(iter(ctl.read(published(node)).certificates(Role.SAST))))
+    lab.stop()
+    before = held(lab)
+    lab.start(node, hand_out_ctl=True)
+    assert held(lab) == before
+
+
+def published(node: RunningNode) -> bytes:
+    """Return the CTL file that phones find on the files server."""
+    with urllib.request.urlopen(f"{node.files_server}/{ctl.FILE_NAME}", timeout=10) as answer:
+        return bytes(answer.read())

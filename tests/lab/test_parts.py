@@ -54,6 +54,15 @@ def test_r6_flash_keeps_the_settings_of_an_unfinished_operation(tmp_path: Path) 
     assert flash.unfinished is None
 
 
+def test_p60_a_ctl_file_of_the_lab_is_known_as_such_until_there_is_another(tmp_path: Path) -> None:
+    flash = Flash(tmp_path / "SEP00000000000A")
+    assert not flash.ctl_is_the_labs
+    flash.store_ctl(b"the lab's", of_the_lab=True)
+    assert flash.ctl_is_the_labs
+    flash.store_ctl(b"the server's")
+    assert not flash.ctl_is_the_labs and flash.ctl == b"the server's"
+
+
 def test_a_configuration_file_is_read() -> None:
     text = b"""<device><deviceSecurityMode>3</deviceSecurityMode><capfAuthMode>2</capfAuthMode>
     <capfList><capf><processNodeName>node1</processNodeName><phonePort>3805</phonePort></capf>

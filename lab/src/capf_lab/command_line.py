@@ -57,9 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--addresses", choices=AVAILABLE, default="both", help="addressing mode of phones whose row has none"
     )
-    run.add_argument(
-        "--capf-certificate", type=Path, action="append", default=[], help="CAPF certificates for the CTL file, PEM"
-    )
+    trusted = "PEM of the CAPF that phones without a CTL file trust until they find one on the files server"
+    run.add_argument("--capf-certificate", type=Path, action="append", default=[], help=trusted)
     run.add_argument("--control", default="127.0.0.1:0", help="host:port for requests to the lab")
     run.add_argument(
         "--strings",
@@ -176,13 +175,18 @@ def _fleet(arguments: argparse.Namespace) -> Fleet:
 
 
 def _hand_out_ctl(arguments: argparse.Namespace, phones: Sequence[Phone]) -> None:
-    """Install a CTL file of the lab on phones that have none, as a CTL client would."""
+    """Install a CTL file of the lab on phones that have none, as a CTL client would.
+
+    A phone keeps it only until it is offered another one, as a phone does after its file was erased: no lab's token
+    signs the files of a server.
+    """
     if not arguments.capf_certificate:
         return
     token = Maker.open_or_make(arguments.directory / "token", "Lab Security Token")
     data = token.make_ctl([x509.load_pem_x509_certificate(path.read_bytes()) for path in arguments.capf_certificate])
     for phone in phones:
-        phone.flash.store_ctl(data)
+        if phone.flash.ctl is None or phone.flash.ctl_is_the_labs:
+            phone.flash.store_ctl(data, of_the_lab=True)
 
 
 def _run(arguments: argparse.Namespace) -> None:

@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 from capf.model import CapfError
 from capf_lab.keys import PrivateKey
 
+_LABS = "ctl-of-the-lab.tlv"
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -103,8 +105,15 @@ class Flash:
         """The CTL file on the phone."""
         return self._read("ctl.tlv")
 
-    def store_ctl(self, data: bytes) -> None:
+    @property
+    def ctl_is_the_labs(self) -> bool:
+        """Whether the lab made the CTL file, because no server had published one yet."""
+        return self.ctl is not None and self._read(_LABS) == self.ctl
+
+    def store_ctl(self, data: bytes, of_the_lab: bool = False) -> None:
         """Replace the CTL file."""
+        if of_the_lab:
+            self._write(_LABS, data)
         self._write("ctl.tlv", data)
 
     def delete_ctl(self) -> None:

@@ -150,7 +150,7 @@ class Phone:
 
     def _tokens(self) -> list[x509.Certificate] | None:
         held = self.flash.ctl
-        return None if held is None else ctl.read(held).certificates(ctl.Role.SAST)
+        return None if held is None or self.flash.ctl_is_the_labs else ctl.read(held).certificates(ctl.Role.SAST)
 
     async def _load_configuration(self) -> Configuration:
         """Fetch the configuration; without it, continue with the unfinished operation that flash keeps (R6)."""
