@@ -32,14 +32,10 @@ options:
 EXAMPLES = r"""
 - name: Register all phones of a file, wherever this playbook is
   ucm.capf.phones:
-    administrator: admin
-    password: "{{ capf_password }}"
     csv_file: "{{ phones_file | ucm.capf.from_here }}"
 
 - name: Use your own security token
   ucm.capf.ctl_file:
-    administrator: admin
-    password: "{{ capf_password }}"
     tokens: "{{ tokens | ucm.capf.from_here(['certificate_file', 'key_file']) }}"
 """
 

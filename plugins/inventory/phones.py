@@ -13,6 +13,9 @@ description:
     prefix C(capf_), such as C(capf_device_pool) and C(capf_lsc_expires). Authentication strings are not included.
   - The file has to be named C(phones.yml) or C(phones.yaml), or its name has to end with C(.capf.yml) or
     C(.capf.yaml).
+  - Nobody logs in to a phone. Each host has C(ansible_connection=local), so that a task runs on the control node;
+    O(compose) can set another connection.
+  - The connection options and O(criteria) may be templates, such as C({{ lookup('ansible.builtin.env', 'SITE') }}).
   - The plugin is meant for small sites and ad-hoc use. For thousands of phones, use modules with lists instead of
     hosts.
   - A phone with an LSC is in the group C(lsc_installed), and any other phone in C(no_lsc). The groups C(expired) and
@@ -32,9 +35,27 @@ options:
     type: str
     required: true
     choices: [ucm.capf.phones]
+  host:
+    env:
+      - name: CAPF_HOST
+  port:
+    env:
+      - name: CAPF_PORT
+  administrator:
+    env:
+      - name: CAPF_ADMINISTRATOR
   password:
     env:
       - name: CAPF_PASSWORD
+  ca_path:
+    env:
+      - name: CAPF_CA_PATH
+  validate_certs:
+    env:
+      - name: CAPF_VALIDATE_CERTS
+  timeout:
+    env:
+      - name: CAPF_TIMEOUT
   expires_within_days:
     description: Number of days before its expiry at which an LSC joins the group C(expires_within_30_days), which is
       named after this number.
@@ -46,12 +67,10 @@ EXAMPLES = r"""
 # phones.yml; the password comes from the environment variable CAPF_PASSWORD
 plugin: ucm.capf.phones
 host: node1.example.com
-administrator: admin
-ca_path: /etc/capf/administration.crt
+ca_path: certificates/administration.crt
 criteria:
-  - field: device_name
-    pattern: begins with
-    value: SEP
+  - field: device_security_mode
+    value: "{{ lookup('ansible.builtin.env', 'SECURITY_MODE') | default('Non Secure', true) }}"
 compose:
   building: capf_device_pool.split('-')[0]
 groups:
@@ -69,13 +88,15 @@ import typing as t
 from datetime import UTC, datetime, timedelta
 
 from ansible.errors import AnsibleParserError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, criteria_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import CapfError, Client
 
 _ENDINGS = (".capf.yml", ".capf.yaml", "/phones.yml", "/phones.yaml")
 _ROWS_PER_PAGE = 10000
 _KEYED = {"lsc_status": "lsc_status", "device_pool": "device_pool", "device_security_mode": "security_mode"}
+_TEMPLATED = {*connection_options(), *criteria_options()}
 _SECRET = "authentication_string"
 
 
@@ -96,6 +117,22 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for phone in self._cached(self.get_cache_key(path), cache):
             self._add(phone, now)
 
+    def set_options(
+        self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Mapping[str, t.Any] | None = None
+    ) -> None:
+        """Set the options of a file, with the values of its templates."""
+        given = dict(direct or {})
+        for name in _TEMPLATED & set(given):
+            given[name] = self.templar.template(given[name])
+        super().set_options(task_keys=task_keys, var_options=var_options, direct=given)
+
+    def _criteria(self) -> list[dict[str, t.Any]]:
+        """Return the criteria with the defaults of what they leave out."""
+        checked = ArgumentSpecValidator(criteria_options()).validate({"criteria": self.get_option("criteria")})
+        if checked.error_messages:
+            raise AnsibleParserError("; ".join(checked.error_messages))
+        return t.cast("list[dict[str, t.Any]]", checked.validated_parameters["criteria"])
+
     def _cached(self, key: str, cache: bool) -> list[dict[str, t.Any]]:
         wanted = self.get_option("cache")
         if wanted and cache:
@@ -111,7 +148,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _ask(self) -> list[dict[str, t.Any]]:
         """Return all phones that match, page by page."""
         phones: list[dict[str, t.Any]] = []
-        search = {"criteria": self.get_option("criteria"), "rows_per_page": _ROWS_PER_PAGE, "page": 0}
+        search: dict[str, t.Any] = {"criteria": self._criteria(), "rows_per_page": _ROWS_PER_PAGE, "page": 0}
         try:
             client = Client({name: self.get_option(name) for name in connection_options()})
             while True:
@@ -125,6 +162,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _add(self, phone: dict[str, t.Any], now: datetime) -> None:
         name = self.inventory.add_host(phone["device_name"])
+        self.inventory.set_variable(name, "ansible_connection", "local")
         variables = {f"capf_{key}": value for key, value in phone.items() if key != _SECRET}
         for key, value in variables.items():
             self.inventory.set_variable(name, key, value)

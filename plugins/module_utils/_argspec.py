@@ -14,21 +14,17 @@ from ._phone_fields import FIELDS, OPERATION_SETTINGS, PATTERNS, PHONE_SETTINGS
 
 
 def connection_options() -> dict[str, t.Any]:
-    """Return the options of the fragment C(connection)."""
-    return {
+    """Return the options of the fragment C(connection); each of them has an environment variable."""
+    options: dict[str, dict[str, t.Any]] = {
         "host": {"type": "str", "default": "127.0.0.1"},
         "port": {"type": "int", "default": 8443},
-        "administrator": {"type": "str", "required": True},
-        "password": {
-            "type": "str",
-            "required": True,
-            "no_log": True,
-            "fallback": (env_fallback, ["CAPF_PASSWORD"]),
-        },
+        "administrator": {"type": "str", "default": "admin"},
+        "password": {"type": "str", "required": True, "no_log": True},
         "ca_path": {"type": "path"},
         "validate_certs": {"type": "bool", "default": True},
         "timeout": {"type": "int", "default": 60},
     }
+    return {name: dict(spec, fallback=(env_fallback, [f"CAPF_{name.upper()}"])) for name, spec in options.items()}
 
 
 def selection_options() -> dict[str, t.Any]:

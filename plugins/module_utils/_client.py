@@ -29,6 +29,11 @@ _NAME = re.compile(r"[\w.-]{1,253}")
 _PORTS = range(1, 65536)
 _SECONDS = range(1, 86401)
 _LOCAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+_UNTRUSTED = (
+    "its certificate is not trusted; set ca_path (or CAPF_CA_PATH) to the certificate of this server: the file"
+    " administration.crt in the directory capf_server_certificates of ucm.capf.deploy, or on the node itself"
+    " /etc/capf/capf-administration.crt"
+)
 _TLS_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
@@ -195,7 +200,7 @@ def _fault_of_certificates(path: str) -> str:
 def _why(reason: object) -> str:
     """Return why there is no answer, in the operating system's words or our own."""
     if isinstance(reason, ssl.SSLCertVerificationError):
-        return "its certificate is not trusted; set ca_path to the certificate of this server"
+        return _UNTRUSTED
     if isinstance(reason, ssl.SSLError):
         return "the TLS connection failed or was cut off"
     if isinstance(reason, TimeoutError):

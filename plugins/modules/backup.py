@@ -39,13 +39,13 @@ options:
         after O(host) and the time; its name ends with C(.backup), or C(.tar.gz) for a plain archive.
     type: path
     required: true
+seealso:
+  - module: ucm.capf.restore
 """
 
 EXAMPLES = r"""
 - name: Back up the first node into a directory
   ucm.capf.backup:
-    administrator: admin
-    password: "{{ capf_password }}"
     passphrase: "{{ capf_backup_passphrase }}"
     dest: .
 """

@@ -72,28 +72,20 @@ seealso:
 EXAMPLES = r"""
 - name: Prepare the next CAPF certificate a year before the current one ends
   ucm.capf.capf_certificate:
-    administrator: admin
-    password: "{{ capf_password }}"
     state: prepared
     renew_before: 365
 
 - name: Activate it once phones have a CTL file that lists it
   ucm.capf.capf_certificate:
-    administrator: admin
-    password: "{{ capf_password }}"
     state: active
 
 - name: Trust the LSCs of the phones' previous CAPF
   ucm.capf.capf_certificate:
-    administrator: admin
-    password: "{{ capf_password }}"
     state: trusted
     files: [other-capf.pem]
 
 - name: Stop trusting the LSCs of an earlier certificate
   ucm.capf.capf_certificate:
-    administrator: admin
-    password: "{{ capf_password }}"
     state: distrusted
     names: [CAPF-1a2b3c4d]
 """

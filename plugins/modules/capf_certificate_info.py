@@ -27,8 +27,6 @@ seealso:
 EXAMPLES = r"""
 - name: Show the CAPF certificates
   ucm.capf.capf_certificate_info:
-    administrator: admin
-    password: "{{ capf_password }}"
 """
 
 RETURN = r"""
@@ -44,11 +42,13 @@ next:
   description: The certificate that will issue LSCs once it is activated; null if none is prepared.
   returned: success
   type: dict
+  sample: null
 trusted:
   description: The earlier certificates whose LSCs are still trusted.
   returned: success
   type: list
   elements: dict
+  sample: [{common_name: CAPF-0a0b0c0d, not_after: "2036-01-31T06:00:00+00:00", active_lscs: 20}]
 """
 
 import typing as t

@@ -53,14 +53,10 @@ seealso:
 EXAMPLES = r"""
 - name: Activate CAPF on the first node
   ucm.capf.capf_service:
-    administrator: admin
-    password: "{{ capf_password }}"
     state: started
 
 - name: Apply changed parameters
   ucm.capf.capf_service:
-    administrator: admin
-    password: "{{ capf_password }}"
     state: restarted
     only_if_required: true
 """

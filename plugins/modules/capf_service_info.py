@@ -26,15 +26,21 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Get the state of CAPF
-  ucm.capf.capf_service_info:
-    administrator: admin
-    password: "{{ capf_password }}"
-  register: capf
+- name: Set the connection once for all modules of the collection
+  module_defaults:
+    group/ucm.capf.capf:
+      host: 127.0.0.1
+      administrator: admin
+      password: "{{ capf_password }}"
+      ca_path: certificates/administration.crt
+  block:
+    - name: Get the state of CAPF
+      ucm.capf.capf_service_info:
+      register: capf
 
-- name: Fail if CAPF is not running
-  ansible.builtin.assert:
-    that: capf.service.running
+    - name: Fail if CAPF is not running
+      ansible.builtin.assert:
+        that: capf.service.running
 """
 
 RETURN = r"""
@@ -96,10 +102,12 @@ service_parameters:
   description: The service parameters, which are only active while CAPF is activated.
   returned: success
   type: dict
+  sample: {Key Size: {value: 2048, default: 2048}}
 enterprise_parameters:
   description: The enterprise parameters.
   returned: success
   type: dict
+  sample: {Enable IPv6: {value: false, default: false}}
 """
 
 import typing as t

@@ -76,13 +76,9 @@ seealso:
 EXAMPLES = r"""
 - name: Make the CTL file if it is outdated
   ucm.capf.ctl_file:
-    administrator: admin
-    password: "{{ capf_password }}"
 
 - name: Use your own security token in the second slot
   ucm.capf.ctl_file:
-    administrator: admin
-    password: "{{ capf_password }}"
     digest: SHA-1
     tokens:
       - slot: 2
@@ -102,16 +98,19 @@ records_added:
   returned: success
   type: list
   elements: dict
+  sample: [{role: CAPF, node: node1.example.com, subject: CN=CAPF-1a2b3c4d, serial_number: 1A2B3C4D}]
 records_removed:
   description: The records that are no longer in the file.
   returned: success
   type: list
   elements: dict
+  sample: []
 unreachable_nodes:
   description: The subscribers that cannot be reached, and why.
   returned: success
   type: list
   elements: str
+  sample: ["tftp1.example.com: Connection refused"]
 """
 
 import typing as t

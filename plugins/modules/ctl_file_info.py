@@ -27,8 +27,6 @@ seealso:
 EXAMPLES = r"""
 - name: Get the CTL file
   ucm.capf.ctl_file_info:
-    administrator: admin
-    password: "{{ capf_password }}"
   register: capf_ctl
 
 - name: Show why it is outdated

@@ -34,8 +34,6 @@ seealso:
 EXAMPLES = r"""
 - name: Set parameters
   ucm.capf.enterprise_parameters:
-    administrator: admin
-    password: "{{ capf_password }}"
     parameters:
       Enable IPv6: true
       CAPF Operation Expires in (days): 3
@@ -43,8 +41,6 @@ EXAMPLES = r"""
 
 - name: Apply them
   ucm.capf.capf_service:
-    administrator: admin
-    password: "{{ capf_password }}"
     state: restarted
     only_if_required: true
   when: parameters.restart_required
@@ -55,10 +51,12 @@ before:
   description: The parameters that change, with their values before.
   returned: success
   type: dict
+  sample: {Enable IPv6: false}
 after:
   description: The parameters that change, with their values after.
   returned: success
   type: dict
+  sample: {Enable IPv6: true}
 restart_required:
   description: Whether the CAPF service has to be restarted before the parameters take effect.
   returned: success

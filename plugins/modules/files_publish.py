@@ -37,13 +37,9 @@ seealso:
 EXAMPLES = r"""
 - name: Bring all nodes up to date
   ucm.capf.files_publish:
-    administrator: admin
-    password: "{{ capf_password }}"
 
 - name: Publish the configuration files of two phones
   ucm.capf.files_publish:
-    administrator: admin
-    password: "{{ capf_password }}"
     phones: [SEP001122334455, SEP001122334466]
 """
 
@@ -55,6 +51,7 @@ nodes:
   returned: always
   type: list
   elements: dict
+  sample: [{node: tftp1.example.com, sent: 2, sent_files: [CTLFile.tlv, CAPF.crt], unchanged: 180, problem: ""}]
 files:
   description: Number of files that every node should have.
   returned: always

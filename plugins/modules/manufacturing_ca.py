@@ -38,8 +38,6 @@ seealso:
 EXAMPLES = r"""
 - name: Trust the manufacturer's CAs and no others
   ucm.capf.manufacturing_ca:
-    administrator: admin
-    password: "{{ capf_password }}"
     files: [manufacturing-ca.pem]
     state: exact
 """
@@ -49,6 +47,7 @@ before:
   description: The trusted CAs before the change, subjects by SHA-256 fingerprint.
   returned: success
   type: dict
+  sample: {}
 after:
   description: The trusted CAs after the change.
   returned: success

@@ -27,8 +27,6 @@ seealso:
 EXAMPLES = r"""
 - name: Show the trusted manufacturing CAs
   ucm.capf.manufacturing_ca_info:
-    administrator: admin
-    password: "{{ capf_password }}"
 """
 
 RETURN = r"""

@@ -73,8 +73,6 @@ seealso:
 EXAMPLES = r"""
 - name: Add a TFTP node
   ucm.capf.nodes:
-    administrator: admin
-    password: "{{ capf_password }}"
     nodes:
       - name: tftp1.example.com
         call_processing: false
@@ -82,8 +80,6 @@ EXAMPLES = r"""
 
 - name: Remove it
   ucm.capf.nodes:
-    administrator: admin
-    password: "{{ capf_password }}"
     nodes:
       - name: tftp1.example.com
     state: absent
@@ -100,6 +96,7 @@ results:
   returned: success
   type: list
   elements: dict
+  sample: [{name: tftp1.example.com, before: null, after: {call_processing: false, tftp: true}}]
 """
 
 import typing as t

@@ -33,8 +33,6 @@ seealso:
 EXAMPLES = r"""
 - name: Check that all nodes can be reached and have the same administrator
   ucm.capf.nodes_info:
-    administrator: admin
-    password: "{{ capf_password }}"
     check: true
   register: capf_nodes_found
   failed_when: capf_nodes_found is failed or capf_nodes_found.problems | length > 0
@@ -47,10 +45,12 @@ nodes:
   returned: success
   type: list
   elements: dict
+  sample: [{name: node1.example.com, first_node: true, call_processing: true, tftp: true}]
 problems:
   description: The problem of each subscriber that could not be reached, by its name; empty if O(check=false).
   returned: success
   type: dict
+  sample: {tftp1.example.com: Connection refused}
 """
 
 import typing as t

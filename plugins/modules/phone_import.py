@@ -72,14 +72,10 @@ seealso:
 EXAMPLES = r"""
 - name: Import the report of an earlier CAPF
   ucm.capf.phone_import:
-    administrator: admin
-    password: "{{ capf_password }}"
     csv_file: earlier-report.csv
 
 - name: Import the database of capfd
   ucm.capf.phone_import:
-    administrator: admin
-    password: "{{ capf_password }}"
     capfd_database: capf.sqlite3
   register: earlier
 
@@ -108,6 +104,7 @@ results:
   returned: success
   type: list
   elements: dict
+  sample: [{device_name: SEP001122334455, before: {device_pool: Oslo}, after: {device_pool: Berlin}}]
 conflicts:
   description: The first 100 values that differ from those on this server, which are kept.
   returned: success

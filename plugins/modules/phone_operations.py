@@ -64,19 +64,19 @@ options:
     description: Also issue a new LSC to phones whose LSC is up to date.
     type: bool
     default: false
+seealso:
+  - module: ucm.capf.phone_operations_wait
+  - module: ucm.capf.phone_reset
+  - module: ucm.capf.phones_info
 """
 
 EXAMPLES = r"""
 - name: Schedule an LSC for every phone of the file that needs one
   ucm.capf.phone_operations:
-    administrator: admin
-    password: "{{ capf_password }}"
     csv_file: phones.csv
 
 - name: Renew LSCs that expire within 60 days, with a larger key
   ucm.capf.phone_operations:
-    administrator: admin
-    password: "{{ capf_password }}"
     phones:
       - SEP001122334455
       - SEP001122334466
@@ -87,8 +87,6 @@ EXAMPLES = r"""
 
 - name: Cancel a pending operation
   ucm.capf.phone_operations:
-    administrator: admin
-    password: "{{ capf_password }}"
     phones: [SEP001122334455]
     operation: No Pending Operation
 """
@@ -104,16 +102,19 @@ scheduled:
   returned: success
   type: list
   elements: str
+  sample: [SEP001122334455]
 pending:
   description: Device names for which the same operation was already pending.
   returned: success
   type: list
   elements: str
+  sample: []
 cancelled:
   description: Device names whose operation was cancelled, or would be.
   returned: success
   type: list
   elements: str
+  sample: []
 skipped_because:
   description:
     - Number of skipped phones by reason. Run the task again for phones that were C(in a session now).
@@ -125,6 +126,7 @@ results:
   returned: success
   type: list
   elements: dict
+  sample: [{device_name: SEP001122334455, reason: no LSC, before: {}, after: {operation: Install/Upgrade}}]
 completes_by:
   description: Operation Completes By of the scheduled operations, with the first node's UTC offset.
   returned: success

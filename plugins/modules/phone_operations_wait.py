@@ -41,13 +41,14 @@ options:
     description: Seconds between two lines of progress.
     type: int
     default: 5
+seealso:
+  - module: ucm.capf.phone_operations
+  - module: ucm.capf.rollout_wait
 """
 
 EXAMPLES = r"""
 - name: Wait for the wave
   ucm.capf.phone_operations_wait:
-    administrator: admin
-    password: "{{ capf_password }}"
     phones:
       - SEP001122334455
       - SEP001122334466
@@ -82,11 +83,13 @@ failed_phones:
   returned: success
   type: list
   elements: dict
+  sample: [{device_name: SEP001122334455, status: "Upgrade Failed: Invalid LSC", problem: ""}]
 in_flight_phones:
   description: Device names of the phones whose operation has not ended.
   returned: success
   type: list
   elements: str
+  sample: [SEP001122334466]
 refused_phones:
   description:
     - The phones in flight that were refused, each with its Operation Status, the number of refusals, and the reason,

@@ -31,13 +31,13 @@ attributes:
   idempotent:
     support: none
     details: Every run resets the phones.
+seealso:
+  - module: ucm.capf.phone_operations
 """
 
 EXAMPLES = r"""
 - name: Reset two phones
   ucm.capf.phone_reset:
-    administrator: admin
-    password: "{{ capf_password }}"
     phones:
       - SEP001122334455
       - SEP001122334466
@@ -54,6 +54,7 @@ failed_phones:
   returned: success or failure
   type: list
   elements: dict
+  sample: [{device_name: SEP001122334455, problem: the command ended with status 1}]
 """
 
 import typing as t

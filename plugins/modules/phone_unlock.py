@@ -27,13 +27,13 @@ extends_documentation_fragment:
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
   - ucm.capf.attributes.changes
+seealso:
+  - module: ucm.capf.phones_info
 """
 
 EXAMPLES = r"""
 - name: Let two phones try again at once
   ucm.capf.phone_unlock:
-    administrator: admin
-    password: "{{ capf_password }}"
     phones:
       - SEP001122334455
       - SEP001122334466

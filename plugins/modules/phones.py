@@ -41,13 +41,14 @@ options:
     type: str
     choices: [present, absent]
     default: present
+seealso:
+  - module: ucm.capf.phones_info
+  - module: ucm.capf.phone_import
 """
 
 EXAMPLES = r"""
 - name: Register two phones
   ucm.capf.phones:
-    administrator: admin
-    password: "{{ capf_password }}"
     phones:
       - device_name: SEP001122334455
         description: Reception
@@ -61,14 +62,10 @@ EXAMPLES = r"""
 
 - name: Register all phones of a file
   ucm.capf.phones:
-    administrator: admin
-    password: "{{ capf_password }}"
     csv_file: phones.csv
 
 - name: Remove a decommissioned phone
   ucm.capf.phones:
-    administrator: admin
-    password: "{{ capf_password }}"
     phones:
       - device_name: SEP001122334466
     state: absent
@@ -85,6 +82,7 @@ results:
   returned: success
   type: list
   elements: dict
+  sample: [{device_name: SEP001122334455, before: {device_pool: Oslo}, after: {device_pool: Berlin}}]
 """
 
 import typing as t

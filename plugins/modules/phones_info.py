@@ -38,13 +38,14 @@ options:
     description: Return the authentication strings. They are secrets, so set C(no_log) on the task.
     type: bool
     default: false
+seealso:
+  - module: ucm.capf.phones
+  - module: ucm.capf.report
 """
 
 EXAMPLES = r"""
 - name: Find phones in Berlin whose operation failed
   ucm.capf.phones_info:
-    administrator: admin
-    password: "{{ capf_password }}"
     criteria:
       - field: device_pool
         value: Berlin
@@ -54,8 +55,6 @@ EXAMPLES = r"""
 
 - name: Find the phones whose LSC expires first
   ucm.capf.phones_info:
-    administrator: admin
-    password: "{{ capf_password }}"
     criteria:
       - field: lsc_expires
         pattern: is before
@@ -65,8 +64,6 @@ EXAMPLES = r"""
 
 - name: List the names of all phones without an LSC
   ucm.capf.phones_info:
-    administrator: admin
-    password: "{{ capf_password }}"
     criteria:
       - field: lsc
         value: Not Installed

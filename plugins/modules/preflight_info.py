@@ -50,8 +50,6 @@ seealso:
 EXAMPLES = r"""
 - name: Go through the checklist
   ucm.capf.preflight_info:
-    administrator: admin
-    password: "{{ capf_password }}"
     parameters:
       Key Size: 2048
       Enable IPv6: false
@@ -100,17 +98,20 @@ lsc_installed:
   returned: success
   type: list
   elements: str
+  sample: [SEP001122334455]
 lsc_not_installed:
   description: Device names of the phones without an LSC. Only the first 100 are returned unless the task names its
     phones.
   returned: success
   type: list
   elements: str
+  sample: [SEP001122334466]
 unknown:
   description: Device names that are not registered with the server.
   returned: success
   type: list
   elements: str
+  sample: []
 """
 
 import typing as t

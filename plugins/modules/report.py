@@ -56,19 +56,18 @@ options:
     type: str
     choices: [show, hide]
     default: show
+seealso:
+  - module: ucm.capf.phones_info
+  - module: ucm.capf.rollout_report
 """
 
 EXAMPLES = r"""
 - name: Write the report of all phones
   ucm.capf.report:
-    administrator: admin
-    password: "{{ capf_password }}"
     dest: capf-report.csv
 
 - name: Write the strings of a wave for the people in Berlin
   ucm.capf.report:
-    administrator: admin
-    password: "{{ capf_password }}"
     dest: berlin.csv
     rollout: night
     wave: 1
@@ -80,8 +79,6 @@ EXAMPLES = r"""
 
 - name: Write a page with charts for management
   ucm.capf.report:
-    administrator: admin
-    password: "{{ capf_password }}"
     dest: capf-report.html
     format: html
     authentication_strings: hide

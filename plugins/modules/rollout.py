@@ -91,8 +91,6 @@ seealso:
 EXAMPLES = r"""
 - name: Begin a rollout for the phones of a file
   ucm.capf.rollout:
-    administrator: admin
-    password: "{{ capf_password }}"
     name: night
     runner: run-1
     wait_timeout: 130
@@ -105,16 +103,12 @@ EXAMPLES = r"""
 
 - name: Abort it
   ucm.capf.rollout:
-    administrator: admin
-    password: "{{ capf_password }}"
     name: night
     runner: run-1
     state: aborted
 
 - name: Let another run resume it immediately
   ucm.capf.rollout:
-    administrator: admin
-    password: "{{ capf_password }}"
     name: night
     runner: run-1
     rollout_id: "{{ begun.rollout.id }}"
@@ -134,6 +128,7 @@ registered:
   description: Numbers of phones that were created, updated and left unchanged from O(csv_file).
   returned: O(state=started)
   type: dict
+  sample: {created: 2, updated: 0, unchanged: 0}
 plan:
   description:
     - The waves with their kind and device names, the skipped phones by reason, the start, and the latest end without
@@ -141,22 +136,26 @@ plan:
     - For a resumed rollout, the plan contains what is left of it, and all other phones are skipped with their status.
   returned: O(state=started)
   type: dict
+  sample: {waves: [{number: 1, kind: wave, phones: [SEP001122334455]}], skipped: {}, warnings: []}
 rollout:
   description:
     - The rollout with its id and numbers, as M(ucm.capf.rollout_info) shows it; null if no phone needs an LSC.
     - For O(state=aborted), the rollout that was aborted.
   returned: O(state=started) or O(state=aborted)
   type: dict
+  sample: {id: 1, name: night, state: running}
 cancelled:
   description: Device names whose operation was cancelled, or would be.
   returned: O(state=aborted)
   type: list
   elements: str
+  sample: [SEP001122334455]
 in_session:
   description: Device names of the phones in a session, which they may finish; they are not retried.
   returned: O(state=aborted)
   type: list
   elements: str
+  sample: []
 message:
   description: A sentence that says what was aborted, by whom and when, and what happened to its operations.
   returned: O(state=aborted)

@@ -34,14 +34,10 @@ seealso:
 EXAMPLES = r"""
 - name: Show a rollout
   ucm.capf.rollout_info:
-    administrator: admin
-    password: "{{ capf_password }}"
     name: night
 
 - name: List all rollouts
   ucm.capf.rollout_info:
-    administrator: admin
-    password: "{{ capf_password }}"
 """
 
 RETURN = r"""
@@ -54,11 +50,13 @@ rollout:
       recorded when the wave was judged.
   returned: O(name) is given
   type: dict
+  sample: {id: 1, name: night, state: done, counts: {phones: 2, done: 1, failed: 1}}
 rollouts:
   description: All rollouts with their state, the latest first.
   returned: O(name) is not given
   type: list
   elements: dict
+  sample: [{id: 1, name: night, state: done}]
 """
 
 import typing as t

@@ -56,8 +56,6 @@ seealso:
 EXAMPLES = r"""
 - name: Write a page for people who were not present
   ucm.capf.rollout_report:
-    administrator: admin
-    password: "{{ capf_password }}"
     name: night
     dest: rollout.html
     format: html

@@ -51,8 +51,6 @@ seealso:
 EXAMPLES = r"""
 - name: Wait for the first wave
   ucm.capf.rollout_wait:
-    administrator: admin
-    password: "{{ capf_password }}"
     name: night
     runner: run-1
     rollout_id: "{{ begun.rollout.id }}"
@@ -83,21 +81,25 @@ done_phones:
   returned: success
   type: list
   elements: str
+  sample: [SEP001122334455]
 in_flight_phones:
   description: Device names of the phones whose operation has not ended.
   returned: success
   type: list
   elements: str
+  sample: []
 failed_phones:
   description: Device names of the phones whose operation failed or was cancelled.
   returned: success
   type: list
   elements: str
+  sample: [SEP001122334466]
 waiting_for_string:
   description: Device names of the phones whose authentication string was not entered yet.
   returned: success
   type: list
   elements: str
+  sample: []
 waited_seconds:
   description: Total time waited in seconds.
   returned: success

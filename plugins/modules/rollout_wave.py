@@ -60,8 +60,6 @@ seealso:
 EXAMPLES = r"""
 - name: Start the next wave
   ucm.capf.rollout_wave:
-    administrator: admin
-    password: "{{ capf_password }}"
     name: night
     runner: run-1
     rollout_id: "{{ begun.rollout.id }}"
@@ -69,8 +67,6 @@ EXAMPLES = r"""
 
 - name: Judge it
   ucm.capf.rollout_wave:
-    administrator: admin
-    password: "{{ capf_password }}"
     name: night
     runner: run-1
     rollout_id: "{{ begun.rollout.id }}"
@@ -86,6 +82,7 @@ wave:
     - Null if the rollout has ended or it is too early.
   returned: O(state=started)
   type: dict
+  sample: {number: 1, kind: pilot, phones: [SEP001122334455], reset: [SEP001122334455], by_string: []}
 ended:
   description: Whether the rollout has ended.
   returned: O(state=started)
@@ -102,6 +99,7 @@ counts:
   description: Number of phones in the wave, and in each part of the rollout; the parts add up to C(phones).
   returned: O(state=judged)
   type: dict
+  sample: {phones: 2, waiting: 0, in_flight: 0, done: 1, failed: 1, unreached: 0, skipped: 0}
 judged:
   description: Number of phones on which the wave was judged, which excludes skipped phones.
   returned: O(state=judged)
@@ -128,12 +126,14 @@ failing:
   returned: O(state=judged)
   type: list
   elements: dict
+  sample: [{device_name: SEP001122334466, part: failed, status: "Upgrade Failed: Invalid MIC", problem: ""}]
 switched:
   description: Device names of the phones whose Device Security Mode changed; the change takes effect when they are
     reset.
   returned: O(state=judged)
   type: list
   elements: str
+  sample: []
 """
 
 import typing as t

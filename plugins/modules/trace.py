@@ -52,8 +52,6 @@ seealso:
 EXAMPLES = r"""
 - name: Trace every step of a session
   ucm.capf.trace:
-    administrator: admin
-    password: "{{ capf_password }}"
     trace_on: true
     debug_trace_level: Detailed
     maximum_number_of_files: 20
@@ -64,6 +62,7 @@ before:
   description: The settings that change, with their values before.
   returned: success
   type: dict
+  sample: {trace_on: false}
 after:
   description: The settings that change, with their values after.
   returned: success

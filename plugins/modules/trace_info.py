@@ -35,8 +35,6 @@ seealso:
 EXAMPLES = r"""
 - name: Read the last lines of the trace
   ucm.capf.trace_info:
-    administrator: admin
-    password: "{{ capf_password }}"
     name: capf.log
     last: 50
   register: trace

@@ -26,7 +26,8 @@ HEAD = """# Modules
 
 Made by `scripts/generate` from the modules' documentation, [requirements.md](requirements.md) and the tests:
 change those. Each of these modules takes the whole list in one request where a list makes sense, and `ansible-doc`
-shows its options, examples and return values. The examples are run by `test_the_examples_of_a_module_run`.
+shows its options, examples and return values. The examples are run by
+`test_p59_the_examples_of_a_module_run_as_they_are_written`.
 
 | module | what it does | requirements | check mode | diff mode | idempotent | shown by |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -183,9 +183,10 @@ def test_an_unreachable_server_is_reported(node: RunningNode) -> None:
     assert result["unavailable"]
 
 
-def test_a_server_whose_certificate_is_not_trusted_is_reported(node: RunningNode) -> None:
+def test_p59_a_certificate_that_is_not_trusted_is_reported_with_the_file_to_give(node: RunningNode) -> None:
     (result,), _output = play(node, {"ucm.capf.capf_service_info": {}}, ca_path=str(node.capf_certificate))
-    assert "cannot be reached" in result["msg"] and "its certificate is not trusted" in result["msg"]
+    assert "cannot be reached" in result["msg"] and "its certificate is not trusted; set ca_path" in result["msg"]
+    assert "administration.crt" in result["msg"] and "\n" not in result["msg"]
     assert not result["unavailable"]
 
 

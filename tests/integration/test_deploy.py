@@ -100,6 +100,25 @@ def test_deploy_makes_a_first_node_and_is_idempotent(deployment: Deployment) -> 
     assert 'node_name = "192.0.2.7"' in (deployment.directory / "capf.toml").read_text()
 
 
+def test_p59_check_mode_works_on_an_empty_host_and_absent_keeps_the_data(deployment: Deployment) -> None:
+    status, changed, output = deployment.run("--check")
+    assert status == 0 and changed > 0, output
+    assert not deployment.state.exists() and not (deployment.directory / "server").exists()
+    assert deployment.run()[0] == 0
+    key, pid = (deployment.state / "capf.crt").read_bytes(), deployment.pid
+    status, changed, output = deployment.run("--tags", "capf_server_configure")
+    assert (status, changed) == (0, 0), output
+    status, changed, output = deployment.run("--check", capf_server_state="absent")
+    assert status == 0 and changed > 0 and (deployment.directory / "server").exists(), output
+    os.kill(pid, 0)
+    status, changed, output = deployment.run(capf_server_state="absent")
+    assert status == 0 and changed > 0 and "Its data is kept" in output, output
+    assert not Path("/proc", str(pid)).exists() and not (deployment.directory / "server").exists()
+    assert (deployment.state / "capf.crt").read_bytes() == key and not (deployment.directory / "capf.toml").exists()
+    status, changed, output = deployment.run(capf_server_state="absent", capf_server_remove_data=True)
+    assert status == 0 and changed == 1 and not deployment.state.exists(), output
+
+
 def test_deploy_asks_the_server_where_it_listens(deployment: Deployment) -> None:
     addresses: dict[str, Any] = {"capf_server_administration_addresses": ["127.0.0.2"], "capf_server_names": ["node1"]}
     status, _changed, output = deployment.run(**addresses)

@@ -137,6 +137,18 @@ def test_the_second_time_the_cache_answers_while_the_server_is_stopped(three: Ru
     three.start()
 
 
+def test_p59_templates_and_the_defaults_of_criteria_apply_and_nobody_logs_in_to_a_phone(three: RunningNode) -> None:
+    options: dict[str, Any] = {
+        "administrator": "{{ 'AD' | lower }}{{ 'MIN' | lower }}",
+        "port": "{{ 0 + " + str(three.port) + " }}",
+        "criteria": [{"field": "device_pool", "value": "{{ 'Os' ~ 'lo' }}"}],
+    }
+    answer, said = listed(write(three, **options))
+    assert list(answer["_meta"]["hostvars"]) == [C], said
+    assert answer["_meta"]["hostvars"][C]["ansible_connection"] == "local"
+    assert "one of" in listed(write(three, criteria=[{"field": "device_pool", "pattern": "like"}]))[1]
+
+
 def test_what_is_wrong_is_said(node: RunningNode) -> None:
     assert "administrator name or password is wrong" in listed(write(node), password="wrong-password")[1]
     assert "password" in listed(write(node), password=None)[1]

@@ -54,20 +54,28 @@ def connection(node: RunningNode, **other: Any) -> dict[str, Any]:
 
 
 def play(
-    node: RunningNode, *tasks: dict[str, Any], options: tuple[str, ...] = (), **connection_options: Any
+    node: RunningNode,
+    *tasks: dict[str, Any],
+    options: tuple[str, ...] = (),
+    variables: dict[str, str] | None = None,
+    **connection_options: Any,
 ) -> tuple[list[dict[str, Any]], str]:
-    """Run tasks, ignoring failures; return their results, and the output of Ansible."""
+    """Run tasks, ignoring failures; return their results, and the output of Ansible.
+
+    With variables of the environment, the connection comes from them alone.
+    """
     results = node.directory / "results.json"
     registered = [{"register": f"r{index}", **task, "ignore_errors": True} for index, task in enumerate(tasks)]
     names = ", ".join(task["register"] for task in registered)
     keep = {"keep": {"content": "{{ [" + names + "] | to_json }}", "dest": str(results)}}
+    defaults = {} if variables else connection(node, **connection_options)
     document = [
         {
             "hosts": "localhost",
             "connection": "local",
             "gather_facts": False,
             "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
-            "module_defaults": {"group/ucm.capf.capf": connection(node, **connection_options)},
+            "module_defaults": {"group/ucm.capf.capf": defaults},
             "tasks": [*registered, {**keep, "check_mode": False, "diff": False}],
         }
     ]
@@ -75,7 +83,7 @@ def play(
     playbook.write_text(json.dumps(document))
     done = subprocess.run(
         [PLAYBOOK, playbook, *options],
-        cwd=node.directory, env=environment(), capture_output=True, text=True, check=False,
+        cwd=node.directory, env={**environment(), **(variables or {})}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     answers: list[dict[str, Any]] = json.loads(results.read_text())

@@ -22,6 +22,15 @@ import tempfile
 from pathlib import Path
 
 MANYLINUX = ("manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux_2_34")
+NO_PIP = (
+    "The Python of ansible-playbook on the control node, {0}, has no pip, which collects the server's packages. To do:"
+    " install it, for example with '{0} -m ensurepip' or 'pipx inject ansible-core pip'."
+)
+NO_INDEX = (
+    "To do: give the control node access to PyPI, or set PIP_INDEX_URL to an index of your own; or copy the files of"
+    " capf_server_wheelhouse_cache from a control node that has access."
+)
+NO_TRUST = "To do: set PIP_CERT to the PEM file of the CA that signs the certificate of your package index or proxy."
 INSTALL = '''"""Installs the server from the wheels beside this file into the running interpreter's environment."""
 
 import pathlib
@@ -39,6 +48,10 @@ except SystemExit as end:
         raise
 (here / "installed").write_text("")
 '''
+
+
+class WheelhouseError(Exception):
+    """The wheelhouse cannot be built; the message is one line that says what to do."""
 
 
 def digest(source: Path) -> str:
@@ -68,10 +81,18 @@ def is_whole(archive: Path) -> bool:
 
 
 def pip(*arguments: str) -> None:
-    """Run pip with its output on standard error."""
-    subprocess.run(
-        [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments], check=True, stdout=sys.stderr
-    )
+    """Run pip; WheelhouseError with what to do if it is missing or fails."""
+    argv = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(argv, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode == 0:
+        return
+    if "No module named pip" in done.stdout:
+        raise WheelhouseError(NO_PIP.format(sys.executable))
+    print(done.stdout, file=sys.stderr)
+    errors = [line for line in done.stdout.splitlines() if line.startswith("ERROR:")]
+    why = errors[0].removeprefix("ERROR:").strip() if errors else f"status {done.returncode}"
+    hint = NO_TRUST if "CERTIFICATE_VERIFY_FAILED" in done.stdout else NO_INDEX
+    raise WheelhouseError(f"pip cannot get the server's packages ({why}). {hint}")
 
 
 def build(source: Path, directory: Path, python: str, machine: str, extra: str) -> None:
@@ -116,4 +137,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except WheelhouseError as error:
+        sys.exit(str(error))

@@ -31,7 +31,8 @@ description:
   - If the server cannot be reached, the source retries at least once a minute. Wrong credentials end the source.
 options:
   host:
-    description: Host name or IP address of the first node's CAPF server.
+    description: Host name or IP address of the first node's CAPF server. Every option of the connection can also come
+      from the environment, such as E(CAPF_HOST).
     type: str
     default: 127.0.0.1
   port:
@@ -41,7 +42,7 @@ options:
   administrator:
     description: The administrator's name.
     type: str
-    required: true
+    default: admin
   password:
     description: The administrator's password. If it is not set, the environment variable E(CAPF_PASSWORD) is used.
     type: str
@@ -76,6 +77,7 @@ LOG = logging.getLogger(__name__)
 _WAIT_SECONDS = 30
 _SPARE_SECONDS = 30
 _LONGEST_PAUSE = 60
+_CONNECTION = ("host", "port", "administrator", "password", "ca_path", "validate_certs")
 _REFUSED = {401: "administrator name or password is wrong", 422: "an option is refused"}
 
 
@@ -90,13 +92,13 @@ class _Server:
     """A client for the server's event stream."""
 
     def __init__(self, args: dict[str, Any]) -> None:
+        args = {**_of_environment(), **args}
         host = str(args.get("host", "127.0.0.1"))
         shown = f"[{host}]" if ":" in host else host
         self._url = f"https://{shown}:{args.get('port', 8443)}/api/v1/events"
-        password = args.get("password") or os.environ.get("CAPF_PASSWORD")
-        if not args.get("administrator") or not password:
-            raise ValueError("ucm.capf.events needs an administrator and a password")
-        self._login = aiohttp.BasicAuth(str(args["administrator"]), str(password))
+        if not args.get("password"):
+            raise ValueError("ucm.capf.events needs a password, as an option or in CAPF_PASSWORD")
+        self._login = aiohttp.BasicAuth(str(args.get("administrator", "admin")), str(args["password"]))
         self._days = int(args.get("expires_within_days", 30))
         self._tls: ssl.SSLContext | bool = False
         if args.get("validate_certs", True):
@@ -111,6 +113,15 @@ class _Server:
             answer.raise_for_status()
             found: dict[str, Any] = await answer.json()
             return found
+
+
+def _of_environment() -> dict[str, Any]:
+    """Return the options of the connection that are in the environment."""
+    given = {name: os.environ.get(f"CAPF_{name.upper()}") for name in _CONNECTION}
+    found: dict[str, Any] = {name: value for name, value in given.items() if value}
+    if "validate_certs" in found:
+        found["validate_certs"] = found["validate_certs"].lower() in ("1", "on", "true", "yes")
+    return found
 
 
 def _read(path: Path | None) -> str:

@@ -206,7 +206,7 @@ def _parameters(state: _State) -> ChecklistItem:
         todo = "ucm.capf.service_parameters and ucm.capf.enterprise_parameters set them"
         return ChecklistItem(name, "4", ChecklistResult.FAILED, "; ".join(different), todo)
     if state.tx.context.running is not None and state.tx.context.running != stored:
-        todo = "ucm.capf.service with state current restarts CAPF where that is due"
+        todo = "ucm.capf.capf_service with state restarted restarts CAPF"
         return ChecklistItem(name, "4", ChecklistResult.FAILED, "changed parameters wait for a restart of CAPF", todo)
     return ChecklistItem(name, "4", ChecklistResult.OK, "they are in force with the expected values")
 
