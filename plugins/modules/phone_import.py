@@ -81,8 +81,6 @@ EXAMPLES = r"""
 
 - name: Import the database of capfd only if nothing has to be left out
   ucm.capf.phone_import:
-    administrator: admin
-    password: "{{ capf_password }}"
     capfd_database: capf.sqlite3
     strict: true
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+PUBLISHED = "https://github.com/ucm-capf/ucm.capf/blob/main/"
+"""How README, which Galaxy shows too, names a file of the repository."""
 NUMBER = re.compile(r"(?<![\w.%-])([RP])(\d{1,2})\b(?![-.\w])|\btest_((?:[rp]\d+_)+)")
 TABLE = re.compile(r"\bTable (\d+-\d+)")
 PAGE = re.compile(r"(?<![\w/.{~-])((?:docs/)?[\w-]+\.md)\b(?!\w|\d|\()(?:,\s+\"([^\"]+)\")?")
@@ -92,7 +94,7 @@ def anchor(heading: str) -> str:
 def test_every_link_between_pages_leads_somewhere() -> None:
     broken = []
     for path, text in documents().items():
-        for target in LINK.findall(text):
+        for target in LINK.findall(text.replace(PUBLISHED, f"{ROOT}/")):
             name, _hash, fragment = target.partition("#")
             if "://" in name:
                 continue
@@ -108,7 +110,8 @@ def test_every_page_is_reached_from_readme() -> None:
         page = todo.pop()
         if page not in reached:
             reached.add(page)
-            links = (target.partition("#")[0] for target in LINK.findall(page.read_text()) if "://" not in target)
+            text = page.read_text().replace(PUBLISHED, f"{ROOT}/")
+            links = (target.partition("#")[0] for target in LINK.findall(text) if "://" not in target)
             todo += [
                 path for name in links if name.endswith(".md") and (path := (page.parent / name).resolve()).exists()
             ]
