@@ -68,11 +68,12 @@ def read_capfd(path: str) -> Rows:
         with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)) as database:
             (said,) = database.execute("PRAGMA integrity_check(1)").fetchone()
             if said != "ok":
-                raise CapfError(f"capfd_database: {path!r} is damaged: {said}")
+                raise CapfError(f"capfd_database: {path!r} is damaged; give an intact copy")
             database.row_factory = sqlite3.Row
             devices = [dict(row) for row in database.execute("SELECT * FROM devices ORDER BY device_name")]
-    except sqlite3.Error as error:
-        raise CapfError(f"capfd_database: {path!r} is not a capfd database: {error}") from None
+    except sqlite3.Error:
+        message = f"capfd_database: {path!r} is not a capfd database, or cannot be read; give its file"
+        raise CapfError(message) from None
     phones = [_device(path, device) for device in devices]
     return Rows(path, phones, [str(phone["device_name"]) for phone in phones], unit="device")
 

@@ -74,7 +74,7 @@ def _name(unfinished: str, dest: str) -> None:
     try:
         os.link(unfinished, dest)
     except FileExistsError:
-        raise CapfError(f"dest: {dest!r} already exists; allowed: a new file, or a directory") from None
+        raise CapfError(f"dest: {dest!r} already exists; give a new file, or a directory") from None
     except OSError:  # a file system without links
         os.rename(unfinished, dest)
 

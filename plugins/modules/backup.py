@@ -93,7 +93,7 @@ def _target(params: dict[str, t.Any]) -> str:
         ending = "tar.gz" if params["plain"] else "backup"
         path = os.path.join(path, "capf-{}-{}.{}".format(host, time.strftime("%Y%m%dT%H%M%S"), ending))
     if os.path.lexists(path):
-        raise CapfError(f"dest: {path!r} already exists; allowed: a new file, or a directory")
+        raise CapfError(f"dest: {path!r} already exists; give a new file, or a directory")
     directory = os.path.dirname(path)
     if not os.path.isdir(directory):
         raise CapfError(f"dest: {path!r} cannot be written: its directory does not exist")

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from capf.model import InvalidRequestError, Operation
-from capf.phone_files import content
+from capf.phone_files import content, http_server
 from capf.phone_files.cnf_xml import ConfigurationError
 from capf.phone_files.folder import Folder
 from capf.phone_files.publisher import Publisher
@@ -25,6 +25,7 @@ from capf_lab.cnf_xml import Configuration, parse
 from capf_lab.keys import KeyMaker
 from capf_lab.manufacturing import Maker
 from capf_lab.network import IpMode
+from support.asgi import ask
 from support.record import PHONE, Record
 
 ANOTHER = "SEP00000000000B"
@@ -37,6 +38,16 @@ def served(record: Record, name: str = PHONE) -> Configuration:
     configuration = parse(data)
     assert configuration is not None
     return configuration
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/a/b", 404), ("GET", "/a.bin", 404), ("POST", "/a.bin", 405)]
+)
+async def test_what_the_port_does_not_have_is_a_status_without_words(
+    record: Record, tmp_path: Path, method: str, path: str, status: int
+) -> None:
+    app = http_server.application(record.store, record.context, "127.0.0.1", Folder(tmp_path))
+    assert await ask(app, method, path) == (status, b"")
 
 
 def test_a_phone_that_is_not_registered_has_no_file(record: Record) -> None:

@@ -28,7 +28,7 @@ TABLE: dict[str, set[str]] = {
     "phone_session": {"cryptography", "asyncio", "select", "ssl"},
     "store": {"sqlalchemy", "alembic", "asyncio"},
     "registry": {"cryptography", "sqlalchemy.Connection"},
-    "phone_files": {"cryptography", "sqlalchemy.Connection", "asyncio", "fastapi"},
+    "phone_files": {"cryptography", "sqlalchemy.Connection", "asyncio", "fastapi", "starlette"},
     "cluster": {"asyncio", "http", "ssl"},
     "node": {"cryptography", "sqlalchemy.Connection", "socket", "ssl"},
     "administration": {"cryptography", "sqlalchemy.Connection", "sqlalchemy.exc", "asyncio"},
@@ -50,7 +50,7 @@ TABLE: dict[str, set[str]] = {
 ALONE: dict[str, dict[str, set[str]]] = {
     "phone_session": {"connection": {"asyncio", "select", "ssl"}, "listener": {"asyncio", "ssl"}},
     "store": {"engine": {"asyncio"}},
-    "phone_files": {"publisher": {"asyncio"}, "http_server": {"fastapi"}},
+    "phone_files": {"publisher": {"asyncio"}, "http_server": {"fastapi", "starlette"}},
     "node": {"ports": {"socket"}, "state": {"ssl"}},
 }
 """Where only some files of a package may import what its row names: package -> file -> names."""

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
 
 from capf.phone_files.cnf_xml import ConfigurationError
 from capf.phone_files.content import configurations
@@ -18,6 +19,7 @@ from capf.store.engine import Store
 def application(store: Store, context: Context, node_name: str, folder: Folder) -> FastAPI:
     """Return the application of the files port; it knows a few names and nothing else on the disk."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_exception_handler(HTTPException, _without_words)
 
     @app.get("/{name}")
     async def fetch(name: str) -> Response:
@@ -33,3 +35,9 @@ def application(store: Store, context: Context, node_name: str, folder: Folder) 
         return Response(content, media_type="application/octet-stream")
 
     return app
+
+
+async def _without_words(_unused: Request, error: Exception) -> Response:
+    """Answer an unknown path or method with its status alone, as a name that is not known."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - FastAPI calls this handler for no other
+    return Response(status_code=error.status_code, headers=error.headers)
