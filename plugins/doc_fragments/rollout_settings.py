@@ -75,7 +75,7 @@ options:
     description:
       - End of the maintenance window. It is also Operation Completes By of every phone. A wave is only started
         if it can end before the window closes.
-      - Empty means no end.
+      - A date without a time means the end of that day. Empty means no end.
     type: str
     default: ""
 """

@@ -141,6 +141,7 @@ IMPORT_COLUMNS: list[tuple[str, t.Sequence[str], str, t.Sequence[str]]] = [
         ["No Pending Operation", "Install/Upgrade", "Delete", "Troubleshoot"],
     ),
     ("completes_by", ("Operation Completes By",), "str", ()),
+    ("operation_status", ("Operation Status", "Certificate Operation Status"), "str", ()),
     ("certificate", (), "str", ()),
     ("serial_number", (), "str", ()),
 ]

@@ -36,12 +36,13 @@ options:
     description:
       - File on the host that runs the module. It is a CAPF report, as written by M(ucm.capf.report) and the
         administration pages, or a CSV file with the columns of M(ucm.capf.phones) and C(operation),
-        C(authentication_string), C(completes_by), C(certificate) (PEM) and C(serial_number). An empty cell means that
-        the setting is not specified. The values of C(operation) are those of M(ucm.capf.phone_operations) or
-        O(capfd_database).
+        C(authentication_string), C(completes_by), C(operation_status), C(certificate) (PEM) and
+        C(serial_number). An empty cell means that the setting is not specified. The values of C(operation) are those of
+        M(ucm.capf.phone_operations) or O(capfd_database).
       - An export of another system with titles such as C(Device Name) is read like a report. Columns with unknown
         titles are named in a warning and ignored.
-      - A report contains no certificates. Its columns about LSCs and about finished operations are ignored.
+      - A report contains no certificates. Its columns about LSCs are ignored. The module warns of operations that
+        failed on the earlier CAPF.
       - If the time of an operation is in the past, the operation gets the default time of new operations. The server
         generates missing authentication strings.
     type: path

@@ -54,6 +54,7 @@ options:
   completes_by:
     description:
       - Operation Completes By, such as V(2030-01-31T06:00), in the first node's time zone unless it has an offset.
+      - A date without a time means the end of that day.
       - By default, the enterprise parameter CAPF Operation Expires in (days) determines the time.
     type: str
   renew_before:

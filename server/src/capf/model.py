@@ -162,7 +162,22 @@ def operation_status(operation: Operation, outcome: Outcome) -> str:
     return f"{_FAMILY[operation]} {outcome.value}"
 
 
+_CA_FAILURE = Status(
+    "Failed",
+    "CA Communication Failure",
+    advice="the earlier CAPF did not reach its CA; schedule the operation here",
+    retry_may_help=True,
+)
+_CA_REFUSAL = Status(
+    "Failed",
+    "CA Rejected Connection",
+    advice="the CA refused the earlier CAPF; schedule the operation here",
+    retry_may_help=True,
+)
+_OF_UNIFIED_CM = {f"{family} {status}": status for family in _FAMILY.values() for status in (_CA_FAILURE, _CA_REFUSAL)}
+"""Statuses that Unified CM has and this server never makes, because it issues without a CA of its own."""
 _STATUSES = {
+    **_OF_UNIFIED_CM,
     STATUS_PENDING: Status(
         STATUS_PENDING,
         advice="the phone did not connect: check its power and network on site",
@@ -171,6 +186,11 @@ _STATUSES = {
     STATUS_NONE: Status(STATUS_NONE, advice="its operation was cancelled: include the phone in the next rollout"),
     **{operation_status(operation, outcome): outcome.value for operation in _FAMILY for outcome in Outcome},
 }
+
+
+def is_known_status(text: str) -> bool:
+    """Return whether an Operation Status is one of this server or of Unified CM."""
+    return text in _STATUSES
 
 
 def status_of(text: str) -> Status:

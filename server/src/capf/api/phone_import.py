@@ -26,6 +26,7 @@ class EarlierPhone(Phone):
     serial_number: Annotated[str | None, Field(max_length=80)] = None
     operation: Operation = Operation.NONE
     completes_by: Annotated[str | None, Field(max_length=80)] = None
+    operation_status: Annotated[str | None, Field(max_length=200)] = None
 
 
 class PhoneImport(Change):

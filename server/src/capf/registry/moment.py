@@ -1,29 +1,50 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Times as people write them: Operation Completes By in the first node's time (R26)."""
+"""Times as people and Unified CM write them: Operation Completes By in the first node's time (R26)."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 
 from capf.model import InvalidRequestError, not_allowed
 
 ALLOWED = "a date and time to come, such as 2030-01-31T06:00 (the first node's time) or 2030-01-31T06:00+01:00"
+_UNIFIED_CM = re.compile(r"(\d{4}):(\d\d):(\d\d)(?::(\d\d)(?::(\d\d)(?::(\d\d))?)?)?", re.ASCII)
+"""YYYY:MM:DD:HH:MM, as its scripts and exports have it, and shorter or with seconds."""
+_DAY_BEGINS, _DAY_ENDS = time(0), time(23, 59, 59)
 _ENDS = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
 _FIRST, _LAST = (int(end.timestamp()) for end in _ENDS)
 
 
-def read(text: str, field: str) -> int:
+def read(text: str, field: str, *, begins: bool = False) -> int:
     """Return epoch seconds of a date and time; InvalidRequestError names ``field`` when it is unreadable, or when the
-    first node's time has no date for it."""
+    first node's time has no date for it.
+
+    A date without a time is the end of that day, or its beginning if something ``begins`` then.
+    """
     try:
-        moment = int(datetime.fromisoformat(text).timestamp())
+        moment = int(_understood(text, _DAY_BEGINS if begins else _DAY_ENDS).timestamp())
         _local(moment)
         return moment
     except (ValueError, OverflowError, OSError):
         raise InvalidRequestError([not_allowed(field, text, ALLOWED)]) from None
+
+
+def _understood(text: str, time_of_day: time) -> datetime:
+    """Return what a text means, with this time of day for a date alone; ValueError if it is no time."""
+    found = _UNIFIED_CM.fullmatch(text)
+    if found is not None:
+        year, month, day, *clock = found.groups()
+        text = f"{year}-{month}-{day}"
+        if clock[0] is not None:
+            text += "T" + ":".join((clock[0], clock[1] or "00", clock[2] or "00"))
+    try:
+        return datetime.combine(date.fromisoformat(text), time_of_day)
+    except ValueError:
+        return datetime.fromisoformat(text)
 
 
 def parse(text: str, now: int) -> int:

@@ -253,6 +253,7 @@ def import_columns() -> list[Column]:
         *of_phone,
         Column("operation", ("Certificate Operation",), choices=[operation.value for operation in Operation]),
         Column("completes_by", ("Operation Completes By",)),
+        Column("operation_status", ("Operation Status", "Certificate Operation Status")),
         Column("certificate"),
         Column("serial_number"),
     ]

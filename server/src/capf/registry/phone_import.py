@@ -11,13 +11,15 @@ differences are reported.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
-from capf.model import InvalidRequestError, Operation, Problem
+from capf.lists import cells
+from capf.model import InvalidRequestError, Operation, Problem, is_known_status, status_of
 from capf.registry import earlier_lsc, forecast, moment, phones, schedule, strings
 from capf.registry.changes import Change
 from capf.registry.context import Context
@@ -28,6 +30,7 @@ from capf.store import certificate_rows, rows
 from capf.store.schema import CertificateRow
 
 _FIELD = "phones[{}]"
+_SHOWN_STATUSES = 20
 _INDEX = re.compile(r"phones\[(\d+)\]")
 
 
@@ -42,6 +45,7 @@ class EarlierPhone:
     operation: str = Operation.NONE
     authentication_string: str | None = None
     completes_by: str | None = None
+    operation_status: str | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> EarlierPhone:
@@ -182,7 +186,7 @@ def carry_out(tx: Transaction, reading: Reading, *, strict: bool = False) -> Imp
     if strict and refused:
         raise InvalidRequestError(refused)
     done.not_taken = [_shown(problem, names) for problem in (*left_out, *refused)]
-    done.warnings += _left_out(done.not_taken) + _not_accepted(given)
+    done.warnings += _left_out(done.not_taken) + _not_accepted(given) + _failures(given)
     done.counts.unchanged, done.counts.conflicts = done.asked - len(done.after), len(done.conflicts)
     done.counts.not_taken = len(done.not_taken)
     return done
@@ -223,6 +227,17 @@ def _not_accepted(given: Sequence[_Phone]) -> list[str]:
     if others:
         warnings.append(f"{counted(len(others), 'certificate')} that no session accepts; {others[0]}")
     return warnings
+
+
+def _failures(given: Sequence[_Phone]) -> list[str]:
+    """Return a warning for each Operation Status on the earlier CAPF that is a failure, or that is unknown."""
+    statuses = Counter(phone.item.operation_status for phone in given if phone.item.operation_status)
+    return [
+        f"{counted(number, 'phone')} with the Operation Status {cells.shown(text)} on the earlier CAPF;"
+        f" {status_of(text).advice}"
+        for text, number in statuses.most_common(_SHOWN_STATUSES)
+        if status_of(text).words == "Failed" or not is_known_status(text)
+    ]
 
 
 def _unused_strings(tx: Transaction, given: Sequence[_Phone], known: Collection[str]) -> list[Problem]:

@@ -70,7 +70,7 @@ def _moment(text: str, name: str, problems: list[Problem]) -> int | None:
     if not text:
         return None
     try:
-        return moment.read(text, name)
+        return moment.read(text, name, begins=name == "window_start")
     except InvalidRequestError as error:
         problems += error.problems
         return None
@@ -215,7 +215,7 @@ class RolloutSettings:
             (
                 "End of the maintenance window. It is also Operation Completes By of every phone. A wave is only"
                 " started if it can end before the window closes.",
-                "Empty means no end.",
+                "A date without a time means the end of that day. Empty means no end.",
             ),
         ),
     ]
