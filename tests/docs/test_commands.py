@@ -38,4 +38,11 @@ def test_each_make_target_and_script_that_is_named_exists(path: Path) -> None:
 
 def test_a_workflow_runs_what_ci_and_developers_run() -> None:
     commands = "\n".join(command for path in WORKFLOWS for command in typed(path))
-    assert {"make check", "make lint", ".ci/run"} <= set(re.findall(r"make \w+|\.ci/run", commands))
+    assert set(re.findall(r"make \w+|\.ci/run", commands)) == {"make check", "make test"}
+    assert "exec make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_owners_are_those_whom_every_module_names() -> None:
+    owners = set(re.findall(r"@[\w/-]+", (ROOT / ".github" / "CODEOWNERS").read_text()))
+    modules = (ROOT / "plugins" / "modules").glob("*.py")
+    assert owners == {name for path in modules for name in re.findall(r"\((@[\w/-]+)\)", path.read_text())}

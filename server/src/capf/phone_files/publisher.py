@@ -97,11 +97,11 @@ class Publisher:
         """Return the phones whose files to check; after a start or with new parameters, all of them."""
         in_force = self._context.in_force(connection)
         since = audit.last_id(connection) if self._seen is None else self._seen
-        acts = audit.after(connection, since)
-        last = acts[-1].id if acts else since
+        audited = audit.after(connection, since)
+        last = audited[-1].id if audited else since
         of_all = self._seen is None or in_force != self._in_force
-        phones = rows.phone_names(connection) if of_all else [act.device_name for act in acts]
-        removed = {act.device_name for act in acts if act.action == REMOVED}
+        phones = rows.phone_names(connection) if of_all else [row.device_name for row in audited]
+        removed = {row.device_name for row in audited if row.action == REMOVED}
         still = rows.phones_of(connection, sorted(removed))
         return _News(last, in_force, phones, frozenset(removed - set(still)))
 

@@ -25,7 +25,7 @@ LIMIT = 1000
 """The maximum number of events of one kind in an answer; the next answer has those that follow."""
 KINDS = {
     "operation failed": "operation_failed",
-    refusals.ACT: "claim_refused",
+    refusals.ACTION: "claim_refused",
     guessing.LOCKED: "guessing",
     guessing.EXHAUSTED: "guessing",
     "rollout stopped": "rollout_stopped",

@@ -21,7 +21,7 @@ from capf.store.schema import OperationRow
 from capf.store.search_rows import REFUSAL_SEPARATOR
 
 _LONGEST_ADDRESS = 64
-ACT = "refuse claim"
+ACTION = "refuse claim"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def count(tx: Transaction, operation: OperationRow | None, found: Gathered) -> N
     rows.change_operation(tx.connection, operation.id, **values)
     if is_worth_a_row(before, before + found.count):
         detail = {"status": status, "problem": found.problem, "refusals": before + found.count, "from": peer}
-        audit.record(tx.connection, found.at, SERVER, ACT, operation.device_name, **detail)
+        audit.record(tx.connection, found.at, SERVER, ACTION, operation.device_name, **detail)
 
 
 def described(status: str | None, problem: str | None) -> str:
@@ -68,6 +68,6 @@ def described(status: str | None, problem: str | None) -> str:
 def is_worth_a_row(before: int, after: int) -> bool:
     """True if a count became 1 or passed a power of ten.
 
-    Acts that anybody can cause only have these rows in the audit table.
+    Actions that anybody can cause only have these rows in the audit table.
     """
     return before == 0 or len(str(after)) > len(str(before))
