@@ -62,7 +62,7 @@ options:
     elements: str
     default: []
   force:
-    description: Activate or distrust even if the server would refuse it. This may lock out phones.
+    description: Prepare, activate or distrust even if the server would refuse it. This may lock out phones.
     type: bool
     default: false
 seealso:

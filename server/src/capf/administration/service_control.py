@@ -57,6 +57,8 @@ class CapfService:
         self._notice = notice
         self._ports = Ports(settings)
         self._listener: Listener | None = None
+        self._waits_for = ""
+        """Why a restart is put off, which is said once."""
         self._generation: int | None = None
         """The number of the activation or restart that started the running service."""
         context.why_not_listen = self._ports.why_not_listen
@@ -160,8 +162,10 @@ class CapfService:
                 await self.check()
                 await self.stop()
             await self.start()
+            self._waits_for = ""
         except ConflictError as error:
-            if self._listener is not None:
+            if self._listener is not None and self._waits_for != str(error):
+                self._waits_for = str(error)
                 LOG.error("event=restart-waits error=%r", str(error))
 
     async def keep_running(self) -> None:

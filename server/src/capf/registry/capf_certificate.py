@@ -22,11 +22,11 @@ from sqlalchemy import Connection
 from capf.certificates import authority, ctl
 from capf.certificates.keystore import Keystore, fingerprint, pem
 from capf.model import ConflictError, Fault, FurtherNodeError, InvalidRequestError, Problem
-from capf.registry import moment, need
+from capf.registry import moment, need, tokens
 from capf.registry.changes import KeystoreChange
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
-from capf.store import certificate_rows, named_values
+from capf.store import certificate_rows, named_values, rollout_rows
 
 _TOKENS = "tokens when the next CAPF certificate was prepared"
 _UNKNOWN_TOKENS = "the security tokens that phones knew when the next CAPF certificate was prepared cannot be read"
@@ -113,8 +113,34 @@ def _prepare(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, want
     meant = wanted.replaces in (None, before.current)
     if keys.has_next or not late or not meant:
         return before.plan()
+    if not wanted.force:
+        _refuse_during_rollouts(tx)
+        _refuse_without_signer(tx, ctl_file)
     named_values.put(tx.connection, _TOKENS, json.dumps(_tokens(ctl_file)))
     return before.plan(partial(keys.prepare, tx.now), next=NEW)
+
+
+def _refuse_during_rollouts(tx: Transaction) -> None:
+    """Raise ConflictError while a rollout is running: its phones could not be renewed afterwards (P55)."""
+    every = rollout_rows.every(tx.connection)
+    running = sorted(
+        {row.name for row in every if row.state == rollout_rows.RUNNING and (row.ends_at or tx.now) >= tx.now}
+    )
+    if running:
+        raise ConflictError(
+            f"rollouts are running: {', '.join(running)}; renew the CAPF certificate after their end, or abort them"
+        )
+
+
+def _refuse_without_signer(tx: Transaction, ctl_file: ctl.CtlFile | None) -> None:
+    """Raise ConflictError if no CTL file could be made that lists the next certificate (P55)."""
+    known = _tokens(ctl_file)
+    own = tokens.current(tx.connection) if known else []
+    signers = [token for token in own if fingerprint(token.certificate) in known]
+    if own and not signers:
+        raise ConflictError(tokens.TWO_STEPS)
+    if signers:
+        tokens.load_key(tx.context, signers[0])
 
 
 def _tokens(ctl_file: ctl.CtlFile | None) -> list[str]:
@@ -125,6 +151,8 @@ def _activate(tx: Transaction, keys: Keystore, ctl_file: ctl.CtlFile | None, wan
     before, following = _names(tx.context), tx.context.authority.following
     if following is None:
         return before.plan()
+    if not wanted.force:
+        _refuse_during_rollouts(tx)
     warnings = []
     fault = _ctl_fault(tx.connection, ctl_file, following)
     if fault is not None and ctl_file is not None and not wanted.force:
