@@ -22,7 +22,7 @@ def test_the_archive_holds_what_runs_and_nothing_of_the_workshop(archive: Path) 
         "extensions/eda/plugins/event_source/events.py", "extensions/eda/rulebooks/watch.yml",
         "server/pyproject.toml", "meta/runtime.yml", "LICENSE", "README.md",
     } - names == set()  # fmt: skip
-    unwanted = ("tests/", "lab/", ".ci", ".cache", ".venv", ".git", "extensions/molecule", "scripts/", "requirements/")
+    unwanted = ("tests/", ".ci", ".cache", ".venv", ".git", "extensions/molecule", "scripts/", "requirements/")
     assert [name for name in names if name.startswith(unwanted) or name.endswith((".pyc", ".tar.gz"))] == []
 
 

@@ -34,9 +34,9 @@ BUILTIN_PATHS = {
 
 def on_the_node() -> set[str]:
     """Return the variables with paths on the node, which must be absolute."""
-    tasks = yaml.safe_load((ROOT / "roles/capf_server/tasks/main.yml").read_text())
-    (check,) = (task for task in tasks if "capf_server_paths" in task.get("vars", {}))
-    return set(check["vars"]["capf_server_paths"])
+    tasks = [task for role in ROLES for task in yaml.safe_load((role / "tasks/main.yml").read_text())]
+    checked = [task["vars"].get(f"{role.name}_paths", {}) for role in ROLES for task in tasks if "vars" in task]
+    return {name for paths in checked for name in paths}
 
 
 def declared() -> set[str]:

@@ -40,6 +40,7 @@ import sys
 here = pathlib.Path(__file__).parent
 sys.path.insert(0, str(next(here.glob("pip-*.whl"))))
 wanted = "capf[postgresql]" if list(here.glob("psycopg-*.whl")) else "capf"
+wanted = "capf-lab" if list(here.glob("capf_lab-*.whl")) else wanted
 sys.argv = ["pip", "install", "--no-index", "--find-links", str(here), "--upgrade", "--force-reinstall", wanted]
 try:
     runpy.run_module("pip", run_name="__main__")
@@ -61,7 +62,7 @@ def digest(source: Path) -> str:
     for path in files:
         if path.is_file() and "egg-info" not in str(path) and "__pycache__" not in str(path):
             found.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()[:12]
+    return found.hexdigest()
 
 
 def sha256(path: Path) -> str:
@@ -95,12 +96,13 @@ def pip(*arguments: str) -> None:
     raise WheelhouseError(f"pip cannot get the server's packages ({why}). {hint}")
 
 
-def build(source: Path, directory: Path, python: str, machine: str, extra: str) -> None:
-    """Fill the directory with the wheels of the server, its dependencies and pip."""
-    with tempfile.TemporaryDirectory() as copy:
-        project = Path(copy) / "capf"
-        shutil.copytree(source, project, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", "build"))
-        pip("wheel", "--no-deps", "--wheel-dir", str(directory), str(project))
+def build(sources: list[Path], directory: Path, python: str, machine: str, extra: str) -> None:
+    """Fill the directory with the wheels of the projects, their dependencies and pip."""
+    for source in sources:
+        with tempfile.TemporaryDirectory() as copy:
+            project = Path(copy) / "project"
+            shutil.copytree(source, project, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", "build"))
+            pip("wheel", "--no-deps", "--wheel-dir", str(directory), str(project))
     wheel = next(directory.glob("capf-*.whl"))
     platforms = [f"--platform={name}_{machine}" for name in MANYLINUX]
     pip("download", "--only-binary=:all:", f"--python-version={python}", "--implementation=cp", *platforms,
@@ -116,15 +118,19 @@ def main() -> None:
     for name in ("--python", "--machine"):
         parser.add_argument(name, required=True)
     parser.add_argument("--postgresql", action="store_true", help="include the wheels for PostgreSQL")
+    parser.add_argument("--lab", type=Path, help="source of the simulated phones, to include them")
     arguments = parser.parse_args()
+    sources = [path for path in (arguments.source, arguments.lab) if path is not None]
     kind, extra = ("-postgresql", "[postgresql]") if arguments.postgresql else ("", "")
-    name = f"wheelhouse-{arguments.python}-{arguments.machine}-{digest(arguments.source)}{kind}"
+    kind = "-lab" if arguments.lab else kind
+    version = hashlib.sha256("".join(map(digest, sources)).encode()).hexdigest()[:12]
+    name = f"wheelhouse-{arguments.python}-{arguments.machine}-{version}{kind}"
     archive = arguments.cache / f"{name}.tar"
     missing = not is_whole(archive)
     if missing:
         arguments.cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=arguments.cache) as work:
-            build(arguments.source, Path(work), arguments.python, arguments.machine, extra)
+            build(sources, Path(work), arguments.python, arguments.machine, extra)
             unfinished = Path(work) / "archive"
             with tarfile.open(unfinished, "w") as tar:
                 for path in sorted(Path(work).iterdir()):
