@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an administrator waits for: one task for many phones beside a loop over single ones, in one run.
+"""Measures how long an administrator waits: one task for many phones, compared with a loop over single phones.
 
 Run: .venv/bin/python tests/benchmarks/administration.py [phones [phones of the report [phones of the loop]]]
 """
@@ -37,7 +37,7 @@ HEAD = """
 
 
 class Bench:
-    """Runs one task at a time, each as a whole ansible-playbook, and prints its figures."""
+    """Runs one task at a time, each as a separate ansible-playbook, and prints its figures."""
 
     def __init__(self, node: RunningNode) -> None:
         self.node = node
@@ -47,7 +47,7 @@ class Bench:
         self._head = HEAD.format(options=options)
 
     def task(self, title: str, task: str, *options: str, scale: float = 1) -> float:
-        """Run a task of YAML lines; prints and returns its seconds, times ``scale``."""
+        """Run a task of YAML lines; print and return its seconds, multiplied by ``scale``."""
         play = self.node.directory / "play.yml"
         play.write_text(self._head + "".join(f"    {line}\n" for line in task.splitlines()))
         argv: list[str | Path] = ["/usr/bin/time", "-f", "%U %S %M", PLAYBOOK, play, *options]

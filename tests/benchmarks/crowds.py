@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a server has to bear: crowds of phones, phones that take their time, and clients that mean it ill.
+"""Load on a server: crowds of phones, slow phones, and malicious clients.
 
 Each scenario is led by ``sessions.py`` and returns figures by name.
 """
@@ -27,13 +27,13 @@ STRING: dict[str, Any] = {"authentication_mode": "By Authentication String"}
 
 
 def done(node: RunningNode, jobs: list[Job]) -> int:
-    """Return how many phones have their LSC."""
+    """Return the number of phones that have their LSC."""
     answer = node.ok("POST", "/operations/wait", {"phones": [job.name for job in jobs], "timeout": 1})
     return int(answer["by_status"].get("Upgrade Success", 0))
 
 
 def crowd(node: RunningNode, number: int, count: int) -> dict[str, float]:
-    """All phones arrive at once and get their LSC."""
+    """All phones connect at once and get their LSC."""
     jobs = prepare(node, count, number)
     assert node.process is not None
     meter = Meter(node.process.pid)
@@ -67,7 +67,7 @@ async def _hold(pipe: Connection, port: int, jobs: list[Job]) -> None:
 
 
 def held(node: RunningNode, number: int, count: int) -> dict[str, float]:
-    """Phones stay in key generation, all at once, and then go on."""
+    """All phones stay in key generation concurrently, and then continue."""
     jobs = prepare(node, count, number)
     assert node.process is not None
     meter = Meter(node.process.pid)
@@ -123,7 +123,7 @@ async def _be_refused(pipe: Connection, port: int, tries: list[tuple[str, str]])
 
 
 def refused(node: RunningNode, number: int) -> dict[str, float]:
-    """Four reasons to refuse a phone, alternating: what the phone sees of their time."""
+    """Four alternating reasons to refuse a phone: the response times that the phone observes."""
     node.stop()
     node.configure("authentication", wrong_strings_per_day=10 * TRIES).start()
     names = [job.name for job in prepare(node, TRIES // TRIES_A_PHONE + 1, number, **STRING)]

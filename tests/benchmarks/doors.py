@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What silent connections cost the server, and what phones and the administrator notice of them.
+"""Measures the cost of silent connections for the server, phones and the administrator.
 
 Run: .venv/bin/python tests/benchmarks/doors.py [connections to each port]
 The connections come from a process of their own for each port, on the same machine, from four addresses.
@@ -22,7 +22,7 @@ from support.node import RunningNode
 
 
 def scenarios(node: RunningNode, count: int) -> dict[str, Sequence[Target]]:
-    """Return what floods the node, by what it is called."""
+    """Return the floods of the node by name."""
     ports = {"administration": node.port, "files": node.files_port, "CAPF": node.capf_port}
 
     def all_doors(tls: bytes, http: bytes) -> list[Target]:

@@ -1,11 +1,11 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A million inputs that a fuzzer makes of the recorded truth, guided by what they reach: rate, coverage, faults (P14).
+"""A million inputs of a coverage-guided fuzzer that starts from recorded data: rate, coverage, faults (P14).
 
 Run: .venv/bin/python tests/benchmarks/fuzz.py [inputs] [target ...]
-Without targets all of them run, one after the other, each in a process of its own; the exit status is 1 where an input
-was found that does more than give a result or the one error that is allowed.
+Without targets, all of them run one after the other, each in a separate process; the exit status is 1 if an input
+causes anything except a result or the one allowed error.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def fuzz(target: str, runs: int) -> None:
 
 
 def run(target: str, runs: int) -> bool:
-    """Run one target in a process of its own and print its figures; returns whether nothing was found."""
+    """Run one target in a separate process and print its figures; return whether no fault was found."""
     argv = [sys.executable, __file__, "--here", target, str(runs)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     ended = re.search(r"Done (\d+) runs in (\d+) second", done.stderr)
@@ -60,7 +60,7 @@ def run(target: str, runs: int) -> bool:
 
 
 def main() -> int:
-    """Run what is asked for; returns the exit status."""
+    """Run the chosen targets; return the exit status."""
     if sys.argv[1:2] == ["--here"]:
         fuzz(sys.argv[2], int(sys.argv[3]))
     inputs = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000

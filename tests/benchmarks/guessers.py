@@ -1,10 +1,10 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long a phone waits for AUTH_REQUEST while somebody guesses the administrator's password ten thousand times (P28).
+"""Measures how long a phone waits for AUTH_REQUEST during ten thousand guesses of the administrator's password (P28).
 
 Run: .venv/bin/python tests/benchmarks/guessers.py [tries] [addresses]
-The guesser is a process of its own that tries from many addresses of loopback at once.
+The guesser is a separate process that tries from many addresses of loopback at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GUESSER = Path(__file__).parents[1] / "support" / "guesser.py"
 
 
 def wait_for_auth_request(port: int) -> float:
-    """Return the milliseconds from connecting to the server's first message, TLS included."""
+    """Return the milliseconds from connecting to the server's first message, including TLS."""
     begin = time.perf_counter()
     client = Client(port, "SEP00000000000A")
     milliseconds = (time.perf_counter() - begin) * 1000
@@ -38,7 +38,7 @@ def wait_for_auth_request(port: int) -> float:
 
 
 def measure(title: str, port: int, more: Callable[[int], bool]) -> None:
-    """Let phones come one after the other, and print how long they wait."""
+    """Connect phones one after the other, and print how long they wait."""
     waits: list[float] = []
     while more(len(waits)):
         waits.append(wait_for_auth_request(port))

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What guessing authentication strings for ten days from one address is worth (P40).
+"""Measures the success of guessing authentication strings for ten days from one address (P40).
 
 Run: .venv/bin/python tests/benchmarks/guessing.py [phones]
 The figures are computed from the settings, and counted in an attack on the server's own rules, by a clock of its own:
@@ -27,7 +27,7 @@ PHONES = int(sys.argv[1]) if len(sys.argv) > 1 else 40_000
 
 
 def show(what: str, tries: int, strings: int, aim: float) -> int:
-    """Print a line: how many strings are compared, and how many phones that comes to; returns the tries."""
+    """Print the number of compared strings and of guessed phones; return the tries."""
     worth = tries / strings
     verdict = "" if worth <= aim else "TOO MUCH"
     print(f"{what:<46} {tries:5} tries {worth:10.6f}   at most {aim:<6g} {verdict}", flush=True)
@@ -35,7 +35,7 @@ def show(what: str, tries: int, strings: int, aim: float) -> int:
 
 
 def compute() -> tuple[int, int]:
-    """Print what the settings say; returns the tries at one phone and at all."""
+    """Print the figures of the settings; return the tries for one phone and for all."""
     policy = Policy()
     one, everywhere = policy.tries_per_operation, DAYS * policy.wrong_strings_per_day
     show("computed: all phones, generated strings", everywhere, GENERATED, 0.0001)
@@ -46,7 +46,7 @@ def compute() -> tuple[int, int]:
 
 
 def attack(phones: int) -> Attack:
-    """Guess for ten days at this number of phones."""
+    """Guess for ten days the strings of this number of phones."""
     names, begin = [f"SEP{number:012X}" for number in range(phones)], time.monotonic()
     signer = make_capf_certificate(os.urandom, NOW, "ucm.capf", "CAPF")
     with (
@@ -62,7 +62,7 @@ def attack(phones: int) -> Attack:
 
 
 def main() -> None:
-    """Print the figures; exits with 1 where the rules allow other ones than the settings say."""
+    """Print the figures; exit with 1 if the rules allow different ones than the settings."""
     computed = compute()
     one = show("simulated: one phone, 4 digits", attack(1).total, FOUR_DIGITS, 0.01)
     everywhere = show(f"simulated: {PHONES} phones, 4 digits", attack(PHONES).total, FOUR_DIGITS, 0.2)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Many phones in one cheap process of their own: whole sessions over TLS, with EC keys that are made beforehand."""
+"""Many phones in one cheap separate process: complete sessions over TLS, with pregenerated EC keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TLS.verify_mode = ssl.CERT_NONE
 
 
 async def _ready(wait: Callable[[], T], connection: socket.socket) -> T:
-    """Call ``wait`` until it need not wait for the network any more; returns its result."""
+    """Call ``wait`` until it no longer has to wait for the network; return its result."""
     loop = asyncio.get_running_loop()
     while True:
         try:
@@ -59,14 +59,14 @@ class Phone:
         await asyncio.get_running_loop().sock_connect(self.socket, ("127.0.0.1", self._port))
 
     async def connect(self) -> None:
-        """Connect, start TLS and take AUTH_REQUEST."""
+        """Connect, start TLS and receive AUTH_REQUEST."""
         await self.connect_tcp()
         self.socket = self._tls = _TLS.wrap_socket(self.socket, do_handshake_on_connect=False)
         await _ready(self._tls.do_handshake, self.socket)
         self._identifier = (await self.receive()).session_id
 
     async def receive(self) -> Message:
-        """Return the server's next message; EOFError when it has closed."""
+        """Return the server's next message; EOFError if it has closed the connection."""
         while (message := self._messages.next_message()) is None:
             data = await _ready(lambda: self._tls.recv(16384), self.socket)
             if not data:
@@ -75,7 +75,7 @@ class Phone:
         return message
 
     async def ask(self, command: Command, elements: dict[int, bytes], expected: Command) -> Message:
-        """Send a message; returns the answer, which has to be ``expected``."""
+        """Send a message; return the answer, which must be ``expected``."""
         self._tls.send(encode(Message(command, self._identifier, elements)))
         answer = await self.receive()
         if answer.command is not expected:
@@ -83,19 +83,19 @@ class Phone:
         return answer
 
     async def authenticate(self, password: str = "", expected: Command = Command.KEY_GENERATE_REQUEST) -> Message:
-        """Say who the phone is."""
+        """Send the phone's claim."""
         name = string(self._name)
         elements = {Tag.VERSION: b"\3", Tag.DEVICE_NAME: name, Tag.PASSWORD: string(password)}
         return await self.ask(Command.AUTH_RESPONSE, {int(tag): elements[tag] for tag in elements}, expected)
 
     async def finish(self, key: bytes) -> None:
-        """Send the key, take the certificate, and confirm it."""
+        """Send the key, receive the certificate, and confirm it."""
         elements = {int(Tag.PUBLIC_KEY): key}
         await self.ask(Command.KEY_GENERATE_RESPONSE, elements, Command.STORE_CERTIFICATE_REQUEST)
         await self.ask(Command.STORE_CERTIFICATE_RESPONSE, {int(Tag.REASON): b"\1"}, Command.END_SESSION)
 
     async def trickle(self) -> None:
-        """Send a message, a byte a second."""
+        """Send a message, one byte per second."""
         with contextlib.suppress(OSError):
             for byte in encode(Message(Command.AUTH_RESPONSE, self._identifier, {int(Tag.DEVICE_NAME): bytes(600)})):
                 self._tls.send(bytes((byte,)))
@@ -126,7 +126,7 @@ def prepare(node: RunningNode, count: int, number: int, *, scheduled: bool = Tru
 
 @dataclass(slots=True)
 class Figures:
-    """Seconds of each session and in all, and what went wrong."""
+    """Seconds of each session and in total, and the errors."""
 
     sessions: list[float] = field(default_factory=list)
     total: float = 0.0
@@ -139,7 +139,7 @@ class Figures:
 
 
 async def timed(jobs: Sequence[Awaitable[None]], figures: Figures, at_once: int) -> None:
-    """Run sessions, ``at_once`` of them at a time, and note their seconds and failures."""
+    """Run sessions, ``at_once`` of them at a time, and collect their seconds and failures."""
     waiting = iter(jobs)
 
     async def work() -> None:
@@ -158,7 +158,7 @@ async def timed(jobs: Sequence[Awaitable[None]], figures: Figures, at_once: int)
 
 
 async def install(port: int, job: Job) -> None:
-    """Lead one whole session."""
+    """Run one complete session."""
     phone = Phone(port, job.name)
     try:
         await phone.connect()
@@ -169,7 +169,7 @@ async def install(port: int, job: Job) -> None:
 
 
 async def install_all(pipe: Connection, port: int, jobs: list[Job], at_once: int) -> None:
-    """Lead all sessions, some at once; sends the figures."""
+    """Run all sessions, some concurrently; send the figures."""
     figures = Figures()
     await timed([install(port, job) for job in jobs], figures, at_once)
     pipe.send(figures)
@@ -177,7 +177,7 @@ async def install_all(pipe: Connection, port: int, jobs: list[Job], at_once: int
 
 @contextlib.contextmanager
 def client(scenario: Callable[..., Awaitable[Any]], *arguments: Any) -> Iterator[Connection]:
-    """Run ``scenario(pipe, *arguments)`` in a process of its own; yields the other end of its pipe."""
+    """Run ``scenario(pipe, *arguments)`` in a separate process; yield the other end of its pipe."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=_run, args=(scenario, theirs, *arguments))
     process.start()

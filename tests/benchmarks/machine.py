@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the kernel says of a process, and what a signature costs on this machine now."""
+"""The resources of a process, and the cost of a signature on this machine."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Meter:
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def cpu_seconds(self) -> float:
-        """Return the processor time, of user and system, since the making of the meter."""
+        """Return the processor time, user and system, since the meter was created."""
         return self._cpu() - self._begin
 
     def memory_mib(self) -> float:
-        """Return the resident memory now."""
+        """Return the current resident memory."""
         return self._status("VmRSS")
 
     def largest_mib(self) -> float:
-        """Return the largest resident memory that the process had since the making of the meter."""
+        """Return the peak resident memory of the process since the meter was created."""
         return self._status("VmHWM")
 
     def _status(self, name: str) -> float:
@@ -48,7 +48,7 @@ class Meter:
 
 
 def signature_milliseconds() -> float:
-    """Return what one RSA-2048 signature costs on one core; a session needs two, for TLS and for the LSC."""
+    """Return the time of one RSA-2048 signature on one core; a session needs two, for TLS and for the LSC."""
     key = rsa.generate_private_key(65537, 2048)
     begin = time.process_time()
     for _index in range(_SIGNATURES):

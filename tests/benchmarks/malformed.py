@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What 100,000 sessions that break the protocol leave of the server: memory, log lines, and seconds (P15).
+"""Measures the effect of 100,000 malformed sessions on the server: memory, log lines, and seconds (P15).
 
 Run: .venv/bin/python tests/benchmarks/malformed.py [sessions] [processes]
 The clients resume their TLS sessions, so that the time is the server's.

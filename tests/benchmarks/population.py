@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A site's phones, put into the database at once: pending, failed, and with an LSC."""
+"""Inserts a site's phones into the database: pending, failed, and with an LSC."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATUSES = ("Upgrade Success", "Upgrade Failed: Invalid MIC", "Operation Pendin
 
 
 def fill(node: RunningNode, count: int) -> None:
-    """Put phones, operations and certificates into the database of a node that does not run, as a site has them."""
+    """Insert the phones, operations and certificates of a typical site into the database of a stopped node."""
     secrets = SecretBox((node.state / "strings.key").read_bytes())
     now = int(time.time())
     store = Store(f"sqlite:///{node.state}/capf.db")

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A rollout to 10,000 simulated phones by the collection's own playbook, in waves: time, rate, processor and memory.
+"""A rollout to 10,000 simulated phones with the collection's playbook, in waves: time, rate, processor and memory.
 
 Run: .venv/bin/python tests/benchmarks/rollout.py [phones [phones of a wave]]
 Server, control node and lab share the machine. The phones' keys come from a pool, so that the lab's own share is small.
@@ -41,7 +41,7 @@ def phones() -> list[dict[str, str | int]]:
 
 
 class Bench:
-    """A node and a lab that are ready, and what running the playbook takes of each."""
+    """A node and a lab that are ready, with meters of their resources."""
 
     def __init__(self, directory: Path) -> None:
         csv_file = write_phones(directory / "phones.csv", phones())
@@ -60,7 +60,7 @@ class Bench:
         return process.pid
 
     def run(self, title: str) -> None:
-        """Run the playbook, and print what it took."""
+        """Run the playbook, and print its figures."""
         server, lab = Meter(self._pid(self.node.process)), Meter(self._pid(self.lab.process))
         variables = {
             "capf_port": self.node.port,
@@ -90,7 +90,7 @@ class Bench:
         )
 
     def plan(self) -> None:
-        """Have the server plan the same rollout again with all phones due, and print what that took."""
+        """Plan the same rollout again with all phones due, and print the figures."""
         server = Meter(self._pid(self.node.process))
         asked = {"criteria": [], "runner": "benchmark", "dry_run": True, "force": True, "wave_size": str(WAVE)}
         begin = time.perf_counter()
@@ -104,7 +104,7 @@ class Bench:
         print(f"the database has {size / 2**20:.0f} MiB, {size / PHONES / 1024:.1f} KiB a phone", flush=True)
 
     def stop(self) -> None:
-        """Stop what runs."""
+        """Stop the node and the lab."""
         self.lab.stop()
         self.node.stop()
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How many phones get their LSC a second, what that costs the server beside its signatures, and what crowds do to it.
+"""Measures LSCs per second, their cost for the server in addition to signatures, and the effect of crowds.
 
 Run: .venv/bin/python tests/benchmarks/sessions.py [sessions] [at once] [runs] [crowd]
 Without ``crowd`` the crowd is of 10,000 phones; 0 leaves the crowds out. The client has its own process, on the same
@@ -28,7 +28,7 @@ from support.node import RunningNode
 DEFAULTS = (2000, 50, 5, 10000)
 CONNECTIONS, HELD = 2000, 2500
 LONG = "[capf]\nhandshake_seconds = 120\nauthentication_seconds = 600\nmaximum_sessions_per_address = 10000\n"
-"""Bounds for a crowd: the client is one process at one address, and slower than thousands of phones."""
+"""Limits for a crowd: the client is one process at one address, and slower than thousands of phones."""
 Results = dict[str, float]
 
 
@@ -69,7 +69,7 @@ def on_a_node(scenarios: Iterable[Callable[[RunningNode], Results]], configurati
 
 
 def show(results: list[Results]) -> None:
-    """Print each figure: its median, and all values where there are several."""
+    """Print each figure: its median, and all values if there are several."""
     for name in results[0]:
         values = [result[name] for result in results]
         every = f"   ({', '.join(f'{value:.2f}' for value in values)})" if len(values) > 1 else ""

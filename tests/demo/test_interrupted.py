@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The demonstration leaves nothing running behind when it is interrupted; that it succeeds, its own run shows."""
+"""An interrupted demonstration leaves no process behind; its success is checked by running it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def still_running() -> list[str]:
 
 
 def interrupt(number: signal.Signals) -> None:
-    """Start the demonstration, interrupt it once its lab is ready, and look at what is left."""
+    """Start the demonstration, interrupt it when its lab is ready, and check for remaining processes."""
     (WORK / "lab" / "ready.json").unlink(missing_ok=True)
     demo = subprocess.Popen(
         [sys.executable, ROOT / "demo" / "run.py"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

@@ -35,6 +35,23 @@ PATTERNS = {
     r"(second|another|more)[ _]tr(y|i[e]s)": "retry",
     r"pass[e]d over": "ignored",
     r"in v[a]in|for ev[e]r|all the s[a]me": "plain words",
+    r"loo[k]s? again and again": "poll, check periodically",
+    r"tell(s)? wheth[e]r": "return whether",
+    r"what bec(omes|ame) o[f]": "the changes, the result",
+    r"(distribution|process) of its ow[n]": "a separate ...",
+    r"where there is non[e]": "if there is none",
+    r"(is|are) n[o] (answer of|backup of|CTL file|layer|number|phone configuration)": "is not a ...",
+    r"le(ad|ads|d) (a|the|one|its|all)( whole)? session[s]?": "run a session",
+    r"(Error|True) (when|where) (a|an|it|the|they|one|there) (is|are|was|were|has|have|c[a]nnot)": "if",
+    r"in the hands of a te[s]t": "under the control of a test",
+    r"whose time is o[v]er": "expired",
+    r"has (a|the) \w+ on recor[d]": "records",
+    r"goes on and repeats nothin[g]": "resumes",
+    r"as it is at one momen[t]": "a consistent snapshot",
+    r"come(s)? out eve[n]": "agree",
+    r"put(s|ting)? in pl[a]ce": "install, publish",
+    r"as they ha[v]e to": "as expected",
+    r"of root'[s]": "of root",
 }
 """What is never written, and what to write instead; each word has a bracket, so that this file holds none of them."""
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Real processes that are really killed."""
+"""Fixtures for tests that kill real processes."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class World:
             self.node.ok("POST", "/service/restart", {})
 
     def enrol(self, rows: list[Row], reached: list[Row]) -> None:
-        """Give the phones of ``rows`` an operation; those of ``reached`` have to end it, the others find no CAPF."""
+        """Schedule operations for the phones of ``rows``; only those of ``reached`` reach CAPF and complete them."""
         with self.namespaces.inside(self.namespaces.servers):
             self.node.schedule(*(row.name for row in rows), force=True)
         with self.namespaces.inside(self.namespaces.phones):
@@ -123,13 +123,13 @@ class World:
                     assert phone["operation_status"] == "Operation Pending"
 
     def peers(self, row: Row) -> list[str]:
-        """Return the addresses from which the phone of a row has come, as the server saw them."""
+        """Return the addresses from which the phone of a row has connected, as seen by the server."""
         return re.findall(rf"event=claim peer=(\S+) device='{row.name}'", self.node.log.read_text())
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """A server and a lab that have not been started; the namespaces are removed whatever happens."""
+    """A server and a lab that have not been started; the namespaces are always removed."""
     namespaces = Namespaces()
     made: World | None = None
     try:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""No audit row, no act: for every kind of act of phones and administrators (P22), and an actor on each row (P28)."""
+"""No action without its audit row, for every action of phones and administrators (P22), with its actor (P28)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Row = tuple[Any, ...]
 
 
 def rows(node: RunningNode) -> dict[str, list[Row]]:
-    """Return everything in the database but the audit table, and the probe that /readyz writes."""
+    """Return everything in the database except the audit table and the probe that /readyz writes."""
     engine = create_engine(configuration.load(node.config).database)
     with engine.connect() as connection:
         found = {table.name: [tuple(row) for row in connection.execute(select(table))] for table in WATCHED}
@@ -38,7 +38,7 @@ def rows(node: RunningNode) -> dict[str, list[Row]]:
 
 @contextmanager
 def without_audit(node: RunningNode) -> Iterator[None]:
-    """Take the audit table away."""
+    """Remove the audit table."""
     engine = create_engine(configuration.load(node.config).database)
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE audit RENAME TO audit_away")
@@ -90,12 +90,12 @@ def test_p22_no_audit_row_no_cancelling_and_no_unlocking(node: RunningNode) -> N
 
 
 def authenticate(client: Client) -> None:
-    """Come to the point where the phone is let in."""
+    """Run a session until the phone's claim is granted."""
     assert client.authenticate().command is not Command.END_SESSION
 
 
 def get_certificate(client: Client) -> None:
-    """Come to the point where the phone has its certificate."""
+    """Run a session until the phone has its certificate."""
     authenticate(client)
     client.send_key()
 
@@ -117,7 +117,7 @@ STEPS: dict[str, tuple[str, Callable[[Client], None], Command, dict[int, bytes]]
 
 
 def come_to(node: RunningNode, name: str, step: str) -> Client:
-    """Lead a phone to the point where its next message is the step."""
+    """Run a session until the phone's next message is the step."""
     operation, lead, _command, _elements = STEPS[step]
     node.ok("POST", "/phones", {"phones": [{"device_name": name, "mic": True, **EC}]})
     if operation == "Delete":
@@ -132,7 +132,7 @@ def come_to(node: RunningNode, name: str, step: str) -> Client:
 
 
 def take(client: Client, step: str) -> None:
-    """Send the message of a step and wait for what CAPF has to say to it."""
+    """Send the message of a step and wait for CAPF's answer."""
     _operation, _lead, command, elements = STEPS[step]
     if command is Command.AUTH_RESPONSE:
         client.say_hello()

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A backup of a live server under load is restored to a state in which nothing is lost (P26, R20)."""
+"""A backup of a live server under load is restored without any loss (P26, R20)."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ NAMES = [f"SEP{index:012X}" for index in range(60)]
 
 
 def capf(*arguments: str | Path, status: int = 0) -> str:
-    """Run the command; returns what it says."""
+    """Run the command; return its output."""
     done = subprocess.run([CAPF, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == status, done.stderr
     return done.stdout + done.stderr
 
 
 def enrol(node: RunningNode, name: str, string: str = "") -> bytes:
-    """Lead a whole session; returns the LSC."""
+    """Run a complete session; return the LSC."""
     client = Client(node.capf_port, name)
     client.authenticate(string)
     der = client.send_key()
@@ -43,7 +43,7 @@ def enrol(node: RunningNode, name: str, string: str = "") -> bytes:
 
 
 def use_database(node: RunningNode, url: str | None) -> None:
-    """Let the node's configuration name another database, None for an SQLite one of its own."""
+    """Set the database in the node's configuration, None for an SQLite database of the node."""
     lines = [line for line in node.config.read_text().splitlines() if not line.startswith("database")]
     lines.insert(1, f"database = {json.dumps(url)}" if url else "")
     node.config.write_text("\n".join(lines) + "\n")
@@ -107,7 +107,7 @@ def test_p26_an_operation_in_a_session_is_given_back_by_the_restore(tmp_path: Pa
 
 
 def acts(node: RunningNode) -> list[str]:
-    """Return what the audit table says was done."""
+    """Return the actions in the audit table."""
     store = Store(configuration.load(node.config).database)
     try:
         return list(store.read(lambda c: c.execute(select(schema.audit.c.action)).scalars().all()))
@@ -116,7 +116,7 @@ def acts(node: RunningNode) -> list[str]:
 
 
 def cut_short(node: RunningNode, archive: Path) -> None:
-    """Restore where the key, which comes last, cannot be written."""
+    """Run a restore that cannot write the key, which comes last."""
     in_the_way = node.state / "capf.key.new"
     in_the_way.mkdir(parents=True)
     assert "cannot be restored" in capf("restore", "--plain", "--config", node.config, "--from", archive, status=1)

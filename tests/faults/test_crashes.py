@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""SIGKILL at every message boundary: never a certificate that the database lacks (P1, P2)."""
+"""SIGKILL at every message boundary: no certificate is ever missing in the database (P1, P2)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DELAYS_AFTER_THE_KEY = [0.0, 0.001, 0.002, 0.004, 0.008, 0.02]
 
 
 def talk_until(node: RunningNode, boundary: str) -> bytes | None:
-    """Lead a session up to a boundary; returns the certificate that the phone got."""
+    """Run a session up to a boundary; return the certificate that the phone received."""
     client = Client(node.capf_port, A)
     if boundary == "connected":
         return None

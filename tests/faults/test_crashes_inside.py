@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""SIGKILL before, within and after each store call of a session, and around it by chance (P1)."""
+"""SIGKILL before, within and after each store call of a session, and at random times around it (P1)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DELAYS = [0.0, 0.002, 0.008]
 
 
 def lead_to(node: RunningNode, call: str) -> tuple[Client, bytes | None]:
-    """Lead a session until the phone's next message has the server make a store call; returns what the phone holds."""
+    """Run a session until the phone's next message causes a store call; return the certificates on the phone."""
     client = Client(node.capf_port, A)
     if call == "claim":
         return client, None
@@ -38,7 +38,7 @@ def lead_to(node: RunningNode, call: str) -> tuple[Client, bytes | None]:
 
 
 def ask_for(client: Client, call: str) -> None:
-    """Send the message that has the server make a store call; wait for nothing."""
+    """Send the message that causes a store call; do not wait for an answer."""
     if call == "claim":
         client.say_hello(STRING)
     elif call == "issue":
@@ -49,7 +49,7 @@ def ask_for(client: Client, call: str) -> None:
 
 @contextmanager
 def postgresql_halfway(node: RunningNode, _unused: object) -> Iterator[None]:
-    """Let transactions begin and write, but none of them can write its audit row, so that none commits."""
+    """Allow transactions to begin and write, but prevent their audit rows, so that none commits."""
     engine = create_engine(configuration.load(node.config).database)
     with engine.begin() as other:
         other.exec_driver_sql("LOCK TABLE audit IN EXCLUSIVE MODE")
@@ -58,7 +58,7 @@ def postgresql_halfway(node: RunningNode, _unused: object) -> Iterator[None]:
 
 
 def held_up(node: RunningNode) -> AbstractContextManager[None]:
-    """Keep the server's next transaction from its commit: SQLite before it begins, PostgreSQL in the middle of it."""
+    """Block the server's next transaction: with SQLite before it begins, with PostgreSQL in its middle."""
     hold: Callable[..., AbstractContextManager[None]] = sqlite_locked
     if "postgresql" in node.config.read_text():
         hold = postgresql_halfway

@@ -32,7 +32,7 @@ SECONDS_A_DAY = 86400
 
 @pytest.fixture
 def manufacturer(tmp_path: Path) -> Manufacturer:
-    """A manufacturer whom the node trusts."""
+    """A manufacturer that the node trusts."""
     return Manufacturer(tmp_path)
 
 
@@ -48,7 +48,7 @@ def trusting(tmp_path: Path, manufacturer: Manufacturer) -> Iterator[RunningNode
 
 
 def prove(node: RunningNode, flash: Flash, wire: int = MODE_MIC_FIRST, **changes: bytes | None) -> Message:
-    """Schedule a new operation and let the phone authenticate by certificate; returns the server's answer."""
+    """Schedule a new operation and authenticate the phone by certificate; return the server's answer."""
     mode = MIC_FIRST if wire == MODE_MIC_FIRST else LSC_FIRST
     node.schedule(A, authentication_mode=mode, force=True)
     client = Client(node.capf_port, A)
@@ -59,7 +59,7 @@ def prove(node: RunningNode, flash: Flash, wire: int = MODE_MIC_FIRST, **changes
 
 
 def refused(node: RunningNode, message: Message) -> bool:
-    """True when the phone was refused for its MIC."""
+    """Return whether the phone was refused because of its MIC."""
     if message.command is Command.KEY_GENERATE_REQUEST:
         return False
     until(lambda: node.phone(A)["last_refusal"].startswith("Upgrade Failed: Invalid MIC: "))
@@ -67,7 +67,7 @@ def refused(node: RunningNode, message: Message) -> bool:
 
 
 def allow(node: RunningNode, *names: str) -> None:
-    """Restart the node with settings of the table authentication."""
+    """Restart the node with settings of the table ``authentication``."""
     node.stop()
     text = node.config.read_text() + "[authentication]\n" + "".join(f"{name} = true\n" for name in names)
     node.config.write_text(text)
@@ -95,7 +95,7 @@ def test_p11_sudi_data_binds_to_the_session_and_a_setting_requires_it(
 
 
 def _sudi_of_another_session(node: RunningNode, flash: Flash) -> bytes:
-    """Return SUDI data that was heard in another session of the same phone."""
+    """Return SUDI data recorded in another session of the same phone."""
     from capf.phone_session.wire import Tag
     from capf_lab.credentials import auth_response
 
@@ -117,7 +117,7 @@ def test_p11_session_ids_differ_and_use_every_bit(trusting: RunningNode) -> None
 
 
 def _random_modules(tree: ast.AST) -> set[str]:
-    """Return what a file imports of modules whose numbers can be predicted."""
+    """Return the imports of modules with predictable random numbers in a file."""
     whole = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     parts = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     return {name for name in whole | parts if name.partition(".")[0] in ("random", "numpy", "uuid")}
@@ -134,7 +134,7 @@ def test_p11_the_server_draws_from_no_other_source_than_a_csprng() -> None:
 
 
 def install(node: RunningNode, flash: Flash) -> None:
-    """Give the phone an LSC."""
+    """Install an LSC on the phone."""
     node.schedule(A, authentication_mode="By Null String", force=True)
     client, key = Client(node.capf_port, A), new_ec_key()
     client.authenticate()

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Crowds and bad clients around a real process: silence, no file descriptors left, old TLS (P16, P17, P20)."""
+"""Many and malicious clients of a real process: silence, exhausted file descriptors, old TLS (P16, P17, P20)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BESIEGED_SECONDS = 5
 
 @contextmanager
 def trickle(clients: list[Client]) -> Iterator[None]:
-    """Let each of the clients send a byte a second."""
+    """Send one byte per second from each client."""
     over = threading.Event()
 
     def send() -> None:
@@ -47,7 +47,7 @@ def trickle(clients: list[Client]) -> Iterator[None]:
 
 
 def test_p16_silent_and_slow_clients_do_not_keep_a_phone_waiting(node: RunningNode) -> None:
-    """AUTH_REQUEST comes in 250 ms, at the 99th percentile of 100, and a whole session succeeds."""
+    """AUTH_REQUEST arrives within 250 ms (99th percentile of 100), and a complete session succeeds."""
     _soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     schedule(node)
@@ -90,7 +90,7 @@ def test_p17_no_file_descriptor_left_is_survived_without_spinning(node: RunningN
 
 
 def old(version: ssl.TLSVersion) -> ssl.SSLContext:
-    """Return a client's context for just one version of TLS."""
+    """Return a client's context for only one version of TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")

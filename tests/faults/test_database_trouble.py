@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Locked, full, read-only, stopped: phones are sent away politely, and come back without anybody's help (P21)."""
+"""Locked, full, read-only and stopped databases: phones retry and recover automatically (P21)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TROUBLES = {
 def case(
     request: pytest.FixtureRequest, tmp_path: Path, cluster: PostgreSQL
 ) -> Iterator[tuple[RunningNode, trouble.Trouble]]:
-    """An activated node, and the trouble to come."""
+    """An activated node and a fault."""
     with ExitStack() as stack:
         if request.param == "sqlite full":
             stack.enter_context(trouble.small_disk(tmp_path / "node" / "state"))
@@ -45,7 +45,7 @@ def case(
 
 
 def verify_audit(node: RunningNode) -> None:
-    """The audit table is whole."""
+    """Check that the audit table is intact."""
     subprocess.run([CAPF, "audit", "verify", "--config", node.config], check=True, capture_output=True)
 
 

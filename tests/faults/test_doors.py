@@ -33,7 +33,7 @@ DOORS = ("port", "files_port", "capf_port")
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[RunningNode]:
-    """An activated node of the test's own."""
+    """An activated node for this test."""
     node = RunningNode(tmp_path / "node").start()
     node.activate()
     yield node
@@ -41,7 +41,7 @@ def own(tmp_path: Path) -> Iterator[RunningNode]:
 
 
 def targets(node: RunningNode, sends: tuple[bytes, bytes], *doors: str) -> list[Target]:
-    """Return floods of some doors, by the names of the node's attributes."""
+    """Return floods for some doors, given by the names of the node's attributes."""
     tls, http = sends
     return [Target(getattr(node, door), COUNT, ATTACKERS, http if door == "files_port" else tls) for door in doors]
 
@@ -59,7 +59,7 @@ def test_p32_floods_cost_little_memory_and_nobody_waits(own: RunningNode, kind: 
 
 
 def test_p32_phones_and_the_server_itself_have_descriptors_left(own: RunningNode) -> None:
-    """With 1,000 descriptors: phones, the database, the files of a trace and the processes of resets."""
+    """1,000 descriptors suffice for phones, the database, trace files and reset commands."""
     assert own.process is not None
     resource.prlimit(own.process.pid, resource.RLIMIT_NOFILE, (1000, 1000))
     own.configure("reset", command=["true", "{names}"])
@@ -79,7 +79,7 @@ def test_p32_phones_and_the_server_itself_have_descriptors_left(own: RunningNode
 
 
 def test_p32_a_thousand_phones_behind_one_address_are_served_beside_a_flood(own: RunningNode) -> None:
-    """Each of them makes its key, and then goes on; the flood comes from that address too."""
+    """Each phone generates its key and continues, although the flood also comes from its address."""
     names = [f"SEP{number:012X}" for number in range(BEHIND_NAT)]
     schedule(own, *names)
     flood = [Target(own.capf_port, FLOOD, ["127.0.0.1"]), Target(own.capf_port, COUNT, ATTACKERS)]

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every service and enterprise parameter is changed, and seen after a restart of the CAPF service (P24)."""
+"""Every service and enterprise parameter is changed, and takes effect after a restart of the CAPF service (P24)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Observe = Callable[[RunningNode], object]
 
 @dataclass(frozen=True)
 class Case:
-    """Another value of one parameter, and what is observed with its default and with this."""
+    """A changed value of one parameter, and the observations with its default and with this value."""
 
     kind: str
     value: object
@@ -37,7 +37,7 @@ class Case:
 
 
 def years(node: RunningNode) -> int:
-    """Return for how many years an LSC is valid."""
+    """Return the validity of an LSC in years."""
     schedule(node)
     node.schedule(PHONE, key_order="EC Only", ec_key_size=256, force=True)
     client = Client(node.capf_port, PHONE)
@@ -48,7 +48,7 @@ def years(node: RunningNode) -> int:
 
 
 def requests(node: RunningNode) -> list[Message]:
-    """Return the key requests to a phone that can make no key."""
+    """Return the number of key requests to a phone that fails to generate a key."""
     phone = {"device_name": PHONE, "authentication_mode": "By Null String", "key_order": "RSA Only"}
     node.ok("POST", "/phones", {"phones": [phone]})
     node.schedule(PHONE, key_order="RSA Only", force=True)
@@ -63,12 +63,12 @@ def requests(node: RunningNode) -> list[Message]:
 
 
 def key_size(node: RunningNode) -> int | None:
-    """Return the key size that a phone is asked for."""
+    """Return the key size in a key request."""
     return requests(node)[0].number(Tag.KEY_SIZE)
 
 
 def after_a_minute(node: RunningNode) -> tuple[Command | None, str]:
-    """Return what a phone hears that makes a key for more than a minute, and the operation's status."""
+    """Return the server's reaction to a phone that needs more than a minute for a key, and the operation's status."""
     schedule(node)
     client = Client(node.capf_port, PHONE)
     client.authenticate()
@@ -80,7 +80,7 @@ def after_a_minute(node: RunningNode) -> tuple[Command | None, str]:
 
 
 def in_force(name: str, kind: str) -> Observe:
-    """Return an observation: the value that the API says to be in force."""
+    """Return an observation: the value that is in effect according to the API."""
 
     def observe(node: RunningNode) -> object:
         shown = node.ok("GET", f"/{kind}-parameters")["parameters"]
@@ -90,19 +90,19 @@ def in_force(name: str, kind: str) -> Observe:
 
 
 def phones_use_the_other_port(node: RunningNode) -> bool:
-    """Whether this node's service listens on the port that the other value names."""
+    """Return whether this node's service listens on the port of the changed value."""
     return bool(node.ok("GET", "/service")["capf_phone_port"] == PORT) and reachable("127.0.0.1", PORT)
 
 
 def days(node: RunningNode) -> int:
-    """Return how many days an operation has that does not say."""
+    """Return the default duration of an operation in days."""
     schedule(node)
     answer = node.schedule(PHONE, key_order="EC Only", force=True)
     return round((datetime.fromisoformat(answer["completes_by"]).timestamp() - time.time()) / 86400)
 
 
 def warns_of_strings(node: RunningNode) -> bool:
-    """Whether scheduling by string warns."""
+    """Return whether scheduling by string warns."""
     schedule(node)
     answer = node.schedule(PHONE, authentication_mode="By Authentication String", force=True)
     return bool(answer["warnings"])
@@ -128,7 +128,7 @@ ONE_CHOICE = "Certificate Issuer to Endpoint"
 
 @pytest.fixture
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningNode, RunningNode]]:
-    """Two activated nodes: one that stays as it is, one to change."""
+    """Two activated nodes: one stays unchanged, one is changed."""
     directory = tmp_path_factory.mktemp("parameters")
     nodes = RunningNode(directory / "usual").start(), RunningNode(directory / "changed").start()
     for node in nodes:
@@ -139,7 +139,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningNo
 
 
 def see(name: str, usual: RunningNode, changed: RunningNode) -> None:
-    """See the default of a parameter on one node, and another value of it on the other."""
+    """Observe the default of a parameter on one node, and a changed value on the other."""
     case = CASES[name]
     answer = changed.ok("PUT", f"/{case.kind}-parameters", {"parameters": {name: case.value}})
     assert answer["changed"] and answer["restart_required"]

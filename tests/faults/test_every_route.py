@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each route that changes something leaves an audit row, and none without one; a new route cannot be left out (P22)."""
+"""Every route that changes something writes an audit row; new routes are checked automatically (P22)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RUN = {"runner": "the test"}
 
 
 def seen(node: RunningNode) -> Body:
-    """Return what a run says of itself and of the rollout that it saw."""
+    """Return the fields that identify a run and its rollout."""
     return {"rollout_id": node.ok("GET", "/rollouts/night")["id"], **RUN}
 
 
@@ -66,7 +66,7 @@ CHANGES: dict[str, Prepare] = {
     "POST /nodes/publish": lambda _n: {"phones": [A]},
     "PUT /service": lambda _n: {"activated": False},
 }  # fmt: skip
-"""The routes that change something, in an order in which each of them finds something to change."""
+"""The routes that change something, in an order in which each of them can change something."""
 
 OF_SUBSCRIBERS = {"PUT /files"}
 NEEDS_LOCK = {"POST /phones/unlock"}
@@ -75,7 +75,7 @@ READS = {
     "POST /preflight", "POST /rollouts/{name}/waves/{number}/wait",
 }  # fmt: skip
 LEASES = {"POST /rollouts/{name}/release"}
-"""A run's heartbeat and its end: they determine who leads a rollout, and change nothing in it."""
+"""The heartbeat and the release of a run: they change which run leads a rollout, but not the rollout."""
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
 
 @contextmanager
 def without_audit(node: RunningNode) -> Iterator[None]:
-    """Take the audit table away."""
+    """Remove the audit table."""
     engine = create_engine(configuration.load(node.config).database)
     for before, after in (("audit", "audit_away"), ("audit_away", "audit")):
         if before != "audit":
@@ -101,7 +101,7 @@ def without_audit(node: RunningNode) -> Iterator[None]:
 
 
 def record(node: RunningNode) -> dict[str, list[Any]]:
-    """Return every row but the audit's and those that the server writes by itself, and the state directory's files."""
+    """Return the files of the state directory, and all rows except audit rows and those of background work."""
     engine = create_engine(configuration.load(node.config).database)
     with engine.connect() as connection:
         tables = [name for name in inspect(connection).get_table_names() if not name.startswith("audit")]
@@ -113,7 +113,7 @@ def record(node: RunningNode) -> dict[str, list[Any]]:
 
 
 def files(directory: Path) -> Iterator[str]:
-    """Yield the files in which keys, certificates and CTL files are kept, with their content."""
+    """Yield the files with keys, certificates and CTL files, with their content."""
     for path in directory.rglob("*"):
         if path.is_file() and path.suffix in (".pem", ".crt", ".key", ".tlv", ".0") and "trace" not in path.parts:
             yield f"{path.relative_to(directory)} {path.read_bytes()!r}"
@@ -129,13 +129,13 @@ def acts(node: RunningNode) -> list[tuple[str, str]]:
 
 
 def call(node: RunningNode, route: str, body: Body) -> int:
-    """Send a request; returns its status."""
+    """Send a request; return its status."""
     method, path = route.split()
     return node.api(method, path.format(name="night", number=1), body)[0]
 
 
 def routes(node: RunningNode) -> set[str]:
-    """Return every route of the API that is not a plain reading one."""
+    """Return every route of the API that is not read-only."""
     paths = node.api("GET", "/openapi.json", base="")[1]["paths"]
     found = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     return {route.replace(" /api/v1", " ") for route in found if not route.startswith("GET")}

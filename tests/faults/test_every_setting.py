@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every setting of the configuration file is changed, and a client sees it after a restart (P24)."""
+"""Every setting of the configuration file is changed, and a client observes it after a restart (P24)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def make(directory: Path, case: Case | None = None) -> RunningNode:
 
 
 def end(node: RunningNode) -> None:
-    """Stop a node that may have ended."""
+    """Stop a node, unless it has ended."""
     assert node.process is not None
     with suppress(ProcessLookupError):
         node.process.kill()
@@ -49,7 +49,7 @@ def end(node: RunningNode) -> None:
 
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
-    """A node with nothing but base values, which observations leave as it is."""
+    """A node with only base values, which observations do not change."""
     node = make(tmp_path_factory.mktemp("usual") / "node")
     yield node
     end(node)

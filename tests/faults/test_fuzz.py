@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A fuzzer that is guided by what it reaches finds nothing but results and the one error that is allowed (P14)."""
+"""A coverage-guided fuzzer finds only results and the one allowed error (P14)."""
 
 from __future__ import annotations
 

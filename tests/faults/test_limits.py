@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Deadlines and limits of the CAPF port, and what goes over the wire in one piece (P14, P17, P18)."""
+"""Deadlines and limits of the CAPF port, and messages in one TLS record (P14, P17, P18)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ A = "SEP00000000000A"
 
 @pytest.fixture
 def strict(tmp_path: Path) -> Iterator[RunningNode]:
-    """A node that allows three connections from one address and a second for the handshake."""
+    """A node that allows three connections per address and one second for the handshake."""
     node = RunningNode(tmp_path / "node")
     limits = "[capf]\nmaximum_sessions_per_address = 3\nhandshake_seconds = 1\n"
     node.config.write_text(node.config.read_text().replace("[capf]\n", limits))

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ten wrong strings lock the phone for their address: across restarts, in parallel, visible, to be lifted (P4, P40)."""
+"""Ten wrong strings lock the phone for their address: across restarts, in parallel, visibly, removably (P4, P40)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def prepare(node: RunningNode) -> None:
 
 
 def try_string(node: RunningNode, string: str, source: str = "") -> bool:
-    """Let the phone come with a string; True when it is let in."""
+    """Send a string; return whether the claim is granted."""
     client = Client(node.capf_port, A, source=source)
     answer = client.authenticate(string)
     client.close()
@@ -41,7 +41,7 @@ def try_string(node: RunningNode, string: str, source: str = "") -> bool:
 
 
 def acts(node: RunningNode, action: str) -> int:
-    """Return how often the audit table has an act."""
+    """Return the number of audit rows with an action."""
     engine = create_engine(configuration.load(node.config).database)
     with engine.connect() as connection:
         count = connection.execute(select(func.count()).where(audit.c.action == action)).scalar_one()

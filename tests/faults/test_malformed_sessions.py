@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Thousands of sessions that break the protocol: flat memory, one escaped line each, and phones go on (P15)."""
+"""Thousands of malformed sessions: constant memory, one escaped log line each, and phones are served (P15)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from support.node import RunningNode
 
 WARM_UP, SESSIONS, PROCESSES = 1000, 3000, 2
 MOST_GROWTH_KIB = SESSIONS
-"""A kilobyte a session, which the allocator's own unrest does not reach and a leak of each session's bytes does."""
+"""One kilobyte per session: more than the noise of the allocator, less than a leak of each session's bytes."""
 LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} level=\w+ logger=[\w.]+ [\x20-\x7e]+")
 OF_A_SESSION = re.compile(rb"session=([0-9a-f]{8}) event=(malformed|claim) ")
 
 
 @pytest.fixture
 def only(tmp_path: Path) -> Iterator[RunningNode]:
-    """An activated node with a database of its own."""
+    """An activated node with a separate database."""
     node = RunningNode(tmp_path / "node").start()
     node.activate()
     yield node

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Guessing the administrator's password costs the guesser time, and the phones nothing (P28)."""
+"""Guessing the administrator's password is slowed down, and does not affect phones (P28)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRIES, ADDRESSES, PHONES = 2000, 50, 20
 
 @pytest.fixture
 def only(tmp_path: Path) -> Iterator[RunningNode]:
-    """An activated node with a database of its own."""
+    """An activated node with a separate database."""
     node = RunningNode(tmp_path / "node").start()
     node.activate()
     yield node

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What takes CAPF or the files' port away leaves administration up, in a real process (P36)."""
+"""Administration stays up in a real process while CAPF or the files port is unavailable (P36)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TAKEN = "Address already in use"
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[RunningNode]:
-    """A node that was activated, stopped."""
+    """A stopped node that was activated."""
     made = RunningNode(tmp_path / "node").start()
     made.activate()
     made.stop()
@@ -35,13 +35,13 @@ def node(tmp_path: Path) -> Iterator[RunningNode]:
 
 
 def edit(node: RunningNode, statement: str, *values: object) -> None:
-    """Change the database behind the server's back."""
+    """Change the database without the server."""
     with closing(sqlite3.connect(node.state / "capf.db", isolation_level=None)) as connection:
         assert connection.execute(statement, values).rowcount
 
 
 def check(node: RunningNode) -> tuple[int, str]:
-    """Run ``capf check``; returns its exit status and what it prints."""
+    """Run ``capf check``; return its exit status and output."""
     done = subprocess.run([CAPF, "check", "--config", node.config], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fifty sessions at once with one string, on one server and on two that share a database (P3)."""
+"""Fifty concurrent sessions with one string, on one server and on two that share a database (P3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ A, SESSIONS = "SEP00000000000A", 50
 
 
 def prepare(node: RunningNode) -> str:
-    """Schedule an installation by string; returns the string."""
+    """Schedule an installation by string; return the string."""
     mode = {"authentication_mode": "By Authentication String", "key_order": "EC Only", "ec_key_size": 256}
     node.ok("POST", "/phones", {"phones": [{"device_name": A, **mode}]})
     node.schedule(A)
@@ -26,7 +26,7 @@ def prepare(node: RunningNode) -> str:
 
 
 def authenticate(client: Client, string: str) -> Command | None:
-    """Give a string; returns the server's answer, None where the session had to make room for another one."""
+    """Send a string; return the server's answer, None if the session was closed to make room for another one."""
     try:
         return client.authenticate(string).command
     except (EOFError, OSError):

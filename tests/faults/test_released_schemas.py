@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every released schema opens, and a newer one is refused by name (P27)."""
+"""Every released schema is migrated, and a newer one is refused (P27)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Restore = Callable[[str], RunningNode]
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def restore(request: pytest.FixtureRequest, tmp_path: Path, cluster: PostgreSQL) -> Iterator[Restore]:
-    """Return a function that makes a node on a database as it was at a revision."""
+    """Return a function that creates a node on a database at a schema revision."""
     made: list[RunningNode] = []
 
     def make(revision: str) -> RunningNode:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A wave that is waited for outlasts an outage of the server, and of its database (R18)."""
+"""A run that waits for a wave survives an outage of the server and of its database (R18)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NIGHT = {"name": "night", "runner": "run-1", "rollout_id": 1}
 
 
 def database_stops(node: RunningNode, cluster: PostgreSQL) -> None:
-    """Take the database away for some seconds."""
+    """Make the database unavailable for some seconds."""
     cluster.stop()
     until_ready(node, False)
     time.sleep(6)
@@ -31,7 +31,7 @@ def database_stops(node: RunningNode, cluster: PostgreSQL) -> None:
 
 
 def server_dies(node: RunningNode, _unused: PostgreSQL) -> None:
-    """Kill the server, and start it some seconds later."""
+    """Kill the server and start it some seconds later."""
     node.stop(signal.SIGKILL)
     time.sleep(6)
     node.start()

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Large, slow and endless requests to administration and files are cut off (P28)."""
+"""Large, slow and endless requests to administration and files are ended (P28)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHUNK = b"10000\r\n" + b" " * 65536 + b"\r\n"
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
-    """An activated node that all these clients disturb."""
+    """An activated node for all these clients."""
     node = RunningNode(tmp_path_factory.mktemp("busy") / "node").start()
     node.activate()
     yield node
@@ -47,7 +47,7 @@ def login(password: str = PASSWORD) -> bytes:
 
 
 def until_closed(connection: socket.socket, drip: bytes) -> bytes:
-    """Send a byte a second until the server hangs up; returns what it said before."""
+    """Send one byte per second until the server hangs up; return its answer."""
     said = b""
     limit = time.monotonic() + LONG
     connection.settimeout(1)
@@ -68,7 +68,7 @@ def until_closed(connection: socket.socket, drip: bytes) -> bytes:
 
 
 def status_of(connection: socket.socket) -> int:
-    """Return the status that comes."""
+    """Return the status of the answer."""
     return int(connection.recv(4096).split()[1])
 
 
@@ -141,7 +141,7 @@ def test_p28_phones_are_served_beside_all_that(busy: RunningNode) -> None:
 
 
 def fetch_report(node: RunningNode) -> socket.socket:
-    """Ask for the report and read none of it but the status."""
+    """Request the report and read only the status."""
     connection = connect(node, "administration")
     body = b'{"format": "csv"}'
     head = b"POST /api/v1/reports/capf HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -150,7 +150,7 @@ def fetch_report(node: RunningNode) -> socket.socket:
 
 
 def test_p28_reports_that_nobody_reads_hold_no_phone_up(busy: RunningNode) -> None:
-    """They are more than may be fetched at once, and what they held is free when they have gone."""
+    """They are more than the allowed concurrent downloads, and their resources are released afterwards."""
     names = [f"SEP{index:012X}" for index in range(10_000)]
     busy.ok("POST", "/phones", {"phones": [{"device_name": name, "description": "x" * 1000} for name in names]})
     schedule(busy, ANOTHER)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every row of the field's status table, one by one, through the wire (P5)."""
+"""Every Operation Status, produced over the wire (P5)."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ class World:
     other: Flash
 
     def schedule(self, operation: str, mode: str = MIC_FIRST, **settings: object) -> None:
-        """Schedule an operation for the phone, by default one in whose sessions it proves who it is."""
+        """Schedule an operation for the phone, by default with authentication."""
         self.node.schedule(A, operation=operation, authentication_mode=mode, force=True, **settings)
 
     def call(self) -> Client:
-        """Let the phone connect."""
+        """Connect as the phone."""
         return Client(self.node.capf_port, A)
 
     def enter(self, client: Client) -> Message:
-        """Let the phone prove who it is; returns CAPF's answer."""
+        """Authenticate the phone; return CAPF's answer."""
         return client.prove(self.phone, MODE_MIC_FIRST)
 
     def shown(self) -> str:
-        """Return the status of an operation that is refused, as soon as it is shown: it stays open."""
+        """Wait for the status of a refused operation, which stays open, and return it."""
         until(lambda: self.node.phone(A)["operation_status"] != "Operation Pending", 5)
         phone = self.node.phone(A)
         assert (phone["operation_state"], phone["refusals"]) == ("pending", 1)
@@ -63,14 +63,14 @@ class World:
         return str(phone["operation_status"])
 
     def status(self) -> str:
-        """Return the operation's status as soon as it has ended."""
+        """Wait until the operation has ended, and return its status."""
         self.node.wait(A)
         return str(self.node.phone(A)["operation_status"])
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The world of these tests; each of them schedules an operation of its own."""
+    """The world of these tests; each test schedules its own operation."""
     directory: Path = tmp_path_factory.mktemp("statuses")
     manufacturer = Manufacturer(directory)
     node = RunningNode(directory / "node", manufacturing_ca=manufacturer.ca).start()
@@ -84,7 +84,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(autouse=True)
 def lsc(world: World) -> None:
-    """Give both phones an LSC, for Delete and Troubleshoot are for phones that have one."""
+    """Install an LSC on both phones, because Delete and Troubleshoot require one."""
     for name, flash in ((A, world.phone), (B, world.other)):
         if world.node.phone(name)["lsc"] == "Installed":
             continue
@@ -98,7 +98,7 @@ def lsc(world: World) -> None:
 
 
 def act(client: Client, operation: str, reason: int, certificate: bytes | None = None) -> Message:
-    """Do the operation after the phone was let in, and give ``reason`` in its last answer; returns CAPF's answer."""
+    """Carry out the granted operation with ``reason`` in the last message of the phone; return CAPF's answer."""
     elements = {int(Tag.REASON): bytes((reason,))}
     if operation == "Install/Upgrade":
         client.send_key()
@@ -178,7 +178,7 @@ def test_p5_code_3_a_wrong_string(world: World, operation: str) -> None:
 
 
 def foreign(world: World) -> Flash:
-    """Return a phone of a manufacturer that nobody trusts, with an LSC of that one's making."""
+    """Return a phone of an untrusted manufacturer, with an LSC issued by it."""
     stranger = Manufacturer(world.node.directory, "Stranger")
     flash = stranger.phone(A)
     flash.store_lsc(stranger.sign(A))
@@ -252,7 +252,7 @@ def test_p5_p8_code_11_a_session_after_the_deadline(world: World, operation: str
     world.schedule(operation, STRING, completes_by=deadline.isoformat())
     string = world.node.phone(A)["authentication_string"]
     time.sleep(max(0.0, (deadline - datetime.now(UTC)).total_seconds()) + 0.1)
-    # The server itself ends operations at their deadline, once a second: then nothing is scheduled any more.
+    # The server ends operations at their deadline every second; then nothing is scheduled any more.
     assert world.call().authenticate(string).elements[Tag.REASON] in (b"\x07", b"\x00")
     assert world.status() == f"{FAMILIES[operation]} Failed: User Initiated Request Late/Timedout"
     assert world.node.phone(A)["authentication_string"] == ""

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""SIGTERM: open sessions may end, within a limit below the unit's; a second signal ends at once (P23)."""
+"""SIGTERM: open sessions may finish, within a limit below that of the unit; a second signal exits immediately (P23)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Make = Callable[[int], RunningNode]
 
 @pytest.fixture
 def draining(tmp_path: Path) -> Iterator[Make]:
-    """Return a function that makes an activated node with this number of seconds for its sessions' end."""
+    """Return a function that creates an activated node with this drain time in seconds."""
     made: list[RunningNode] = []
 
     def make(seconds: int) -> RunningNode:
@@ -59,7 +59,7 @@ def under_way(node: RunningNode) -> Client:
 
 
 def terminate(node: RunningNode) -> None:
-    """Send SIGTERM, and wait until no more phones are taken."""
+    """Send SIGTERM, and wait until no more phones are accepted."""
     assert node.process is not None
     node.process.send_signal(signal.SIGTERM)
     with suppress(ConnectionError):

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the server says of itself: metrics, readiness, paths that it does not have."""
+"""Metrics, readiness and unknown paths."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two servers of one database are the first node together: one goes on when the other dies (R13, R18)."""
+"""Two servers of one database form the first node: one continues if the other fails (R13, R18)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECOND = "127.0.0.2"
 
 @pytest.fixture
 def pair(cluster: PostgreSQL, tmp_path: Path) -> Iterator[tuple[RunningNode, RunningNode]]:
-    """Two running servers; CAPF is activated on neither."""
+    """Two running servers, on which CAPF is not activated."""
     database = cluster.new_database()
     first = RunningNode(tmp_path / "node1", database=database).start()
     second = RunningNode(tmp_path / "node2", database=database, like=first)

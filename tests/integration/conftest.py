@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Real servers and real labs, one of each for a module of tests where they do not disturb each other."""
+"""Fixtures with real servers and labs, one per module if its tests do not disturb each other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MakeWorld = Callable[..., World]
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[RunningNode]:
-    """A running node, CAPF not activated."""
+    """A running node without activated CAPF."""
     running = RunningNode(tmp_path / "node").start()
     yield running
     running.stop()
@@ -31,7 +31,7 @@ def node(tmp_path: Path) -> Iterator[RunningNode]:
 
 @pytest.fixture
 def make_world(tmp_path: Path) -> Iterator[MakeWorld]:
-    """Return a function that makes an activated first node and a lab with the given phones, registered."""
+    """Return a function that creates an activated first node and a lab with the given registered phones."""
     started: list[RunningNode | RunningLab] = []
 
     def make(phones: list[dict[str, Any]], *options: str | Path, **enterprise: object) -> World:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The administration API of a real server, and what a restart applies (R3, R11, R13, R24, R25)."""
+"""The administration API of a real server, and the effect of restarts (R3, R11, R13, R24, R25)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SHOWN_ELSEWHERE = {
 
 
 def auth_request(host: str, port: int) -> dict[int, bytes]:
-    """Connect as a phone does; returns the elements of the server's first message."""
+    """Connect as a phone does; return the elements of the server's first message."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -491,7 +491,7 @@ def test_p20_tls_policy(tmp_path: Path) -> None:
 
 
 def speaks(port: int, version: ssl.TLSVersion) -> bool:
-    """Return whether a port takes just this version of TLS."""
+    """Return whether a port accepts this version of TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")

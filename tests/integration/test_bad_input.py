@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bad input: a clear error that names field, value and what is allowed, and nothing changed."""
+"""Bad input causes a clear error with field, value and allowed values, and changes nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STRING = "By Authentication String"
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
-    """A node with a non-secure and a secure phone, neither of which has a certificate."""
+    """A node with a non-secure and a secure phone without certificates."""
     running = RunningNode(tmp_path_factory.mktemp("bad") / "node").start()
     phones = [
         {"device_name": A, "authentication_mode": STRING},
@@ -95,7 +95,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
         {"page": 0},
         "page: '0' is refused; allowed: at least 1",
     ),
-    "a time to wait that is no number": (
+    "a time to wait that is not a number": (
         "phone_operations_wait",
         {"phones": [A], "wait_timeout": "soon"},
         "argument 'wait_timeout' is of type",
@@ -147,7 +147,7 @@ CSV_CASES: dict[str, tuple[str | bytes, str]] = {
     "a wrong name": (f"device_name\n{A}\nSEP9\n", "line 3 device_name: 'SEP9' is refused; allowed: SEP or ATA"),
     "the same phone twice": (
         f"device_name\n{A}\n{B}\n{A}\n",
-        f"line 4 device_name: {A} is listed twice, first as line 2; list each phone once",
+        f"line 4 device_name: {A} is listed twice, first as line 2 device_name; list each phone once",
     ),
     "a file that is not text": (b"device_name\n\xff\xfe\n", "line 2: not valid UTF-8"),
 }

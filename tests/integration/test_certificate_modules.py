@@ -35,12 +35,12 @@ def certificates(node: RunningNode) -> dict[str, Any]:
 
 
 def token() -> Token:
-    """Make a security token."""
+    """Create a security token."""
     return make_capf_certificate(os.urandom, time.time(), "ucm.capf", "SAST")
 
 
 def write_ctl(node: RunningNode, signer: Token, tokens: list[Token], *capf: str) -> None:
-    """Put a CTL file with these tokens and CAPF certificates (PEM) where phones fetch it."""
+    """Publish a CTL file with these tokens and CAPF certificates (PEM)."""
     records = [ctl.Record(ctl.Role.SAST, item[1]) for item in tokens]
     records += [ctl.Record(ctl.Role.CAPF, x509.load_pem_x509_certificate(text.encode())) for text in capf]
     key, certificate = signer
@@ -144,7 +144,7 @@ def test_capf_certificate_info_shows_what_the_server_shows(node: RunningNode) ->
 
 @pytest.mark.parametrize("present", ["unfinished", "both"])
 def test_p30_a_crash_while_the_next_certificate_is_activated_loses_nothing(node: RunningNode, present: str) -> None:
-    """The two moments at which a crash leaves files behind: before the rename, and after it, before publishing."""
+    """A crash leaves files behind at two points: before the rename, and between rename and publishing."""
     old = certificates(node)["current"]["pem"]
     node.ok("PUT", "/capf-certificate", {"state": "prepared"})
     following = certificates(node)["next"]["pem"]

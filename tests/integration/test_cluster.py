@@ -52,7 +52,7 @@ def join(first: RunningNode, **further: RunningNode) -> None:
 
 
 def fetch(node: RunningNode, name: str) -> bytes | None:
-    """Fetch a file as a phone does; None where there is none of that name."""
+    """Fetch a file as a phone does; None if it does not exist."""
     try:
         with urllib.request.urlopen(f"{node.files_server}/{name}", timeout=10) as answer:
             data: bytes = answer.read()

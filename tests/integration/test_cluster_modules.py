@@ -43,19 +43,19 @@ def further(tmp_path: Path) -> Iterator[RunningNode]:
 
 
 def item(node: RunningNode, **settings: Any) -> dict[str, Any]:
-    """Return a subscriber as the module takes it."""
+    """Return a subscriber in the form of the module's option."""
     address = {"administration_address": "127.0.0.1", "administration_port": node.port}
     pem = (node.state / "administration.crt").read_text()
     return {"name": "node2", **address, "administration_certificate": pem, **settings}
 
 
 def roles(node: RunningNode) -> list[str]:
-    """Return the roles of the records of the CTL file that phones get."""
+    """Return the roles of the records in the published CTL file."""
     return [record["role"] for record in node.ok("GET", "/ctl-file")["records"]]
 
 
 def write_token(node: RunningNode, name: str, passphrase: str = "") -> tuple[rsa.RSAPrivateKey, dict[str, Any]]:
-    """Write a security token of the administrator's own; returns its key and the files as the module takes them."""
+    """Write a security token of the administrator; return its key and the files as module options."""
     key, certificate = make_capf_certificate(os.urandom, time.time(), "Example", name)
     (node.directory / f"{name}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
     pem = key_pem(key)
@@ -221,7 +221,7 @@ def test_r17_nodes_info_names_nodes_with_another_administrator(node: RunningNode
 
 
 def update_ctl(node: RunningNode, *options: str, **variables: Any) -> tuple[int, int, str]:
-    """Run the playbook; returns exit status, how many tasks changed something, and the output."""
+    """Run the playbook; return exit status, number of changed tasks, and output."""
     options_of = connection(node)
     given = {f"capf_{name}": value for name, value in options_of.items()}
     files = extra_vars(node.directory, {**given, **variables})

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Phones take the server's CTL file, and no other (R3, R24, R33)."""
+"""Phones accept the server's CTL file, and no other (R3, R24, R33)."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def lists(lab: RunningLab, token: x509.Certificate) -> bool:
-    """Say whether the phone's CTL file lists this token."""
+    """Return whether the phone's CTL file lists this token."""
     return token in held(lab).certificates(Role.SAST)
 
 
 def held(lab: RunningLab) -> ctl.CtlFile:
-    """Return the CTL file that the phone holds."""
+    """Return the CTL file on the phone."""
     data = lab.flash(A).ctl
     assert data is not None
     return ctl.read(data)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role that deploys the server, as a plain process; under systemd the molecule scenario shows it."""
+"""The role that deploys the server, as a plain process; the molecule scenarios test it with systemd."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from support.plays import PLAYBOOK, ROOT, environment, extra_vars
 
 
 class Deployment:
-    """A node that deploy.yml makes."""
+    """A node deployed by deploy.yml."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -36,7 +36,7 @@ class Deployment:
         (directory / "inventory").write_text("[capf]\nnode1 ansible_connection=local\n")
 
     def run(self, *options: str, playbook: str = "deploy", **variables: Any) -> tuple[int, int, str]:
-        """Run a playbook; returns exit status, how many tasks changed something on all nodes, and the output."""
+        """Run a playbook; return exit status, number of changed tasks on all nodes, and output."""
         given = {
             "ansible_python_interpreter": sys.executable,
             "capf_become": False,

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The event source in a real ansible-rulebook with the collection's own rulebook, against a real server."""
+"""The event source in a real ansible-rulebook with the collection's rulebook, against a real server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SECONDS = 120
 
 
 class Watching:
-    """A running ansible-rulebook whose playbook writes down each event."""
+    """A running ansible-rulebook whose playbook writes each event to a file."""
 
     def __init__(self, node: RunningNode) -> None:
         self.directory = node.directory / "eda"
@@ -58,12 +58,12 @@ class Watching:
 
     @property
     def file(self) -> Path:
-        """Where the playbook writes."""
+        """The file of the playbook."""
         return self.directory / "events"
 
     @property
     def cursor(self) -> Path:
-        """Where the source keeps how far it has come."""
+        """The cursor file of the source."""
         return self.directory / "cursor"
 
     def start(self) -> None:
@@ -82,7 +82,7 @@ class Watching:
             self.process.wait(30)
 
     def until(self, *wanted: tuple[str, str]) -> list[dict[str, Any]]:
-        """Wait until just these events, by kind and device name, were written down; returns them."""
+        """Wait until exactly these events, by kind and device name, were written; return them."""
         limit = time.monotonic() + SECONDS
         while True:
             lines = self.file.read_text().splitlines() if self.file.exists() else []
@@ -97,7 +97,7 @@ class Watching:
 
 @pytest.fixture
 def watching(node: RunningNode) -> Iterator[Watching]:
-    """A rulebook that is not started yet, beside an activated node with three phones."""
+    """A rulebook that is not started yet, with an activated node and three phones."""
     node.activate()
     phones = [{"device_name": A, **STRING}, {"device_name": B, **STRING}, {"device_name": C, **KEY}]
     node.ok("POST", "/phones", {"phones": phones})
@@ -108,7 +108,7 @@ def watching(node: RunningNode) -> Iterator[Watching]:
 
 
 def enter_wrong_string(node: RunningNode, name: str) -> None:
-    """Have a phone come with a wrong string, which is refused."""
+    """Send a wrong string for a phone, which is refused."""
     right = node.phone(name)["authentication_string"]
     phone = Client(node.capf_port, name)
     phone.authenticate("0000" if right != "0000" else "1111")

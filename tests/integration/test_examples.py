@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The examples in the modules' documentation are run as they are, against a real server."""
+"""The examples in the modules' documentation are run unchanged, against a real server."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def ready(tmp_path: Path) -> Iterator[RunningNode]:
 
 
 def begin_rollout(node: RunningNode, module: str) -> None:
-    """Have the rollout under way of which a module's examples speak."""
+    """Start the rollout that a module's examples use."""
     if not module.startswith("rollout_") and module != "report":
         return
     node.ok("PUT", "/rollouts/night", {"runner": "run-1", "names": PHONES, "wave_seconds": 5, "failure_limit": "100%"})
@@ -90,7 +90,7 @@ def begin_rollout(node: RunningNode, module: str) -> None:
 
 
 def prepare_restore(node: RunningNode) -> None:
-    """Have a backup, and the configuration of a server without state."""
+    """Create a backup, and the configuration of a server without state."""
     argv: list[str | Path] = [
         CAPF,
         "backup",
@@ -122,7 +122,7 @@ def flat(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_p59_the_examples_of_a_module_run_as_they_are_written(ready: RunningNode, module: str) -> None:
-    """They succeed, and what the module returns is documented."""
+    """They succeed, and the return values are documented."""
     begin_rollout(ready, module)
     if module == "restore":
         prepare_restore(ready)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What phones fetch: over HTTP, over TFTP, as an edit of the administrator's own file; and what they refuse."""
+"""The files that phones fetch over HTTP and TFTP, edits of the administrator's own files, and refused files."""
 
 from __future__ import annotations
 
@@ -55,19 +55,19 @@ def lab(tmp_path: Path, node: RunningNode) -> Iterator[RunningLab]:
 
 
 def published(directory: Path, name: str) -> Configuration | None:
-    """Return what a phone reads in its file of the TFTP directory."""
+    """Return the settings that a phone reads in its file of the TFTP directory."""
     path = directory / f"{name}.cnf.xml"
     return parse(path.read_bytes()) if path.exists() else None
 
 
 def mode_of(directory: Path, name: str) -> int | None:
-    """Return the ``capfAuthMode`` in a phone's file, None when there is no file."""
+    """Return the ``capfAuthMode`` in a phone's file, None if there is no file."""
     found = published(directory, name)
     return None if found is None else found.authentication_mode
 
 
 def until_mode(directory: Path, name: str, mode: int | None) -> None:
-    """Wait until a phone's file has a ``capfAuthMode``, or until there is none."""
+    """Wait until a phone's file has this ``capfAuthMode``, or until there is no file."""
     until(lambda: mode_of(directory, name) == mode, _PUBLISHED_SECONDS, lambda: published(directory, name))
 
 

@@ -36,7 +36,7 @@ _COLUMNS = ("device_name", "operation", "authentication", "password", "key_size"
 
 
 def capfd(path: Path, *devices: dict[str, Any]) -> str:
-    """Write a database as capfd does; returns its path."""
+    """Write a database as capfd does; return its path."""
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute(_TABLE)
         values = [[{"operation": "none", **device}.get(name) for name in _COLUMNS] for device in devices]
@@ -58,7 +58,7 @@ def held(identity: Identity) -> dict[str, Any]:
 
 @pytest.fixture
 def earlier(tmp_path: Path) -> Manufacturer:
-    """An earlier CAPF, which signs as capfd does: no key identifiers in its LSCs."""
+    """An earlier CAPF that signs as capfd does, without key identifiers in its LSCs."""
     return Manufacturer(tmp_path, "Earlier CAPF")
 
 

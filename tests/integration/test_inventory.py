@@ -45,7 +45,7 @@ def three(node: RunningNode) -> RunningNode:
 
 
 def write(node: RunningNode, name: str = "phones.yml", **options: Any) -> Path:
-    """Write an inventory file; returns its path."""
+    """Write an inventory file; return its path."""
     trust = str(node.state / "administration.crt")
     given = {"plugin": "ucm.capf.phones", "port": node.port, "administrator": ADMINISTRATOR, "ca_path": trust}
     path = node.directory / name
@@ -59,7 +59,7 @@ def plain(value: dict[str, Any]) -> Any:
 
 
 def listed(path: Path, password: str | None = PASSWORD) -> tuple[dict[str, Any], str]:
-    """Return what ansible-inventory lists, and what it says."""
+    """Return the hosts that ansible-inventory lists, and its messages."""
     variables = {**environment(), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"}
     variables.pop("CAPF_PASSWORD", None)
     if password is not None:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every module against a real server by the rhythm: check, real, again, read back with something else."""
+"""Every module against a real server: check mode, run, run again, and read back independently."""
 
 from __future__ import annotations
 

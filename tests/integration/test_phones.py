@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Simulated phones against a real server: every way to authenticate, every kind of trouble."""
+"""Simulated phones against a real server: every authentication mode and every kind of fault."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LSC, MIC = "By Existing Certificate (precedence to LSC)", "By Existing Certifica
 
 
 def phone(name: str = A, **settings: Any) -> dict[str, Any]:
-    """Return a phone; null string and a quick key unless something else is said."""
+    """Return a phone, by default with null string and a quick key."""
     return {"device_name": name, "authentication_mode": NULL, "key_order": "EC Only", "ec_key_size": 256, **settings}
 
 

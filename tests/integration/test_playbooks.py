@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbooks of everyday work against real servers and phones (R19, R20)."""
+"""The playbooks for everyday work against real servers and phones (R19, R20)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def phones(*names: str) -> list[dict[str, Any]]:
 
 
 def enrol(node: RunningNode, lab: RunningLab, *names: str) -> None:
-    """Let phones have an LSC."""
+    """Install LSCs on phones."""
     node.schedule(*names)
     lab.reset(*names)
     assert node.wait(*names)["by_status"] == {"Upgrade Success": len(names)}
@@ -119,7 +119,7 @@ def test_report_writes_each_format(node: RunningNode) -> None:
 
 
 def test_r20_a_backup_is_restored_on_an_empty_host(tmp_path: Path, deployment: Deployment) -> None:
-    """Deploys, backs up, loses the state, restores by the playbooks alone."""
+    """Deploys, backs up, deletes the state, and restores only with playbooks."""
     assert deployment.run()[0] == 0
     node = Reached(deployment)
     archive, secret = tmp_path / "capf.backup", {"backup_passphrase": PASSPHRASE}
@@ -142,7 +142,7 @@ def test_r20_a_backup_is_restored_on_an_empty_host(tmp_path: Path, deployment: D
 
 
 class Reached:
-    """What the playbooks of the control node need to know of a deployment."""
+    """The variables of a deployment for the playbooks on the control node."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.port, self.state, self.directory = deployment.administration, deployment.state, deployment.directory

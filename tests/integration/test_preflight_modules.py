@@ -17,7 +17,7 @@ A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
 
 
 def preflight(node: RunningNode, *options: str, **variables: Any) -> tuple[int, str]:
-    """Run the playbook; returns its exit status and its output in one line."""
+    """Run the playbook; return its exit status and its output on one line."""
     trust = str(node.state / "administration.crt")
     given = {"capf_port": node.port, "capf_password": PASSWORD, "capf_ca_path": trust, **variables}
     argv: list[str | Path] = [PLAYBOOK, "ucm.capf.preflight", *extra_vars(node.directory, given), *options]

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Modules as a host runs them: under each Python from 3.9 to 3.13 that this machine has, against a real server."""
+"""Modules as a host runs them, with each Python from 3.9 to 3.13 on this machine, against a real server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 
 
 def interpreters() -> list[str]:
-    """Return an interpreter of each version that is found: of pyenv where it has one, else of the system."""
+    """Return an interpreter of each available version, preferably from pyenv."""
     found = []
     for version in VERSIONS:
         kept = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report as CSV, JSON and a page, streamed to a file for its owner alone (R30)."""
+"""The report as CSV, JSON and a page, streamed to a file that only its owner can read (R30)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_r30_the_page_needs_nothing_else_and_escapes_what_it_shows(phones: Runni
 
 def test_r30_a_file_that_cannot_be_written_is_named(phones: RunningNode) -> None:
     (result,), _output = play(phones, {MODULE: {"dest": "/proc/report.csv"}})
-    # Root may write everywhere by the mode, and learns only from writing that it cannot.
+    # Modes do not restrict root; only a write shows that it is impossible.
     assert result["failed"] and re.search("'/proc.* writ", result["msg"])
     directory = str(phones.directory)
     for dest, said in (

@@ -72,12 +72,12 @@ def rollout(node: RunningNode, lab: RunningLab, *options: str, **variables: Any)
 
 
 def summary(node: RunningNode) -> dict[str, Any]:
-    """Return what the rollout wrote about itself."""
+    """Return the summary that the rollout wrote."""
     return dict(json.loads((node.directory / "rollout" / "summary.json").read_text()))
 
 
 def world(make_world: MakeWorld, tmp_path: Path, **behaviours: str) -> tuple[RunningNode, RunningLab]:
-    """Make a node and a lab whose people read the strings that the rollout writes."""
+    """Create a node and a lab whose users read the strings that the rollout writes."""
     strings = tmp_path / "node" / "rollout" / "strings"
     return make_world(phones(**behaviours), "--strings", strings)
 
@@ -174,7 +174,7 @@ def plan_of(output: str) -> list[str]:
 
 
 def interrupt(node: RunningNode) -> None:
-    """Let the last heartbeat of the run that leads the rollout be two minutes ago."""
+    """Set the last heartbeat of the leading run to two minutes ago."""
     with closing(sqlite3.connect(node.state / "capf.db")) as database:
         database.execute("UPDATE rollouts SET seen_at = seen_at - 120")
         database.commit()
@@ -218,7 +218,7 @@ def test_r22_a_capf_that_is_deactivated_between_waves_holds_the_rollout_until_it
     files = (node.state / "administration.crt", password)
     (node.directory / "hook").write_text(f"#!{sys.executable}\n{DEACTIVATE}")
     (node.directory / "hook").chmod(0o755)
-    hook = ["./hook", str(node.port), *map(str, files)]  # in the directory where the command is typed (P35)
+    hook = ["./hook", str(node.port), *map(str, files)]  # in the directory in which the command is typed (P35)
     status, output = rollout(node, lab, lsc_rollout_registration_command=hook)
     words = " ".join(output.split())
     assert status == 2 and "no wave is started: CAPF service: CAPF is not activated. To do: ucm.capf.capf_" in words

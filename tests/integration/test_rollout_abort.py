@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two runs of the rollout playbook and an abort: nobody begins again what was aborted (P37)."""
+"""Two runs of the rollout playbook and an abort: no run restarts the aborted rollout (P37)."""
 
 from __future__ import annotations
 
@@ -55,22 +55,22 @@ class Run:
 
     @property
     def output(self) -> str:
-        """What the run has said so far, on one line."""
+        """The output of the run so far, on one line."""
         return " ".join(self._log.read_text().split())
 
     def ended(self) -> int:
-        """Return the exit status, once the run has ended."""
+        """Wait until the run has ended, and return its exit status."""
         return self._process.wait(120)
 
     def stop(self) -> None:
-        """End the run where it has not ended."""
+        """End the run if it is still running."""
         self._process.kill()
         self._process.wait()
 
 
 @pytest.fixture
 def phone(node: RunningNode) -> RunningNode:
-    """A node with one phone that never comes."""
+    """A node with one phone that never connects."""
     node.activate()
     node.ok("POST", "/phones", {"phones": [{"device_name": A}]})
     return node
@@ -78,7 +78,7 @@ def phone(node: RunningNode) -> RunningNode:
 
 @pytest.fixture
 def runs(phone: RunningNode) -> Iterator[tuple[Run, Run]]:
-    """One run whose wave is under way, and a second one that waits for it."""
+    """One run with a running wave, and a second run that waits for it."""
     first = Run(phone, "first")
     second = None
     try:
@@ -106,7 +106,7 @@ def test_p37_after_an_abort_both_runs_end_with_who_and_when_and_nothing_is_begun
 
 
 def begin(node: RunningNode) -> dict[str, Any]:
-    """Have another run begin the rollout; returns what it names in its requests."""
+    """Begin the rollout as another run; return the fields that identify it in requests."""
     rollout = node.ok("PUT", "/rollouts/night", {"runner": "run-1", "names": [A]})["rollout"]
     return {"runner": "run-1", "rollout_id": rollout["id"]}
 

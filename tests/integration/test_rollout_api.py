@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A rollout by the administration API of a real server, and its numbers for a monitor (R16)."""
+"""A rollout by the administration API of a real server, and its metrics (R16)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def begin(node: RunningNode, **settings: Any) -> dict[str, Any]:
 
 
 def enrol(node: RunningNode, name: str) -> None:
-    """Lead a phone's session."""
+    """Run a phone's session."""
     client = Client(node.capf_port, name)
     client.authenticate()
     client.send_key()
@@ -36,7 +36,7 @@ def enrol(node: RunningNode, name: str) -> None:
 
 
 def described(node: RunningNode, method: str, path: str) -> set[str]:
-    """Return the fields of an answer as the OpenAPI document has them."""
+    """Return the fields of an answer in the OpenAPI document."""
     _status, document = node.api("GET", "/openapi.json", base="")
     answer = document["paths"][f"/api/v1{path}"][method]["responses"]["200"]["content"]["application/json"]["schema"]
     return set(document["components"]["schemas"][answer["$ref"].rsplit("/", 1)[1]]["properties"])

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The modules of rollouts against a real server: check, real, again, read back (R16)."""
+"""The modules of rollouts against a real server: check mode, run, run again, read back (R16)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def phones_file(node: RunningNode, **settings: Any) -> str:
 
 
 def enrol(node: RunningNode, name: str, string: str = "") -> None:
-    """Lead a phone's session."""
+    """Run a phone's session."""
     client = Client(node.capf_port, name)
     client.authenticate(string)
     client.send_key()

@@ -34,7 +34,7 @@ def rows_of(text: str) -> list[dict[str, str]]:
 
 
 def page_of(text: str) -> Page:
-    """Return a report's page, which has to need nothing else."""
+    """Return a report's page, after checking that it is self-contained."""
     page = Page(text)
     assert page.links == [] and not {"script", "link", "img", "iframe"} & set(page.tags)
     assert "url(" not in text and "@import" not in text and "@media print" in text
@@ -42,7 +42,7 @@ def page_of(text: str) -> Page:
 
 
 def enrol(node: RunningNode, name: str, string: str = "") -> None:
-    """Lead a phone's session."""
+    """Run a phone's session."""
     client = Client(node.capf_port, name)
     client.authenticate(string)
     client.send_key()
@@ -52,7 +52,7 @@ def enrol(node: RunningNode, name: str, string: str = "") -> None:
 
 @pytest.fixture
 def night(node: RunningNode) -> RunningNode:
-    """A node with the first of two waves under way: one phone is done, one waits for its string."""
+    """A node with the first of two waves running: one phone is done, one waits for its string."""
     node.activate()
     phones: list[dict[str, Any]] = [{"device_name": name, "device_pool": "Berlin", **QUICK} for name in NAMES[:4]]
     phones[1] |= {"authentication_mode": "By Authentication String", "description": "<b>1st</b> floor"}
@@ -122,7 +122,7 @@ def test_r16_the_report_of_a_large_rollout_has_every_phone_as_csv_and_a_bounded_
 
 
 def reports(node: RunningNode) -> tuple[list[dict[str, str]], Page]:
-    """Return what a playbook wrote, for its owner alone."""
+    """Return the file of a playbook, after checking that only its owner can read it."""
     paths = [node.directory / "rollout" / f"rollout.{kind}" for kind in ("csv", "html")]
     assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
     return rows_of(paths[0].read_text()), page_of(paths[1].read_text())

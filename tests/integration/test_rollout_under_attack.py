@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A rollout to 200 phones runs to its end while a stranger claims to be each of them once a second (P33)."""
+"""A rollout to 200 phones completes while an attacker claims to be each of them once a second (P33)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def phones() -> list[dict[str, Any]]:
 
 
 def refused(node: RunningNode, name: str) -> bool:
-    """Claim to be a phone, with a string that nobody made; True when the claim was refused."""
+    """Claim to be a phone with an invalid string; return whether the claim was refused."""
     client = Client(node.capf_port, name, source=STRANGER)
     try:
         answer = client.authenticate("000000")
@@ -50,7 +50,7 @@ def refused(node: RunningNode, name: str) -> bool:
 
 @contextmanager
 def attacked(node: RunningNode, names: list[str]) -> Iterator[list[int]]:
-    """Claim to be each of the phones once a second meanwhile; yields how many claims were refused, by thread."""
+    """Claim to be each of the phones once a second meanwhile; yield the number of refused claims by thread."""
     over, counts = threading.Event(), [0] * THREADS
 
     def attack(index: int) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Authentication strings in the lists of every module that takes one (P39)."""
+"""Authentication strings in the lists of every module that accepts one (P39)."""
 
 from __future__ import annotations
 

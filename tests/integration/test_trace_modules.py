@@ -28,7 +28,7 @@ DEFAULTS = {
 
 
 def log(node: RunningNode) -> Path:
-    """Return the trace file that is being written."""
+    """Return the current trace file."""
     return node.state / "trace" / "capf.log"
 
 
@@ -39,7 +39,7 @@ def capf_trace(node: RunningNode, verb: str, *names: str) -> subprocess.Complete
 
 
 def session(node: RunningNode, password: str = "") -> str:
-    """Let a phone come and go; returns the session's id as lines have it."""
+    """Run a phone's session; return its id in the form of trace lines."""
     client = Client(node.capf_port, A)
     client.authenticate(password)
     client.close()
@@ -47,7 +47,7 @@ def session(node: RunningNode, password: str = "") -> str:
 
 
 def settings(node: RunningNode) -> dict[str, Any]:
-    """Return what is in force, by name."""
+    """Return the settings in effect, by name."""
     return {item["name"]: item["in_force"] for item in node.ok("GET", "/trace")["settings"]}
 
 
@@ -65,7 +65,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
 
 @pytest.fixture
 def node(started: RunningNode) -> RunningNode:
-    """The same node, with the trace settings with which servers begin."""
+    """The same node with the default trace settings."""
     started.ok("PUT", "/trace", DEFAULTS)
     return started
 

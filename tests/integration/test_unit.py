@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The systemd unit that the role writes; that phones are served under it the molecule scenario `rollout` shows."""
+"""The systemd unit that the role writes; the molecule scenario `rollout` checks that phones are served with it."""
 
 from __future__ import annotations
 

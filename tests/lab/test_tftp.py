@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab's TFTP client, in the hands of a test and against Debian's in.tftpd."""
+"""The lab's TFTP client, alone and with Debian's in.tftpd."""
 
 from __future__ import annotations
 

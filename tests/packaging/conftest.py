@@ -16,13 +16,13 @@ from support.node import RunningNode
 
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive that ansible-galaxy builds from what git tracks."""
+    """The archive that ansible-galaxy builds from the files that git tracks."""
     return installed.build(tmp_path_factory.mktemp("build"))
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[RunningNode]:
-    """A running node, CAPF activated, without phones."""
+    """A running node with activated CAPF, without phones."""
     running = RunningNode(tmp_path / "node").start()
     running.activate()
     yield running

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The built archive: what is in it, and that it installs offline and runs from an empty directory."""
+"""The built archive: its content, its offline installation, and its use from an empty directory."""
 
 from __future__ import annotations
 

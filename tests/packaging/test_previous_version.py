@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The previous version comes out of git's history: a release if there is one, else the last commit with its schema."""
+"""The previous version is taken from git history: the latest release, or the last commit with its schema."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Repository:
         self.expect("0002")
 
     def git(self, *arguments: str) -> str:
-        """Return what git prints here."""
+        """Return the output of git."""
         argv = ["git", *IDENTITY, *arguments]
         done = subprocess.run(argv, cwd=self.path, env=os.environ | GIT, check=True, capture_output=True, text=True)
         return done.stdout.strip()
@@ -46,11 +46,11 @@ class Repository:
         (self.path / name).write_text(text)
 
     def expect(self, schema: str) -> None:
-        """Say which schema the scenario expects of the previous version."""
+        """Set the schema that the scenario expects of the previous version."""
         self.write("extensions/molecule/upgrade/molecule.yml", f'        previous_schema: "{schema}"\n')
 
     def commit(self, *migrations: str, text: str = "") -> str:
-        """Commit migrations and a playbook; returns the commit."""
+        """Commit migrations and a playbook; return the commit."""
         for name in migrations:
             self.write(f"{MIGRATIONS}/{name}.py", "")
         self.write("playbooks/rollout.yml", text)
@@ -59,7 +59,7 @@ class Repository:
         return self.git("rev-parse", "HEAD")
 
     def previous(self) -> tuple[int, str, Path]:
-        """Run the script; returns its exit status, what it printed, and the file."""
+        """Run the script; return its exit status, its output, and the file."""
         file = self.path.with_suffix(".tgz")
         argv: list[str | Path] = ["python3", self.path / "scripts" / "previous-version", file]
         done = subprocess.run(argv, check=False, capture_output=True, text=True)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A release is made by one command in one step, or not at all; the version is the same wherever it is said."""
+"""A release is made completely by one command, or not at all; the version is the same everywhere."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ ENVIRONMENT = os.environ | IDENTITY | {"GIT_CONFIG_GLOBAL": os.devnull}
 
 
 def git(tree: Path, *arguments: str) -> str:
-    """Return what git prints in a tree."""
+    """Return the output of git in a tree."""
     done = subprocess.run(["git", *arguments], cwd=tree, env=ENVIRONMENT, check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A repository with what this one tracks, in one commit on main."""
+    """A repository with the tracked files of this one, in one commit on main."""
     subprocess.run([ROOT / "scripts" / "copy-collection", tmp_path], check=True, capture_output=True)
     made = tmp_path / "ansible_collections" / "ucm" / "capf"
-    shutil.rmtree(made / "tests")  # They name the secrets that no file of a test run may hold.
+    shutil.rmtree(made / "tests")  # They contain the secrets that no other file of a test run may contain.
     git(made, "init", "--quiet", "--initial-branch", "main")
     git(made, "add", "--all")
     git(made, "commit", "--quiet", "--message", "Everything")
@@ -41,7 +41,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def make(tree: Path, version: str, *options: str) -> tuple[int, str]:
-    """Type the command in a tree; returns its exit status, and what it printed."""
+    """Run the command in a tree; return its exit status and output."""
     argv: list[str | Path] = [
         sys.executable,
         tree / "scripts" / "release",

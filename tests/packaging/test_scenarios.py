@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The scenarios on hosts with a real systemd: what they need, and that all of them are run."""
+"""The scenarios on hosts with a real systemd: their requirements, and that all of them are run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A path is relative to where the command was typed, for every path variable of every playbook (P35).
+"""A path is relative to the directory in which the command was typed, for every path variable of every playbook (P35).
 
 Every playbook is called by its full name from an installed collection, which stays as it is, in a directory elsewhere.
 """
@@ -74,7 +74,7 @@ MISSING: dict[str, tuple[str, str, dict[str, Any], str]] = {
 
 @pytest.fixture
 def installed(archive: Path, tmp_path: Path) -> Iterator[Installed]:
-    """The installed collection, which has to stay as it is."""
+    """The installed collection, which must stay unchanged."""
     made = Installed(tmp_path / "installed").install(archive)
     subprocess.run(["chmod", "-R", "a-w", made.collection], check=True)
     before = listing(made.collection)
@@ -90,7 +90,7 @@ def listing(directory: Path) -> set[str]:
 
 @pytest.fixture
 def typed(node: RunningNode, tmp_path: Path) -> Path:
-    """The directory in which commands are typed, with the files that they name."""
+    """The directory in which commands are typed, with their files."""
     directory = tmp_path / "site"
     (directory / "out").mkdir(parents=True)
     (directory / "administration.crt").write_bytes((node.state / "administration.crt").read_bytes())
@@ -147,7 +147,7 @@ def test_p35_every_relative_path_is_found_or_written_where_the_command_was_typed
 
 
 def restored(installed: Installed, typed: Path, tmp_path: Path) -> None:
-    """Restore the backup on a host of its own, with every path on the control node relative."""
+    """Restore the backup on a separate host, with every path on the control node relative."""
     administration, files = free_ports(2)
     host, cache = tmp_path / "host", typed / "wheelhouse"
     cache.symlink_to(ROOT / ".cache" / "wheelhouse")

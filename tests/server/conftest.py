@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The record behind the sessions, in this process, with a clock of the test's own."""
+"""Fixtures of the record behind the sessions, in this process with a simulated clock."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def cluster() -> Iterator[postgresql.PostgreSQL]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def record(request: pytest.FixtureRequest, tmp_path: Path, signer: tuple[Any, Any]) -> Iterator[Record]:
-    """An empty record, on each of the databases."""
+    """An empty record on each kind of database."""
     if request.param == "sqlite":
         url = put_database(tmp_path)
     else:
@@ -61,21 +61,21 @@ def pair(tmp_path: Path, signer: tuple[Any, Any], cluster: postgresql.PostgreSQL
 
 @pytest.fixture
 def quick(tmp_path: Path, signer: tuple[Any, Any]) -> Iterator[Record]:
-    """An empty record on SQLite, for what is long and the same on each database."""
+    """An empty record on SQLite, for long tests that do not depend on the database."""
     with recording(put_database(tmp_path), tmp_path, signer) as made:
         yield made
 
 
 @pytest.fixture
 def ready(record: Record) -> Record:
-    """A record with twelve phones of three sites, CAPF running."""
+    """A record with twelve phones of three sites and a running CAPF."""
     prepare(record)
     return record
 
 
 @pytest.fixture
 def commits() -> Iterator[list[int]]:
-    """Transactions that any database of this process has committed, as they come."""
+    """The transactions that the databases of this process have committed."""
     seen: list[int] = []
 
     def count(_connection: object) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A backup is whole or it is refused, before anything is written (P34)."""
+"""An incomplete backup is refused before anything is written (P34)."""
 
 from __future__ import annotations
 
@@ -53,20 +53,20 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Made:
-    """A node's settings, and its backup in both forms."""
+    """A node's settings, and its backup in both formats."""
 
     settings: NodeSettings
     archives: dict[str | None, bytes]
 
     @property
     def plain(self) -> bytes:
-        """The archive that is not encrypted."""
+        """The plain archive."""
         return self.archives[None]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """A node and its backup, 300 kB of it."""
+    """A node and its backup of 300 kB."""
     settings = make_node(tmp_path_factory.mktemp("node") / "state", FILLING)
     target = io.BytesIO()
     with tempfile.TemporaryFile() as file:
@@ -82,7 +82,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 class Place:
-    """Where a node is restored, and nothing lies yet."""
+    """An empty target of a restore."""
 
     def __init__(self, directory: Path) -> None:
         self.directory, self.file = directory / "place", directory / "archive"
@@ -98,13 +98,13 @@ class Place:
             file.write(bytes((byte ^ 1 << bit % 8,)))
 
     def restore(self, data: bytes | None, passphrase: str | None = None, *, dry_run: bool = False) -> archive.Manifest:
-        """Restore an archive, None for the one that is there."""
+        """Restore an archive, by default the existing one."""
         if data is not None:
             self.file.write_bytes(data)
         return restoring.restore(self.settings, self.file, passphrase, dry_run=dry_run)
 
     def refusal(self, data: bytes | None, passphrase: str | None = None, *, dry_run: bool = False) -> str:
-        """Return why an archive is refused; nothing may have been made."""
+        """Return why an archive is refused, after checking that nothing was created."""
         with pytest.raises(CapfError) as refused:
             self.restore(data, passphrase, dry_run=dry_run)
         assert list(self.directory.iterdir()) == []
@@ -113,7 +113,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """A place for a restore."""
+    """An empty target of a restore."""
     return Place(tmp_path)
 
 
@@ -142,7 +142,7 @@ def test_p34_a_cut_is_refused_at_every_kilobyte(made: Made, place: Place, passph
 
 
 def without(name: str) -> Callable[[dict[str, bytes]], bytes]:
-    """Return a change that leaves a file out."""
+    """Return a change that removes a file."""
     return lambda files: files.pop(name)
 
 
@@ -231,7 +231,7 @@ def test_p34_the_passphrase_and_the_form_have_to_agree() -> None:
 
 
 def replace(name: str, content: Callable[[Files], bytes]) -> Callable[[Files, Path], None]:
-    """Return a change that puts other content into a file."""
+    """Return a change that replaces the content of a file."""
 
     def change(files: Files, _directory: Path) -> None:
         (found,) = [held for held in files if held.startswith(name)][:1]
@@ -393,7 +393,7 @@ def test_p34_a_node_that_does_not_fit_together_is_not_backed_up(made: Made, tmp_
 
 def test_p34_a_large_archive_is_encrypted_in_bounded_memory() -> None:
     class Counter(io.RawIOBase):
-        """Counts what is written to it."""
+        """Counts the bytes that are written to it."""
 
         size = 0
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The audit table: a chain in which no row can be changed or taken out unseen (P22 of the server's promises)."""
+"""The audit table is a chain in which every changed or removed row is detected (P22)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AUDIT = schema.audit
 
 @pytest.fixture
 def busy(record: Record) -> Record:
-    """A record with a whole installation behind it."""
+    """A record after a complete installation."""
     record.add()
     record.plan()
     record.install()
@@ -43,7 +43,7 @@ def test_p22_a_row_that_is_taken_out_is_found(busy: Record, row: int) -> None:
 
 
 def test_p22_a_transaction_has_one_time_whoever_acts(record: Record) -> None:
-    """Time goes on while the transaction works."""
+    """Time passes during the transaction."""
 
     def work(connection: Connection) -> None:
         tx = Transaction(connection, record.context, "administrator")

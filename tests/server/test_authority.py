@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The CAPF certificate, LSCs and the lint, held against openssl (R3, R4)."""
+"""The CAPF certificate, LSCs and the lint, compared with openssl (R3, R4)."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def authority() -> Authority:
 
 
 def openssl(*arguments: str, text: str = "") -> str:
-    """Run openssl; returns what it prints."""
+    """Run openssl; return its output."""
     done = subprocess.run(["openssl", *arguments], input=text, capture_output=True, text=True, check=True)
     return done.stdout
 
 
 def der_of(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> bytes:
-    """Return a public key as phones send it."""
+    """Return a public key in the form that phones send."""
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 

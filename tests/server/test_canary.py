@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The search for secrets in what the tests leave finds them (P13)."""
+"""The search for secrets in files left by tests finds them (P13)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_leaves(tmp_path):
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """A directory that is not among those which are searched after the last test."""
+    """A directory that is not searched after the last test."""
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The CAPF certificate is renewed in the safe order: phones know the next one before it issues (P30)."""
+"""The CAPF certificate is renewed in the safe order: phones know the next one before it is activated (P30)."""
 
 from __future__ import annotations
 

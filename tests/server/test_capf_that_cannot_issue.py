@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A CAPF that cannot issue certificates says so before a phone makes a key, and uses nothing up (P55)."""
+"""A CAPF that cannot issue certificates reports it before a phone generates a key, and uses no attempt (P55)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ NULL = "By Null String"
 
 
 def expire(record: Record) -> str:
-    """Let the CAPF certificate expire a day ago, and return how that is said."""
+    """Make the CAPF certificate expire a day ago, and return the message about it."""
     end = record.context.authority.certificate.not_valid_after_utc
     record.times[0] = end.timestamp() + 86400
     return f"the CAPF certificate expired on {end:%Y-%m-%d}"
 
 
 def renew(record: Record) -> None:
-    """Give the server a certificate that begins before the present time."""
+    """Give the server a certificate that is valid at the simulated time."""
     record.context.authority = Authority(*make_capf_certificate(os.urandom, record.times[0], "O", "OU"), os.urandom)
 
 

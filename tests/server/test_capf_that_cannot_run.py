@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A CAPF that cannot run: refused when it is set where that can be known, and named and tried again where not (P36)."""
+"""A CAPF that cannot run: the setting is refused if possible, otherwise the problem is reported and retried (P36)."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ async def node(tmp_path: Path) -> AsyncIterator[InProcess]:
 
 
 async def set_parameters(node: InProcess, dry_run: bool = False, **values: Any) -> Answer:
-    """Ask for enterprise parameters; underscores stand for spaces."""
+    """Set enterprise parameters; underscores replace spaces."""
     wanted = {name.replace("_", " "): value for name, value in values.items()}
     return await node.ask("PUT", "/enterprise-parameters", {"parameters": wanted, "dry_run": dry_run})
 
 
 def problem(answer: Answer) -> dict[str, str]:
-    """Return the only problem of a refusal."""
+    """Return the problem of a refusal, which must be the only one."""
     assert answer.status == 422, answer.body
     (found,) = answer.json["error"]["problems"]
     return dict(found)
 
 
 async def stored(node: InProcess, port: int) -> None:
-    """Put a port into the database, as an edit or a restore does."""
+    """Write a port to the database, as an edit or a restore does."""
     node.server.store.write(lambda c: named_values.put(c, f"parameter:{PORT}", str(port)))
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which cipher suites the CAPF port takes (P20)."""
+"""The cipher suites that the CAPF port accepts (P20)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> state.StateDirectory:
 
 
 def agreed(server: ssl.SSLContext, client: ssl.SSLContext) -> str | None:
-    """Return the cipher suite on which two ends agree in memory, None where they do not."""
+    """Return the cipher suite on which two ends agree in memory, None if they do not."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = [server.wrap_bio(to_server, to_client, server_side=True), client.wrap_bio(to_client, to_server)]
     for _index in range(8):

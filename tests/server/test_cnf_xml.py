@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Phones' configuration files: an edit changes the elements that it sets, and not one byte more."""
+"""Phones' configuration files: an edit changes only the bytes of the elements that it sets."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def test_what_is_no_phones_file_is_refused_and_the_reason_named(own: bytes, says
 
 
 def read(data: bytes) -> Configuration:
-    """Return what a phone reads."""
+    """Return the settings that a phone reads."""
     configuration = parse(data)
     assert configuration is not None, data
     return configuration
 
 
 def meant(settings: PhoneSettings, ip_mode: int) -> Configuration:
-    """Return what a phone should read."""
+    """Return the settings that a phone should read."""
     mode, encrypted = IP_MODES[ip_mode], settings.certificate_hash
     return Configuration(
         settings.device_security_mode, settings.authentication_mode, settings.servers[:5], encrypted, mode
@@ -107,7 +107,7 @@ ATTRIBUTES = st.sampled_from(["", " a='1'", ' a="/>"', " \n b='>' ", " "])
 
 @st.composite
 def elements(draw: st.DrawFn) -> tuple[str, str]:
-    """Return a child of <device>: its name and the whole of it."""
+    """Return a child of <device>: its name and its text."""
     name, attributes = draw(NAMES), draw(ATTRIBUTES)
     if draw(st.booleans()):
         return name, f"<{name}{attributes}/>"
@@ -119,7 +119,7 @@ def elements(draw: st.DrawFn) -> tuple[str, str]:
 
 @st.composite
 def own_files(draw: st.DrawFn) -> tuple[str, list[tuple[str, str]]]:
-    """Return an own file in parts, each with the name of its element; empty for what lies between them."""
+    """Return an administrator's own file in parts, each with the name of its element, empty between elements."""
     parts = [("", draw(st.sampled_from(["", "<?xml version='1.0'?>\r\n"])) + draw(SPACE).lstrip())]
     parts.append(("", f"<device{draw(ATTRIBUTES)}>"))
     for element in draw(st.lists(elements(), max_size=8)):
@@ -129,7 +129,7 @@ def own_files(draw: st.DrawFn) -> tuple[str, list[tuple[str, str]]]:
 
 
 def encoded(text: str, encoding: str) -> bytes:
-    """Return a text in an encoding, with the byte order mark that goes with it."""
+    """Return a text in an encoding with its byte order mark."""
     return (("\ufeff" if encoding.startswith("utf-16") else "") + text).encode(encoding)
 
 

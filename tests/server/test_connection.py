@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A phone's connection: the deadline of each phase, the share of a device, and what a refusal looks like (P12, P17)."""
+"""A phone's connection: the deadline of each phase, the limit of a device, and the form of refusals (P12, P17)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PATIENCE = Patience(authentication=0.5, answer=0.5)
 
 @pytest.fixture
 async def service(record: Record, signer: tuple[Any, Any], tmp_path: Path) -> AsyncIterator[Service]:
-    """A service that waits half a second for anything, and not at all for keys."""
+    """A service with deadlines of half a second, and of zero for keys."""
     record.add(key_order="EC Only", ec_key_size=256)
     record.plan()
     async with serving(record, signer[0], tmp_path, LIMITS, PATIENCE) as running:
@@ -47,7 +47,7 @@ async def service(record: Record, signer: tuple[Any, Any], tmp_path: Path) -> As
 
 
 def hurry(record: Record, minutes: int) -> None:
-    """Apply a time for key generation that no administrator could set."""
+    """Apply a time for key generation that is shorter than an administrator can set."""
     values = record.run(parameters.stored).values
     wanted = {"Maximum Allowable Time For Key Generation": minutes, "Maximum Allowable Attempts For Key Generation": 0}
     record.context.running = parameters.InForce({**values, **wanted})
@@ -198,7 +198,7 @@ async def test_p33_a_strangers_sessions_take_no_place_from_the_phone(service: Se
 async def test_p17_a_crowd_that_says_nothing_keeps_no_phone_out(
     record: Record, signer: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The crowd has every place for sessions that have begun; it has them for a while, and then makes room."""
+    """The crowd occupies all places for sessions that have begun, and later makes room."""
     monkeypatch.setattr(door, "_PATIENCE_SECONDS", 0.5)
     record.add(key_order="EC Only", ec_key_size=256)
     record.plan()
@@ -221,7 +221,7 @@ MOST_LEFT_BYTES = 750
 async def test_p15_a_malformed_session_leaves_nothing_behind(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What 100 of them leave is far less than what they sent; lines of the log, which the test keeps, apart."""
+    """100 of them leave much less memory than they sent, apart from the log lines that the test keeps."""
     caplog.set_level(logging.CRITICAL, "capf")
 
     async def held_after(sessions: int) -> int:
@@ -247,7 +247,7 @@ async def test_p15_a_malformed_session_leaves_nothing_behind(
 
 
 class Wire:
-    """A client that keeps count of the bytes on the wire."""
+    """A client that counts the bytes on the wire."""
 
     def __init__(self, port: int) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -271,7 +271,7 @@ class Wire:
                 self._socket.sendall(self._out.read())
 
     def refused(self, name: str, password: str) -> tuple[int, list[bytes]]:
-        """Authenticate; returns the bytes that come on the wire after that, and the messages without session id."""
+        """Authenticate; return the bytes that follow on the wire, and the messages without session id."""
         identifier = int.from_bytes(self._until(lambda: self._tls.read(8192))[2:6], "big")
         elements: dict[int, bytes] = {Tag.VERSION: b"\3", Tag.DEVICE_NAME: string(name), Tag.PASSWORD: string(password)}
         before = self.received
@@ -284,7 +284,7 @@ class Wire:
 
 
 def refused_on_the_wire(port: int, name: str) -> tuple[int, list[bytes]]:
-    """Authenticate by a wrong string; returns what ``Wire.refused`` does."""
+    """Authenticate by a wrong string; return the result of ``Wire.refused``."""
     return Wire(port).refused(name, "00000000")
 
 

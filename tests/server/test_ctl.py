@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The CTL file, held against files that an independent tool made."""
+"""The CTL file, compared with files made by an independent tool."""
 
 from __future__ import annotations
 

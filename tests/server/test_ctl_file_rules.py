@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules of nodes, security tokens and the CTL file, in this process, on each of the databases (R3, R24)."""
+"""The rules of nodes, security tokens and the CTL file, in this process on each kind of database (R3, R24)."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ OTHER_PEM = pem(make_capf_certificate(os.urandom, NOW, "Example", "node")[1]).de
 
 @pytest.fixture
 def first(record: Record) -> Record:
-    """A record as the first node has it after its first start."""
+    """The record of a first node after its first start."""
     record.run(lambda c: nodes.register_first(Transaction(c, record.context), 8443, RSA_PEM))
     record.run(lambda c: tokens.make_missing(Transaction(c, record.context)))
     return record
 
 
 def make(record: Record, *wanted: tokens.Supplied, **options: Any) -> ctl_file.MadeCtlFile:
-    """Make the CTL file where that is due."""
+    """Update the CTL file if it is outdated."""
     return record.run(
         lambda c: ctl_file.make_current(Transaction(c, record.context, "test"), Options(**options), wanted)
     )
@@ -45,7 +45,7 @@ def status(record: Record) -> ctl_file.Status:
 
 
 def supplied(slot: int) -> tokens.Supplied:
-    """Return a token of the administrator's own."""
+    """Return a token created by the administrator."""
     key, certificate = make_capf_certificate(os.urandom, NOW, "Example", "SAST")
     return tokens.Supplied(slot, pem(certificate).decode(), key_pem(key).decode())
 

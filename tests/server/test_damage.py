@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Nothing that is wrong in the database or the state directory takes administration down (P36, P34)."""
+"""Damage to the database or the state directory never stops administration (P36, P34)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 ACCOUNT = ("settings-password", "no-administrator", "no-password")
 STRANGER = "settings-administrator"
-"""Somebody else is the administrator then: a login is wrong, and nothing is damaged."""
+"""With a different administrator, the login is wrong, but nothing is damaged."""
 CONTAINS_1 = {"field": "authentication_string", "pattern": "contains", "value": "1"}
 STRINGS = {"authentication_strings": True}
 ASKED = [
@@ -43,7 +43,7 @@ ASKED = [
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The state of a node that has something of everything."""
+    """The state of a node with every kind of file and row."""
     return damage.make(tmp_path_factory.mktemp("whole"))
 
 
@@ -53,7 +53,7 @@ def each(whole: Path) -> dict[str, Damage]:
 
 
 async def walk(node: InProcess) -> dict[str, Answer]:
-    """Ask for everything that the OpenAPI document lets be asked without a body, and for what reads most."""
+    """Send every request of the OpenAPI document without a body, and those that read most."""
     document = (await node.ask("GET", "/openapi.json", base="")).json
     answers = {}
     for path, operations in document["paths"].items():
@@ -66,7 +66,7 @@ async def walk(node: InProcess) -> dict[str, Answer]:
 
 
 def names(answers: dict[str, Answer]) -> list[str]:
-    """Return what the server says of what is wrong, in its service and in its readiness."""
+    """Return the problems in the state of the service and in the readiness."""
     ready = answers["/readyz"].json
     service = answers["/api/v1/service"]
     faults = [f"{item['where']}: {item['problem']}" for item in service.json.get("faults", ())]
@@ -74,7 +74,7 @@ def names(answers: dict[str, Answer]) -> list[str]:
 
 
 async def after(state: Path) -> dict[str, Answer]:
-    """Start a node on a state, and ask it everything."""
+    """Start a node on a state, and send all requests."""
     node = await InProcess(state).begin()
     try:
         return await walk(node)
@@ -83,7 +83,7 @@ async def after(state: Path) -> dict[str, Answer]:
 
 
 def check(item: Damage, answers: dict[str, Answer]) -> None:
-    """Check that nothing broke, and that the damage is named."""
+    """Check that no request failed unexpectedly, and that the damage is reported."""
     broken = {asked: answer.body for asked, answer in answers.items() if answer.status == 500 or not answer.whole}
     assert broken == {}
     assert answers["/healthz"].status == 200

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which session makes room where a device has no place left (P33)."""
+"""Which session makes room if a device has too many (P33)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PHONE, OTHER = "SEP00000000000A", "SEP00000000000B"
 
 
 def filled(*sessions: Session) -> Places[Session]:
-    """Return places that these sessions of one phone have taken."""
+    """Return the places after these sessions of one phone were added."""
     places = Places[Session](len(sessions))
     assert all(places.enter(session, PHONE) for session in sessions)
     return places
@@ -49,7 +49,7 @@ def test_p33_a_session_that_proved_itself_makes_room_for_nobody() -> None:
 
 
 def test_p33_a_session_whose_claim_is_being_decided_makes_room_for_nobody() -> None:
-    """It may be the phone's: four sessions that are lost with the right string would end its operation."""
+    """It may be the phone's: four lost sessions with the correct string would end its operation."""
     places = filled(Session("192.0.2.1", deciding=True), refused := Session("192.0.2.1"))
     assert places.make_room(PHONE) is refused
     assert places.enter(Session("192.0.2.1", deciding=True), PHONE)

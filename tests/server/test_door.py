@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each door has its own bound, and who makes room where it is reached (P32)."""
+"""Each door has its own limit, and connections make room when it is reached (P32)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MONITORS = ("192.0.2.7", "2001:db8::/64")
 
 
 def connect(port: int, address: str = OURS, sends: bytes = b"") -> socket.socket:
-    """Connect from an address of loopback, and send something."""
+    """Connect from a loopback address, and send something."""
     connection = socket.create_connection(("127.0.0.1", port), 10, (address, 0))
     connection.sendall(sends)
     return connection
@@ -69,7 +69,7 @@ async def until(look: Callable[[], object], seconds: float = 10) -> None:
 
 
 class Opened:
-    """A door that is open; ``begun`` are the guests that have sent something."""
+    """An open door; ``begun`` are the guests that have sent something."""
 
     def __init__(self, places: int, of_address: int, descriptors: Callable[[], int] | None = None) -> None:
         self.begun: list[Guest] = []
@@ -78,7 +78,7 @@ class Opened:
         self.connections: list[socket.socket] = []
 
     async def connect(self, address: str = OURS, sends: bytes = b"") -> socket.socket:
-        """Connect, and wait until the door knows of it."""
+        """Connect, and wait until the door has accepted the connection."""
         begun = len(self.begun)
         self.connections.append(connect(self.port, address, sends))
         await asyncio.sleep(0.02)
@@ -88,7 +88,7 @@ class Opened:
 
 @asynccontextmanager
 async def opened(places: int, of_address: int, descriptors: Callable[[], int] | None = None) -> AsyncIterator[Opened]:
-    """Open a door, and close it."""
+    """Open a door, and close it at the end."""
     it = Opened(places, of_address, descriptors)
     it.door.open(["127.0.0.1"], it.port)
     try:
@@ -150,7 +150,7 @@ async def test_p32_who_is_busy_makes_room_for_nobody() -> None:
 
 
 async def test_p32_few_begin_without_a_whole_request_and_addresses_take_turns() -> None:
-    """The first bytes of one address keep nobody from another one waiting."""
+    """The first bytes from one address do not delay other addresses."""
     async with opened(320, 320) as there:
         for _index in range(60):
             there.connections.append(connect(there.port, FLOOD, b"x"))
@@ -285,7 +285,7 @@ async def test_p16_auth_request_comes_in_a_quarter_of_a_second(
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A first node in this process, none of whose ports is open."""
+    """A first node in this process without open ports."""
     node = RunningNode(tmp_path_factory.mktemp("doors") / "node")
     server = Server(configuration.load(node.config))
     yield server
@@ -294,7 +294,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def looks_again(request: pytest.FixtureRequest) -> None:
-    """Let the server's readiness belong to the event loop of this test."""
+    """Bind the server's readiness to the event loop of this test."""
     if "server" in request.fixturenames:
         server = request.getfixturevalue("server")
         server.readiness = Readiness(server.store, server.context)
@@ -302,7 +302,7 @@ def looks_again(request: pytest.FixtureRequest) -> None:
 
 @asynccontextmanager
 async def administration(server: Server, places: int) -> AsyncIterator[tuple[int, ssl.SSLContext, Web]]:
-    """Serve the administration port with this limit of connections; yields the port and a client's context."""
+    """Serve the administration port with this limit of connections; yield the port and a client's context."""
     directory = server._directory
     tls = web.tls_context(str(directory.administration_certificate), str(directory.administration_key))
     stop, (port,) = asyncio.Event(), free_ports(1)
@@ -359,7 +359,7 @@ async def test_p32_a_long_poll_stays_and_what_is_unfinished_makes_room(
 
 @pytest.mark.parametrize("sends", [*UNFINISHED.values(), LONG_POLL], ids=[*UNFINISHED, "a long poll"])
 async def test_p32_a_client_that_is_gone_holds_no_place(server: Server, sends: bytes) -> None:
-    """Hypercorn by itself waits ten more seconds for a next request."""
+    """Hypercorn itself waits ten more seconds for the next request."""
 
     def visit(port: int, tls: ssl.SSLContext) -> None:
         with tls.wrap_socket(connect(port)) as connection:
@@ -393,7 +393,7 @@ NUMBERS = {"/metrics", "/openapi.json"}
 
 
 async def test_p32_nothing_without_a_login_costs_a_commit(server: Server, commits: list[int]) -> None:
-    """Every route of both doors is asked without a login and with a wrong one; the applications name the routes."""
+    """Request every route of both doors without a login and with a wrong one; the routes come from the applications."""
     look = asyncio.create_task(server.readiness.run())
     await server.readiness.seen()
     look.cancel()

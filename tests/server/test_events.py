@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The events: which there are, in which order, and that a reader with its cursor misses and repeats none."""
+"""The events and their order; a reader with a cursor misses and repeats none."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def kinds(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def fail(record: Record, name: str) -> None:
-    """Let the operation of a phone fail that proved itself."""
+    """Make the operation of an authenticated phone fail."""
     record.fail(record.grant(name, password=CODE).hold, Outcome.INVALID_MIC, "no MIC")
 
 
@@ -114,7 +114,7 @@ def test_an_lsc_is_reported_of_when_its_end_comes_near(record: Record, monkeypat
 
 @pytest.mark.parametrize("earlier", [0, DAY])
 def test_the_end_of_an_lsc_that_comes_later_is_reported(record: Record, earlier: int) -> None:
-    """All that are issued near the CAPF certificate's end have its end, and imported ones may have an earlier one."""
+    """LSCs that are issued near the expiry of the CAPF certificate expire with it; imported ones may expire earlier."""
     end = int(record.context.authority.certificate.not_valid_after_utc.timestamp())
     record.times[0] = end - 20 * DAY
     cursor, reported = "", list[tuple[str, str]]()

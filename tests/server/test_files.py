@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the server says to a phone in its configuration file."""
+"""The settings in a phone's configuration file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ANOTHER = "SEP00000000000B"
 
 
 def served(record: Record, name: str = PHONE) -> Configuration:
-    """Return what a phone reads in its file."""
+    """Return the settings that a phone reads in its file."""
     data = record.store.read(lambda c: content.configuration(Transaction(c, record.context), name, "node1"))
     assert data is not None
     configuration = parse(data)
@@ -109,7 +109,7 @@ def test_a_mic_whose_file_is_damaged_is_as_one_that_is_not_known(record: Record,
 
 
 def set_parameters(record: Record, **values: object) -> None:
-    """Set enterprise parameters by the words of their names."""
+    """Set enterprise parameters; underscores replace spaces in their names."""
     wanted = {name.replace("_", " "): value for name, value in values.items()}
     record.set_parameters("enterprise", wanted)
 

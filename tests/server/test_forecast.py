@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is on record says before the night which phones could only fail, and the session says the same (P54)."""
+"""The record predicts before the maintenance window which phones can only fail, and their sessions agree (P54)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OTHER = "SEP0000000000FF"
 
 @dataclass
 class World:
-    """A record and its phones, with the certificates that the record says they have."""
+    """A record and its phones, with the recorded certificates."""
 
     record: Record
     maker: Manufacturer
@@ -52,7 +52,7 @@ class World:
     begin: float
 
     def trust(self, *, earlier: bool = True, mics: bool = True, sudi: bool = False, years: int = 0) -> None:
-        """Change what the server trusts, and the time."""
+        """Change the trusted issuers and the time."""
         self.record.context.authority = Authority(
             *self.signer,
             os.urandom,
@@ -63,7 +63,7 @@ class World:
         self.record.times[0] = self.begin + years * YEAR
 
     def phone(self, name: str, lsc: str, mic: bool) -> Flash:
-        """Register a phone, and put what is on record of it into its flash."""
+        """Register a phone, and copy its recorded certificates to its flash."""
         flash = Flash(self.directory / name)
         self.record.add(name, mic=mic, **EC)
         if mic:
@@ -86,7 +86,7 @@ class World:
         return Transaction(connection, self.record.context, "test")
 
     def store(self, name: str, flash: Flash, **credentials: Any) -> None:
-        """Take a phone through its installation."""
+        """Run the installation of a phone."""
         granted, key = self.record.grant(name, **(credentials or {"password": ""})), new_ec_key()
         der = self.record.issue(granted.hold, public_der(key))
         assert der is not None
@@ -94,21 +94,21 @@ class World:
         self.record.confirm(granted.hold)
 
     def dry(self, job: Any) -> Any:
-        """Run a job and undo it."""
+        """Run a job and roll it back."""
         return asyncio.run(self.record.store.adry_run(job))
 
     def planned(self, request: schedule.OperationRequest) -> schedule.Scheduled:
-        """Return the plan of a request, refused phones included, and change nothing."""
+        """Return the plan of a request, including refused phones, without changing anything."""
         plan: schedule.Scheduled = self.dry(lambda c: schedule.schedule_others(self.tx(c), request))
         return plan
 
     def scheduled(self, request: schedule.OperationRequest) -> set[str]:
-        """Schedule the phones of a request that may be scheduled, and return them."""
+        """Schedule the allowed phones of a request, and return them."""
         plan = self.record.run(lambda c: schedule.schedule_others(self.tx(c), request))
         return set(plan.scheduled)
 
     def session(self, name: str, flash: Flash, mode: str) -> Granted | Refused:
-        """Return how the phone's session would begin, and change nothing."""
+        """Return how the phone's session would begin, without changing anything."""
         given = credentials(name, flash, mode)
         decision: Granted | Refused = self.dry(
             lambda c: sessions.claim(Transaction(c, self.record.context), Claim(name, 3, 1, "192.0.2.1", **given))
@@ -122,7 +122,7 @@ def pem(certificate: x509.Certificate) -> str:
 
 
 def credentials(name: str, flash: Flash, mode: str) -> dict[str, Any]:
-    """Return what a phone sends that has what is in its flash: in the modes without certificates, nothing."""
+    """Return the proof of a phone with this flash; nothing in the modes without certificates."""
     if mode not in WIRE or not (flash.lsc or flash.mic):
         return {"password": ""}
     elements = auth_response(name, 1, flash, WIRE[mode], "", 3).elements
@@ -144,7 +144,7 @@ def world(quick: Record, tmp_path: Path, signer: tuple[Any, Any]) -> Iterator[Wo
 
 
 def test_p54_planner_and_session_agree_whatever_is_on_record(world: World) -> None:
-    """Every kind of LSC, MIC, mode and operation, under every trust and before and after the LSCs' end."""
+    """Every kind of LSC, MIC, mode and operation, with every trust, before and after the expiry of the LSCs."""
     kinds = list(itertools.product(("none", "ours", "imported"), (False, True)))
     flashes = {f"SEP{index:012X}": world.phone(f"SEP{index:012X}", *kind) for index, kind in enumerate(kinds)}
     record = {f"SEP{index:012X}": kind for index, kind in enumerate(kinds)}
@@ -187,7 +187,7 @@ def extend(connection: Any, now: float) -> None:
 
 
 def known(world: World, request: schedule.OperationRequest) -> dict[str, forecast.Doubt]:
-    """Return what the forecast says of the phones of a request."""
+    """Return the forecast for the phones of a request."""
 
     def job(connection: Any) -> dict[str, forecast.Doubt]:
         tx = world.tx(connection)
@@ -198,7 +198,7 @@ def known(world: World, request: schedule.OperationRequest) -> dict[str, forecas
 
 
 def problems(record: Record, **request: Any) -> list[str]:
-    """Return what a refused request names."""
+    """Return the problems of a refused request."""
     with pytest.raises(InvalidRequestError) as refused:
         record.plan(**request)
     return [str(problem) for problem in refused.value.problems]
@@ -282,7 +282,7 @@ def test_p54_an_ec_key_alone_needs_a_phone_and_a_ctl_file_that_can(world: World)
 
 
 def make_ctl_file(tx: Transaction) -> None:
-    """Make a CTL file without EC keys."""
+    """Create a CTL file without EC keys."""
     tokens.make_missing(tx)
     ctl_file.make_current(tx, ctl_file.Options(signer_version="1.0"), [])
 

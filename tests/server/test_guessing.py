@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Guessing authentication strings: locks of a phone and an address, waits, budgets, and what they are worth (P40)."""
+"""Guessing authentication strings: locks per phone and address, waits, budgets, and their effect (P40)."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ def wanted(record: Record, *names: str) -> None:
 
 
 def lives(record: Record, days: int) -> None:
-    """Give the operations a deadline this number of days from the start."""
+    """Set the deadline of the operations to this number of days after the start."""
     record.run(lambda c: c.execute(schema.operations.update().values(completes_by=int(NOW) + days * DAY)))
 
 
 def guess(record: Record, times: int, name: str = PHONE, peer: str = HERE) -> None:
-    """Send a wrong string some times."""
+    """Send a wrong string this number of times."""
     for _index in range(times):
         assert is_refused(record.claim(name, password=WRONG, peer=peer))
 
 
 def is_refused(decision: Granted | Refused) -> bool:
-    """Whether a phone is refused as for a wrong string."""
+    """Return whether a phone is refused as for a wrong string."""
     return isinstance(decision, Refused) and (decision.reason, decision.outcome) == INVALID_STRING
 
 
 def would_come_in(record: Record, name: str = PHONE, peer: str = HERE, **given: Any) -> bool:
-    """Whether the right string would be taken now; leaves everything as it is."""
+    """Return whether the correct string would be accepted now, without changing anything."""
     context = given.get("context", record.context)
 
     class UndoneError(Exception):
-        """Takes the claim back."""
+        """Rolls the claim back."""
 
     def job(connection: Any) -> None:
         claim = Claim(name, 3, 1, peer, password=RIGHT)
@@ -70,7 +70,7 @@ def would_come_in(record: Record, name: str = PHONE, peer: str = HERE, **given: 
 
 
 def wait_of_next_lock(record: Record) -> int:
-    """Guess until the phone is locked; returns how long it is, in seconds, as somebody at the door sees it."""
+    """Guess until the phone is locked; return the duration of the lock in seconds, as observed from outside."""
     guess(record, 10)
     assert not would_come_in(record)
     begin, low, high = record.steady[0], 0, 40 * DAY
@@ -115,7 +115,7 @@ def test_p40_waits_double_up_to_a_day_and_the_hundredth_try_is_the_last(record: 
 
 
 def test_p40_a_locked_try_is_refused_like_all_others_and_leaves_nothing(record: Record) -> None:
-    """Whatever the string is; the connection answers every refusal after the same time."""
+    """For any string; the connection answers every refusal after the same time."""
     wanted(record)
     guess(record, 10)
     before, acts = record.guesses(PHONE), record.acts()
@@ -151,7 +151,7 @@ def test_p40_a_wait_is_as_long_as_it_is_wherever_the_clock_is_set(record: Record
 
 @pytest.mark.parametrize(("boot", "down"), [("boot", 100), ("another", 100)])
 def test_p40_a_wait_outlives_the_process(record: Record, boot: str, down: int) -> None:
-    """While the host runs, the time in between counts; after a reboot the wait goes on where it was last written."""
+    """While the host runs, the time counts; after a reboot, the wait continues from its last recorded value."""
     wanted(record)
     lives(record, 2 * 365)
     record.run(lambda c: guessing.keep(Transaction(c, record.context)))
@@ -170,7 +170,7 @@ def test_p40_a_wait_outlives_the_process(record: Record, boot: str, down: int) -
 
 
 def test_p40_servers_of_one_record_count_the_same_time(record: Record) -> None:
-    """The second one's host was booted at another time; it looks now and then, and takes the furthest count."""
+    """The second host was booted at a different time; it polls, and uses the highest count."""
     hosts = [0.0]
     first, second = record.context.elapsed, Elapsed(lambda: hosts[0] + 9_000_000.0, lambda: "elsewhere")
     record.run(first.keep)
@@ -253,7 +253,7 @@ def test_p40_an_address_has_200_wrong_strings_a_day_over_all_phones(record: Reco
 
 
 def test_p40_in_no_24_hours_are_there_more_than_200(record: Record) -> None:
-    """Not at the seam of two days either."""
+    """Not even across midnight."""
     record.context.policy = Policy(lock_seconds=1, tries_per_operation=10000, wrong_strings_per_day=20)
     wanted(record)
     times: list[float] = []
@@ -304,7 +304,7 @@ def test_p40_only_wrong_strings_are_guesses(record: Record) -> None:
 
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_p40_a_phone_that_sends_no_string_guesses_nothing(record: Record, nothing: str | None) -> None:
-    """It comes so when it starts, before anybody has entered its string."""
+    """Phones do this when they start, before anybody has entered the string."""
     wanted(record)
     for _index in range(30):
         assert is_refused(record.claim(password=nothing))
@@ -438,7 +438,7 @@ def test_p40_short_strings_are_warned_of_once(record: Record) -> None:
 
 
 def test_p40_two_servers_on_postgresql_give_no_retries(pair: tuple[Record, Record]) -> None:
-    """Many sessions at both servers of one record, from two addresses and at all phones, in another order at each."""
+    """Many sessions on both servers of one record, from two addresses and for all phones, in different orders."""
     first, names, peers = pair[0], NAMES[:8], (HERE, ELSEWHERE)
     for server in pair:
         server.context.policy = Policy(wrong_strings_per_day=60)
@@ -475,7 +475,7 @@ def test_p40_ten_days_at_all_phones_are_worth_a_fifth_of_one(quick: Record) -> N
 
 
 def test_p40_any_ten_days_are_worth_no_more(quick: Record) -> None:
-    """Not those either that begin in the midst of an attack."""
+    """Not even operations that begin during an attack."""
     prepare(quick, NAMES)
     Attack(quick, NAMES).run(DAYS * DAY // 2 + 12345)
     attack = Attack(quick, NAMES)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What servers that share a record do about one of them that is silent (R18)."""
+"""Servers that share a record take over from one that is silent (R18)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.record import CODE, PHONE, Record, public_key
 
 
 def other_server(record: Record) -> Record:
-    """Return another server of the same record, as it sees it."""
+    """Return another server of the same record."""
     return Record(record.store, dataclasses.replace(record.context, node_name="node2"), record.times)
 
 
@@ -48,7 +48,7 @@ def test_r18_what_a_silent_server_held_goes_back_to_the_phones_and_it_issues_not
 
 
 def leave_sign(server: Record, sign: str) -> None:
-    """Let a server show that it lives."""
+    """Write the heartbeat of a server."""
     server.run(lambda c: heartbeats.beat(Transaction(c, server.context), sign))
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""No certificate for a key that protects nothing, one test per refusal (P7)."""
+"""No certificate for a weak key, one test per refusal (P7)."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def authority() -> Authority:
 
 
 def der(key: PublicKeyTypes) -> bytes:
-    """Return a public key as phones send it."""
+    """Return a public key in the form that phones send."""
     return bytes(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
 def numbers(exponent: int, modulus: int) -> bytes:
-    """Return an RSA public key made of any numbers."""
+    """Return an RSA public key with any numbers."""
     return der(rsa.RSAPublicNumbers(exponent, modulus).public_key())
 
 
 def primorial_prime(bits: int) -> int:
-    """Return a number as the broken key generator makes its primes: a power of 65537 modulo many small primes."""
+    """Return a number in the form of the broken key generator: a power of 65537 modulo many small primes."""
     modulus = 1
     for prime in range(2, 180):
         if all(prime % divisor for divisor in range(2, prime)):
@@ -51,7 +51,7 @@ def primorial_prime(bits: int) -> int:
 
 
 def next_prime(number: int) -> int:
-    """Return the first prime after a number, tested as Fermat did."""
+    """Return the first prime after a number, by Fermat's test."""
     number |= 1
     while pow(2, number - 1, number) != 1:
         number += 2

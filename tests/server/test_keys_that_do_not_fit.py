@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keys that do not fit: named at the start, CAPF does not run, and no request fails without saying why (P34)."""
+"""Keys that do not match: reported at the start, CAPF does not run, and failing requests say why (P34)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STRINGS = {"authentication_strings": True}
 
 @pytest_asyncio.fixture
 async def state(tmp_path: Path) -> AsyncIterator[Path]:
-    """The state of a node that was activated and has a phone with a pending string."""
+    """The state of an activated node that has a phone with a pending string."""
     directory = tmp_path / "state"
     directory.mkdir()
     url = put_database(directory)

@@ -3,7 +3,7 @@
 
 """The packages of server and lab from the ground up: one table for all files.
 
-A package imports only from those before it in ``TABLE``, and of what is not the server's own only what its row names.
+A package imports only from those before it in ``TABLE``, and only the external modules in its row.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ import capf_lab
 
 SERVER, LAB = Path(capf.__file__).parent, Path(capf_lab.__file__).parent
 NETWORK = {"asyncio", "http", "select", "selectors", "socket", "socketserver", "ssl", "urllib"}
-"""Modules of the standard library that a package may import only where its row says so."""
+"""Modules of the standard library that a package may import only if they are in its row."""
 TABLE: dict[str, set[str]] = {
     "model": set(),
     "addresses": set(),
-    "device_names": set(),
     "lists": set(),
     "certificates": {"cryptography"},
     "network": {"asyncio", "socket"},
@@ -47,14 +46,14 @@ TABLE: dict[str, set[str]] = {
     "command_line": {"cryptography", "asyncio"},
     "capf_lab": {"cryptography", "asyncio", "http", "socket", "ssl", "urllib"},
 }
-"""Packages, and modules beside them, from the ground up: name -> what they may import besides."""
+"""Packages and modules from the ground up, each with the external modules that it may import."""
 ALONE: dict[str, dict[str, set[str]]] = {
     "phone_session": {"connection": {"asyncio", "select", "ssl"}, "listener": {"asyncio", "ssl"}},
     "store": {"engine": {"asyncio"}},
     "phone_files": {"publisher": {"asyncio"}, "http_server": {"fastapi", "starlette"}},
     "node": {"ports": {"socket"}, "state": {"ssl"}},
 }
-"""Where only some files of a package may import what its row names: package -> file -> names."""
+"""Packages of which only some files may import the modules in the row: package -> file -> names."""
 ONLY: dict[str, dict[str, set[str]]] = {
     "api": {"store": set()},
     "process": {"api": {"capf.api.application"}},
@@ -64,13 +63,13 @@ ONLY: dict[str, dict[str, set[str]]] = {
         "registry": {"capf.registry.phone_fields"},
     },
 }
-"""Where a package imports only these modules of another one."""
-NEIGHBOURS = {"capf_lab": {"model", "device_names", "lists", "phone_session", "certificates", "registry"}}
-"""Where a package imports only some of those below it."""
+"""Packages that import only these modules of another one."""
+NEIGHBOURS = {"capf_lab": {"model", "lists", "phone_session", "certificates", "registry"}}
+"""Packages that import only some of those below them."""
 
 
 def modules() -> dict[str, Path]:
-    """Return every file by its dotted name, without ``capf.`` where it is the server's."""
+    """Return every file by its dotted name, without the server's prefix ``capf.``."""
     return {
         ".".join(path.relative_to(top).with_suffix("").parts): path
         for source, top in ((SERVER, SERVER), (LAB, LAB.parent))
@@ -89,7 +88,7 @@ def imports(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def own_module(module: str, name: str) -> str:
-    """Return the module of the server that an import means."""
+    """Return the module of the server that an import refers to."""
     inside = f"{module}.{name}"
     return inside if inside.removeprefix("capf.") in MODULES or module == "capf" else module
 
@@ -119,7 +118,7 @@ ORDER = list(TABLE)
 
 
 def broken() -> set[tuple[str, str]]:
-    """Return the arrows that break the table, as (file, module)."""
+    """Return the imports that violate the table, as (file, module)."""
     return {
         (file, own_module(module, name) if module.partition(".")[0] == "capf" else module)
         for file, path in MODULES.items()
@@ -146,7 +145,7 @@ def test_a_rule_takes_a_transaction_or_what_it_reads_alone() -> None:
 
 
 def of_transaction(function: ast.FunctionDef) -> set[str]:
-    """Return which of the types of a transaction the parameters of a function have."""
+    """Return the types of a transaction that are among the parameters of a function."""
     given = (item.annotation for item in (*function.args.args, *function.args.kwonlyargs))
     return {item.id for item in given if isinstance(item, ast.Name)} & {"Connection", "Context", "Transaction"}
 

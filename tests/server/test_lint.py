@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Nothing is signed that the lint refuses: each fault of a certificate, one by one (P7, R2)."""
+"""The lint refuses every fault of a certificate, one test each; a refused certificate is not signed (P7, R2)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Fields = dict[str, Any]
 
 
 def right() -> Fields:
-    """Return what a right LSC holds."""
+    """Return the fields of a valid LSC."""
     return {
         "subject": x509.Name([*subject_parts(CAPF.subject), x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)]),
         "issuer": CAPF.subject,
@@ -52,7 +52,7 @@ def right() -> Fields:
 
 
 def built(fields: Fields) -> bytes:
-    """Return the certificate, built by the library and not by the server."""
+    """Return the certificate, built by the library instead of the server."""
     builder = (
         x509.CertificateBuilder()
         .subject_name(fields["subject"])
@@ -68,7 +68,7 @@ def built(fields: Fields) -> bytes:
 
 
 def name(text: str) -> x509.Name:
-    """Return a name that is only a common name."""
+    """Return a name with only a common name."""
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 

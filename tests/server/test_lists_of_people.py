@@ -29,7 +29,7 @@ COLUMNS = tables.Columns(list_columns(), (*report.COLUMNS, *rollout_report.COLUM
 
 
 def read(text: str | bytes) -> tables.Table:
-    """Return what a list says."""
+    """Return the content of a list."""
     return tables.read("list.csv", text.encode() if isinstance(text, str) else text, COLUMNS)
 
 
@@ -223,7 +223,7 @@ def test_p51_a_phone_twice_is_named_by_both_places(record: Record) -> None:
         record.run(lambda c: phones.ensure(Transaction(c, record.context, "test"), listed, "present"))
     (problem,) = refused.value.problems
     assert problem.field == "phones[1].device_name"
-    assert problem.message == f"{A} is listed twice, first as phones[0]; list each phone once"
+    assert problem.message == f"{A} is listed twice, first as phones[0].device_name; list each phone once"
 
 
 @pytest.mark.parametrize("name", ["description", "device_pool", "device_type", "security_profile"])
@@ -236,7 +236,7 @@ def test_p51_text_has_at_most_255_characters(record: Record, name: str) -> None:
 
 
 def refused_strings(record: Record, listed: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Return where a list has strings that no phone takes, and why."""
+    """Return the positions of strings in a list that phones do not accept, and the reasons."""
     with pytest.raises(InvalidRequestError) as refused:
         record.run(lambda c: strings.refuse_wrong(Transaction(c, record.context, "test"), listed))
     return [(problem.field, problem.message) for problem in refused.value.problems]

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The number in a migration's file name is its own, by which a start knows that the schema is up to date (P27)."""
+"""The file name of a migration begins with its number, by which the server checks the schema at its start (P27)."""
 
 from __future__ import annotations
 

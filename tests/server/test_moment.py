@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Times as people write them, in zones on both sides of UTC: whatever is taken can be shown (R26, R29)."""
+"""Times as people write them, in zones on both sides of UTC: every accepted time can be shown (R26, R29)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from support.record import PHONE, Record
 
 EAST, WEST = "Europe/Berlin", "America/New_York"
 END = 253_402_300_799
-"""9999-12-31T23:59:59Z, the end of a certificate that has none."""
+"""9999-12-31T23:59:59Z, the expiry of a certificate without a defined expiry."""
 
 
 @pytest.fixture
 def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Be in a zone as long as the test runs."""
+    """Set the time zone for a test."""
     with monkeypatch.context() as patch:
         patch.setenv("TZ", request.param)
         time.tzset()
@@ -100,7 +100,7 @@ def test_r29_a_certificate_without_an_end_is_shown(record: Record, zone: str, sh
     ],
 )
 def test_r29_a_day_ends_where_the_next_one_begins(record: Record, zone: str, at: str, day: str) -> None:
-    """On the days on which clocks are set there are 25 and 23 hours."""
+    """The days on which daylight saving time changes have 25 and 23 hours."""
     record.add()
     record.plan()
     value = moment.read(at, "at")

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The configuration file: frozen settings, or all that is wrong at once."""
+"""The configuration file: frozen settings, or all problems at once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Errors are sentences of this server: no text of a library is passed on to a user."""
+"""Errors are sentences of this server: no text of a library is shown to a user."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONTEXT = {"ge": 1, "le": 9, "min_length": 1, "max_length": 9, "expected": "'a' 
 OUR_ERRORS = {"CapfError", "ConflictError", "DamagedError", "InvalidRequestError", "StoreUnavailableError", "LintError",
               "ConfigurationError", "CtlError", "WireError", "UnreachableError", "RefusedError", "UnreadableError",
               "CsvError", "ListError", "FurtherNodeError", "PoolExhaustedError"}  # fmt: skip
-"""What a text of ours is in; the operating system's errors say ``strerror``."""
+"""Errors that contain our own texts; for errors of the operating system, ``strerror`` is used."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -52,7 +52,7 @@ def test_a_choice_is_named_with_the_value_and_a_secret_is_not() -> None:
 
 
 def raised(work: Callable[[], object]) -> Exception:
-    """Return the error that this ends by."""
+    """Return the error that this raises."""
     with pytest.raises(Exception) as error:
         work()
     return error.value
@@ -85,7 +85,7 @@ def test_an_error_of_the_database_is_named_by_its_code(code: str | None, said: s
 
 
 def handlers(path: Path) -> list[ast.ExceptHandler]:
-    """Return the handlers of a file that give an error a name."""
+    """Return the handlers of a file that bind the error to a name."""
     return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ExceptHandler) and node.name]
 
 
@@ -99,7 +99,7 @@ def caught(handler: ast.ExceptHandler) -> set[str]:
 
 
 def is_said(handler: ast.ExceptHandler) -> bool:
-    """Return whether a handler says the error's own text, but in a line of the log and where it is known as ours."""
+    """Return whether a handler uses the error's text, except in log lines and for our own errors."""
     apart = {id(part) for node in ast.walk(handler) if _is_log(node) or _is_ours(node) for part in ast.walk(node)}
     return any(_says(node, handler.name) for node in ast.walk(handler) if id(node) not in apart)
 
@@ -112,7 +112,7 @@ def _says(node: ast.AST, name: str | None) -> bool:
 
 
 def _is_ours(node: ast.AST) -> bool:
-    """True for ``… if isinstance(error, CtlError) else …``."""
+    """Return whether this is ``… if isinstance(error, CtlError) else …``."""
     if not isinstance(node, ast.IfExp) or not isinstance(node.test, ast.Call) or len(node.test.args) != 2:
         return False
     return {item.id for item in ast.walk(node.test.args[1]) if isinstance(item, ast.Name)} <= OUR_ERRORS

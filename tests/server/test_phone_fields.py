@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A field of a phone is added at one place (R26, R29, R30)."""
+"""A field of a phone is added in one place (R26, R29, R30)."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def bring(record: Record, *items: dict[str, Any], strict: bool = False) -> phone
 
 
 def refused(record: Record, *items: dict[str, Any]) -> list[str]:
-    """Return what is said of a strict import that has to be refused, and see to it that nothing was changed."""
+    """Return the problems of a strict import that must be refused, after checking that nothing was changed."""
     before = record.store.read(rows.count_phones), record.acts()
     with pytest.raises(InvalidRequestError) as error:
         bring(record, *items, strict=True)
@@ -221,7 +221,7 @@ def test_r23_a_serial_number_is_one_certificates_alone(record: Record, earlier: 
 
 
 def test_r23_a_serial_number_may_have_20_bytes(record: Record) -> None:
-    """RFC 5280 allows other CAs as much."""
+    """RFC 5280 allows serial numbers of this length."""
     number = int.from_bytes(b"\x7f" * 20)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, PHONE)])
     start = datetime.fromtimestamp(NOW, UTC)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who has to make room, against a list that is sorted and counted each time (P32)."""
+"""The choice of the guest that makes room, compared with a naive implementation (P32)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The checklist of Table 10-2, each item by the state that it looks at (R22, R33)."""
+"""The checklist of Table 10-2, each item with the state that it checks (R22, R33)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def item(record: Record, name: str, question: Question | None = None) -> Checkli
 
 
 def activate(record: Record) -> None:
-    """Activate CAPF and have it run."""
+    """Activate and start CAPF."""
     record.store.write(lambda c: service.activate(Transaction(c, record.context, "admin"), True))
     record.context.running = record.store.read(parameters.stored)
 

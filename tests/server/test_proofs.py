@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Proofs by certificate that are wrong, each a named case, and no certificate for two phones (P9, P10, P11)."""
+"""Invalid proofs by certificate, each a named case, and no certificate for two phones (P9, P10, P11)."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def _named(name: str) -> x509.Certificate:
     return builder.sign(EC_KEY, hashes.SHA256())
 
 
-# Everything that is wrong with a proof, each a case of its own (P10): the claim that comes, and who is trusted.
+# Every fault of a proof as a separate case (P10): the claim, and the trusted issuers.
 RAW_RSA = rsa.generate_private_key(65537, 2048)
 
 
 def raw_signature(block: bytes, key: rsa.RSAPrivateKey = RAW_RSA) -> bytes:
-    """Return what a phone would send that padded its digest in another way."""
+    """Return the claim of a phone that pads its digest differently."""
     numbers = key.private_numbers()
     return pow(int.from_bytes(block, "big"), numbers.d, numbers.public_numbers.n).to_bytes(256, "big")
 
@@ -102,18 +102,18 @@ def test_p10_a_short_or_long_signature_is_refused(key: Any, change: Callable[[by
 
 @dataclasses.dataclass
 class Shop:
-    """A manufacturer whom the server trusts, and the CAPF."""
+    """A manufacturer that the server trusts, and the CAPF."""
 
     manufacturer: Manufacturer
     capf: Maker
 
     @property
     def trust(self) -> Trust:
-        """Whom the server trusts."""
+        """The trusted issuers."""
         return Trust([self.capf.certificate], [self.manufacturer.maker.certificate])
 
     def fault(self, identity: Identity, mode: AuthenticationMode, name: str = NAME, **trust: Any) -> Outcome | None:
-        """Let a phone come with a certificate, rightly signed; returns what is wrong with it."""
+        """Send a claim with a certificate and valid signatures; return the problem."""
         data = name.encode() + b"\0" + identity.der
         claim = Claim(
             name, 3, SESSION, "192.0.2.1", "", ((1 if mode is LSC_FIRST else 2, identity.der),),
@@ -122,7 +122,7 @@ class Shop:
         return certificate_fault(claim, mode, mode is LSC_FIRST, dataclasses.replace(self.trust, **trust), time.time())
 
     def lsc(self, subject: str | x509.Name = NAME, **given: Any) -> Identity:
-        """Return an LSC of the CAPF."""
+        """Return an LSC issued by the CAPF."""
         signer = Manufacturer(self.manufacturer.directory, "CAPF")
         return signer.sign(subject, **given)
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A claim that proves nothing changes nothing: it is counted and shown, and the operation stays open (P33)."""
+"""An unauthenticated claim changes nothing: it is counted and shown, and the operation stays open (P33)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DAY = 86400
 
 
 def proof(flash: Flash, mode: int = MODE_MIC_FIRST) -> dict[str, Any]:
-    """Return what a phone sends to authenticate by certificate."""
+    """Return the claim of a phone that authenticates by certificate."""
     elements = auth_response(PHONE, 1, flash, mode, "", 3).elements
     return {
         "certificates": unpack_certificates(elements[Tag.CERTIFICATE]),
@@ -53,7 +53,7 @@ def proof(flash: Flash, mode: int = MODE_MIC_FIRST) -> dict[str, Any]:
 
 @pytest.fixture
 def maker(record: Record, tmp_path: Path) -> Manufacturer:
-    """A manufacturer that the server trusts, in its own time."""
+    """A manufacturer that the server trusts, with certificates valid at the simulated time."""
     found = Manufacturer(tmp_path)
     record.times[0] = time.time()
     record.context.authority.mic_issuers = (found.maker.certificate,)
@@ -61,7 +61,7 @@ def maker(record: Record, tmp_path: Path) -> Manufacturer:
 
 
 def phone_of(record: Record, name: str = PHONE) -> dict[str, Any]:
-    """Return the phone's own row."""
+    """Return the phone's row."""
     query = select(schema.phones).where(schema.phones.c.device_name == name)
     return dict(record.store.read(lambda c: c.execute(query).mappings().one()))
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An abort holds: against the run that it ends, against runs that wait, and against phones that come again (P37)."""
+"""An abort is final for the run that it ends, for waiting runs, and for phones that retry (P37)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OTHER = "run-2"
 
 
 def awaited(record: Record) -> int:
-    """Return the id of the rollout that another run has to wait for."""
+    """Return the id of the rollout for which another run has to wait."""
     with pytest.raises(ConflictError, match="another run of the rollout 'night' was active") as refused:
         begin(record, runner=OTHER)
     assert refused.value.code == "led_by_another"
@@ -40,7 +40,7 @@ def awaited(record: Record) -> int:
 
 
 def refusal(record: Record, rollout_id: int) -> ConflictError:
-    """Return why the run that has waited for this rollout is refused; nothing is changed by that."""
+    """Return why the run that has waited for this rollout is refused, after checking that nothing was changed."""
     before = on_record(record)
     with pytest.raises(ConflictError) as refused:
         begin(record, runner=OTHER, rollout_id=rollout_id)
@@ -49,7 +49,7 @@ def refusal(record: Record, rollout_id: int) -> ConflictError:
 
 
 def aborted(record: Record) -> None:
-    """Somebody aborts the rollout."""
+    """An administrator aborts the rollout."""
     abort(record)
 
 
@@ -133,7 +133,7 @@ REQUESTS: dict[str, Callable[[Connection, Record, lease.Run], Any]] = {
 def test_p37_the_run_that_was_aborted_ends_with_who_aborted_it_and_when(
     ready: Record, request_of_the_run: Callable[[Connection, Record, lease.Run], Any], begun_again: bool
 ) -> None:
-    """Also where a rollout of the same name runs by now, led by a run of the same name."""
+    """Even if a rollout with the same name runs meanwhile, led by a run with the same name."""
     begin(ready, wave_size="6")
     run = run_of(ready)
     start(ready)
@@ -156,7 +156,7 @@ def test_p37_who_aborted_and_when_is_on_record_with_its_audit_row(ready: Record)
 
 
 def lost(record: Record, name: str, *, issued: bool) -> None:
-    """Let a phone come and lose its session, before or after its certificate was sent."""
+    """Make a phone lose its session, before or after its certificate was sent."""
     granted = record.grant(name)
     if issued:
         assert record.issue(granted.hold, new_public_key())
@@ -176,7 +176,7 @@ def test_p37_abort_cancels_operations_whatever_they_were_tried_with(ready: Recor
 
 
 def test_p37_a_phone_that_was_in_a_session_at_the_abort_gets_no_further_try(ready: Record) -> None:
-    """By null string nobody knows whose session it is: it counts from the moment at which it has a certificate."""
+    """With a null string, the session is unauthenticated: it counts as soon as it has a certificate."""
     begin(ready, wave_size="6")
     phones = start(ready)["wave"]["phones"]
     ends, loses, only_claimed = (ready.grant(name) for name in phones[:3])
@@ -228,7 +228,7 @@ def both_servers(record: Record) -> Iterator[tuple[Store, Store]]:
 
 
 def race(*jobs: tuple[Store, Callable[[Connection], Any]]) -> list[Any]:
-    """Run jobs at the same time; returns their results, or the codes of their refusals."""
+    """Run jobs concurrently; return their results, or the codes of their refusals."""
     together = Barrier(len(jobs))
     results: list[Any] = [None] * len(jobs)
 
@@ -282,7 +282,7 @@ def test_p37_of_two_runs_that_begin_at_once_one_is_reported_to_wait_for_the_othe
 
 
 def refused(record: Record, name: str) -> None:
-    """Somebody comes in the phone's name with a string, where none is wanted."""
+    """Another client sends the phone's name with a string, although none is required."""
     assert isinstance(record.claim(name, password="0000"), Refused)
 
 

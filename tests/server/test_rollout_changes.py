@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What becomes of a rollout when its phones, or the time, change under it (R10, R18)."""
+"""Changes of phones and time during a rollout (R10, R18)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MIC_FIRST = "By Existing Certificate (precedence to MIC)"
 
 
 def delete_in_session(record: Record) -> None:
-    """Somebody deletes the phone's LSC, and its session is open while the wave starts."""
+    """An operation deletes the phone's LSC, and its session is open while the wave starts."""
     record.plan(NAMES[0], operation=Operation.DELETE)
     granted = record.grant(NAMES[0])
     start(record)
@@ -36,7 +36,7 @@ def delete_in_session(record: Record) -> None:
 
 
 def troubleshoot_in_session(record: Record) -> None:
-    """Somebody reads the phone's certificates, and its session is open while the wave starts."""
+    """An operation reads the phone's certificates, and its session is open while the wave starts."""
     record.plan(NAMES[0], operation=Operation.TROUBLESHOOT)
     granted = record.grant(NAMES[0])
     start(record)
@@ -110,7 +110,7 @@ def test_r18_a_wave_taken_up_near_the_end_of_the_window_ends_with_it(ready: Reco
 
 
 def by_string(record: Record) -> None:
-    """Have all phones authenticate by string."""
+    """Make all phones authenticate by string."""
     wanted = [{"device_name": name, "authentication_mode": STRING} for name in NAMES]
     record.run(lambda c: phones.ensure(Transaction(c, record.context, "admin"), wanted, "present"))
 

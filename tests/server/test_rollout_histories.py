@@ -45,7 +45,7 @@ Step = Callable[["History", str], Any]
 
 @dataclass
 class History:
-    """A rollout's record, and the verdicts that were given in it, by rollout and wave."""
+    """A rollout's record, and its recorded verdicts by rollout and wave."""
 
     record: Record
     verdicts: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
@@ -60,34 +60,34 @@ class History:
         steps.begin(self.record, *known, spread_by="none", **pace)
 
     def judge(self, name: str) -> None:
-        """Judge the wave that runs; call processing does not know one phone."""
+        """Judge the running wave; one phone is not registered with call processing."""
         rollout = self.record.store.read(lambda c: show.find(c, NIGHT))
         begun = self.record.store.read(lambda c: rollout_rows.waves(c, rollout.id))
         number = next((wave.number for wave in begun if wave.started_at and wave.judged_at is None), 1)
         self.verdicts[rollout.id, number] = steps.verdict(self.record, number, name)
 
     def come(self, name: str) -> None:
-        """Let a phone begin a session, which lasts."""
+        """Make a phone begin a session that stays open."""
         arrived = steps.arrive(self.record, name)
         if isinstance(arrived, Granted):
             self.held.append(arrived)
 
     def fail(self, name: str) -> None:
-        """Let a phone come whose key cannot be made."""
+        """Make a phone fail to generate its key."""
         arrived = steps.arrive(self.record, name)
         if isinstance(arrived, Granted):
             self.record.fail(arrived.hold, Outcome.KEY_GENERATION_FAILED)
 
     def refuse(self, name: str) -> None:
-        """Somebody comes in the phone's name and proves nothing."""
+        """Another client sends the phone's name without a valid proof."""
         self.record.claim(name, password="0000", peer="203.0.113.9")
 
     def schedule(self, name: str, operation: Operation) -> None:
-        """Somebody asks something else of the phone."""
+        """An administrator schedules a different operation for the phone."""
         self.record.plan(name, operation=operation)
 
     def remove(self, name: str) -> None:
-        """Somebody removes the phone from the server."""
+        """An administrator removes the phone from the server."""
         absent = [{"device_name": name}]
         self.record.run(lambda c: phones.ensure(Transaction(c, self.record.context, "admin"), absent, "absent"))
 
@@ -122,7 +122,7 @@ NIGHTS = [("begin", PHONES[0]), ("start", PHONES[0])]
 
 @contextmanager
 def history(signer: tuple[Any, Any]) -> Iterator[History]:
-    """A new record with six phones, three of them by string, and CAPF running."""
+    """A new record with six phones, three of them by string, and a running CAPF."""
     with tempfile.TemporaryDirectory() as directory:
         times, path = [NOW], Path(directory)
         context = Context(
@@ -150,7 +150,7 @@ def adds_up(counts: dict[str, Any], phones_in_all: int) -> bool:
 
 
 def check(found: History) -> None:
-    """Look at all that is shown of the latest rollout, and of every phone that is waited for."""
+    """Check everything that is shown about the latest rollout and its waiting phones."""
     record = found.record
     known = record.store.read(rows.phone_names)
     waited = record.store.read(lambda c: progress.progress(c, known))
@@ -170,7 +170,7 @@ def check(found: History) -> None:
 
 
 def check_waves(found: History, state: dict[str, Any], members: Any, watched: monitor.Numbers) -> None:
-    """Look at each wave: its numbers, and the verdict that was given on it."""
+    """Check each wave: its numbers and its recorded verdict."""
     record, text = found.record, None
     for wave in state["waves"]:
         of_wave = [row for row in members if row.wave == wave["number"]]
@@ -202,7 +202,7 @@ def test_p38_parts_add_up_and_verdicts_stay_whatever_happens(
 ) -> None:
     with history(signer) as found:
         for step, name in [*NIGHTS, *happens]:
-            # A step that the present state does not allow is refused, and changes nothing.
+            # A step that the current state does not allow is refused, and changes nothing.
             with suppress(CapfError):
                 STEPS[step](found, name)
             check(found)

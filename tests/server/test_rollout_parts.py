@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One table has the words for a phone's part of a rollout (P38)."""
+"""One table contains the words for a phone's part of a rollout (P38)."""
 
 from __future__ import annotations
 

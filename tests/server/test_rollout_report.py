@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a rollout: one row a phone, each wave with its judgement, the phones to visit (R16)."""
+"""The report of a rollout: one row per phone, each wave with its verdict, the phones to visit (R16)."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_r16_a_wave_that_runs_is_shown_as_it_is_now_and_a_second_try_is_not_judg
 
 
 def judgements(record: Record) -> list[str]:
-    """Return how each wave was judged."""
+    """Return the verdict on each wave."""
     return [wave["judgement"] for wave in record.store.read(lambda c: show.state(c, NIGHT))["waves"]]
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A rollout's settings are read once, recorded as they were read, and shown as people write them (R16, R27)."""
+"""A rollout's settings are parsed once, recorded in parsed form, and shown as people write them (R16, R27)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Before a wave is started: CAPF is ready, the window is open, and what a dry run says is what happens (R16, R22)."""
+"""Before a wave starts: CAPF is ready, the window is open, and the run does what its dry run reports (R16, R22)."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def test_r22_no_wave_is_started_while_capf_does_not_run(ready: Record) -> None:
 
 
 def make_ctl_file(record: Record) -> None:
-    """Make the CTL file where that is due."""
+    """Update the CTL file if it is outdated."""
     record.run(lambda c: tokens.make_missing(Transaction(c, record.context)))
     record.run(lambda c: ctl_file.make_current(Transaction(c, record.context, "admin"), ctl_file.Options(), []))
 
 
 def test_r24_no_wave_is_started_while_the_ctl_file_is_outdated(ready: Record) -> None:
-    """Without a CTL file of this server the phones have one of another CTL client, as the checklist has it."""
+    """Without a CTL file of this server, phones have one of another CTL client, as in the checklist."""
     begin(ready, wave_size="6")
     make_ctl_file(ready)
     enrol(ready, *start(ready)["wave"]["phones"])
@@ -159,7 +159,7 @@ def test_a_phone_that_got_its_lsc_otherwise_gets_no_endless_second_tries(ready: 
 
 
 def test_phones_are_added_in_the_transaction_that_read_all_phones_of_a_rollout(ready: Record) -> None:
-    """A server-side cursor is for the one statement that needs it: PostgreSQL adds no list of rows over one."""
+    """Only the statement that needs a server-side cursor uses one: PostgreSQL does not insert lists of rows with it."""
     begin(ready)
 
     def read_and_change(connection: Connection) -> int:

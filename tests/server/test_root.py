@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Root follows nothing that the service user owns (P31): the command, and what the role does as root."""
+"""Root follows no link of the service user (P31): neither the command nor the tasks of the role."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PACKED = json.dumps({name: base64.b64encode(data).decode() for name, data in KEY
 
 @pytest.fixture
 def node() -> Iterator[Path]:
-    """A directory with a state directory that nobody owns, its configuration, and a directory of root's."""
+    """A directory with a state directory owned by the user nobody, its configuration, and a directory of root."""
     assert os.geteuid() == 0, "these tests give up root, and so need it"
     with reachable() as path:
         (path / "outside").mkdir(mode=0o700)
@@ -58,7 +58,7 @@ def certificate() -> bytes:
 
 
 def take(node: Path) -> tuple[int, str, str]:
-    """Have root give a state directory its keys."""
+    """Copy the keys to a state directory as root."""
     return capf("keys", "take", "--state-directory", node / "state", given=PACKED)
 
 
@@ -198,7 +198,7 @@ def test_p31_password_and_keys_come_through_standard_input(node: Path) -> None:
 
 
 def look(*options: object) -> list[str]:
-    """Return what the role's look at its directories finds, for the service user nobody."""
+    """Return the result of the role's check of its directories, for the service user nobody."""
     argv = [sys.executable, "-I", "-", "nobody", *map(str, options)]
     done = subprocess.run(argv, input=ROOT_ONLY.read_text(), capture_output=True, text=True, check=False)
     assert done.returncode == bool(done.stderr), done.stderr
@@ -245,7 +245,7 @@ def tasks_of(content: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def as_root() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield where it is, module and options of every task that root runs on a host of the server."""
+    """Yield position, module and options of every task that root runs on a host of the server."""
     paths = [*sorted((ROLE / "tasks").glob("*.yml")), ROLE / "handlers" / "main.yml"]
     paths += [ROOT / "playbooks" / name for name in ("deploy.yml", "restore.yml")]
     for path in paths:

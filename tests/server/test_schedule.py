@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Scheduling in bulk: declarative, all or nothing, every problem named (R10, R26)."""
+"""Bulk scheduling: declarative, all or nothing, with every problem reported (R10, R26)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STRING = "By Authentication String"
 
 
 def problems(record: Record, **request: Any) -> list[str]:
-    """Return what a refused request names, one text a problem, after checking that nothing was changed."""
+    """Return the problems of a refused request as texts, after checking that nothing was changed."""
     before = record.acts()
     with pytest.raises(InvalidRequestError) as refused:
         record.plan(**request)
@@ -217,7 +217,7 @@ def test_r15_encrypted_configuration_files_and_strings_are_warned_of(record: Rec
 
 
 def skipped_in_session(plan: schedule.Scheduled) -> bool:
-    """True when the plan leaves the phone to its session and says so."""
+    """Return whether the plan skips the phone because of its session, and says so."""
     (warning,) = plan.warnings
     assert warning == (
         f"1 phones, the first of them {PHONE}, are in a session and were skipped; repeat the request when it has ended"

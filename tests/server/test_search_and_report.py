@@ -33,7 +33,7 @@ def three(record: Record) -> Record:
 
 
 def names(record: Record, *criteria: Criterion, page: Page | None = None) -> list[str]:
-    """Return the last letters of the phones that are found."""
+    """Return the last letters of the phones that were found."""
     wanted = page or Page()
     _total, found = record.store.read(
         lambda c: search.find(Transaction(c, record.context), criteria, wanted, strings=False)
@@ -109,14 +109,14 @@ def pages(record: Record, page: Page, *criteria: Criterion) -> list[dict[str, An
 
 
 def page_of_ten(record: Record, criterion: Criterion, number: int) -> tuple[int, list[dict[str, Any]]]:
-    """Return how many phones match, and those of one page of ten."""
+    """Return the number of matching phones, and one page of ten."""
     page = Page(number=number, rows=10)
     return record.store.read(lambda c: search.find(Transaction(c, record.context), [criterion], page, strings=False))
 
 
 @pytest.mark.parametrize("pattern", ["is not empty", "contains"])
 def test_r29_a_page_of_the_found_phones_with_the_number_of_all(record: Record, pattern: str) -> None:
-    """Whether the database can count and page, or the strings have to be decrypted for it."""
+    """Whether the database can count and page, or strings have to be decrypted."""
     given = [f"SEP{index:012X}" for index in range(25)]
     for name in given:
         record.add(name, authentication_mode="By Authentication String")

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The dialogue as a conversation: what the phone says, what the server asks of the record, what it answers."""
+"""The dialogue: the messages of the phone, the requests to the record, and the answers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ STORED = phone(Command.STORE_CERTIFICATE_RESPONSE, REASON=b"\x01")
 
 
 def talk(heard: list[Reply], **answers: Reply) -> tuple[list[str], list[Effect]]:
-    """Run a dialogue on what is heard; returns the commands sent, and the other effects."""
+    """Run a dialogue on received messages; return the sent commands, and the other effects."""
     incoming = iter(heard)
     sent: list[str] = []
     asked: list[Effect] = []

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What sessions may do to the record: claims, one-time strings, issue before send, retries (R5, R14, R18)."""
+"""The effects of sessions on the record: claims, one-time strings, issue before send, retries (R5, R14, R18)."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def test_p11_sudi_data_has_to_bind_to_the_session_in_every_mode(record: Record, 
 
 
 def _trusted_maker(record: Record, directory: Path) -> Manufacturer:
-    """Return a manufacturer whose MICs the server trusts, in its own time."""
+    """Return a manufacturer that the server trusts, with MICs valid at the simulated time."""
     maker = Manufacturer(directory)
     record.times[0] = time.time()
     record.context.authority.mic_issuers = (maker.maker.certificate,)
@@ -267,7 +267,7 @@ def _trusted_maker(record: Record, directory: Path) -> Manufacturer:
 
 
 def _enrol(record: Record, flash: Flash, credentials: dict[str, Any], confirm: bool = True) -> Hold:
-    """Take a phone through an installation, its flash included; returns the operation."""
+    """Run the installation of a phone, including its flash; return the operation."""
     granted, key = record.grant(**credentials), new_ec_key()
     der = record.issue(granted.hold, public_der(key))
     assert der is not None
@@ -278,12 +278,12 @@ def _enrol(record: Record, flash: Flash, credentials: dict[str, Any], confirm: b
 
 
 def _lose_for_good(record: Record, held: Hold) -> None:
-    """End an operation as four sessions do that were lost, whatever the phone has stored."""
+    """End an operation as four lost sessions do, independently of the phone's state."""
     record.fail(held, Outcome.COMMUNICATION_FAILURE, "lost")
 
 
 def proof(flash: Flash, mode: int = MODE_LSC_FIRST) -> dict[str, Any]:
-    """Return what a phone sends to authenticate by certificate."""
+    """Return the claim of a phone that authenticates by certificate."""
     elements = auth_response(PHONE, 1, flash, mode, "", 3).elements
     return {
         "certificates": unpack_certificates(elements[Tag.CERTIFICATE]),

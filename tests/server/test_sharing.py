@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What servers that share a database have in common on disk (R13)."""
+"""The files that servers of one database have in common (R13)."""
 
 from __future__ import annotations
 

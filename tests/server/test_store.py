@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Jobs that share a commit: what is wrong with one is no other's trouble."""
+"""Jobs that share a commit: a failing job does not affect others."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ TOO_LARGE = 2**70
 
 
 def by_statement(connection: Connection) -> None:
-    """Give a value that no column takes to the driver."""
+    """Pass a value that no column accepts to the driver."""
     rows.change_phone(connection, PHONE, operation_id=TOO_LARGE)
 
 
 def by_core(connection: Connection) -> None:
-    """Give it to SQLAlchemy."""
+    """Pass the value to SQLAlchemy."""
     connection.execute(schema.phones.update().values(operation_id=TOO_LARGE))
 
 
@@ -52,7 +52,7 @@ def test_a_value_that_the_database_refuses_is_its_own_jobs_fault(
 
 
 def test_a_value_that_no_text_of_the_database_has_is_refused_in_a_search(record: Record) -> None:
-    """SQLite takes it; PostgreSQL is not out of reach because of it."""
+    """SQLite accepts it; PostgreSQL refuses it but stays available."""
 
     def job(connection: Connection) -> object:
         return connection.execute(schema.phones.select().where(schema.phones.c.description == "a\0b")).first()

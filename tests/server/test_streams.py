@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Streams hold a connection of the database only as long as somebody reads, and never the last one (P28)."""
+"""Streams keep a database connection only while a client reads, and never the last one (P28)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MANY = 1000
 
 
 def pieces(connection: Connection) -> Iterator[str]:
-    """Read for as long as somebody asks."""
+    """Yield as long as a client reads."""
     for _index in range(MANY):
         yield str(connection.exec_driver_sql("SELECT 1").scalar_one())
 
 
 def in_use(record: Record) -> int:
-    """Return how many connections are taken from the pool."""
+    """Return the number of connections in use."""
     pool = record.store._engine.pool
     assert isinstance(pool, QueuePool)
     return pool.checkedout()
@@ -61,7 +61,7 @@ SCOPE = {"type": "http", "path": "/report", "asgi": {"spec_version": "2.1"}}
 
 @pytest.mark.parametrize("how", ["stalls", "goes", "breaks off", "reads"])
 async def test_p28_a_download_frees_its_connection_however_it_ends(record: Record, how: str) -> None:
-    """A client that stops reading is left, and one that goes is noticed while a piece waits for it."""
+    """A download ends if the client stops reading, or disconnects while a piece waits."""
     waits, sent = asyncio.Event(), list[object]()
 
     async def send(message: object) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Authentication strings survive a spreadsheet, and go only where they must (P39)."""
+"""Authentication strings survive a spreadsheet, and are written only where necessary (P39)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def pending(record: Record, name: str = PHONE) -> str | None:
 
 
 def refused(record: Record, string: str) -> str:
-    """Return how a string for the phone is refused, after checking that the pending one stays."""
+    """Return why a string for the phone is refused, after checking that the pending one is kept."""
     before = pending(record)
     with pytest.raises(InvalidRequestError) as error:
         give(record, PHONE, string)
@@ -135,7 +135,7 @@ def test_p39_a_wave_never_schedules_what_is_left_of_a_string(ready: Record) -> N
 
 
 def test_p39_a_list_of_phones_is_refused_at_once_for_its_strings(ready: Record) -> None:
-    """What the doors for phones, rollouts and imports ask."""
+    """The check of the doors for phones, rollouts and imports."""
     by_string(ready, NAMES[1])
     give(ready, NAMES[1], "00123456")
     listed = [{"device_name": PHONE, strings.FIELD: "123"}, {"device_name": NAMES[0]},
@@ -159,7 +159,7 @@ def test_p39_an_import_is_refused_for_strings_that_it_would_not_use(ready: Recor
 
 def test_p39_the_strings_file_of_a_wave_holds_that_waves_phones_alone(ready: Record) -> None:
     by_string(ready, *NAMES)
-    ready.plan(*NAMES[8:])  # in no rollout
+    ready.plan(*NAMES[8:])  # not in a rollout
     begin(ready, *NAMES[:8], wave_size="4", spread_by="none", failure_limit="100%")
     assert start(ready)["wave"]["by_string"] == NAMES[:4]
     assert given_in(strings_file(ready, 1)) == {name: pending(ready, name) for name in NAMES[:4]}
@@ -167,7 +167,7 @@ def test_p39_the_strings_file_of_a_wave_holds_that_waves_phones_alone(ready: Rec
     assert list(given_in(strings_file(ready, 1, berlin))) == [NAMES[0], NAMES[3]]
     with pytest.raises(ConflictError, match="wave 2 of the rollout 'night' has not been started"):
         strings_file(ready, 2)
-    ready.plan(items=[{"device_name": NAMES[0], "authentication_string": "4711"}])  # not the rollout's any more
+    ready.plan(items=[{"device_name": NAMES[0], "authentication_string": "4711"}])  # no longer in the rollout
     assert list(given_in(strings_file(ready, 1))) == NAMES[1:4]
     verdict(ready, 1)
     assert start(ready)["wave"]["by_string"] == NAMES[4:8]

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The doors authenticate, parse, ask and render: no rule, no SQL and no audit row is written in one."""
+"""The doors authenticate, parse, call and render: they contain no rules, no SQL and no audit rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SERVER = Path(capf.__file__).parent
 DOORS = sorted((SERVER / "api").glob("*.py"))
 COMMANDS = sorted((SERVER / "command_line").glob("*.py"))
 WRITES = {"audit", "record", "awrite", "adry_run", "write", "submit", "execute"}
-"""What writes: rows, audit rows, jobs of the writer and statements."""
+"""The functions that write: rows, audit rows, jobs of the writer and statements."""
 OF_THE_RECORD = ("capf.store", "sqlalchemy")
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The verdict on a wave is recorded when it falls, and everybody shows that one; parts add up to the phones (P38)."""
+"""The verdict on a wave is recorded once and shown everywhere; parts add up to the number of phones (P38)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FEW = NAMES[:6]
 
 
 def refused_by_then(record: Record) -> None:
-    """One of six phones cannot be scheduled any more when its wave begins; the others are done."""
+    """One of six phones can no longer be scheduled when its wave begins; the others are done."""
     record.add(FEW[0], authentication_mode=STRING)
     begin(record, *FEW, wave_size="6", spread_by="none", failure_limit="0")
     record.add(FEW[0], device_security_mode="Encrypted")

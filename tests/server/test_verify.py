@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who the phone is, by certificate: made by the lab's phones, refused in every way that matters (R1)."""
+"""Authentication by certificate: accepted from the lab's phones, refused for every fault (R1)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
@@ -27,7 +29,6 @@ from capf_lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
 from capf_lab.flash import Flash, Identity
 from capf_lab.keys import KeyMaker
 from capf_lab.manufacturing import Maker
-from support.identity import certificate_named
 from support.verdicts import certificate_fault
 
 NAME = "SEP001122334455"
@@ -39,7 +40,7 @@ LSC_FIRST, MIC_FIRST = AuthenticationMode.LSC_FIRST, AuthenticationMode.MIC_FIRS
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trust, Flash, float]:
-    """A phone with LSC and MIC, what the server trusts, and the time."""
+    """A phone with LSC and MIC, the trusted issuers, and the time."""
     directory = tmp_path_factory.mktemp("phone")
     maker = Maker.open_or_make(directory / "ca", "Test Manufacturing CA")
     flash = Flash(directory / "flash")
@@ -58,7 +59,7 @@ def _install(flash: Flash, authority: Authority, name: str, now: float, spec: Ke
 
 
 def claim_of(flash: Flash, mode: int, name: str = NAME) -> Claim:
-    """Return what a phone claims in its AUTH_RESPONSE."""
+    """Return the claim in a phone's AUTH_RESPONSE."""
     message = auth_response(name, SESSION, flash, mode, "", 3)
     get = message.elements.get
     return Claim(
@@ -114,9 +115,17 @@ forms = st.one_of(
 
 @given(names, names, forms, st.booleans())
 def test_p9_a_certificate_names_one_device_only(owner: str, claimed: str, form: str, is_lsc: bool) -> None:
-    certificate = certificate_named(form.format(owner))
+    certificate = _named(form.format(owner))
     allowed = form == "{}" or (form == "CP-8845-{}" and not is_lsc and owner != "CSFjdoe")
     assert names_device(certificate, claimed, is_lsc) == (allowed and owner == claimed)
+
+
+def _named(common_name: str) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(EC_KEY.public_key())
+    builder = builder.serial_number(1).not_valid_before(start).not_valid_after(start + timedelta(days=1))
+    return builder.sign(EC_KEY, hashes.SHA256())
 
 
 @pytest.mark.parametrize("wire", [MODE_LSC_FIRST, MODE_MIC_FIRST])

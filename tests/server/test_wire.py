@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The wire format: any bytes in any split give a message, "need more", or one error."""
+"""The wire format: any bytes, split anywhere, result in a message, "need more", or one error."""
 
 from __future__ import annotations
 

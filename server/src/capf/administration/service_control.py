@@ -145,7 +145,7 @@ class CapfService:
         LOG.info("event=capf-stopped")
 
     async def follow(self) -> None:
-        """Bring CAPF to what the record says, whoever said so: another server, or the administrator before a restart.
+        """Start, restart or stop CAPF as recorded, by another server or by the administrator before a restart.
 
         If it cannot start with new parameters, it continues to run with the earlier ones.
         """

@@ -34,7 +34,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What became of a list; ``asked`` is its length."""
+    """The changes by a list; ``asked`` is its length."""
 
     asked: int
     results: list[Change]
