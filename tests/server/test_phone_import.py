@@ -69,7 +69,7 @@ def active(record: Record, name: str = PHONE) -> CertificateRow:
 
 def test_r23_an_imported_lsc_keeps_its_real_issuer(record: Record, earlier: Authority) -> None:
     done = bring(record, {"device_name": PHONE, "certificate": lsc(earlier)})
-    assert done.counts == phone_import.Counts(created=1, certificates=1)
+    assert done.counts == phone_import.ImportCounts(created=1, certificates=1)
     row = active(record)
     assert (row.issuer_key_id, row.operation_id) == (key_id(earlier.certificate), 0)
     assert row.issuer_not_after == row.not_after
@@ -105,7 +105,7 @@ def test_r23_what_this_server_knows_stays(record: Record, earlier: Authority) ->
     item = {"device_name": PHONE, "description": "Lobby", "certificate": lsc(earlier), "operation": "Delete"}
     other = {"device_name": B, "certificate": lsc(earlier, B)}
     done = bring(record, item, other)
-    assert done.counts == phone_import.Counts(certificates=1, unchanged=1, conflicts=2)
+    assert done.counts == phone_import.ImportCounts(certificates=1, unchanged=1, conflicts=2)
     assert [(item["field"], item["here"]) for item in done.conflicts] == [
         ("description", "Reception"), ("lsc_serial_number", mine),
     ]  # fmt: skip
@@ -166,7 +166,7 @@ def test_r23_p56_an_operation_that_cannot_go_on_stops_a_strict_import(record: Re
 
 def test_p56_an_import_takes_what_can_be_taken_and_names_the_rest(record: Record) -> None:
     done = bring(record, *ODD)
-    assert done.counts == phone_import.Counts(created=5, operations=1, not_taken=5)
+    assert done.counts == phone_import.ImportCounts(created=5, operations=1, not_taken=5)
     assert [(item["device_name"], item["field"]) for item in done.not_taken] == [
         (D, "certificate"), (D, "completes_by"), (E, "authentication_string"),
         (PHONE, "operation"), (C, "authentication_string"),
@@ -197,7 +197,7 @@ def test_p56_the_sessions_own_verifier_judges_each_certificate(
         {"device_name": B, "certificate": expired},
         {"device_name": C, "certificate": mic},
     )
-    assert done.counts == phone_import.Counts(created=3, certificates=2)
+    assert done.counts == phone_import.ImportCounts(created=3, certificates=2)
     (warning,) = done.warnings
     assert warning.startswith(f"2 certificates that no session accepts; the first, of {B}: the LSC expired on ")
 

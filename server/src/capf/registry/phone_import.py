@@ -56,7 +56,7 @@ class EarlierPhone:
 
 
 @dataclass(slots=True)
-class Counts:
+class ImportCounts:
     """Numbers of phones, certificates and operations that are imported, or left as they are."""
 
     created: int = 0
@@ -76,7 +76,7 @@ class Import:
     """
 
     asked: int
-    counts: Counts = field(default_factory=Counts)
+    counts: ImportCounts = field(default_factory=ImportCounts)
     created: set[str] = field(default_factory=set)
     after: dict[str, dict[str, Any]] = field(default_factory=dict)
     conflicts: list[dict[str, str]] = field(default_factory=list)
@@ -205,7 +205,7 @@ def _left_out(not_taken: Sequence[Mapping[str, str]]) -> list[str]:
     if not not_taken:
         return []
     first = not_taken[0]
-    parts = counted(len({item["device_name"] for item in not_taken}), "phone")
+    parts = counted(len({item[NAME] for item in not_taken}), "phone")
     what = f"{first['field']} of {first['device_name']}: {first['message']}"
     return [f"{parts} imported without an operation, a string or a certificate; the first is {what}"]
 
