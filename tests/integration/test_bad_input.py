@@ -147,7 +147,7 @@ CSV_CASES: dict[str, tuple[str | bytes, str]] = {
     "a wrong name": (f"device_name\n{A}\nSEP9\n", "line 3 device_name: 'SEP9' is refused; allowed: SEP or ATA"),
     "the same phone twice": (
         f"device_name\n{A}\n{B}\n{A}\n",
-        f"line 4 device_name: {A} is listed twice, first as line 2 device_name; list each phone once",
+        f"line 4 device_name: {A} is listed twice, first as line 2; list each phone once",
     ),
     "a file that is not text": (b"device_name\n\xff\xfe\n", "line 2: not valid UTF-8"),
 }

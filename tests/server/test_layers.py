@@ -22,6 +22,7 @@ NETWORK = {"asyncio", "http", "select", "selectors", "socket", "socketserver", "
 TABLE: dict[str, set[str]] = {
     "model": set(),
     "addresses": set(),
+    "device_names": set(),
     "lists": set(),
     "certificates": {"cryptography"},
     "network": {"asyncio", "socket"},
@@ -64,7 +65,7 @@ ONLY: dict[str, dict[str, set[str]]] = {
     },
 }
 """Packages that import only these modules of another one."""
-NEIGHBOURS = {"capf_lab": {"model", "lists", "phone_session", "certificates", "registry"}}
+NEIGHBOURS = {"capf_lab": {"model", "device_names", "lists", "phone_session", "certificates", "registry"}}
 """Packages that import only some of those below them."""
 
 

@@ -223,7 +223,7 @@ def test_p51_a_phone_twice_is_named_by_both_places(record: Record) -> None:
         record.run(lambda c: phones.ensure(Transaction(c, record.context, "test"), listed, "present"))
     (problem,) = refused.value.problems
     assert problem.field == "phones[1].device_name"
-    assert problem.message == f"{A} is listed twice, first as phones[0].device_name; list each phone once"
+    assert problem.message == f"{A} is listed twice, first as phones[0]; list each phone once"
 
 
 @pytest.mark.parametrize("name", ["description", "device_pool", "device_type", "security_profile"])

@@ -9,12 +9,10 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
@@ -29,6 +27,7 @@ from capf_lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
 from capf_lab.flash import Flash, Identity
 from capf_lab.keys import KeyMaker
 from capf_lab.manufacturing import Maker
+from support.identity import certificate_named
 from support.verdicts import certificate_fault
 
 NAME = "SEP001122334455"
@@ -115,17 +114,9 @@ forms = st.one_of(
 
 @given(names, names, forms, st.booleans())
 def test_p9_a_certificate_names_one_device_only(owner: str, claimed: str, form: str, is_lsc: bool) -> None:
-    certificate = _named(form.format(owner))
+    certificate = certificate_named(form.format(owner))
     allowed = form == "{}" or (form == "CP-8845-{}" and not is_lsc and owner != "CSFjdoe")
     assert names_device(certificate, claimed, is_lsc) == (allowed and owner == claimed)
-
-
-def _named(common_name: str) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(EC_KEY.public_key())
-    builder = builder.serial_number(1).not_valid_before(start).not_valid_after(start + timedelta(days=1))
-    return builder.sign(EC_KEY, hashes.SHA256())
 
 
 @pytest.mark.parametrize("wire", [MODE_LSC_FIRST, MODE_MIC_FIRST])

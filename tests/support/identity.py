@@ -35,6 +35,17 @@ def public_der(key: Any) -> bytes:
     return bytes(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
+_KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def certificate_named(name: str) -> x509.Certificate:
+    """Return a certificate with this common name, which is of nobody."""
+    subject, start = common_name(name), datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(_KEY.public_key())
+    builder = builder.serial_number(1).not_valid_before(start).not_valid_after(start + timedelta(days=1))
+    return builder.sign(_KEY, hashes.SHA256())
+
+
 class Manufacturer:
     """A trusted manufacturing CA and its phones."""
 

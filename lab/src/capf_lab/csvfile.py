@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from capf import device_names
 from capf.lists.tables import Column, Columns, ListError
 from capf.lists.tables import read as read_table
 from capf.model import (
     AUTHENTICATION_STRING,
     AUTHENTICATION_STRING_ALLOWED,
     DEVICE_NAME,
-    DEVICE_NAME_ALLOWED,
     CapfError,
 )
 from capf.registry.phone_fields import list_columns
@@ -46,7 +46,7 @@ def read(path: Path) -> list[Row]:
     for line, phone in phones:
         name = phone["device_name"]
         if not DEVICE_NAME.fullmatch(name):
-            raise CsvError(f"{path} line {line} device_name: {name!r} is refused; {DEVICE_NAME_ALLOWED}")
+            raise CsvError(str(device_names.problem(f"{path} line {line} device_name", name)))
         if lines.setdefault(name, line) != line:
             raise CsvError(f"{path} line {line} device_name: {name} stands in line {lines[name]} already")
     return [_row(path, line, phone) for line, phone in phones]
@@ -58,7 +58,8 @@ def _table(path: Path) -> list[tuple[int, dict[str, Any]]]:
         table = read_table(str(path), path.read_bytes(), _COLUMNS)
     except ListError as error:
         raise CsvError(str(error)) from None
-    return list(zip(table.lines, table.phones, strict=True))
+    phones = [{**phone, "device_name": device_names.read(phone["device_name"])} for phone in table.phones]
+    return list(zip(table.lines, phones, strict=True))
 
 
 def _row(path: Path, line: int, phone: dict[str, Any]) -> Row:

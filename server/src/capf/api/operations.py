@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from capf import device_names
 from capf.administration import requests
 from capf.api.authentication import Actor, RunningNode
 from capf.api.shapes import OperationsChange, OperationsChanged, Progress, Wait
@@ -23,6 +24,7 @@ async def change(wanted: OperationsChange, actor: Actor, node: RunningNode) -> d
     """Schedule an operation for every phone that needs it, or cancel pending operations; all or nothing."""
     request = _request(wanted, node.context.now)
     plan = await requests.change(node, lambda tx: schedule.schedule(tx, request), actor, dry_run=wanted.dry_run)
+    names = wanted.phones or [item.device_name for item in wanted.items or ()]
     return {
         "changed": bool(plan.results),
         "counts": {
@@ -36,7 +38,7 @@ async def change(wanted: OperationsChange, actor: Actor, node: RunningNode) -> d
         "cancelled": plan.cancelled,
         "skipped": plan.skipped,
         "results": [change.show("device_name") for change in plan.results],
-        "warnings": plan.warnings,
+        "warnings": plan.warnings + device_names.notes(names),
         "completes_by": moment.show(plan.completes_by),
     }
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StrictBool
 
+from capf import device_names
 from capf.administration import registration
 from capf.api.authentication import Actor, RunningNode
 from capf.api.shapes import MAXIMUM_PHONES, Change, Phone, PhoneResult
@@ -75,5 +76,5 @@ async def import_phones(wanted: PhoneImport, actor: Actor, node: RunningNode) ->
         "results": [change.show("device_name") for change in done.results],
         "conflicts": done.conflicts,
         "not_taken": done.not_taken,
-        "warnings": done.warnings,
+        "warnings": done.warnings + device_names.notes(phone.device_name for phone in wanted.phones),
     }

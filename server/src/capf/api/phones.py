@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from capf import device_names
 from capf.administration import registration, resets
 from capf.administration.requests import change, read
 from capf.api.authentication import Actor, ForNodes, RunningNode
@@ -37,7 +38,7 @@ async def ensure(wanted: PhonesChange, actor: Actor, node: RunningNode) -> dict[
         "changed": changes.changed,
         "counts": changes.counts,
         "results": [change.show("device_name") for change in changes.results],
-        "warnings": changes.warnings,
+        "warnings": changes.warnings + device_names.notes(phone.device_name for phone in wanted.phones),
     }
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StrictBool
 
 from capf.administration import checklist
 from capf.api.authentication import Actor, ForNodes, RunningNode
-from capf.api.shapes import MAXIMUM_PHONES, Name, Setting, Strict
+from capf.api.shapes import MAXIMUM_PHONES, DeviceName, Name, Setting, Strict
 
 router = APIRouter(tags=["preflight"])
 _Result = Literal["ok", "warning", "failed"]
@@ -21,7 +21,7 @@ _Result = Literal["ok", "warning", "failed"]
 class Wanted(Strict):
     """The phones to check (default: all), the intended parameters, and whether this server shall reset the phones."""
 
-    phones: Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)] | None = None
+    phones: Annotated[list[DeviceName], Field(max_length=MAXIMUM_PHONES)] | None = None
     parameters: Annotated[dict[Name, Setting], Field(default_factory=dict)]
     reset: StrictBool = False
 

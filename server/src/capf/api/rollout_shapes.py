@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import Query
 from pydantic import BaseModel, Field, StrictBool, create_model
 
-from capf.api.shapes import MAXIMUM_PHONES, Change, Name, Phone, SearchCriterion, Strict
+from capf.api.shapes import MAXIMUM_PHONES, Change, DeviceName, Phone, SearchCriterion, Strict
 from capf.registry.rollout.settings import RolloutSetting, SettingKind, described
 
 _Runner = Annotated[str, Field(min_length=1, max_length=80)]
 _RolloutId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 OneRollout = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 """The id of a rollout in a query; the default is the latest rollout of the name."""
-_Phones = Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)]
+_Phones = Annotated[list[DeviceName], Field(max_length=MAXIMUM_PHONES)]
 
 
 def _type_of(setting: RolloutSetting) -> Any:
@@ -213,7 +213,7 @@ class Runner(Change):
 class StartWave(Runner):
     """Start the next wave; authentication strings by device name, unless the server generates them."""
 
-    authentication_strings: dict[Name, str] = Field(default_factory=dict, repr=False)
+    authentication_strings: dict[DeviceName, str] = Field(default_factory=dict, repr=False)
 
 
 class BegunWave(BaseModel):

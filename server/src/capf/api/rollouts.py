@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from capf import device_names
 from capf.administration import requests, rollouts
 from capf.api.authentication import Actor, RunningNode
 from capf.api.phones import search_criteria
@@ -53,9 +54,12 @@ async def begin_rollout(name: str, wanted: Rollout, actor: Actor, node: RunningN
     criteria = None if wanted.criteria is None else search_criteria(wanted.criteria)
     selection = rollouts.Selection(listed, wanted.names, criteria)
     request = _request(name, wanted)
-    return await requests.change(
+    answer = await requests.change(
         node, lambda tx: rollouts.begin_rollout(tx, selection, request), actor, dry_run=wanted.dry_run
     )
+    names = wanted.names or [item.device_name for item in wanted.phones or ()]
+    answer["plan"]["warnings"] = [*answer["plan"]["warnings"], *device_names.notes(names)]
+    return answer
 
 
 def _request(name: str, wanted: Rollout) -> plan.RolloutRequest:

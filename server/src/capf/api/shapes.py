@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from capf import device_names
 from capf.model import Operation
 from capf.registry.phone_fields import FieldKind, settings
 
@@ -38,9 +39,11 @@ def _plain(value: Any) -> Any:
 
 
 Name = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
+DeviceName = Annotated[str, Field(max_length=200), AfterValidator(_plain), AfterValidator(device_names.read)]
+"""A device name as people write it; ``device_names.notes`` says which were written in another way."""
 Setting = Annotated[Any, WithJsonSchema({"anyOf": [{"type": name} for name in ("boolean", "integer", "string")]})]
 """A parameter's value; the registry checks whether it is allowed."""
-_Phones = Annotated[list[Name], Field(max_length=MAXIMUM_PHONES)]
+_Phones = Annotated[list[DeviceName], Field(max_length=MAXIMUM_PHONES)]
 
 
 class Strict(BaseModel):
@@ -209,7 +212,7 @@ class ParametersChanged(BaseModel):
 class NamedPhone(Strict):
     """A phone and its authentication string in a list; registration only checks the string, operations use it."""
 
-    device_name: Name
+    device_name: DeviceName
     authentication_string: str | None = Field(default=None, repr=False)
 
 
@@ -281,7 +284,7 @@ class FoundPhones(BaseModel):
 class OperationItem(Strict):
     """One phone with its individual settings."""
 
-    device_name: Name
+    device_name: DeviceName
     authentication_mode: str | None = None
     authentication_string: str | None = Field(default=None, repr=False)
     key_order: str | None = None

@@ -17,7 +17,11 @@ from capf.phone_session.wire import Message
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The phone's claimed identity and its proof (docs/protocol.md, "A session")."""
+    """The phone's claimed identity and its proof (docs/protocol.md, "A session").
+
+    ``device_name`` is as the phone sent it until the record knows it; ``sent_name`` is what it sent and signed, if the
+    record has another spelling.
+    """
 
     device_name: str
     version: int
@@ -28,6 +32,7 @@ class Claim:
     signed_data: bytes | None = None
     sha2_signed_data: tuple[int, bytes] | None = None
     sudi_data: bytes | None = None
+    sent_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ _DIGESTS: Mapping[int, tuple[str, hashes.HashAlgorithm]] = {
 }
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
 """The errors that the library raises for damaged or unusual certificates."""
-_MIC_NAME = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*-((?:SEP|ATA)[0-9A-F]{12})")
+_MIC_NAME = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*-((?:SEP|ATA)[0-9A-F]{12})", re.IGNORECASE | re.ASCII)
 _LONGEST = 120
 """The maximum number of characters to show from a stranger's certificate."""
 _SOFTPHONE = re.compile(r"(?:.*-)?(?:CSF|TCT|BOT|TAB)")
@@ -252,8 +252,8 @@ def _check_sha1_issue(certificate: x509.Certificate, issuer: x509.Certificate) -
 def names_device(certificate: x509.Certificate, device_name: str, is_lsc: bool) -> bool:
     """True if the certificate belongs to this device.
 
-    An LSC's common name is the device name, a MIC's is the model, ``-`` and the device name. Softphones have no MIC, so
-    a MIC whose name merely ends in a softphone's name does not match.
+    An LSC's common name is the device name, a MIC's is the model, ``-`` and the device name, in any case. Softphones
+    have no MIC, so a MIC whose name merely ends in a softphone's name does not match.
     """
     names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     if len(names) != 1:
@@ -262,14 +262,14 @@ def names_device(certificate: x509.Certificate, device_name: str, is_lsc: bool) 
     if common_name == device_name:
         return True
     named = None if is_lsc or _SOFTPHONE.match(common_name) else _MIC_NAME.fullmatch(common_name)
-    return named is not None and named[1] == device_name
+    return named is not None and named[1].upper() == device_name
 
 
 def _signed(claim: Claim, certificate: x509.Certificate) -> bool:
     """Check both signatures over the device name and the certificate that the phone sent."""
     if claim.signed_data is None or claim.sha2_signed_data is None:
         return False
-    data = claim.device_name.encode() + b"\0" + claim.certificates[0][1]
+    data = (claim.sent_name or claim.device_name).encode() + b"\0" + claim.certificates[0][1]
     key = certificate.public_key()
     digest, signature = claim.sha2_signed_data
     if digest == DigestType.SHA1:

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
+from capf import device_names
 from capf.lists.cells import shown
 from capf.model import (
     DEVICE_NAME,
-    DEVICE_NAME_ALLOWED,
     AuthenticationMode,
     ConflictError,
     InvalidRequestError,
@@ -50,12 +50,13 @@ def name_problems(names: Iterable[str], where: str) -> list[Problem]:
     problems, seen = [], dict[str, int]()
     for index, name in enumerate(names):
         field = where.format(index)
+        same = name.casefold()
         if not DEVICE_NAME.fullmatch(name):
-            problems.append(not_allowed(field, name, DEVICE_NAME_ALLOWED))
-        elif name in seen:
-            message = f"{name} is listed twice, first as {where.format(seen[name])}; list each phone once"
-            problems.append(Problem(field, name, message))
-        seen.setdefault(name, index)
+            problems.append(device_names.problem(field, name))
+        elif same in seen:
+            place = where.format(seen[same]).partition(".")[0]
+            problems.append(Problem(field, name, f"{name} is listed twice, first as {place}; list each phone once"))
+        seen.setdefault(same, index)
     return problems
 
 
@@ -100,10 +101,21 @@ def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal[
     known = rows.fields_of(tx.connection, names)
     if state == "absent":
         return _remove(tx, [name for name in names if name in known], len(names))
-    problems = _waiting_problems(tx.connection, wanted, known)
+    problems = _waiting_problems(tx.connection, wanted, known) + _spelling_problems(tx.connection, names, known)
     if problems:
         raise InvalidRequestError(problems)
     return _present(tx, wanted, known)
+
+
+def _spelling_problems(connection: Connection, names: Sequence[str], known: Collection[str]) -> list[Problem]:
+    """Return a problem for each new softphone that is registered in another case."""
+    new = [name for name in names if name not in known]
+    others = rows.softphones(connection, new)
+    return [
+        Problem(f"phones[{index}].{NAME}", name, f"{name} is registered as {others[name.casefold()]}; use that name")
+        for index, name in enumerate(names)
+        if name not in known and name.casefold() in others
+    ]
 
 
 def _waiting_problems(

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from capf import device_names
 from capf.certificates.authority import Signed
 from capf.model import (
     STATUS_PENDING,
@@ -64,6 +65,9 @@ def claim(tx: Transaction, wanted: Claim) -> Granted | Refused:
     A claim that proves nothing changes nothing: a refusal is only returned, and the caller counts it (``refusals``).
     """
     phone = rows.claimant(tx.connection, wanted.device_name)
+    if phone is None and (name := _registered(tx.connection, wanted.device_name)) is not None:
+        wanted = replace(wanted, device_name=name, sent_name=wanted.device_name)
+        phone = rows.claimant(tx.connection, name)
     operation = None if phone is None else phone.operation
     string_is_right = _string_is_right(tx.context, wanted, operation)
     if phone is None:
@@ -93,6 +97,14 @@ def _refused_now(tx: Transaction, operation: OperationRow, mode: AuthenticationM
         return Refused(Reason.REJECTED, Outcome.LATE, Cause.LATE)
     why = forecast.nothing_is_issued(tx.context, tx.now) if operation.operation == Operation.INSTALL else ""
     return _refused(operation, Outcome.FAILED, why) if why else None
+
+
+def _registered(connection: Connection, sent: str) -> str | None:
+    """Return the name of a device that sends its name in another case, None if there is none."""
+    name = device_names.meant(sent)
+    if name is None:
+        return None
+    return rows.softphones(connection, [name]).get(name.casefold(), name if name != sent else None)
 
 
 _CAUSES: Mapping[Outcome, Cause] = {

@@ -77,6 +77,19 @@ def claimant(connection: Connection, device_name: str) -> Claimant | None:
     return _CLAIMANT.first(connection, {"name": device_name})
 
 
+_SOFTPHONES = or_(*(phones.c.device_name.between(kind, f"{kind}~") for kind in ("BOT", "CSF", "TAB", "TCT")))
+
+
+def softphones(connection: Connection, names: Sequence[str]) -> dict[str, str]:
+    """Return the registered softphones with one of these names in any case, by their names in lower case."""
+    wanted = [name.casefold() for name in names if name[:3].upper() in ("BOT", "CSF", "TAB", "TCT")]
+    found: dict[str, str] = {}
+    for batch in batches(wanted):
+        query = select(phones.c.device_name).where(_SOFTPHONES, func.lower(phones.c.device_name).in_(batch))
+        found.update((name.casefold(), name) for name in connection.execute(query).scalars())
+    return found
+
+
 def phones_of(connection: Connection, names: Sequence[str]) -> dict[str, PhoneRow]:
     """Return the registered phones among ``names``."""
     found: dict[str, PhoneRow] = {}

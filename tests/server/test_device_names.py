@@ -1,0 +1,117 @@
+# Copyright (c) The ucm.capf founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Device names as people write them, and the devices that can have an LSC (P53)."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from capf import device_names
+from capf.model import InvalidRequestError
+from capf.phone_session.effects import Cause, Granted, Refused
+from capf.phone_session.verify import names_device
+from capf.registry import phones
+from capf_lab import csvfile
+from support.identity import certificate_named
+from support.record import Record
+
+LISTS = Path(__file__).parents[1] / "data" / "lists"
+A, B, C = "SEP0011AA000001", "SEP0011AA000002", "SEP0011AA000003"
+
+
+def listed(name: str) -> list[str]:
+    """Return the device names of a list as they are written there."""
+    with (LISTS / f"{name}.csv").open(newline="") as handle:
+        return [row["device_name"] for row in csv.DictReader(handle)]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        *zip(listed("lower"), (A, B), strict=True),
+        *zip(listed("bare")[:3], (A, B, C), strict=True),
+        ("SEP 0011 AA00 0001", A),
+        ("ata-00-11-aa-00-00-01", "ATA0011AA000001"),
+        ("csfuser9", "CSFuser9"),
+        ("CSFuser9", "CSFuser9"),
+    ],
+)
+def test_p53_a_name_that_means_one_device_is_read_as_it(text: str, name: str) -> None:
+    assert device_names.read(text) == name
+
+
+@pytest.mark.parametrize(
+    "text", ["1.1E+11", "SEP0011AA00001", "1122334455", "SEP0011AA0000012", "", "SEPx", "\uff33EP0011AA000001"]
+)
+def test_p53_a_name_that_is_not_clear_stays_as_it_is(text: str) -> None:
+    assert device_names.read(text) == text
+    assert device_names.meant(text) is None
+
+
+def test_p53_what_was_read_in_another_way_is_noted() -> None:
+    names = [device_names.read(text) for text in (*listed("lower"), C)]
+    assert device_names.notes(names) == [
+        "device names were read as they are meant: 'sep0011aa000001' as SEP0011AA000001,"
+        " 'SEP0011aa000002' as SEP0011AA000002"
+    ]
+    assert device_names.notes([A, B]) == []
+
+
+NOT_SUPPORTED = {
+    "CSFJOHN.DOE@EXAMPLE.COM": "a device name has no '@'",
+    "AN11AA0000010000": "the ports of analog gateways cannot have an LSC",
+    "VGC11AA00000100": "the ports of analog gateways cannot have an LSC",
+    "CIPCUSER1": "other devices cannot have an LSC",
+    "SIPTRUNK": "other devices cannot have an LSC",
+}
+
+
+def test_p53_other_devices_are_refused_with_the_reason() -> None:
+    names = [device_names.read(text) for text in listed("types")]
+    refused = {problem.value: problem.message for problem in phones.name_problems(names, "phones[{}]")}
+    assert refused.keys() == NOT_SUPPORTED.keys()
+    for name, why in NOT_SUPPORTED.items():
+        assert why in refused[name]
+    (number,) = phones.name_problems(["1.1E+11"], "phones[{}]")
+    assert "a spreadsheet has written a MAC address as a number: format the column as text" in number.message
+
+
+def test_p53_the_lab_reads_names_in_the_same_way() -> None:
+    assert [row.device_name for row in csvfile.read(LISTS / "lower.csv")] == [A, B]
+    with pytest.raises(csvfile.CsvError, match=r"line 5 device_name: '1\.1E\+11' is refused: a spreadsheet"):
+        csvfile.read(LISTS / "bare.csv")
+
+
+def test_p53_a_softphone_is_registered_in_one_case_only(record: Record) -> None:
+    record.add("CSFjohn.doe")
+    record.add("CSFjohn.doe", description="again")
+    with pytest.raises(InvalidRequestError, match=r"CSFJOHN\.DOE is registered as CSFjohn\.doe; use that name"):
+        record.add("CSFJOHN.DOE")
+    (twice,) = phones.name_problems(["TABx", "TABX"], "phones[{}]")
+    assert "TABX is listed twice, first as phones[0]" in twice.message
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"), [("CSFjohn.doe", "CSFJOHN.DOE"), ("CSFjohn.doe", "csfjohn.doe"), (A, A.lower())]
+)
+def test_p53_a_session_knows_a_device_in_any_case(record: Record, name: str, sent: str) -> None:
+    record.add(name)
+    record.plan(name)
+    assert isinstance(record.claim(sent), Granted)
+
+
+def test_p53_a_device_that_is_not_registered_stays_unknown(record: Record) -> None:
+    record.add("CSFjohn.doe")
+    for name in ("CSFjohn", "TABjohn.doe", "sep0011aa000001", "CSF%"):
+        decision = record.claim(name)
+        assert isinstance(decision, Refused) and decision.cause is Cause.UNKNOWN_DEVICE
+
+
+def test_p53_a_mic_may_have_its_name_in_lower_case() -> None:
+    assert names_device(certificate_named("CP-8845-sep0011aa000001"), A, is_lsc=False)
+    assert not names_device(certificate_named("CP-8845-sep0011aa000001"), B, is_lsc=False)
+    assert not names_device(certificate_named("CP-8845-sep0011aa000001"), A, is_lsc=True)
