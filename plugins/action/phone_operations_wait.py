@@ -33,8 +33,10 @@ class ActionModule(ActionBase):
         given = given_options(self._task.args)
         try:
             total = int(given.get("wait_timeout", _DEFAULT_TIMEOUT))
-            interval = max(_MINIMUM_INTERVAL, int(given.get("progress_interval", _DEFAULT_INTERVAL)))
-        except (TypeError, ValueError):  # the module reports the option that is not a whole number
+            interval = int(given.get("progress_interval", _DEFAULT_INTERVAL))
+        except (TypeError, ValueError):
+            total, interval = -1, 0
+        if total < 0 or interval < _MINIMUM_INTERVAL:  # the module reports the option that is wrong
             return self._execute_module(_MODULE, given, task_vars=task_vars)
         while True:
             left = max(0, int(begin + total - time.monotonic()))

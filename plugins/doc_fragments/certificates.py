@@ -12,10 +12,8 @@ options:
     description: CA certificates in PEM format; each element can hold several.
     type: list
     elements: str
-    default: []
   files:
     description: PEM files with CA certificates, on the host that runs the module.
     type: list
     elements: path
-    default: []
 """

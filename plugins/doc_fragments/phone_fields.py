@@ -136,7 +136,7 @@ options:
     CRITERIA = r"""
 options:
   criteria:
-    description: Search criteria. A phone has to match all of them; an empty list matches every phone.
+    description: Search criteria. A phone has to match all of them.
     type: list
     elements: dict
     default: []

@@ -44,7 +44,7 @@ def criteria_options() -> dict[str, t.Any]:
         "pattern": {"type": "str", "default": "is exactly", "choices": PATTERNS},
         "value": {"type": "str", "default": ""},
     }
-    return {"criteria": {"type": "list", "elements": "dict", "default": [], "options": criterion}}
+    return {"criteria": {"type": "list", "elements": "dict", "options": criterion}}
 
 
 def rollout_options() -> dict[str, t.Any]:
@@ -59,6 +59,11 @@ def rollout_options() -> dict[str, t.Any]:
 def run_options() -> dict[str, t.Any]:
     """Return the options of the fragments C(rollout) and C(rollout.run), which require the rollout's id."""
     return dict(rollout_options(), rollout_id={"type": "int", "required": True})
+
+
+def confirm_option() -> dict[str, t.Any]:
+    """Return the option of the fragment C(confirm)."""
+    return {"confirm": {"type": "int"}}
 
 
 ONE_SELECTION: dict[str, t.Any] = {

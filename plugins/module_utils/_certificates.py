@@ -16,8 +16,8 @@ from ._paths import absolute
 def certificate_options() -> dict[str, t.Any]:
     """Return the options of the fragment C(certificates)."""
     return {
-        "certificates": {"type": "list", "elements": "str", "default": []},
-        "files": {"type": "list", "elements": "path", "default": []},
+        "certificates": {"type": "list", "elements": "str"},
+        "files": {"type": "list", "elements": "path"},
     }
 
 
@@ -25,9 +25,10 @@ def send_certificates(
     client: Client, path: str, params: dict[str, t.Any], wanted: dict[str, t.Any]
 ) -> dict[str, t.Any]:
     """Send the certificates of both options with a request; CapfError names the bad text or file."""
-    texts, files = params["certificates"], params["files"]
+    texts, files = params["certificates"] or [], params["files"] or []
     try:
-        return client.send("PUT", path, dict(wanted, certificates=texts + [read_pem("files", name) for name in files]))
+        given = texts + [read_pem("files", name) for name in files]
+        return client.send("PUT", path, dict(wanted, certificates=given or None))
     except CapfError as error:
         problems = [dict(problem, field=_place(problem["field"], len(texts), files)) for problem in error.problems]
         raise CapfError(describe(str(error).split(". ", 1)[0], problems), problems) from None

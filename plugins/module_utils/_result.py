@@ -12,6 +12,7 @@ from collections.abc import Callable
 from ansible.module_utils.basic import AnsibleModule
 
 from ._client import CapfError, Client
+from ._given import refuse_empty
 
 SHOWN = 100
 
@@ -48,6 +49,7 @@ def values_diff(before: dict[str, t.Any], after: dict[str, t.Any]) -> dict[str, 
 def run(module: AnsibleModule, work: Callable[[AnsibleModule, Client], dict[str, t.Any]]) -> None:
     """Do the module's work and exit with its result, or fail with the server's error."""
     try:
+        refuse_empty(module.argument_spec, module.params)
         result = work(module, Client(module.params))
     except CapfError as error:
         module.fail_json(

@@ -24,6 +24,7 @@ author:
 extends_documentation_fragment:
   - ucm.capf.connection
   - ucm.capf.certificates
+  - ucm.capf.confirm
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
 attributes:
@@ -44,7 +45,8 @@ options:
       - V(trusted) trusts the LSCs issued by O(certificates) and O(files), for phones from another cluster or an
         earlier CAPF.
       - V(distrusted) stops trusting the LSCs of the earlier certificates in O(names). The server refuses this, and
-        reports the number, while phones have active LSCs from them.
+        reports the number, while phones have active LSCs from them, unless you set O(force) and O(confirm). A name that
+        no certificate has or had is an error.
     type: str
     choices: [prepared, active, discarded, trusted, distrusted]
     default: prepared
@@ -60,7 +62,6 @@ options:
     description: Common names of earlier CAPF certificates, for O(state=distrusted).
     type: list
     elements: str
-    default: []
   force:
     description: Prepare, activate or distrust even if the server would refuse it. This may lock out phones.
     type: bool
@@ -106,7 +107,7 @@ after:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import confirm_option, connection_options
 from ansible_collections.ucm.capf.plugins.module_utils._certificates import certificate_options, send_certificates
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
@@ -118,7 +119,7 @@ def _ask(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     params = module.params
     wanted = {"state": params["state"], "force": params["force"], "dry_run": module.check_mode}
     if params["state"] in _TRUST:
-        wanted.update(state=_TRUST[params["state"]], names=params["names"])
+        wanted.update(state=_TRUST[params["state"]], names=params["names"], confirm=params["confirm"])
         return send_certificates(client, "/capf-certificate/trusted", params, wanted)
     wanted.update(renew_before_days=params["renew_before"], replaces=params["replaces"])
     return client.send("PUT", "/capf-certificate", wanted)
@@ -138,8 +139,9 @@ def main() -> None:
         state={"type": "str", "choices": states, "default": "prepared"},
         renew_before={"type": "int"},
         replaces={"type": "str"},
-        names={"type": "list", "elements": "str", "default": []},
+        names={"type": "list", "elements": "str"},
         force={"type": "bool", "default": False},
+        **confirm_option(),
     )
     rules = [("state", "trusted", ("certificates", "files"), True), ("state", "distrusted", ("names",))]
     run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, required_if=rules), work)

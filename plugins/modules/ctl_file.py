@@ -49,7 +49,6 @@ options:
         all phones have the new CTL file, then change the other.
     type: list
     elements: dict
-    default: []
     suboptions:
       slot:
         description: The slot.
@@ -149,8 +148,8 @@ def _lines(side: dict[str, t.Any], outdated: list[str]) -> str:
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     wanted = {name: module.params[name] for name in ("state", "digest", "signer_version")}
-    tokens = [_token(given) for given in module.params["tokens"]]
-    answer = client.send("PUT", "/ctl-file", dict(wanted, tokens=tokens, dry_run=module.check_mode))
+    tokens = [_token(given) for given in module.params["tokens"] or ()]
+    answer = client.send("PUT", "/ctl-file", dict(wanted, tokens=tokens or None, dry_run=module.check_mode))
     for problem in answer["unreachable"]:
         module.warn(f"node {problem}; publish the CTL file to it later")
     before, after = (answer[side].get("records", []) for side in ("before", "after"))
@@ -175,7 +174,7 @@ def main() -> None:
         "state": {"type": "str", "choices": ["present"], "default": "present"},
         "digest": {"type": "str", "choices": ["SHA-1", "SHA-512"]},
         "signer_version": {"type": "str", "choices": ["1.0", "1.1"]},
-        "tokens": {"type": "list", "elements": "dict", "default": [], "options": token, "no_log": False},
+        "tokens": {"type": "list", "elements": "dict", "options": token, "no_log": False},
     }
     run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True), work)
 

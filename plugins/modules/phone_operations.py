@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - ucm.capf.connection
   - ucm.capf.selection
   - ucm.capf.phone_fields.operation
+  - ucm.capf.confirm
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
 attributes:
@@ -139,6 +140,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
     ONE_SELECTION,
+    confirm_option,
     connection_options,
     key_options,
     selection_options,
@@ -148,7 +150,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._lists import SECRET_COLU
 from ansible_collections.ucm.capf.plugins.module_utils._phone_fields import OPERATION_SETTINGS, OPERATIONS
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
 
-_DEFAULTS = ("operation", *OPERATION_SETTINGS, "completes_by", "force")
+_DEFAULTS = ("operation", *OPERATION_SETTINGS, "completes_by", "force", "confirm")
 
 
 def _item(phone: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -186,6 +188,7 @@ def main() -> None:
         completes_by={"type": "str"},
         renew_before={"type": "int", "default": 0},
         force={"type": "bool", "default": False},
+        **confirm_option(),
         **key_options(),
     )
     rules = dict(ONE_SELECTION, required_by={"only": "csv_file"})

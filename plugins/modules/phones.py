@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - ucm.capf.connection
   - ucm.capf.phone_fields
+  - ucm.capf.confirm
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
   - ucm.capf.attributes.changes
@@ -69,6 +70,14 @@ EXAMPLES = r"""
     phones:
       - device_name: SEP001122334466
     state: absent
+
+- name: Remove the 25 phones of a closed site
+  ucm.capf.phones:
+    administrator: admin
+    password: "{{ capf_password }}"
+    csv_file: closed-site.csv
+    state: absent
+    confirm: 25
 """
 
 RETURN = r"""
@@ -90,6 +99,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
     ONE_SELECTION,
+    confirm_option,
     connection_options,
 )
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
@@ -108,8 +118,8 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     path = module.params["csv_file"]
     rows = Rows("", module.params["phones"], []) if path is None else read(path).warn(module)
     phones = [_given(phone) for phone in rows.phones]
-    wanted = {"phones": phones, "state": module.params["state"], "dry_run": module.check_mode}
-    answer = rows.send(client, "POST", "/phones", wanted)
+    wanted = {"phones": phones, "state": module.params["state"], "confirm": module.params["confirm"]}
+    answer = rows.send(client, "POST", "/phones", dict(wanted, dry_run=module.check_mode))
     for warning in answer.pop("warnings"):
         module.warn(warning)
     return dict(answer, results=capped(answer["results"]), diff=diff_of(answer["results"]))
@@ -121,6 +131,7 @@ def main() -> None:
         "phones": {"type": "list", "elements": "dict", "options": phone},
         "csv_file": {"type": "path"},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        **confirm_option(),
     }
     run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **ONE_SELECTION), work)
 

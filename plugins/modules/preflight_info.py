@@ -37,7 +37,6 @@ options:
   parameters:
     description: Expected values of service and enterprise parameters, by name.
     type: dict
-    default: {}
   reset:
     description:
       - Check that the server can reset phones with M(ucm.capf.phone_reset), for which it needs a reset command.
@@ -137,9 +136,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    options = dict(
-        selection_options(), parameters={"type": "dict", "default": {}}, reset={"type": "bool", "default": False}
-    )
+    options = dict(selection_options(), parameters={"type": "dict"}, reset={"type": "bool", "default": False})
     selection: dict[str, t.Any] = {"mutually_exclusive": [("phones", "csv_file")]}
     run(AnsibleModule(dict(connection_options(), **options), supports_check_mode=True, **selection), work)
 

@@ -63,9 +63,6 @@ options:
     description: Also register the phones of O(phones) that the server does not know.
     type: bool
     default: false
-  criteria:
-    description: Search criteria. A phone has to match all of them; an empty list matches every phone.
-    default: null
   before_window:
     description: Wait for the window to open, or refuse to begin before it opens.
     type: str
@@ -235,7 +232,7 @@ def main() -> None:
         csv_file={"type": "path"},
         phones={"type": "list", "elements": "str"},
         register_phones={"type": "bool", "default": False},
-        criteria=dict(criteria_options()["criteria"], default=None),
+        **criteria_options(),
         before_window={"type": "str", "choices": ["wait", "refuse"], "default": "wait"},
         wait_timeout={"type": "int", "default": 0},
         **ROLLOUT_SETTINGS,

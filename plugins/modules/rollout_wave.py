@@ -47,7 +47,6 @@ options:
     description: Phones of the wave that are no longer registered with call processing. They count as failed.
     type: list
     elements: str
-    default: []
   csv_file:
     description: CSV file with the phones' strings in the column C(authentication_string); the server generates the
       others.
@@ -175,7 +174,7 @@ def main() -> None:
         run_options(),
         state={"type": "str", "choices": ["started", "judged"], "default": "started"},
         number={"type": "int"},
-        not_registered={"type": "list", "elements": "str", "default": []},
+        not_registered={"type": "list", "elements": "str"},
         csv_file={"type": "path"},
     )
     rules: dict[str, t.Any] = {"required_if": [("state", "judged", ("number",))]}

@@ -99,7 +99,7 @@ def _documented(field: Field, description: list[str]) -> dict[str, Any]:
 def _criteria() -> dict[str, Any]:
     return {
         "criteria": {
-            "description": "Search criteria. A phone has to match all of them; an empty list matches every phone.",
+            "description": "Search criteria. A phone has to match all of them.",
             "type": "list",
             "elements": "dict",
             "default": [],

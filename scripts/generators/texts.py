@@ -57,8 +57,8 @@ def described(sentences: Sequence[str]) -> str | list[str]:
 
 def module(name: str, table: str, docstring: str, values: Mapping[str, Any]) -> str:
     """Return a Python file of constants as the formatter writes it; ``name``: its path, which says how."""
-    imports = "from __future__ import annotations\n\nimport typing as t\n"
     body = "".join(f"{constant} = {value!r}\n" for constant, value in values.items())
+    imports = "from __future__ import annotations\n" + ("\nimport typing as t\n" if "t.Any" in body else "")
     text = f'{HEAD.format(table=table)}\n"""{docstring}"""\n\n{imports}\n{body}'
     argv: list[str | Path] = [RUFF, "format", "--stdin-filename", name, "-"]
     return subprocess.run(argv, input=text, capture_output=True, text=True, check=True).stdout

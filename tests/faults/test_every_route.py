@@ -59,7 +59,7 @@ CHANGES: dict[str, Prepare] = {
     "POST /backup": lambda _n: {"plain": True},
     "PUT /rollouts/{name}": begin,
     "POST /rollouts/{name}/waves": seen,
-    "POST /rollouts/{name}/waves/{number}/judge": lambda n: {"not_registered": [], **seen(n)},
+    "POST /rollouts/{name}/waves/{number}/judge": seen,
     "POST /rollouts/{name}/abort": seen,
     "PUT /nodes": lambda _n: {"nodes": [{"name": "192.0.2.2", "administration_address": "127.0.0.1",
                                          "administration_port": 9, "administration_certificate": stranger()}]},

@@ -186,7 +186,7 @@ def test_r1_a_trusted_manufacturing_ca_is_in_force_at_once(make_world: MakeWorld
     mode = "By Existing Certificate (precedence to MIC)"
     node, lab = make_world([{"device_name": name, "mic": True, "authentication_mode": mode, **EC} for name in (A, B)])
     trusted = node.ok("GET", "/manufacturing-cas")["trusted"][0]["pem"]
-    node.ok("PUT", "/manufacturing-cas", {"certificates": [], "state": "exact"})
+    node.ok("PUT", "/manufacturing-cas", {"certificates": [trusted], "state": "absent"})
     node.schedule(A, B)
     lab.reset(A)
     assert node.refused(A) == ["Upgrade Failed: Invalid MIC"]

@@ -181,7 +181,7 @@ def test_r13_a_subscriber_decides_nothing_of_the_cluster(node: RunningNode, make
     for method, path, body in (
         ("PUT", "/service", {"activated": True}),
         ("PUT", "/ctl-file", {}),
-        ("PUT", "/nodes", {"nodes": []}),
+        ("PUT", "/nodes", {"nodes": [{"name": "192.0.2.9"}]}),
         ("POST", "/nodes/publish", {}),
     ):
         status, answer = further.api(method, path, body)

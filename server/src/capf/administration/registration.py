@@ -21,13 +21,19 @@ Listed = Mapping[str, Any]
 
 
 async def ensure(
-    node: Node, listed: Sequence[Listed], state: Literal["present", "absent"], actor: str, *, dry_run: bool
+    node: Node,
+    listed: Sequence[Listed],
+    state: Literal["present", "absent"],
+    actor: str,
+    *,
+    confirm: int | None,
+    dry_run: bool,
 ) -> Changes:
     """Register, change or remove phones; all or nothing. Their authentication strings are checked, but not used."""
     settings = [{name: value for name, value in phone.items() if name != strings.FIELD} for phone in listed]
 
     def rule(tx: Transaction) -> Changes:
-        changes = phones.ensure(tx, settings, state)
+        changes = phones.ensure(tx, settings, state, confirm)
         if state == "present":
             strings.refuse_wrong(tx, listed)
         return changes

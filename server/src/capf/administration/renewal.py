@@ -31,11 +31,11 @@ async def trust(node: Node, given: Sequence[x509.Certificate], actor: str, *, dr
     return await _apply(node, lambda tx: capf_certificate.trust(tx, node.keystore, given), actor, dry_run=dry_run)
 
 
-async def distrust(node: Node, names: Sequence[str], actor: str, *, force: bool, dry_run: bool) -> Changed:
-    """Stop trusting the LSCs of these earlier CAPF certificates (common names)."""
+async def distrust(node: Node, revocation: capf_certificate.Revocation, actor: str, *, dry_run: bool) -> Changed:
+    """Stop trusting the LSCs of earlier CAPF certificates."""
 
     def rule(tx: Transaction) -> KeystoreChange:
-        return capf_certificate.distrust(tx, node.keystore, names, force=force)
+        return capf_certificate.distrust(tx, node.keystore, revocation)
 
     return await _apply(node, rule, actor, dry_run=dry_run)
 

@@ -22,6 +22,7 @@ from capf.api.certificates_shapes import (
     ManufacturingCasChange,
     ManufacturingCasChanged,
 )
+from capf.model import InvalidRequestError, Problem
 from capf.registry import capf_certificate, manufacturing
 
 router = APIRouter(tags=["certificates"])
@@ -43,10 +44,18 @@ async def renew(wanted: CapfCertificateChange, actor: Actor, node: RunningNode) 
 @router.put("/capf-certificate/trusted", response_model=CapfCertificatesChanged)
 async def trust(wanted: CapfTrustChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Trust the LSCs of additional CAPF certificates, or stop trusting those of earlier ones."""
-    given = manufacturing.read(wanted.certificates, "certificates")
     if wanted.state == "present":
+        given = manufacturing.read(_needed(wanted.certificates, "certificates", wanted.state), "certificates")
         return asdict(await renewal.trust(node, given, actor, dry_run=wanted.dry_run))
-    return asdict(await renewal.distrust(node, wanted.names, actor, force=wanted.force, dry_run=wanted.dry_run))
+    revocation = capf_certificate.Revocation(_needed(wanted.names, "names", wanted.state), wanted.force, wanted.confirm)
+    return asdict(await renewal.distrust(node, revocation, actor, dry_run=wanted.dry_run))
+
+
+def _needed(given: list[str] | None, field: str, state: str) -> list[str]:
+    """Return a list that a state needs; InvalidRequestError where it is missing."""
+    if given is None:
+        raise InvalidRequestError([Problem(field, "", f"this field is missing; state {state} needs it")])
+    return given
 
 
 @router.get("/manufacturing-cas", response_model=ManufacturingCas)

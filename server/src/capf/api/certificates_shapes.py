@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StrictBool
 
-from capf.api.shapes import CapfCertificate, Change, Name
+from capf.api.shapes import CapfCertificate, Change, Confirmed, Name
 
 _Pem = Annotated[str, Field(max_length=1_000_000)]
+_GIVEN = Field(min_length=1, max_length=1000)
 
 
 class CapfCertificates(BaseModel):
@@ -35,9 +36,10 @@ class CapfTrustChange(Change):
     """Earlier CAPF certificates to trust, as PEM, and those to stop trusting, by common name."""
 
     state: Literal["present", "absent"]
-    certificates: Annotated[list[_Pem], Field(max_length=1000, default_factory=list)]
-    names: Annotated[list[Name], Field(max_length=1000, default_factory=list)]
+    certificates: Annotated[list[_Pem], _GIVEN] | None = None
+    names: Annotated[list[Name], _GIVEN] | None = None
     force: StrictBool = False
+    confirm: Confirmed = None
 
 
 class CertificateNames(BaseModel):
@@ -81,7 +83,7 @@ class ManufacturingCasChange(Change):
     """Issuers of MICs to trust, to stop trusting, or to trust exclusively."""
 
     state: Literal["present", "absent", "exact"] = "present"
-    certificates: Annotated[list[_Pem], Field(max_length=1000)]
+    certificates: Annotated[list[_Pem], _GIVEN]
 
 
 class ManufacturingCasChanged(BaseModel):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Base64Bytes, BaseModel, Field, StrictBool
 
-from capf.api.shapes import Change, Name, Strict
+from capf.api.shapes import Change, Name, Phones, Strict
 
 _MAXIMUM_NODES = 100
 _MAXIMUM_FILES = 200_000
@@ -33,7 +33,7 @@ class NodeItem(Strict):
 class NodesChange(Change):
     """Nodes to add or change, or to remove from the cluster."""
 
-    nodes: Annotated[list[NodeItem], Field(max_length=_MAXIMUM_NODES)]
+    nodes: Annotated[list[NodeItem], Field(min_length=1, max_length=_MAXIMUM_NODES)]
     state: Literal["present", "absent"] = "present"
 
 
@@ -84,7 +84,7 @@ class CheckedNodes(BaseModel):
 class Publish(Change):
     """The phones (None: all) whose configuration files to publish with the CTL file and the CAPF certificate."""
 
-    phones: list[Name] | None = None
+    phones: Phones | None = None
 
 
 class NodeDelivery(BaseModel):
@@ -146,7 +146,7 @@ class CtlFileChange(Change):
     state: Literal["present"] = "present"
     digest: str | None = None
     signer_version: str | None = None
-    tokens: list[Token] = Field(default_factory=list, max_length=2)
+    tokens: Annotated[list[Token], Field(min_length=1, max_length=2)] | None = None
 
 
 class CtlRecord(BaseModel):

@@ -29,7 +29,7 @@ async def ensure(wanted: CtlFileChange, credentials: ForNodes, actor: Actor, nod
     """Update the CTL file if it is outdated; refused if a node has different credentials (R17)."""
     options = ctl_file.Options(wanted.digest, wanted.signer_version)
     supplied = [
-        tokens.Supplied(item.slot, item.certificate, item.private_key, item.passphrase) for item in wanted.tokens
+        tokens.Supplied(item.slot, item.certificate, item.private_key, item.passphrase) for item in wanted.tokens or ()
     ]
     made, unreachable = await ctl_files.make(node, options, supplied, credentials, actor, dry_run=wanted.dry_run)
     return {**asdict(made), "unreachable": unreachable}

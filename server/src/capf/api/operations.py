@@ -59,6 +59,7 @@ def _request(wanted: OperationsChange, now: int) -> schedule.OperationRequest:
         completes_by=None if wanted.completes_by is None else moment.parse(wanted.completes_by, now),
         renew_before=wanted.renew_before,
         force=wanted.force,
+        confirm=wanted.confirm,
     )
 
 

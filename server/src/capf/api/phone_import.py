@@ -34,7 +34,7 @@ class PhoneImport(Change):
     """The phones of an earlier CAPF; ``strict``: everything of every phone, or nothing."""
 
     strict: StrictBool = False
-    phones: Annotated[list[EarlierPhone], Field(max_length=MAXIMUM_PHONES)]
+    phones: Annotated[list[EarlierPhone], Field(min_length=1, max_length=MAXIMUM_PHONES)]
 
 
 class Conflict(BaseModel):

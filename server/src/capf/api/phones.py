@@ -33,7 +33,9 @@ router = APIRouter(tags=["phones"])
 async def ensure(wanted: PhonesChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Register, change or remove phones; all or nothing."""
     listed = [phone.model_dump(exclude_none=True) for phone in wanted.phones]
-    changes = await registration.ensure(node, listed, wanted.state, actor, dry_run=wanted.dry_run)
+    changes = await registration.ensure(
+        node, listed, wanted.state, actor, confirm=wanted.confirm, dry_run=wanted.dry_run
+    )
     return {
         "changed": changes.changed,
         "counts": changes.counts,
@@ -54,9 +56,9 @@ async def find(wanted: Search, _unused: Actor, node: RunningNode) -> dict[str, A
     return {"total": total, "page": page.number, "rows_per_page": page.rows, "phones": found}
 
 
-def search_criteria(given: list[SearchCriterion]) -> list[search.Criterion]:
+def search_criteria(given: list[SearchCriterion] | None) -> list[search.Criterion]:
     """Convert the criteria of a request to those of the registry."""
-    return [search.Criterion(item.field, item.pattern, item.value) for item in given]
+    return [search.Criterion(item.field, item.pattern, item.value) for item in given or ()]
 
 
 @router.post("/phones/unlock", response_model=Unlocked)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StrictBool
 
 from capf.administration import checklist
 from capf.api.authentication import Actor, ForNodes, RunningNode
-from capf.api.shapes import MAXIMUM_PHONES, DeviceName, Name, Setting, Strict
+from capf.api.shapes import Name, Phones, Setting, Strict
 
 router = APIRouter(tags=["preflight"])
 _Result = Literal["ok", "warning", "failed"]
@@ -21,8 +21,8 @@ _Result = Literal["ok", "warning", "failed"]
 class Wanted(Strict):
     """The phones to check (default: all), the intended parameters, and whether this server shall reset the phones."""
 
-    phones: Annotated[list[DeviceName], Field(max_length=MAXIMUM_PHONES)] | None = None
-    parameters: Annotated[dict[Name, Setting], Field(default_factory=dict)]
+    phones: Phones | None = None
+    parameters: Annotated[dict[Name, Setting], Field(min_length=1)] | None = None
     reset: StrictBool = False
 
 
@@ -50,4 +50,4 @@ class Checklist(BaseModel):
 @router.post("/preflight", response_model=Checklist)
 async def check(wanted: Wanted, credentials: ForNodes, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Report whether certificate operations can begin: each item with its result and what to do; change nothing."""
-    return await checklist.check(node, wanted.phones, wanted.parameters, credentials, reset=wanted.reset)
+    return await checklist.check(node, wanted.phones, wanted.parameters or {}, credentials, reset=wanted.reset)

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import Query
 from pydantic import BaseModel, Field, StrictBool, create_model
 
-from capf.api.shapes import MAXIMUM_PHONES, Change, DeviceName, Phone, SearchCriterion, Strict
+from capf.api.shapes import MAXIMUM_PHONES, Change, Criteria, DeviceName, Phone, Phones, Strict
 from capf.registry.rollout.settings import RolloutSetting, SettingKind, described
 
 _Runner = Annotated[str, Field(min_length=1, max_length=80)]
 _RolloutId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 OneRollout = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 """The id of a rollout in a query; the default is the latest rollout of the name."""
-_Phones = Annotated[list[DeviceName], Field(max_length=MAXIMUM_PHONES)]
 
 
 def _type_of(setting: RolloutSetting) -> Any:
@@ -55,9 +54,9 @@ class Rollout(PacedChange):
 
     runner: _Runner
     rollout_id: _RolloutId | None = None
-    phones: Annotated[list[RolloutPhone], Field(max_length=MAXIMUM_PHONES)] | None = None
-    names: _Phones | None = None
-    criteria: list[SearchCriterion] | None = None
+    phones: Annotated[list[RolloutPhone], Field(min_length=1, max_length=MAXIMUM_PHONES)] | None = None
+    names: Phones | None = None
+    criteria: Criteria | None = None
     before_window: Literal["wait", "refuse"] = "wait"
 
 
@@ -263,7 +262,7 @@ class WaveProgress(BaseModel):
 class Judge(Runner):
     """Judge a wave; ``not_registered``: its phones that are not registered with call processing."""
 
-    not_registered: _Phones = Field(default_factory=list)
+    not_registered: Phones | None = None
 
 
 class FailingPhone(BaseModel):

@@ -96,7 +96,7 @@ async def wait(name: str, number: int, wanted: WaitForWave, actor: Actor, node: 
 @router.post("/{name}/waves/{number}/judge", response_model=Judgement)
 async def judge_wave(name: str, number: int, wanted: Judge, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Judge a wave; too many failures stop the rollout."""
-    run, missing = lease.Run(name, wanted.rollout_id, wanted.runner), wanted.not_registered
+    run, missing = lease.Run(name, wanted.rollout_id, wanted.runner), wanted.not_registered or ()
 
     return await requests.change(node, lambda tx: judge.judge(tx, run, number, missing), actor, dry_run=wanted.dry_run)
 

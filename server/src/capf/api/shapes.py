@@ -43,7 +43,9 @@ DeviceName = Annotated[str, Field(max_length=200), AfterValidator(_plain), After
 """A device name as people write it; ``device_names.notes`` says which were written in another way."""
 Setting = Annotated[Any, WithJsonSchema({"anyOf": [{"type": name} for name in ("boolean", "integer", "string")]})]
 """A parameter's value; the registry checks whether it is allowed."""
-_Phones = Annotated[list[DeviceName], Field(max_length=MAXIMUM_PHONES)]
+_GIVEN = Field(min_length=1, max_length=MAXIMUM_PHONES)
+"""The bounds of a list in a request: an empty one could mean all or none, so it is refused (P57)."""
+Phones = Annotated[list[DeviceName], _GIVEN]
 
 
 class Strict(BaseModel):
@@ -57,6 +59,10 @@ class Change(Strict):
     """A request that changes something, unless it is a dry run."""
 
     dry_run: StrictBool = False
+
+
+Confirmed = Annotated[int | None, Field(ge=0, le=MAXIMUM_PHONES)]
+"""How many phones somebody expects to be removed, or to lose their LSC; required where they are many (P57)."""
 
 
 class Wrong(BaseModel):
@@ -197,7 +203,7 @@ class Parameters(BaseModel):
 class ParameterChange(Change):
     """Parameters to set, by name."""
 
-    parameters: dict[Name, Setting]
+    parameters: Annotated[dict[Name, Setting], Field(min_length=1)]
 
 
 class ParametersChanged(BaseModel):
@@ -231,8 +237,9 @@ else:
 class PhonesChange(Change):
     """Phones to register or change, or to remove."""
 
-    phones: Annotated[list[Phone], Field(max_length=MAXIMUM_PHONES)]
+    phones: Annotated[list[Phone], _GIVEN]
     state: Literal["present", "absent"] = "present"
+    confirm: Confirmed = None
 
 
 class PhoneResult(BaseModel):
@@ -260,15 +267,18 @@ class SearchCriterion(Strict):
     value: str = ""
 
 
-class Search(Strict):
-    """The phones to find, their order, and the page to return."""
+Criteria = Annotated[list[SearchCriterion], Field(min_length=1, max_length=MAXIMUM_PHONES)]
 
-    criteria: list[SearchCriterion] = []
+
+class Search(Strict):
+    """The phones to find (all without criteria), their order, and the page to return."""
+
+    criteria: Criteria | None = None
     sort: str = "device_name"
     descending: StrictBool = False
     page: Annotated[int, Field(ge=1, le=_MAXIMUM_PAGE)] = 1
     rows_per_page: Annotated[int, Field(ge=1, le=MAXIMUM_PHONES)] = 50
-    fields: list[str] | None = None
+    fields: Annotated[list[str], _GIVEN] | None = None
     authentication_strings: StrictBool = False
 
 
@@ -296,8 +306,8 @@ class OperationsChange(Change):
     """A certificate operation for many phones (R26)."""
 
     operation: Operation
-    phones: _Phones | None = None
-    items: Annotated[list[OperationItem], Field(max_length=MAXIMUM_PHONES)] | None = None
+    phones: Phones | None = None
+    items: Annotated[list[OperationItem], _GIVEN] | None = None
     authentication_mode: str | None = None
     key_order: str | None = None
     key_size: int | None = None
@@ -305,6 +315,7 @@ class OperationsChange(Change):
     completes_by: str | None = None
     renew_before: Annotated[int, Field(ge=0, le=7300)] = 0
     force: StrictBool = False
+    confirm: Confirmed = None
 
 
 class OperationResult(BaseModel):
@@ -333,7 +344,7 @@ class OperationsChanged(BaseModel):
 class Wait(Strict):
     """Wait until the operations of these phones have ended, at most ``timeout`` seconds."""
 
-    phones: _Phones
+    phones: Phones
     timeout: Annotated[float, Field(ge=0, le=60)] = 30
 
 
@@ -373,13 +384,13 @@ class Progress(BaseModel):
 class Reset(Change):
     """Phones to reset (R28)."""
 
-    phones: _Phones
+    phones: Phones
 
 
 class Unlock(Change):
     """Phones whose locks to remove."""
 
-    phones: _Phones
+    phones: Phones
 
 
 class Unlocked(BaseModel):
@@ -416,7 +427,7 @@ class Report(Strict):
     """The phones to report (R30); ``wave``: only phones whose current operation belongs to this wave."""
 
     wave: ReportedWave | None = None
-    criteria: list[SearchCriterion] = []
+    criteria: Criteria | None = None
     format: Literal["csv", "json", "html"] = "csv"
     authentication_strings: StrictBool = True
 

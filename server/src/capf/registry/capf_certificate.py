@@ -21,13 +21,14 @@ from sqlalchemy import Connection
 
 from capf.certificates import authority, ctl
 from capf.certificates.keystore import Keystore, fingerprint, pem
-from capf.model import ConflictError, Fault, FurtherNodeError, InvalidRequestError, Problem
-from capf.registry import moment, need, tokens
+from capf.model import ConflictError, Fault, FurtherNodeError, InvalidRequestError, Problem, not_allowed
+from capf.registry import confirmation, moment, need, tokens
 from capf.registry.changes import KeystoreChange
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
-from capf.store import certificate_rows, named_values, rollout_rows
+from capf.store import audit, certificate_rows, named_values, rollout_rows
 
+_DISTRUST = "distrust CAPF certificate"
 _TOKENS = "tokens when the next CAPF certificate was prepared"
 _UNKNOWN_TOKENS = "the security tokens that phones knew when the next CAPF certificate was prepared cannot be read"
 NEW = "a new certificate"
@@ -213,29 +214,59 @@ def trust(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate]) ->
     return before.plan(partial(keys.earlier.add, added) if added else None, trusted=trusted)
 
 
-def distrust(tx: Transaction, keys: Keystore, names: Sequence[str], *, force: bool) -> KeystoreChange:
-    """Stop trusting LSCs of these earlier CAPF certificates (common names).
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Earlier CAPF certificates (common names) whose LSCs are no longer trusted, even active ones with ``force``;
+    ``confirm`` is the number of phones that have those, where they are many."""
 
-    ConflictError while they have active LSCs, unless ``force``; InvalidRequestError for the current one.
+    names: Sequence[str]
+    force: bool = False
+    confirm: int | None = None
+
+
+def distrust(tx: Transaction, keys: Keystore, wanted: Revocation) -> KeystoreChange:
+    """Stop trusting LSCs of earlier CAPF certificates.
+
+    ConflictError while they have active LSCs, unless ``force``; InvalidRequestError for the current one, for one that
+    was never trusted, and where many phones have to be confirmed.
     """
+    names = wanted.names
     earlier = tx.context.authority.lsc_issuers[1:]
     before = _names(tx.context)
     if before.current in names:
         message = f"{before.current} is the current CAPF certificate; renew it first, or name earlier ones only"
         raise InvalidRequestError([Problem("names", before.current, message)])
     gone = [item for item in earlier if authority.common_name(item) in names]
+    _refuse_unknown(tx, names, earlier)
     active = certificate_rows.active_by_issuer(tx.connection)
     warnings = []
     for item in gone:
         count = active.get(authority.key_id(item), 0)
         if count:
             warnings.append(f"{count} phones have active LSCs of {authority.common_name(item)}")
-    if warnings and not force:
+    if warnings and not wanted.force:
         raise ConflictError(f"{'; '.join(warnings)}: renew them first")
+    revoked = sum(active.get(authority.key_id(item), 0) for item in gone)
+    confirmation.require(tx, revoked, wanted.confirm, "revoke the LSCs of {}")
     if gone:
-        _record_trust(tx, "distrust CAPF certificate", gone)
+        _record_trust(tx, _DISTRUST, gone)
     kept = sorted(authority.common_name(item) for item in earlier if item not in gone)
     return before.plan(partial(keys.earlier.remove, gone) if gone else None, warnings, trusted=kept)
+
+
+def _refuse_unknown(tx: Transaction, names: Sequence[str], earlier: Sequence[x509.Certificate]) -> None:
+    """Raise InvalidRequestError for names that no certificate has whose LSCs are trusted, or once were."""
+    trusted = sorted(map(authority.common_name, earlier))
+    known = {*trusted, *_distrusted_before(tx.connection)}
+    allowed = f"an earlier CAPF certificate by its common name: {', '.join(trusted) or 'there is none'}"
+    problems = [not_allowed(f"names[{index}]", name, allowed) for index, name in enumerate(names) if name not in known]
+    if problems:
+        raise InvalidRequestError(problems)
+
+
+def _distrusted_before(connection: Connection) -> list[str]:
+    """Return the common names of the certificates that the audit says are no longer trusted."""
+    return [str(json.loads(detail)["common_name"]) for detail in audit.details(connection, _DISTRUST)]
 
 
 def _record_trust(tx: Transaction, action: str, changed: Sequence[x509.Certificate]) -> None:

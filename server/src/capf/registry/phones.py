@@ -22,7 +22,7 @@ from capf.model import (
     State,
     not_allowed,
 )
-from capf.registry import forecast, guessing, lifecycle, phone_fields
+from capf.registry import confirmation, forecast, guessing, lifecycle, phone_fields
 from capf.registry.changes import Change, Changes
 from capf.registry.parts import counted
 from capf.registry.phone_fields import NAME
@@ -87,10 +87,16 @@ def choice_problems(values: Mapping[str, Any], where: str) -> list[Problem]:
     ]
 
 
-def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal["present", "absent"]) -> Changes:
+def ensure(
+    tx: Transaction,
+    wanted: Sequence[Mapping[str, Any]],
+    state: Literal["present", "absent"],
+    confirm: int | None = None,
+) -> Changes:
     """Register, change or remove phones, completely or not at all. An omitted setting is left alone.
 
-    InvalidRequestError names every wrong field; ConflictError when a phone to remove is in a session.
+    InvalidRequestError names every wrong field, and the number to ``confirm`` where many phones are removed;
+    ConflictError when a phone to remove is in a session.
     """
     names = [str(phone[NAME]) for phone in wanted]
     problems = name_problems(names, "phones[{}].device_name")
@@ -100,7 +106,9 @@ def ensure(tx: Transaction, wanted: Sequence[Mapping[str, Any]], state: Literal[
         raise InvalidRequestError(problems)
     known = rows.fields_of(tx.connection, names)
     if state == "absent":
-        return _remove(tx, [name for name in names if name in known], len(names))
+        present = [name for name in names if name in known]
+        confirmation.require(tx, len(present), confirm, "remove {}")
+        return _remove(tx, present, len(names))
     problems = _waiting_problems(tx.connection, wanted, known) + _spelling_problems(tx.connection, names, known)
     if problems:
         raise InvalidRequestError(problems)

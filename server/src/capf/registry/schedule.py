@@ -19,7 +19,7 @@ from capf.model import (
     Problem,
     State,
 )
-from capf.registry import forecast, lifecycle, need, strings
+from capf.registry import confirmation, forecast, lifecycle, need, strings
 from capf.registry.changes import Change
 from capf.registry.context import Context
 from capf.registry.parts import NOT_TRIED, counted
@@ -77,7 +77,7 @@ class OperationRequest:
     ``defaults``: settings of the items that have none of their own. ``completes_by``: epoch seconds in the future;
     ``renew_before``: renew an LSC that expires within this number of days. ``cautious``: skip the phones that would
     fail by what is on record (``registry.forecast``); otherwise those that fail for certain are refused, and a warning
-    names the others.
+    names the others. ``confirm``: the number of phones whose LSC is deleted, where they are many.
     """
 
     operation: Operation
@@ -88,6 +88,7 @@ class OperationRequest:
     renew_before: int = 0
     force: bool = False
     cautious: bool = False
+    confirm: int | None = None
 
 
 @dataclass(slots=True)
@@ -176,6 +177,8 @@ def make_plan(tx: Transaction, request: OperationRequest) -> Scheduled:
     plan = _plan(tx, request)
     if plan.problems:
         raise InvalidRequestError(plan.problems)
+    if request.operation is Operation.DELETE:
+        confirmation.require(tx, len(plan.scheduled), request.confirm, "delete the LSCs of {}")
     return plan
 
 

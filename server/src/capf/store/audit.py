@@ -84,6 +84,11 @@ def of_actions(connection: Connection, since: int, until: int, actions: Sequence
     return rows_of(connection, AuditRow._make, query.order_by(audit.c.id).limit(limit))
 
 
+def details(connection: Connection, action: str) -> list[str]:
+    """Return the details (JSON) of every act of this name."""
+    return list(connection.execute(select(audit.c.detail).where(audit.c.action == action)).scalars())
+
+
 def broken_row(connection: Connection) -> int | None:
     """Return the id of the first audit row that breaks the chain, None if the chain is intact.
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 class AnsibleModule:
+    argument_spec: dict[str, Any]
     params: dict[str, Any]
     check_mode: bool
     tmpdir: str
