@@ -73,8 +73,6 @@ EXAMPLES = r"""
 
 - name: Remove the 25 phones of a closed site
   ucm.capf.phones:
-    administrator: admin
-    password: "{{ capf_password }}"
     csv_file: closed-site.csv
     state: absent
     confirm: 25

@@ -201,6 +201,7 @@ INTERNAL = (
     "capf_server_like_taken",
     "capf_server_log",
     "capf_server_made",
+    "capf_server_password_set",
     "capf_server_paths",
     "capf_server_platform",
     "capf_server_process",

@@ -65,6 +65,7 @@ CHANGES: dict[str, Prepare] = {
                                          "administration_port": 9, "administration_certificate": stranger()}]},
     "POST /nodes/publish": lambda _n: {"phones": [A]},
     "PUT /service": lambda _n: {"activated": False},
+    "PUT /account/password": lambda _n: {"password": "another password"},
 }  # fmt: skip
 """The routes that change something, in an order in which each of them can change something."""
 

@@ -112,20 +112,8 @@ def test_p36_a_lost_account_is_named_and_set_again(node: RunningNode) -> None:
     edit(node, "DELETE FROM settings WHERE name = 'password'")
     node.start()
     status, answer = node.api("GET", "/service")
-    assert status == 409 and "`capf account`" in answer["error"]["message"]
+    assert status == 409 and "`capf account password NAME`" in answer["error"]["message"]
     assert "row 'password'" in str(node.api("GET", "/readyz", base="")[1]["warnings"])
-    secret = node.directory / "password"
-    secret.touch(0o600)
-    secret.write_text(f"{PASSWORD}\n")
-    argv: list[str | Path] = [
-        CAPF,
-        "account",
-        "--config",
-        node.config,
-        "--administrator",
-        ADMINISTRATOR,
-        "--password-file",
-        secret,
-    ]
-    subprocess.run(argv, check=True, capture_output=True)
+    argv: list[str | Path] = [CAPF, "account", "password", ADMINISTRATOR, "--config", node.config]
+    subprocess.run(argv, check=True, capture_output=True, input=f"{PASSWORD}\n".encode())
     assert node.ok("GET", "/service")["running"]

@@ -217,6 +217,7 @@ def test_the_openapi_document_is_true(node: RunningNode) -> None:
         ("put", "/ctl-file"): {"digest": "SHA-1"},
         ("post", "/files/compare"): {"digests": {}},
         ("post", "/phones/import"): {"phones": [{"device_name": A}]},
+        ("put", "/account/password"): {"password": PASSWORD},
         ("get", "/trace"): None,
         ("put", "/trace"): {"maximum_file_size": 3},
         ("get", "/trace/files"): None,

@@ -119,6 +119,17 @@ def test_p59_check_mode_works_on_an_empty_host_and_absent_keeps_the_data(deploym
     assert status == 0 and changed == 1 and not deployment.state.exists(), output
 
 
+def test_p89_a_changed_password_takes_effect_and_stays(deployment: Deployment) -> None:
+    assert deployment.run()[0] == 0
+    pid, new = deployment.pid, "a new pass phrase"
+    status, changed, output = deployment.run("--check", capf_password=new)
+    assert changed == 1 and "administrator name or password is wrong" in output, output
+    status, changed, output = deployment.run("--diff", "-v", capf_password=new)
+    assert (status, changed) == (0, 1), output
+    assert new not in output and deployment.pid == pid
+    assert deployment.run(capf_password=new)[:2] == (0, 0)
+
+
 def test_deploy_asks_the_server_where_it_listens(deployment: Deployment) -> None:
     addresses: dict[str, Any] = {"capf_server_administration_addresses": ["127.0.0.2"], "capf_server_names": ["node1"]}
     status, _changed, output = deployment.run(**addresses)

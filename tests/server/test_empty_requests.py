@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from capf.node import state
+from capf.administration import new_node
 from support.inprocess import InProcess
 from support.node import ADMINISTRATOR, PASSWORD
 
@@ -87,7 +87,7 @@ class Document:
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The state of a node."""
     path = tmp_path_factory.mktemp("empty") / "state"
-    state.initialise(state.NewNode(path, ADMINISTRATOR, PASSWORD, ["localhost"]), 1.7e9)
+    new_node.initialise(new_node.NewNode(path, ADMINISTRATOR, PASSWORD, ["localhost"]), 1.7e9)
     return path
 
 

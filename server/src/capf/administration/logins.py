@@ -83,6 +83,11 @@ class PasswordMemory:
         """Return whether the password was correct before, without scrypt."""
         return self._digest(password, kept) in self._known
 
+    def forget(self) -> None:
+        """Forget every password; thread-safe."""
+        with self._lock:
+            self._known.clear()
+
     def check(self, password: str, kept: str) -> bool:
         """Return whether the password is correct; thread-safe."""
         if self.remembers(password, kept):
@@ -107,6 +112,10 @@ class Logins:
         self._thread = ThreadPoolExecutor(1, "capf-password")
         self._waiting = 0
         self._turn = asyncio.Lock()
+
+    def forget(self) -> None:
+        """Forget the passwords that were right before; the next request of everybody is checked again."""
+        self._passwords.forget()
 
     async def check(self, administrator: str, password: str, address: str) -> Login:
         """Check name and password. Addresses that guess have to wait; so do all others while too many wait."""

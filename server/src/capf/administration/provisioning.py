@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Changes to the state directory and the account of a stopped server, for its deployment (R1, R17)."""
+"""Changes to the state directory of a stopped server, for its deployment (R1)."""
 
 from __future__ import annotations
 
@@ -12,23 +12,9 @@ from cryptography import x509
 
 from capf.certificates import keystore
 from capf.certificates.keystore import Keystore
-from capf.model import InvalidRequestError
 from capf.node import belonging
 from capf.node.settings import NodeSettings
 from capf.node.state import StateDirectory
-from capf.registry import account
-from capf.store.engine import Store
-
-
-def set_account(database: str, administrator: str, password: str, now: float) -> None:
-    """Set the administrator's name and password; InvalidRequestError if they are not allowed."""
-    if problems := account.problems(administrator, password):
-        raise InvalidRequestError(problems)
-    store = Store(database)
-    try:
-        store.write(lambda connection: account.put(connection, administrator, password, now, "capf account"))
-    finally:
-        store.close()
 
 
 def has_state(settings: NodeSettings) -> bool:

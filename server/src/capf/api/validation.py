@@ -35,12 +35,12 @@ _ALLOWED = {
     "string_type": "a text",
     "string_unicode": TEXT_ALLOWED,
     "too_long": "at most {max_length} items",
+    "too_short": "at least {min_length} item, not an empty list",
 }
 """The choices and ranges by type of pydantic's error, with the limits from its context."""
 _MESSAGES = {
     "extra_forbidden": "there is no such field; correct or remove it",
     "json_invalid": "the body is not valid JSON; correct it",
-    "too_short": "this is empty; give at least one item",
     "missing": "this field is missing; give it",
 }
 _OTHERS = "invalid value; see the OpenAPI document for the allowed values"

@@ -12,9 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from capf import __version__
-from capf.administration import checking, new_node, provisioning
+from capf.administration import checking, new_node
 from capf.cluster import sharing
-from capf.command_line import backup_commands, keys_commands, secret_input, starting, state_commands, trace_commands
+from capf.command_line import (
+    account_commands,
+    backup_commands,
+    keys_commands,
+    secret_input,
+    starting,
+    state_commands,
+    trace_commands,
+)
 from capf.model import CapfError
 from capf.node import configuration
 
@@ -44,20 +52,17 @@ def add_parsers(commands: Any) -> None:
     init.set_defaults(run=_init)
     for name, what, run in (
         ("serve", "run the server", _serve),
-        ("account", "set the administrator's name and password", _account),
         ("check", "check a configuration file, and the keys, the database and the ports of its node", _check),
     ):
         command = commands.add_parser(name, help=what)
         command.add_argument("--config", type=Path, required=True)
         command.set_defaults(run=run)
-        if run is _account:
-            command.add_argument("--administrator", required=True, help="the same on every node")
-            command.add_argument("--password-file", type=Path, required=True, help="mode 0600, the password in line 1")
     command.add_argument("--configuration-only", action="store_true", help="check only the file")
     audit = commands.add_parser("audit", help="check the audit table").add_subparsers(dest="audit", required=True)
     verify = audit.add_parser("verify", help="check that no audit row was changed or removed")
     verify.add_argument("--config", type=Path, required=True)
     verify.set_defaults(run=_audit_verify)
+    account_commands.add_parser(commands)
     backup_commands.add_parsers(commands)
     state_commands.add_parsers(commands)
     keys_commands.add_parser(commands)
@@ -89,13 +94,6 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     server = Server(configuration.load(arguments.config))
     asyncio.run(server.run())
-
-
-def _account(arguments: argparse.Namespace) -> None:
-    password = secret_input.first_line(arguments.password_file, "password-file")
-    database = configuration.load(arguments.config).database
-    provisioning.set_account(database, arguments.administrator, password, time.time())
-    print(f"the administrator is {arguments.administrator}")
 
 
 def _check(arguments: argparse.Namespace) -> None:

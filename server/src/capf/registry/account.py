@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from sqlalchemy import Connection
 
 from capf.certificates import passwords
-from capf.model import ConflictError, DamagedError, Fault, Problem, not_allowed
+from capf.model import HIDDEN, ConflictError, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
 from capf.store import audit, named_values
 
 ADMINISTRATOR, PASSWORD = "administrator", "password"
+CHANGED = "change the administrator's password"
+"""The audit action for a changed password."""
+_TODO = "set the password with `capf account password NAME`"
 _MINIMUM_PASSWORD = 8
 # A login sends name, colon and password in ASCII (RFC 7617).
 _ADMINISTRATOR = re.compile("[ -9;-~]{1,200}")
-_TODO = "set name and password with `capf account`"
 
 
 def faults(texts: Mapping[str, str]) -> list[Fault]:
@@ -44,10 +46,10 @@ def problems(administrator: str, password: str) -> list[Problem]:
     found = []
     if not _ADMINISTRATOR.fullmatch(administrator):
         allowed = "1 to 200 printable ASCII characters without a colon"
-        found.append(not_allowed("administrator", administrator, allowed))
+        found.append(not_allowed(ADMINISTRATOR, administrator, allowed))
     if len(password) < _MINIMUM_PASSWORD or not password.isascii() or not password.isprintable():
         message = f"the password does not fit; give at least {_MINIMUM_PASSWORD} characters, printable and ASCII"
-        found.append(Problem("password", "(hidden)", message))
+        found.append(Problem(PASSWORD, HIDDEN, message))
     return found
 
 
@@ -66,3 +68,17 @@ def put(connection: Connection, administrator: str, password: str, now: float, a
     named_values.put(connection, ADMINISTRATOR, administrator)
     named_values.put(connection, PASSWORD, passwords.hash_password(password))
     audit.record(connection, int(now), actor, "make account")
+
+
+def refuse_wrong(administrator: str, password: str) -> None:
+    """Raise InvalidRequestError for a name or a password that is not allowed."""
+    if found := problems(administrator, password):
+        raise InvalidRequestError(found)
+
+
+def renew(connection: Connection, before: str, after: str, now: int, actor: str) -> None:
+    """Replace the stored hash ``before`` by ``after``; ConflictError if somebody else has replaced it."""
+    if stored(connection)[1] != before:
+        raise ConflictError("the password was changed meanwhile; try again")
+    named_values.put(connection, PASSWORD, after)
+    audit.record(connection, now, actor, CHANGED)
