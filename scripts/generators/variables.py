@@ -18,13 +18,18 @@ from generators.texts import module
 ROOT = Path(__file__).resolve().parents[2]
 FILE = "plugins/plugin_utils/_variables.py"
 _TABLE = "the roles' argument specs, the playbooks' comments and the tasks"
-_IN_COMMENT = re.compile(r"^#   ([a-z_]+) ", re.MULTILINE)
+_IN_COMMENT = re.compile(r"^#   ([a-z_]+(?:, [a-z_]+)*)(?: |$)", re.MULTILINE)
 
 
 def made() -> dict[str, str]:
     """Return the file, by its path."""
     options = {name for path in ROOT.glob("roles/*/meta/argument_specs.yml") for name in _options(_read(path))}
-    listed = {name for path in ROOT.glob("playbooks/*.yml") for name in _IN_COMMENT.findall(path.read_text())}
+    listed = {
+        name
+        for path in ROOT.glob("playbooks/*.yml")
+        for names in _IN_COMMENT.findall(path.read_text())
+        for name in names.split(", ")
+    }
     public = options | listed
     files = [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/vars/*.yml"), *ROOT.glob("playbooks/*.yml")]
     internal = {name for path in files for name in _set(_read(path), names="vars" in path.parts)}

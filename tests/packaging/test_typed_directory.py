@@ -34,11 +34,11 @@ ROLLOUT = {
 MOVE = {"move_phones_step": "after", "move_phones_ready": True, **ROLLOUT}
 TRIED = {
     "backup_dest", "capf_ca_path", "capf_server_certificates", "capf_server_manufacturing_cas", "capf_server_restore",
-    "capf_server_wheelhouse_cache", "lsc_rollout_csv_file", "lsc_rollout_directory", "lsc_rollout_phones_from",
+    "capf_server_wheelhouse_cache", "lab_capf_certificates", "lab_phones", "lab_wheelhouse_cache", "lsc_rollout_csv_file", "lsc_rollout_directory", "lsc_rollout_phones_from",
     "move_phones_csv_file", "preflight_csv_file", "preflight_report", "report_directory", "restore_archive",
     "update_ctl_tokens",
 }  # fmt: skip
-"""What the two tests below try; ``capf_server_restore`` by the playbook restore."""
+"""What the two tests below try; ``capf_server_restore`` by the playbook restore, those of the lab by its own test."""
 MISSING: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "capf_ca_path": ("report", "", {"capf_ca_path": "no.crt"}, "ca_path: '{typed}/no.crt' is refused"),
     "backup_dest": ("backup", "", {"backup_dest": "no/b", "backup_plain": True}, "dest: '{typed}/no/b' cannot be"),
@@ -150,6 +150,7 @@ def restored(installed: Installed, typed: Path, tmp_path: Path) -> None:
     """Restore the backup on a separate host, with every path on the control node relative."""
     administration, files = free_ports(2)
     host, cache = tmp_path / "host", typed / "wheelhouse"
+    (ROOT / ".cache" / "wheelhouse").mkdir(parents=True, exist_ok=True)
     cache.symlink_to(ROOT / ".cache" / "wheelhouse")
     (tmp_path / "inventory").write_text("[capf]\nnode1 ansible_connection=local\n")
     variables = {

@@ -227,7 +227,7 @@ def test_p31_root_writes_only_where_nobody_else_can(node: Path) -> None:
 
 
 PATHS_OF_THE_SERVICE_USER = ("capf_server_state_directory", "capf_server_tftp_directory")
-BY_A_PLAIN_PROCESS = {"process.yml", "start_process.yml"}
+BY_A_PLAIN_PROCESS = {"find_process.yml", "process.yml", "start_process.yml"}
 COMMAND = "ansible.builtin.command"
 
 

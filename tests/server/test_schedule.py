@@ -180,7 +180,7 @@ def test_a_phone_that_is_not_registered_is_named(record: Record) -> None:
 def test_a_phone_that_stands_twice_is_named_by_its_index(record: Record) -> None:
     record.add()
     found = problems(record, items=[{"device_name": PHONE}, {"device_name": PHONE}])
-    assert found == [f"phones[1]: {PHONE} is listed twice, first at index 0; list each phone once"]
+    assert found == [f"phones[1]: {PHONE} is listed twice, first as phones[0]; list each phone once"]
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2020-01-01T00:00", "31.12.2030", "2030-02-31T06:00"])
