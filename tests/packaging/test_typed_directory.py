@@ -34,7 +34,8 @@ ROLLOUT = {
 MOVE = {"move_phones_step": "after", "move_phones_ready": True, **ROLLOUT}
 TRIED = {
     "backup_dest", "capf_ca_path", "capf_server_certificates", "capf_server_manufacturing_cas", "capf_server_restore",
-    "capf_server_wheelhouse_cache", "lab_capf_certificates", "lab_phones", "lab_wheelhouse_cache", "lsc_rollout_csv_file", "lsc_rollout_directory", "lsc_rollout_phones_from",
+    "capf_server_wheelhouse_cache", "lab_capf_certificates", "lab_phones", "lab_wheelhouse_cache",
+    "lsc_rollout_csv_file", "lsc_rollout_directory", "lsc_rollout_phones_from",
     "move_phones_csv_file", "preflight_csv_file", "preflight_report", "report_directory", "restore_archive",
     "update_ctl_tokens",
 }  # fmt: skip

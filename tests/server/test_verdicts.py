@@ -15,7 +15,7 @@ from capf.registry import progress
 from capf.registry.rollout import monitor, report, show, waves
 from capf.registry.transaction import Transaction
 from support.record import NOW, Record
-from support.rollouts import NAMES, NIGHT, STRING, begin, enrol, lose, numbers, run_of, start, succeed, verdict
+from support.rollouts import NAMES, NIGHT, begin, enrol, lose, numbers, run_of, start, succeed, verdict
 
 FEW = NAMES[:6]
 

@@ -4,7 +4,7 @@
 """Whether a phone's session can succeed, by what is on record of the phone and of this server: the only place for it
 (P54).
 
-Import, scheduling, the plan of a rollout, the checklist and the session itself ask here, so that they cannot disagree.
+Import, scheduling, the plan of a rollout and the session itself ask here, so that they cannot disagree.
 A new rule, such as what a model can do, is one more function of ``_RULES``.
 """
 
