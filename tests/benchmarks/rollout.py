@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.machine import Meter, signature_milliseconds
 
 from support.lab import RunningLab, write_phones
+from support.launcher import Process
 from support.node import PASSWORD, RunningNode
 from support.plays import PLAYBOOK, environment, extra_vars
 
@@ -55,7 +56,7 @@ class Bench:
         self.lab.start(self.node, "--key-pool", str(_KEY_POOL))
 
     @staticmethod
-    def _pid(process: subprocess.Popen[bytes] | None) -> int:
+    def _pid(process: subprocess.Popen[bytes] | Process | None) -> int:
         assert process is not None
         return process.pid
 

@@ -75,6 +75,7 @@ class World:
         self.lab = RunningLab(directory / "lab", write_phones(directory / "phones.csv", lab_phones))
         self.lab.prefix = ("ip", "netns", "exec", namespaces.phones)
         self.node = RunningNode(directory / "node")
+        self.node.installed = True  # a launched server would be in the launcher's namespace
         self.node.configure("server", node_name=CAPF_NAME)
         self.node.configure("capf", addresses=[SERVER_IPV4], addresses_ipv6=[SERVER_IPV6])
         self.node.configure("files", addresses=[SERVER_IPV4, SERVER_IPV6])

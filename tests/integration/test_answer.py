@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from support.node import free_ports
-from support.plays import PLAYBOOK, ROOT, environment, extra_vars
+from support.plays import ROOT, ansible_playbook, extra_vars
 
 ANSWER = ROOT / "roles" / "capf_server" / "tasks" / "answer.yml"
 
@@ -37,10 +36,9 @@ def test_p36_the_role_shows_the_last_lines_where_the_server_does_not_answer(tmp_
         "capf_server_answer_seconds": 1,
         "capf_server_password": "never-to-be-seen",
     }
-    argv: list[str | Path] = [PLAYBOOK, tmp_path / "play.yml", *extra_vars(tmp_path, given)]
-    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False)
-    output = " ".join((done.stdout + done.stderr).split())
-    assert done.returncode != 0 and "capf: the last word" in output and '"line 31"' in output
+    status, printed = ansible_playbook(tmp_path / "play.yml", *extra_vars(tmp_path, given), cwd=tmp_path)
+    output = " ".join(printed.split())
+    assert status != 0 and "capf: the last word" in output and '"line 31"' in output
     assert '"line 30"' not in output and "never-to-be-seen" not in output
     assert f"did not answer on 127.0.0.1 port {port} within 1 seconds" in output
 

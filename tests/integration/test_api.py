@@ -29,6 +29,7 @@ from support.client import Client
 from support.node import ADMINISTRATOR, CAPF, PASSWORD, RunningNode
 
 A = "SEP00000000000A"
+JSON = ("application/json",)
 OPEN_PATHS = {"/healthz", "/readyz", "/metrics"}
 SHOWN_ELSEWHERE = {
     "/backup",
@@ -267,6 +268,9 @@ def test_the_openapi_document_is_true_of_errors(node: RunningNode) -> None:
     }
     assert {*codes.values(), "too_slow", "not_found"} <= set(schemas["Failure"]["properties"]["code"]["enum"])
     assert {"408", "429", "503"} <= set(described)
+    for path, methods in document["paths"].items():
+        for responses in (method["responses"] for method in methods.values() if path.startswith("/api/")):
+            assert {tuple(responses[status]["content"]) for status in described if status > "4"} == {JSON}, path
     assert "what no server writes" not in json.dumps(answers[500][1])
     assert "event=request-failed method=POST path='/api/v1/phones/find'" in node.log.read_text()
 

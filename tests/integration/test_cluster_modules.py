@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +25,7 @@ from integration.conftest import MakeWorld
 from support.lab import write_phones
 from support.node import RunningNode
 from support.playbooks import playbook
-from support.plays import PLAYBOOK, connection, environment, extra_vars, play, rhythm
+from support.plays import ansible_playbook, connection, extra_vars, interpreter, play, rhythm
 
 A = "SEP00000000000A"
 CTL_FILE = "ucm.capf.ctl_file"
@@ -224,13 +223,11 @@ def update_ctl(node: RunningNode, *options: str, **variables: Any) -> tuple[int,
     """Run the playbook; return exit status, number of changed tasks, and output."""
     options_of = connection(node)
     given = {f"capf_{name}": value for name, value in options_of.items()}
+    given["ansible_python_interpreter"] = interpreter()
     files = extra_vars(node.directory, {**given, **variables})
-    done = subprocess.run(
-        [PLAYBOOK, "ucm.capf.update_ctl", *files, *options],
-        cwd=node.directory, env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    found = re.search(r"localhost .*changed=(\d+)", done.stdout)
-    return done.returncode, int(found[1]) if found else -1, done.stdout + done.stderr
+    status, output = ansible_playbook("ucm.capf.update_ctl", *files, *options, cwd=node.directory)
+    found = re.search(r"localhost .*changed=(\d+)", output)
+    return status, int(found[1]) if found else -1, output
 
 
 def test_r22_update_ctl_makes_the_file_and_hands_it_to_all_nodes(node: RunningNode, further: RunningNode) -> None:

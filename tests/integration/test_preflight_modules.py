@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from support import spreadsheet
 from support.node import PASSWORD, RunningNode
-from support.plays import PLAYBOOK, environment, extra_vars, play
+from support.plays import ansible_playbook, extra_vars, interpreter, play
 
 A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
 
@@ -20,9 +19,9 @@ def preflight(node: RunningNode, *options: str, **variables: Any) -> tuple[int, 
     """Run the playbook; return its exit status and its output on one line."""
     trust = str(node.state / "administration.crt")
     given = {"capf_port": node.port, "capf_password": PASSWORD, "capf_ca_path": trust, **variables}
-    argv: list[str | Path] = [PLAYBOOK, "ucm.capf.preflight", *extra_vars(node.directory, given), *options]
-    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
+    files = extra_vars(node.directory, {"ansible_python_interpreter": interpreter(), **given})
+    status, output = ansible_playbook("ucm.capf.preflight", *files, *options, cwd=node.directory)
+    return status, " ".join(output.split())
 
 
 def test_preflight_info_says_what_to_do_and_changes_nothing(node: RunningNode) -> None:

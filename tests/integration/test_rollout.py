@@ -24,7 +24,7 @@ from support.archives import PASSPHRASE
 from support.lab import RunningLab
 from support.node import PASSWORD, RunningNode
 from support.playbooks import playbook
-from support.plays import PLAYBOOK, environment, extra_vars
+from support.plays import ansible_playbook, extra_vars, interpreter
 
 DEACTIVATE = """
 import base64, pathlib, ssl, sys, urllib.request
@@ -55,6 +55,7 @@ def phones(**behaviours: str) -> list[dict[str, Any]]:
 def rollout(node: RunningNode, lab: RunningLab, *options: str, **variables: Any) -> tuple[int, str]:
     """Run the playbook; returns its exit status and output."""
     given = {
+        "ansible_python_interpreter": interpreter(),
         "capf_port": node.port,
         "capf_password": PASSWORD,
         "capf_ca_path": str(node.state / "administration.crt"),
@@ -66,9 +67,7 @@ def rollout(node: RunningNode, lab: RunningLab, *options: str, **variables: Any)
         "lsc_rollout_progress_interval": 1,
         **variables,
     }
-    argv: list[str | Path] = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(node.directory, given), *options]
-    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
-    return done.returncode, done.stdout + done.stderr
+    return ansible_playbook("ucm.capf.rollout", *extra_vars(node.directory, given), *options, cwd=node.directory)
 
 
 def summary(node: RunningNode) -> dict[str, Any]:
@@ -294,11 +293,9 @@ def test_p35_what_cannot_be_written_later_is_refused_before_the_rollout_begins(n
 
 def test_a_variable_that_is_missing_is_named(node: RunningNode) -> None:
     given = {"capf_password": PASSWORD, "capf_ca_path": "/none"}
-    argv: list[str | Path] = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(node.directory, given)]
-    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
-    assert done.returncode == 2
-    words = " ".join((done.stdout + done.stderr).split())
-    assert "'lsc_rollout_csv_file' is undefined" in words
+    status, output = ansible_playbook("ucm.capf.rollout", *extra_vars(node.directory, given), cwd=node.directory)
+    assert status == 2
+    assert "'lsc_rollout_csv_file' is undefined" in " ".join(output.split())
 
 
 @pytest.mark.parametrize(

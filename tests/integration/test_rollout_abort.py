@@ -17,7 +17,7 @@ import pytest
 
 from support.node import PASSWORD, RunningNode
 from support.playbooks import playbook
-from support.plays import PLAYBOOK, environment, extra_vars, play
+from support.plays import PLAYBOOK, environment, extra_vars, interpreter, play
 
 A = "SEP00000000000A"
 WAITS = "another run leads the rollout; waiting"
@@ -31,6 +31,7 @@ class Run:
         directory = node.directory / name
         directory.mkdir()
         given = {
+            "ansible_python_interpreter": interpreter(),
             "capf_port": node.port,
             "capf_password": PASSWORD,
             "capf_ca_path": str(node.state / "administration.crt"),

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from support.plays import PLAYBOOK, ROOT, environment
+from support.plays import ROOT, ansible_playbook, interpreter
 
 ROLE = ROOT / "roles" / "capf_server"
 CLOSED_TIGHTLY = ["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager"]
@@ -25,14 +24,15 @@ def write_unit(path: Path, **variables: str | bool) -> None:
         "connection": "local",
         "gather_facts": False,
         "vars_files": [str(ROLE / "defaults" / "main.yml")],
-        "vars": {"ansible_python_interpreter": sys.executable, **variables},
+        "vars": {"ansible_python_interpreter": interpreter(), **variables},
         "tasks": [
             {"template": {"src": str(ROLE / "templates" / "capf.service.j2"), "dest": str(path), "mode": "0644"}}
         ],
     }
     playbook = path.with_suffix(".json")
     playbook.write_text(json.dumps([play]))
-    subprocess.run([PLAYBOOK, playbook], env=environment(), check=True, capture_output=True)
+    status, output = ansible_playbook(playbook, cwd=path.parent)
+    assert status == 0, output
 
 
 @pytest.mark.parametrize("tftp", [False, True])

@@ -14,8 +14,11 @@ from typing import Any
 
 from capf_lab import control
 from capf_lab.flash import Flash
+from support.launcher import Launcher, Process
 from support.node import LAB, RunningNode
+from support.waiting import until
 
+_PROGRAM = Launcher("capf-lab", "capf_lab.command_line:main")
 _START_SECONDS = 30
 
 
@@ -36,29 +39,38 @@ class RunningLab:
         self.directory = directory
         self.phones = phones
         self.manufacturing_ca = directory / "manufacturing" / "ca.pem"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Process | None = None
         self.prefix: Sequence[str] = ()
         """A prefix for the lab's command, normally empty."""
         self.address = ""
         """The control port of the running lab."""
-        argv: list[str | Path] = [*LAB, "init", "--directory", directory, "--phones", phones, *options]
-        subprocess.run(argv, check=True, capture_output=True)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._log = directory / "lab.log"
+        self._do("init", "--directory", directory, "--phones", phones, *options)
+
+    def _do(self, *argv: str | Path) -> None:
+        """Run the lab's command to its end."""
+        with self._log.open("ab") as log:
+            status = _PROGRAM.start(*argv, output=log.fileno()).wait(_START_SECONDS)
+        assert status == 0, self._log.read_text()
 
     def start(self, node: RunningNode, *options: str | Path, hand_out_ctl: bool = True) -> RunningLab:
         """Switch the phones on, with a CTL file of the lab or without one."""
-        argv = [*self.prefix, *LAB, "run", "--directory", self.directory, "--phones", self.phones]
+        argv: list[str | Path] = ["run", "--directory", self.directory, "--phones", self.phones]
         argv += ["--files-server", node.files_server]
         argv += ["--capf-certificate", node.capf_certificate] if hand_out_ctl else []
         self.address = f"127.0.0.1:{node.control_port}"
         argv += ["--control", self.address, "--retry-seconds", "1", *options]
         ready = self.directory / "ready.json"
         ready.unlink(missing_ok=True)
-        with (self.directory / "lab.log").open("ab") as log:
-            self.process = subprocess.Popen([str(item) for item in argv], stdout=log, stderr=log)
-        limit = time.monotonic() + _START_SECONDS
-        while not ready.exists():
-            assert time.monotonic() < limit and self.process.poll() is None, (self.directory / "lab.log").read_text()
-            time.sleep(0.05)
+        with self._log.open("ab") as log:
+            if self.prefix:
+                self.process = subprocess.Popen([*self.prefix, *LAB, *argv], stdout=log, stderr=log)
+            else:
+                self.process = _PROGRAM.start(*argv, output=log.fileno())
+        process = self.process
+        until(lambda: ready.exists() or process.poll() is not None, _START_SECONDS, self._log.read_text)
+        assert ready.exists(), self._log.read_text()
         return self
 
     def stop(self) -> None:
@@ -77,16 +89,7 @@ class RunningLab:
 
     def move(self, node: RunningNode, *names: str) -> None:
         """Change the node from which phones fetch their files, from their next start on."""
-        argv: list[str | Path] = [
-            *LAB,
-            "move",
-            "--control",
-            self.address,
-            "--files-server",
-            node.files_server,
-            *names,
-        ]
-        subprocess.run(argv, check=True, capture_output=True)
+        self._do("move", "--control", self.address, "--files-server", node.files_server, *names)
 
     def press(self, name: str, *keys: str) -> str:
         """Press keys on a phone; return what it shows."""

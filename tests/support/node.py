@@ -20,10 +20,13 @@ import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
+from capf import api
 from capf.administration.new_node import NewNode, initialise
 from capf.cluster import sharing
+from support.launcher import Launcher, Process
 from support.migrated import put_database
 from support.waiting import until
 
@@ -31,6 +34,13 @@ CAPF = Path(sys.executable).with_name("capf")
 LAB = (sys.executable, "-m", "capf_lab")
 """A prefix for the lab's command."""
 ADMINISTRATOR, PASSWORD = "admin", "correct-horse-battery"
+_SERVER = Launcher(
+    "capf",
+    "capf.command_line.main:main",
+    "capf.command_line.server_commands",
+    "capf.process.server",
+    *(f"{api.__name__}.{found.name}" for found in iter_modules(api.__path__)),
+)
 _START_SECONDS = 90
 _PORTS = range(20000, 32000)
 """Below the kernel's range for outgoing connections, one of which could occupy the port while a server restarts."""
@@ -67,9 +77,9 @@ class RunningNode:
         self.port, self.capf_port, self.files_port, self.control_port = free_ports(4)
         self.config = directory / "capf.toml"
         self.log = directory / "server.log"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.prefix: Sequence[str] = ()
-        """A prefix for the server's command, normally empty."""
+        self.process: subprocess.Popen[bytes] | Process | None = None
+        self.installed = False
+        """Whether the installed command is started, instead of what it runs."""
         directory.mkdir(parents=True, exist_ok=True)
         self.config.write_text(self._configuration(first_node, database))
         self._initialise(password, [] if manufacturing_ca is None else [manufacturing_ca], database, like)
@@ -120,9 +130,11 @@ class RunningNode:
     def start(self) -> RunningNode:
         """Start the process and wait until it answers."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.prefix, CAPF, "serve", "--config", self.config], stdout=log, stderr=log
-            )
+            argv: list[str | Path] = ["serve", "--config", self.config]
+            if self.installed:
+                self.process = subprocess.Popen([CAPF, *argv], stdout=log, stderr=log)
+            else:
+                self.process = _SERVER.start(*argv, output=log.fileno())
         limit = time.monotonic() + _START_SECONDS
         while time.monotonic() < limit:
             if self.process.poll() is not None:

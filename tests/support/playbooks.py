@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
 from typing import Any
 
 from support.node import PASSWORD, RunningNode
-from support.plays import PLAYBOOK, environment, extra_vars
+from support.plays import ansible_playbook, extra_vars, interpreter
 
 
 def playbook(node: RunningNode, name: str, *options: str, **variables: Any) -> tuple[int, str]:
     """Run a playbook of the collection against a node; return its exit status, and its output on one line."""
     given = {
+        "ansible_python_interpreter": interpreter(),
         "capf_port": node.port,
         "capf_password": PASSWORD,
         "capf_ca_path": str(node.state / "administration.crt"),
@@ -24,6 +23,7 @@ def playbook(node: RunningNode, name: str, *options: str, **variables: Any) -> t
         "lsc_rollout_progress_interval": 1,
         **variables,
     }
-    argv: list[str | Path] = [PLAYBOOK, f"ucm.capf.{name}", *extra_vars(node.directory, given), *options]
-    done = subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False, cwd=node.directory)
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
+    status, output = ansible_playbook(
+        f"ucm.capf.{name}", *extra_vars(node.directory, given), *options, cwd=node.directory
+    )
+    return status, " ".join(output.split())

@@ -13,10 +13,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from support.launcher import Launcher
 from support.node import ADMINISTRATOR, PASSWORD, RunningNode
 
 ROOT = Path(__file__).parents[2]
-PLAYBOOK = Path(os.environ.get("ANSIBLE_BIN") or Path(sys.executable).parent) / "ansible-playbook"
+OTHER_ANSIBLE = os.environ.get("ANSIBLE_BIN")
+"""Where another ansible-core is, that the tests are run with."""
+PLAYBOOK = Path(OTHER_ANSIBLE or Path(sys.executable).parent) / "ansible-playbook"
+_PLAYBOOK_PARTS = (
+    "ansible.cli.playbook",
+    "ansible.executor.playbook_executor",
+    "ansible.plugins.strategy.linear",
+    "ansible.plugins.callback.default",
+)
+_MODULES = Launcher(
+    "python",
+    ":ansible_module",
+    *(f"ansible.module_utils.{name}" for name in ("basic", "urls", "_internal._ansiballz._loader")),
+    *("base64", "shutil", "tempfile", "zipfile"),
+)
 
 
 @cache
@@ -35,8 +50,31 @@ def environment() -> dict[str, str]:
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_PIPELINING": "true",
         "ANSIBLE_ACTION_PLUGINS": str(ROOT / "tests" / "support" / "action"),
     }
+
+
+@cache
+def _playbook_launcher() -> Launcher:
+    return Launcher("ansible-playbook", ":ansible_playbook", *_PLAYBOOK_PARTS, env=environment())
+
+
+def interpreter() -> str:
+    """Return what runs modules: a Python that has imported what every module has from ansible-core."""
+    return str(PLAYBOOK.with_name("python") if OTHER_ANSIBLE else _MODULES.client)
+
+
+def ansible_playbook(*argv: str | Path, cwd: Path, variables: dict[str, str] | None = None) -> tuple[int, str]:
+    """Run ansible-playbook in a directory, with more variables of the environment; return its status and output."""
+    env = {**environment(), **(variables or {})}
+    if not OTHER_ANSIBLE:
+        return _playbook_launcher().run(*argv, cwd=cwd, env=env)
+    done = subprocess.run(
+        [PLAYBOOK, *argv],
+        cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout
 
 
 def extra_vars(directory: Path, given: dict[str, Any]) -> list[str]:
@@ -74,20 +112,17 @@ def play(
             "hosts": "localhost",
             "connection": "local",
             "gather_facts": False,
-            "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+            "vars": {"ansible_python_interpreter": interpreter()},
             "module_defaults": {"group/ucm.capf.capf": defaults},
             "tasks": [*registered, {**keep, "check_mode": False, "diff": False}],
         }
     ]
     playbook = node.directory / "play.json"
     playbook.write_text(json.dumps(document))
-    done = subprocess.run(
-        [PLAYBOOK, playbook, *options],
-        cwd=node.directory, env={**environment(), **(variables or {})}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    status, output = ansible_playbook(playbook, *options, cwd=node.directory, variables=variables)
+    assert status == 0, output
     answers: list[dict[str, Any]] = json.loads(results.read_text())
-    return answers, done.stdout + done.stderr
+    return answers, output
 
 
 def rhythm(node: RunningNode, module: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ def application(node: Node, monitors: Sequence[str]) -> FastAPI:
 
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Monitor])
     async def openapi() -> dict[str, Any]:
-        return app.openapi()
+        return errors.describe(app.openapi())
 
     app.add_middleware(Bounds)
     return app
