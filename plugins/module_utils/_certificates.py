@@ -35,7 +35,8 @@ def send_certificates(
 
 
 def _place(field: str, texts: int, files: list[str]) -> str:
-    index = field.partition("[")[2].rstrip("]")
-    if not index.isdecimal() or int(index) < texts:
+    of, _bracket, rest = field.partition("[")
+    index = rest.rstrip("]")
+    if of != "certificates" or not index.isdecimal() or int(index) < texts:
         return field
     return f"files {absolute(files[int(index) - texts])}"

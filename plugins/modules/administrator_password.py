@@ -35,13 +35,9 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Change the password on all servers of the cluster
+- name: Change the password on one server
   ucm.capf.administrator_password:
-    host: "{{ item }}"
-    administrator: admin
-    password: "{{ capf_old_password }}"
     new_password: "{{ capf_new_password }}"
-  loop: [node1.example.com, node2.example.com]
 """
 
 RETURN = r"""

@@ -88,7 +88,7 @@ EXAMPLES = r"""
 - name: Stop trusting the LSCs of an earlier certificate
   ucm.capf.capf_certificate:
     state: distrusted
-    names: [CAPF-1a2b3c4d]
+    names: ["{{ earlier_certificate }}"]
 """
 
 RETURN = r"""

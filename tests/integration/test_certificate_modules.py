@@ -85,7 +85,9 @@ def test_r3_the_next_certificate_waits_for_a_ctl_file_that_lists_it(node: Runnin
     first, second = token(), token()
     current = certificates(node)["current"]["pem"]
     write_ctl(node, first, [first, second], current)
-    play(node, {MODULE: {"state": "prepared"}})
+    (early,), _output = play(node, {MODULE: {"state": "prepared"}})
+    assert early["failed"] and certificates(node)["next"] is None, early
+    play(node, {MODULE: {"state": "prepared", "force": True}})
     (refused,), _output = play(node, {MODULE: {"state": "active"}})
     assert refused["failed"] and "does not list" in refused["msg"]
     following = certificates(node)["next"]["pem"]
@@ -125,6 +127,8 @@ def test_an_earlier_certificate_is_not_distrusted_while_phones_live_by_it(make_w
     current = certificates(node)["current"]["common_name"]
     (refused,), _output = play(node, {MODULE: {"state": "distrusted", "names": [current]}})
     assert refused["failed"] and "is the current CAPF certificate; renew it first" in refused["msg"]
+    (refused,), _output = play(node, {MODULE: {"state": "distrusted", "names": ["CAPF-00000000"]}})
+    assert refused["failed"] and refused["problems"][0]["field"] == "names[0]"
 
 
 def test_lscs_of_another_capf_are_trusted(node: RunningNode) -> None:
@@ -186,8 +190,8 @@ def test_r1_a_trusted_manufacturing_ca_is_in_force_at_once(make_world: MakeWorld
     mode = "By Existing Certificate (precedence to MIC)"
     node, lab = make_world([{"device_name": name, "mic": True, "authentication_mode": mode, **EC} for name in (A, B)])
     trusted = node.ok("GET", "/manufacturing-cas")["trusted"][0]["pem"]
-    node.ok("PUT", "/manufacturing-cas", {"certificates": [trusted], "state": "absent"})
     node.schedule(A, B)
+    node.ok("PUT", "/manufacturing-cas", {"certificates": [trusted], "state": "absent"})
     lab.reset(A)
     assert node.refused(A) == ["Upgrade Failed: Invalid MIC"]
     node.ok("PUT", "/manufacturing-cas", {"certificates": [trusted]})

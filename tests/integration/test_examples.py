@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 import yaml
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
 
-from capf.certificates.authority import make_capf_certificate
+from capf.certificates.authority import common_name, make_capf_certificate
 from capf.certificates.keystore import key_pem
 from support.archives import PASSPHRASE
 from support.node import CAPF, RunningNode
@@ -33,6 +34,7 @@ ANSIBLES_OWN = {
     "failed_when_result",
     "diff",
     "msg",
+    "warnings",
     "uid",
     "gid",
     "owner",
@@ -72,6 +74,8 @@ def ready(tmp_path: Path) -> Iterator[RunningNode]:
     (node.directory / "earlier-report.csv").write_text("Device Name,Device Pool\nSEP001122334477,Berlin\n")
     with closing(sqlite3.connect(node.directory / "capf.sqlite3")) as database:
         database.execute("CREATE TABLE devices (device_name TEXT PRIMARY KEY, operation TEXT NOT NULL)")
+        database.execute("INSERT INTO devices VALUES ('SEP001122334488', 'none')")
+        database.commit()
     for name in ("manufacturing-ca.pem", "other-capf.pem", "node2.pem", "sast2.pem"):
         key, certificate = make_capf_certificate(os.urandom, time.time(), "Example", "Another CA")
         (node.directory / name).with_suffix(".key").write_bytes(key_pem(key))
@@ -106,6 +110,13 @@ def prepare_restore(node: RunningNode) -> None:
     (node.directory / "new.toml").write_text(text)
 
 
+def prepare_closed_site(node: RunningNode) -> None:
+    """Register 25 phones, and list them in a file."""
+    names = [f"SEP0022334455{number:02}" for number in range(25)]
+    node.ok("POST", "/phones", {"phones": [{"device_name": name} for name in names]})
+    (node.directory / "closed-site.csv").write_text("\n".join(["device_name", *names]) + "\n")
+
+
 def by_variables(node: RunningNode) -> dict[str, Any]:
     """Return the connection to a node, by the names of playbooks' variables."""
     return {f"capf_{name}": value for name, value in connection(node).items()}
@@ -126,9 +137,15 @@ def test_p59_the_examples_of_a_module_run_as_they_are_written(ready: RunningNode
     begin_rollout(ready, module)
     if module == "restore":
         prepare_restore(ready)
+    if module == "phones":
+        prepare_closed_site(ready)
     known = {
         "begun": {"rollout": {"id": 1}},
         "capf_password": connection(ready)["password"],
+        "capf_new_password": "correct-horse-battery",
+        "earlier_certificate": common_name(
+            load_pem_x509_certificate((ready.directory / "other-capf.pem").read_bytes())
+        ),
         "capf_executable": str(CAPF),
         "capf_backup_passphrase": PASSPHRASE,
     }

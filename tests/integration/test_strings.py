@@ -36,7 +36,7 @@ def tasks(file: Path) -> list[dict[str, Any]]:
         {"ucm.capf.phones": {"csv_file": str(file)}},
         {"ucm.capf.phone_operations": {"csv_file": str(file)}},
         {"ucm.capf.rollout": {**NIGHT, "csv_file": str(file)}},
-        {"ucm.capf.phone_import": {"csv_file": str(file)}},
+        {"ucm.capf.phone_import": {"csv_file": str(file), "strict": True}},
     ]
 
 
@@ -87,7 +87,7 @@ def test_p39_a_list_of_phones_is_refused_for_its_strings_and_changes_nothing(nod
     for method, path, body in (
         ("POST", "/phones", {"phones": phones}),
         ("PUT", "/rollouts/night", {"runner": "run-1", "phones": phones}),
-        ("POST", "/phones/import", {"phones": phones}),
+        ("POST", "/phones/import", {"phones": phones, "strict": True}),
     ):
         status, answer = node.api(method, path, body)
         (problem,) = answer["error"]["problems"]

@@ -88,7 +88,7 @@ def _keep(asked: socket.socket) -> bool:
         return True
     for descriptor in (0, 1, 2, *descriptors):
         os.close(descriptor)
-    with contextlib.suppress(OSError):  # nobody is there any longer to be told
+    with contextlib.suppress(OSError):  # the caller may have ended
         asked.send(b"%d" % program)
     _program, status = os.waitpid(program, 0)
     with contextlib.suppress(OSError):

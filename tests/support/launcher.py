@@ -3,8 +3,8 @@
 
 """Starts a program without its imports: as a fork of a process that has imported the program once for all tests.
 
-What runs then is what the command runs: a process of its own with the arguments, directory, environment and output that
-it was given, which ends by itself or by a signal. Only /proc/PID/cmdline differs: it names ``forking.py``, which forks.
+What runs then is what the command runs: a separate process with the given arguments, directory, environment and output,
+which ends by itself or by a signal. Only /proc/PID/cmdline differs: it names ``forking.py``, which forks.
 """
 
 from __future__ import annotations

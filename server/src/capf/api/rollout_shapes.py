@@ -148,7 +148,7 @@ class RolloutLine(BaseModel):
     description: str
     device_pool: str
     site: str
-    wave: int
+    wave: int | None
     tries: int
     part: str
     status: str
