@@ -518,7 +518,7 @@ def test_p22_the_audit_table_is_verified_by_command(node: RunningNode) -> None:
     with closing(sqlite3.connect(node.state / "capf.db", isolation_level=None)) as database:
         database.execute("UPDATE audit SET actor = 'somebody else'")
     failed = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert failed.returncode == 1 and "row 1 does not follow" in failed.stderr
+    assert failed.returncode == 1 and "row 1 does not match" in failed.stderr
 
 
 def test_p27_a_newer_schema_is_refused_by_name(node: RunningNode) -> None:

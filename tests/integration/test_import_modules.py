@@ -151,7 +151,9 @@ def test_r23_a_report_of_capf_is_imported(shared: RunningNode, tmp_path: Path) -
     play(shared, {"ucm.capf.report": {"dest": report}})
     (kept,), _output = play(shared, {MODULE: {"csv_file": report}})
     assert not kept["changed"] and kept["counts"]["unchanged"] == 3 and kept["conflicts"] == []
-    shared.ok("POST", "/phones", {"phones": [{"device_name": name} for name in (A, B, C)], "state": "absent"})
+    shared.ok(
+        "POST", "/phones", {"phones": [{"device_name": name} for name in (A, B, C)], "state": "absent", "confirm": 3}
+    )
     rhythm(shared, MODULE, {"csv_file": report})
     assert {name: shared.phone(name) for name in (A, B, C)} == before
 
