@@ -139,7 +139,6 @@ options:
     description: Search criteria. A phone has to match all of them.
     type: list
     elements: dict
-    default: []
     suboptions:
       field:
         description: The field to compare.

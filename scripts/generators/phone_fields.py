@@ -102,7 +102,6 @@ def _criteria() -> dict[str, Any]:
             "description": "Search criteria. A phone has to match all of them.",
             "type": "list",
             "elements": "dict",
-            "default": [],
             "suboptions": {
                 "field": {
                     "description": "The field to compare.",
