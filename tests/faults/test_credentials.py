@@ -51,6 +51,11 @@ def prove(node: RunningNode, flash: Flash, wire: int = MODE_MIC_FIRST, **changes
     """Schedule a new operation and authenticate the phone by certificate; return the server's answer."""
     mode = MIC_FIRST if wire == MODE_MIC_FIRST else LSC_FIRST
     node.schedule(A, authentication_mode=mode, force=True)
+    return session(node, flash, wire, **changes)
+
+
+def session(node: RunningNode, flash: Flash, wire: int, **changes: bytes | None) -> Message:
+    """Authenticate the phone for its pending operation, which is cancelled afterwards; return the server's answer."""
     client = Client(node.capf_port, A)
     answer = client.prove(flash, wire, changes=changes)
     client.close()
@@ -153,8 +158,9 @@ def test_p30_lscs_of_the_old_capf_authenticate_only_while_it_is_trusted(
     for state in ("prepared", "active"):
         trusting.ok("PUT", "/capf-certificate", {"state": state, "force": True})
     assert prove(trusting, flash, MODE_LSC_FIRST).command is Command.KEY_GENERATE_REQUEST
+    trusting.schedule(A, authentication_mode=LSC_FIRST, force=True)
     trusting.ok("PUT", "/capf-certificate/trusted", {"state": "absent", "names": [old], "force": True})
-    assert prove(trusting, flash, MODE_LSC_FIRST).command is Command.END_SESSION
+    assert session(trusting, flash, MODE_LSC_FIRST).command is Command.END_SESSION
     until(lambda: trusting.phone(A)["last_refusal"].startswith("Upgrade Failed: Invalid LSC: "))
 
 

@@ -152,7 +152,8 @@ def fetch_report(node: RunningNode) -> socket.socket:
 def test_p28_reports_that_nobody_reads_hold_no_phone_up(busy: RunningNode) -> None:
     """They are more than the allowed concurrent downloads, and their resources are released afterwards."""
     names = [f"SEP{index:012X}" for index in range(10_000)]
-    busy.ok("POST", "/phones", {"phones": [{"device_name": name, "description": "x" * 1000} for name in names]})
+    long = dict.fromkeys(("description", "device_pool", "device_type", "security_profile"), "x" * 255)
+    busy.ok("POST", "/phones", {"phones": [{"device_name": name, **long} for name in names]})
     schedule(busy, ANOTHER)
     clients = [fetch_report(busy) for _index in range(20)]
     statuses = [int(client.recv(12).split()[1]) for client in clients]

@@ -67,7 +67,7 @@ def test_r19_lscs_are_deleted_before_a_move(make_world: MakeWorld) -> None:
     node, lab = make_world(phones(A, B, C))
     enrol(node, lab, A, B)
     status, output = playbook(node, "move_phones", move_phones_step="before", move_phones=[A, C])
-    assert status == 0 and "1 LSCs were deleted, 1 phones had none; not done: none" in output, output
+    assert status == 0 and "1 LSCs were deleted, 1 phones had none; failed or in flight: none" in output, output
     assert lab.flash(A).lsc is None and node.phone(A)["lsc"] == "Not Installed"
     assert lab.flash(B).lsc is not None and node.phone(B)["lsc"] == "Installed"
 
