@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 
 import pytest
 
@@ -17,9 +16,9 @@ from capf.phone_session.verify import names_device
 from capf.registry import phones
 from capf_lab import csvfile
 from support.identity import certificate_named
+from support.lists import LISTS
 from support.record import Record
 
-LISTS = Path(__file__).parents[1] / "data" / "lists"
 A, B, C = "SEP0011AA000001", "SEP0011AA000002", "SEP0011AA000003"
 
 

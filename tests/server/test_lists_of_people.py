@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,9 +20,9 @@ from capf.registry.phone_fields import list_columns
 from capf.registry.rollout import report as rollout_report
 from capf.registry.transaction import Transaction
 from capf_lab import csvfile
+from support.lists import LISTS
 from support.record import Record
 
-LISTS = Path(__file__).parents[1] / "data" / "lists"
 A, B = "SEP0011AA000001", "SEP0011AA000002"
 COLUMNS = tables.Columns(list_columns(), (*report.COLUMNS, *rollout_report.COLUMNS))
 
