@@ -50,7 +50,8 @@ class ActionModule(ActionBase):
                 return dict(result, waited_seconds=int(time.monotonic() - begin))
 
     def _list(self, given: str | None, names: list[str]) -> None:
-        """Update the list of phones that still wait for their string; it holds no strings, and no wave waits for it."""
+        """Update the list of phones that still wait for their string; it contains no strings, and no wave depends on
+        it."""
         if not given or self._task.check_mode:
             return
         path = absolute(given)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: capped
-short_description: Show the first items of a list, and how many more there are
+short_description: Show the first items of a list and the number of the others
 version_added: 0.1.0
 description:
   - Returns the first items of a list as text, and the number of the rest, so that the output of a playbook stays
@@ -42,7 +42,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The first items, and how many more there are, such as V(SEP001122334455, SEP001122334466 and 1,962 more).
+  description: The first items and the number of the others, such as V(SEP001122334455, SEP001122334466 and 1,962 more).
   type: str
 """
 

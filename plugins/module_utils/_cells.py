@@ -16,7 +16,7 @@ BYTE_ORDER_MARK = "\ufeff"
 SHIELD = "\u200b"
 """A zero width space before and after a text: it is not visible, and a spreadsheet shows the text as it is."""
 _EDGES = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u200c\u200d\u2060\ufeff"
-"""What people and programs leave around a text without meaning it: blanks of every kind, and what is not visible."""
+"""Characters that people and programs leave around a text unintentionally: blanks of every kind, and invisible ones."""
 _RISKY = frozenset("=+-@\uff1d\uff0b\uff0d\uff20" + _EDGES)
 _MONTHS = (
     "jan|feb|fev|fév|mar|mär|maa|mrt|apr|abr|avr|may|mai|mag|maj|mei|jun|jui|giu|jul|lug|aug|ago|aoû|sep|set|okt|oct|"
@@ -24,7 +24,7 @@ _MONTHS = (
 )
 _WORD = rf"(?<![^\W\d_])(?:e|[ap]m|(?:{_MONTHS})[^\W\d_]{{0,7}})(?![^\W\d_])"
 _NUMERIC = re.compile(rf"(?![1-9]\d{{0,10}}\Z|0\Z)(?:[\W\d_]|{_WORD})+", re.IGNORECASE)
-"""What a spreadsheet may show as another number or as a date, if there is a digit in it."""
+"""A text that a spreadsheet may show as another number or as a date, if there is a digit in it."""
 _TRUE = ("true", "wahr", "vrai", "vero", "verdadero", "verdadeiro", "waar")
 _FALSE = ("false", "falsch", "faux", "falso", "onwaar")
 """Truth values as spreadsheets in several languages write them."""
@@ -63,7 +63,8 @@ def meant(cell: str) -> str:
 
 
 def key(text: str) -> str:
-    """Return a text by which titles and choices are compared: in any case, and with any blanks between words."""
+    """Return the form in which titles and choices are compared, which ignores case and the kind and number of
+    blanks."""
     return " ".join(text.split()).casefold()
 
 

@@ -83,7 +83,7 @@ class Client:
         return self._json(self._read(self._open("GET", path, None, 0)))
 
     def send(self, method: str, path: str, body: dict[str, t.Any], extra_seconds: int = 0) -> dict[str, t.Any]:
-        """Return the answer to a request with a JSON body; CapfError when it is refused."""
+        """Return the answer to a request with a JSON body; CapfError if it is refused."""
         return self._json(self._read(self._open(method, path, body, extra_seconds)))
 
     def text(self, path: str) -> str:
@@ -198,7 +198,7 @@ def _fault_of_certificates(path: str) -> str:
 
 
 def _why(reason: object) -> str:
-    """Return why there is no answer, in the operating system's words or our own."""
+    """Return why there is no answer: the operating system's text, or one for the kind of error."""
     if isinstance(reason, ssl.SSLCertVerificationError):
         return _UNTRUSTED
     if isinstance(reason, ssl.SSLError):

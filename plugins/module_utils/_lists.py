@@ -26,9 +26,9 @@ _PLACE = re.compile(r"\b(?:phones|items|names)\[([0-9]+)\]")
 
 
 class Rows:
-    """The phones of a file, one mapping each, and the line (or C(unit)) that each of them comes from.
+    """The phones of a file, one mapping each, and the line (or C(unit)) from which each of them comes.
 
-    C(warnings) says what was not read.
+    C(warnings) name the columns that were not read.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class Rows:
             raise self.located(error) from None
 
     def warn(self, module: AnsibleModule) -> Rows:
-        """Warn of what was not read, and return the rows."""
+        """Warn about columns that were not read, and return the rows."""
         for warning in self._warnings:
             module.warn(warning)
         return self
 
     def located(self, error: CapfError) -> CapfError:
-        """Return the server's error with the file's lines in place of the request's indexes."""
+        """Return the server's error with the file's lines instead of the request's indexes."""
         if not error.problems or not self.lines:
             return error
         problems = [

@@ -6,8 +6,9 @@
 
 """The reader for all lists of phones that people, spreadsheets and other systems make.
 
-A list whose column of device names is called ``device_name`` is one's own: an unknown column is an error. A list with
-titles (``Device Name``) is an export of another system: it has columns that nobody here needs, which are named once.
+A list is the administrator's own if its column of device names is called ``device_name``: there, an unknown column is
+an error. A list with titles (``Device Name``) is an export of another system: a single warning names its columns that
+are not read.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ class ListError(Exception):
 
 
 class Column(NamedTuple):
-    """A column that a list may have.
+    """A possible column of a list.
 
-    ``titles``: what it is called in exports; ``kind``: whether its cells are ``str``, ``int`` or ``bool``;
-    ``choices``: the values that it has, which are read in any case.
+    ``titles``: its names in exports; ``kind``: whether its cells are ``str``, ``int`` or ``bool``; ``choices``: its
+    values, which are read in any case.
     """
 
     name: str
@@ -50,8 +51,8 @@ class Column(NamedTuple):
 class Columns:
     """The columns of one kind of list.
 
-    ``aside``: titles of columns that exports of our own have, and nobody reads; ``prefix``: columns of one's own lists
-    that begin so are for somebody else.
+    ``aside``: titles of columns in this project's own exports that are not read; ``prefix``: the beginning of column
+    names in the administrator's own lists that are for other programs.
     """
 
     def __init__(self, columns: Sequence[Column], aside: Sequence[str] = (), prefix: str = "lab_") -> None:
@@ -72,7 +73,7 @@ class Columns:
 class Table(NamedTuple):
     """The phones of a list, each with the values of its cells that are not empty, and the line where it begins.
 
-    ``warnings``: what was not read.
+    ``warnings`` name the columns that were not read.
     """
 
     phones: list[dict[str, Any]]
@@ -89,10 +90,10 @@ class _Title(NamedTuple):
 
 
 class _Header(NamedTuple):
-    """What the cells of a row are: the columns that are read, each with its index.
+    """The header of a list: the columns that are read, each with its index.
 
-    ``own``: the list is one's own; every row has ``width`` cells at least, and ``cells`` at most. ``unnamed``: the
-    indexes of cells without a column name; ``ignored``: the columns that are not read.
+    ``own``: the list is the administrator's own; every row has at least ``width`` cells and at most ``cells``.
+    ``unnamed``: the indexes of cells without a column name; ``ignored``: the columns that are not read.
     """
 
     line: int
@@ -144,9 +145,9 @@ def _text(path: str, data: bytes) -> str:
 
 
 def _separated(path: str, text: str, columns: Columns) -> tuple[str, str, int]:
-    """Return the text from its header on, its separator, and how many lines were before it.
+    """Return the text from its header on, its separator, and the number of lines before it.
 
-    Without a line ``sep=`` it is the separator with which the header has the most columns that are known.
+    Without a line ``sep=``, the separator is the one with which the header has the most known columns.
     """
     said = _SEPARATOR_LINE.match(text)
     if said is not None:
@@ -198,7 +199,7 @@ def _header(path: str, line: int, row: Sequence[str], columns: Columns) -> _Head
 
 
 def _check_header(place: str, titles: Sequence[_Title], columns: Columns, *, own: bool) -> None:
-    """Raise ListError for columns that are there twice, and for unknown ones of one's own list."""
+    """Raise ListError for duplicate columns, and for unknown ones in the administrator's own list."""
     seen = dict[str, _Title]()
     for title in titles:
         column = columns.of(title.key)
@@ -213,8 +214,8 @@ def _check_header(place: str, titles: Sequence[_Title], columns: Columns, *, own
 
 
 def _check(path: str, line: int, row: Sequence[str], header: _Header) -> list[int]:
-    """Return which cells without a column name have a text; ListError for these in one's own list, and for a row that
-    has fewer or more cells than the header."""
+    """Return the indexes of cells with a text and no column name; ListError for these in the administrator's own list,
+    and for a row with fewer or more cells than the header."""
     if len(row) < header.width or any(row[header.cells :]):
         found = f"the row has {len(row)} cells, and the header has {header.width}"
         raise ListError(f"{path} line {line}: {found}; check its separators and quotes")
@@ -241,7 +242,7 @@ def _phone(place: str, row: Sequence[str], header: _Header) -> dict[str, Any]:
 
 
 def _value(place: str, column: Column, text: str) -> Any:
-    """Return the value that a cell means; what is no choice is for the server to refuse."""
+    """Return the value of a cell; the server refuses a value that is not one of the choices."""
     if column.kind == "str":
         return cells.choice(text, column.choices)
     found = cells.whole(text) if column.kind == "int" else cells.flag(text)

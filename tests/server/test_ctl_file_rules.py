@@ -99,7 +99,7 @@ def test_before_the_first_file_both_tokens_may_be_changed_and_after_it_one(first
 def test_a_token_is_in_one_slot_only(first: Record) -> None:
     mine = supplied(1)
     make(first, mine)
-    with pytest.raises(InvalidRequestError, match="a token of its own"):
+    with pytest.raises(InvalidRequestError, match="a different token"):
         make(first, replace(mine, slot=2))
 
 

@@ -99,10 +99,10 @@ def test_r16_the_size_of_a_wave_is_a_number_a_share_or_computed(
         ({"wave_size": "auto"}, "wave_size: auto needs window_end; set it, or give a number of phones or a percentage"),
         ({"spread_by": "floor"}, "spread_by: 'floor' is refused; allowed: device_pool, device_type"),
         ({"window_end": "dawn"}, "window_end: 'dawn' is refused; allowed: a date and time to come"),
-        ({"window_end": at(-5)}, "is over, or before window_start; give a time to come, after window_start"),
+        ({"window_end": at(-5)}, "is past, or before window_start; give a future time, after window_start"),
         (
             {"window_start": at(100), "window_end": at(50)},
-            "is over, or before window_start; give a time to come, after window_start",
+            "is past, or before window_start; give a future time, after window_start",
         ),
         ({"rollout": "a/b"}, "name: 'a/b' is refused; allowed: a name of letters"),
         ({"modes_after": {NAMES[0]: "Secret"}}, f"security_mode_after of {NAMES[0]}: 'Secret' is refused"),
@@ -225,7 +225,7 @@ def test_r16_nothing_is_started_before_the_window(ready: Record) -> None:
 
 def test_r16_waves_that_do_not_fit_are_warned_of(ready: Record) -> None:
     made = begin(ready, wave_size="3", wave_seconds=600, window_end=at(1300))
-    assert made.warnings[0].startswith("2 of 4 waves are sure to fit into the window")
+    assert made.warnings[0].startswith("2 of 4 waves will certainly fit into the window")
 
 
 def test_r16_open_sessions_are_limited_across_waves(ready: Record) -> None:

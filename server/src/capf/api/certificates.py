@@ -52,7 +52,7 @@ async def trust(wanted: CapfTrustChange, actor: Actor, node: RunningNode) -> dic
 
 
 def _needed(given: list[str] | None, field: str, state: str) -> list[str]:
-    """Return a list that a state needs; InvalidRequestError where it is missing."""
+    """Return the list that a state requires; InvalidRequestError if it is missing."""
     if given is None:
         raise InvalidRequestError([Problem(field, "", f"this field is missing; state {state} needs it")])
     return given

@@ -77,7 +77,7 @@ def make(settings: PhoneSettings) -> bytes:
 
 
 def edit(own: bytes, settings: PhoneSettings) -> bytes:
-    """Return the administrator's own file with the CAPF settings in it; ConfigurationError when it cannot be edited.
+    """Return the administrator's own file with the CAPF settings in it; ConfigurationError if it cannot be edited.
 
     An element with an equivalent value keeps its bytes, and ``ipAddressMode`` keeps its value, because the
     administrator decides on the phone's network. Missing elements are added at the end.

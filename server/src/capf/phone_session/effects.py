@@ -120,7 +120,7 @@ class Receive:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Sign and record a certificate for this public key; the reply is Issued, or None when refused."""
+    """Sign and record a certificate for this public key; the reply is Issued, or None if refused."""
 
     hold: Hold
     public_key: bytes

@@ -56,7 +56,7 @@ class Server:
     """One node; implements the interface that the API requires."""
 
     def __init__(self, settings: NodeSettings) -> None:
-        """Open state and database; CapfError when either cannot be used."""
+        """Open state and database; CapfError if either cannot be used."""
         directory = state.StateDirectory(settings.state_directory)
         self._settings = settings
         self._directory = directory

@@ -56,7 +56,7 @@ class Web:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, addresses: Sequence[str], port: int, stopped: Callable[[], Awaitable[object]]) -> None:
-        """Serve until ``stopped`` returns; OSError when one of the addresses cannot be used."""
+        """Serve until ``stopped`` returns; OSError if one of the addresses cannot be used."""
         self._door.open(addresses, port)
         try:
             await stopped()

@@ -24,7 +24,7 @@ _ADMINISTRATOR = re.compile("[ -9;-~]{1,200}")
 
 
 def faults(texts: Mapping[str, str]) -> list[Fault]:
-    """Return the faults of the account, with which nobody can log in."""
+    """Return the faults of the account that keep everybody from logging in."""
     where = "table settings, row {!r}"
     missing = [name for name in (ADMINISTRATOR, PASSWORD) if not texts.get(name)]
     found = [Fault(where.format(name), "the administrator's account is missing", _TODO) for name in missing]
@@ -54,7 +54,7 @@ def problems(administrator: str, password: str) -> list[Problem]:
 
 
 def begin(connection: Connection, administrator: str, password: str, now: float, actor: str) -> None:
-    """Make the account, or find the same one in a shared database; ConflictError where it is a different one."""
+    """Create the account, or find the same one in a shared database; ConflictError if that has a different one."""
     if PASSWORD not in named_values.every(connection):
         put(connection, administrator, password, now, actor)
         return

@@ -217,7 +217,7 @@ def trust(tx: Transaction, keys: Keystore, given: Sequence[x509.Certificate]) ->
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """Earlier CAPF certificates (common names) whose LSCs are no longer trusted, even active ones with ``force``;
-    ``confirm`` is the number of phones that have those, where they are many."""
+    ``confirm``: the number of phones with active LSCs of theirs, required if there are many."""
 
     names: Sequence[str]
     force: bool = False
@@ -228,7 +228,7 @@ def distrust(tx: Transaction, keys: Keystore, wanted: Revocation) -> KeystoreCha
     """Stop trusting LSCs of earlier CAPF certificates.
 
     ConflictError while they have active LSCs, unless ``force``; InvalidRequestError for the current one, for one that
-    was never trusted, and where many phones have to be confirmed.
+    was never trusted, and if ``confirm`` is required and wrong.
     """
     names = wanted.names
     earlier = tx.context.authority.lsc_issuers[1:]
@@ -255,7 +255,7 @@ def distrust(tx: Transaction, keys: Keystore, wanted: Revocation) -> KeystoreCha
 
 
 def _refuse_unknown(tx: Transaction, names: Sequence[str], earlier: Sequence[x509.Certificate]) -> None:
-    """Raise InvalidRequestError for names that no certificate has whose LSCs are trusted, or once were."""
+    """Raise InvalidRequestError for names other than those of CAPF certificates whose LSCs are or once were trusted."""
     trusted = sorted(map(authority.common_name, earlier))
     known = {*trusted, *_distrusted_before(tx.connection)}
     allowed = f"an earlier CAPF certificate by its common name: {', '.join(trusted) or 'there is none'}"

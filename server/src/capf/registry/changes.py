@@ -1,10 +1,10 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a request changed, or would change: the one form of every such answer.
+"""What a request changed, or would change; every such answer has the same form.
 
-A list of phones or nodes is changed in the database. Certificates and keys in the state directory are changed after the
-commit: decided and recorded first, carried out then.
+A list of phones or nodes is changed in the database. A change to certificates and keys in the state directory is
+decided and recorded first, and carried out after the commit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 class Change:
     """One phone or node that changes: the values that differ, by the name of the field.
 
-    ``before`` is None of one that is new, ``after`` of one that is removed; ``reason`` says why, where a rule decided.
+    ``before`` is None for a new one, ``after`` for a removed one; ``reason`` says why, if a rule decided.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The changes by a list; ``asked`` is its length."""
+    """The changes that a list makes; ``asked`` is the length of the list."""
 
     asked: int
     results: list[Change]
@@ -42,7 +42,7 @@ class Changes:
 
     @property
     def changed(self) -> bool:
-        """True when anything differs."""
+        """True if anything differs."""
         return bool(self.results)
 
     @property

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whoever removes many phones, or deletes or revokes the LSCs of many, confirms how many they are (P57)."""
+"""A request that removes many phones, or deletes or revokes many LSCs, has to confirm the number (P57)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def is_needed(number: int, registered: int) -> bool:
 
 
 def require(tx: Transaction, number: int, confirmed: int | None, what: str) -> None:
-    """Raise InvalidRequestError, with the number to confirm, where a confirmation is needed and is not this number.
+    """Raise InvalidRequestError with the number to confirm, if a confirmation is needed and a different number was
+    given.
 
     ``what`` says what happens to the phones, such as ``remove {}``.
     """

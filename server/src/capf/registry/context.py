@@ -41,9 +41,9 @@ class Policy:
 class Context:
     """Shared by the parts of the registry; ``running`` is None while the CAPF service does not run.
 
-    ``own_files`` is the directory of the administrator's own configuration files of phones; ``capf_servers`` are the
+    ``own_files`` is the directory of the administrator's own phone configuration files; ``capf_servers`` are the
     CAPF servers that phones try one after the other, if there are several. ``elapsed`` is the clock of locks, and
-    ``guesses_added`` how many rows of ``store.guesses`` this server has added since it last looked how many there are.
+    ``guesses_added`` the number of rows that this server has added to ``store.guesses`` since it last counted them.
     """
 
     authority: Authority

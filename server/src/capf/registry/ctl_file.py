@@ -47,7 +47,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The CTL file that was made last."""
+    """The latest CTL file."""
 
     data: bytes
     file: CtlFile
@@ -164,7 +164,7 @@ def _reasons(held: Sequence[Record], wanted: Sequence[Record]) -> list[str]:
             reasons.append(f"the CAPF certificate {_name(record.certificate)} was added")
     for record in go:
         if record.role == Role.CAPF:
-            reasons.append(f"the CAPF certificate {_name(record.certificate)} is trusted no longer")
+            reasons.append(f"the CAPF certificate {_name(record.certificate)} is no longer trusted")
     return reasons + _node_reasons(come, go)
 
 

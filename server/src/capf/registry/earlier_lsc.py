@@ -24,7 +24,7 @@ UNKNOWN_ISSUER = ""
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A certificate of an import: an LSC as a row of the record, or without a row the phone's MIC.
+    """A certificate of an import: an LSC with its row for the record, or a MIC, which has no row.
 
     ``problem``: why a session does not accept it, empty if it does; ``trusted``: whether its issuer is trusted.
     """
@@ -37,8 +37,8 @@ class Given:
 def read(pem: str, device_name: str, trust: Trust, now: int) -> Given | str:
     """Return the certificate, or what is wrong with it and what to do.
 
-    An LSC keeps its real issuer: key id and end are those of the trusted issuer that signed it, and else the authority
-    key id that the certificate itself names, and the certificate's own end.
+    An LSC keeps its real issuer. Key id and expiry are those of the trusted issuer that signed it; without one, they
+    are the authority key id in the certificate and the expiry of the certificate itself.
     """
     issuers = trust.lsc_issuers
     try:

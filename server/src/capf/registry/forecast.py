@@ -1,8 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a phone's session can succeed, by what is on record of the phone and of this server: the only place for it
-(P54).
+"""Forecasts from the record whether a phone's session can succeed: the only place for this rule (P54).
 
 Import, scheduling, the plan of a rollout and the session itself ask here, so that they cannot disagree.
 A new rule, such as what a model can do, is one more function of ``_RULES``.
@@ -40,7 +39,8 @@ _NO_EC = operation_status(Operation.INSTALL, Outcome.NO_EC_SUPPORT)
 
 
 class Phone(NamedTuple):
-    """What is on record of a phone: its MIC, its LSC, and whether its last operation ended because it has no EC keys.
+    """The facts on record about a phone: its MIC, its LSC, and whether its last operation ended because it has no EC
+    keys.
 
     ``shown``: the phone is in a session and shows its certificate, which decides unless the mode gives precedence to
     one that it is known to have.
@@ -64,10 +64,11 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Why a session fails: for ``certain`` by the record, or probably, because the phone may have more than is known.
+    """Why a session fails: ``certain`` according to the record, or only probable, because the phone may have other
+    certificates.
 
-    ``outcome``: how it ends, None if the phone never comes; ``what``: the reason, the same for all phones that have it;
-    ``why``: the reason of this phone; ``todo``: what to do about it.
+    ``outcome``: how it ends, None if the phone never connects; ``what``: the reason, the same for all phones that have
+    it; ``why``: the reason of this phone; ``todo``: what to do about it.
     """
 
     certain: bool
@@ -78,7 +79,7 @@ class Doubt:
 
     @property
     def reason(self) -> str:
-        """What is wrong and what to do, the same for all phones for which it is."""
+        """The problem and what to do about it; the same text for all phones with this problem."""
         return f"{self.what}; {self.todo}"
 
 
@@ -148,7 +149,7 @@ def judge(tx: Transaction, asked: Sequence[tuple[Phone, Wanted]]) -> dict[str, D
 def _without_unconfirmed(
     tx: Transaction, asked: Sequence[tuple[Phone, Wanted]], doubts: Mapping[str, Doubt]
 ) -> dict[str, Doubt]:
-    """Be less certain of phones that may have stored a newer LSC without having been able to say so."""
+    """Be less certain about phones that may have stored a newer LSC whose confirmation was lost."""
     found = dict(doubts)
     held = {phone.name: phone.lsc for phone, _wanted in asked if phone.name in doubts and phone.lsc is not None}
     for name, operation_id in certificate_rows.unconfirmed(tx.connection, list(held), tx.now):

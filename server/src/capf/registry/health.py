@@ -77,7 +77,7 @@ def _end(context: Context) -> datetime:
 
 
 def expires_soon(context: Context) -> bool:
-    """True when the CAPF certificate is due to be renewed, or cannot be used at all."""
+    """True if the CAPF certificate is due to be renewed, or cannot be used at all."""
     return not context.authority.usable or days_left(context) < _WARN_DAYS
 
 

@@ -23,7 +23,7 @@ _TO_DO = "give one or more CA certificates in PEM"
 
 
 def read(texts: Sequence[str], field: str) -> list[x509.Certificate]:
-    """Return the CA certificates of PEM texts, each once; InvalidRequestError names each text that holds another."""
+    """Return the CA certificates of PEM texts, each once; InvalidRequestError names each text with anything else."""
     found: list[x509.Certificate] = []
     problems = []
     for index, text in enumerate(texts):

@@ -13,7 +13,7 @@ from capf.model import InvalidRequestError, not_allowed
 
 ALLOWED = "a date and time to come, such as 2030-01-31T06:00 (the first node's time) or 2030-01-31T06:00+01:00"
 _UNIFIED_CM = re.compile(r"(\d{4}):(\d\d):(\d\d)(?::(\d\d)(?::(\d\d)(?::(\d\d))?)?)?", re.ASCII)
-"""YYYY:MM:DD:HH:MM, as its scripts and exports have it, and shorter or with seconds."""
+"""YYYY:MM:DD:HH:MM, the form in its scripts and exports, also shorter or with seconds."""
 _DAY_BEGINS, _DAY_ENDS = time(0), time(23, 59, 59)
 _ENDS = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
 _FIRST, _LAST = (int(end.timestamp()) for end in _ENDS)
@@ -34,7 +34,7 @@ def read(text: str, field: str, *, begins: bool = False) -> int:
 
 
 def _understood(text: str, time_of_day: time) -> datetime:
-    """Return what a text means, with this time of day for a date alone; ValueError if it is no time."""
+    """Return what a text means, with this time of day for a date alone; ValueError if it is not a time."""
     found = _UNIFIED_CM.fullmatch(text)
     if found is not None:
         year, month, day, *clock = found.groups()
@@ -48,7 +48,7 @@ def _understood(text: str, time_of_day: time) -> datetime:
 
 
 def parse(text: str, now: int) -> int:
-    """Return epoch seconds of a time to come; InvalidRequestError when it is unreadable or past."""
+    """Return epoch seconds of a future time; InvalidRequestError if it is unreadable or past."""
     moment = read(text, "completes_by")
     if moment <= now:
         raise InvalidRequestError([not_allowed("completes_by", text, ALLOWED)])

@@ -68,7 +68,7 @@ class WantedNode:
 
     @property
     def given(self) -> dict[str, Any]:
-        """The settings that are given by their columns, certificates without surrounding text."""
+        """The given settings by column; certificates without surrounding text."""
         found = {name: value for name, value in asdict(self).items() if value is not None}
         return {name: _plain(value) if name in _PEMS else value for name, value in found.items()}
 

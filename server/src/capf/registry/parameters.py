@@ -43,7 +43,7 @@ class Parameter:
         return f"a whole number from {self.minimum} to {self.maximum}"
 
     def parse(self, value: object) -> Value | None:
-        """Return the value in the parameter's own type, None when it is not allowed."""
+        """Return the value in the parameter's own type, None if it is not allowed."""
         if isinstance(self.default, bool):
             return {"true": True, "false": False}.get(str(value).lower())
         text = f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
@@ -115,7 +115,7 @@ SERVICE: tuple[Parameter, ...] = (
     Parameter(
         "Maximum Allowable Attempts For Key Generation",
         3,
-        "How often the phone is asked again for a key after it failed to make one; for a backup key it always is.",
+        "How often the phone is asked again after it failed to make a key. It is always asked for a backup key.",
         minimum=0,
         maximum=100,
     ),

@@ -31,7 +31,7 @@ from capf.store.rollout_rows import MemberRow
 
 REFUSED = "refused"
 NOT_TRIED = "not tried"
-"""How the note of a phone begins that is skipped because it could only fail (``registry.forecast``)."""
+"""The beginning of the note on a phone that is skipped because it would certainly fail (``registry.forecast``)."""
 NOT_REGISTERED = "the phone has its LSC and is not registered with call processing: visit it"
 WITHOUT_LSC = "the phone has no LSC any more: another operation deleted it; take the phone into the next rollout"
 GONE = "no longer registered with the server"
@@ -60,7 +60,8 @@ KEYS = tuple(part.key for part in Part)
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """What a part depends on from the wave: whether it was started, and is ``over`` (judged, or the rollout ended)."""
+    """The facts about the wave on which a part depends: whether it was started, and is ``over`` (judged, or the rollout
+    ended)."""
 
     begun: bool = True
     over: bool = False
@@ -136,7 +137,7 @@ def show(numbers: Mapping[Part, int]) -> dict[str, int]:
 
 
 def words(numbers: Mapping[str, Any]) -> str:
-    """Return ``counts`` as a sentence has them, such as ``3 phones: 2 done, 1 failed``."""
+    """Return ``counts`` in words, such as ``3 phones: 2 done, 1 failed``."""
     shown = [f"{numbers[part.key]} {part}" for part in Part if numbers[part.key]]
     phones = sum(numbers[key] for key in KEYS)
     return counted(phones, "phone") + (f": {', '.join(shown)}" if shown else "")

@@ -39,7 +39,7 @@ class Field:
     rollout; ``searchable``: phones are found by it (texts, moments and what is hidden), and sorted unless it is hidden;
     ``reported``: it is a column of the report;
     ``free_text``: people or phones write it, so that a spreadsheet may take it for a formula or a number;
-    ``also``: other headers that it has in exports of other systems.
+    ``also``: its other headers in exports of other systems.
     """
 
     name: str

@@ -3,8 +3,8 @@
 
 """Importing the data of an earlier CAPF: phones, their LSCs, and operations that are pending there (R23).
 
-What can be taken is taken: a phone whose operation, string or certificate cannot be taken over is imported without it
-and named, unless the import is ``strict`` (P56). The settings of a phone that this server already knows are kept, and
+If an operation, string or certificate of a phone cannot be taken over, the phone is imported without it and a warning
+names it, unless the import is ``strict`` (P56). The settings of a phone that this server already knows are kept, and
 differences are reported.
 """
 
@@ -130,7 +130,7 @@ class Reading:
 
 
 def read(context: Context, items: Sequence[EarlierPhone]) -> Reading:
-    """Read the items of an import, their certificates too, which takes long and needs no database."""
+    """Read the items of an import with their certificates. This takes long and needs no database."""
     problems = phones.name_problems([item.device_name for item in items], f"{_FIELD}.device_name")
     trust = forecast.trust_of(context)
     given, left_out = [], list[Problem]()
@@ -193,7 +193,7 @@ def carry_out(tx: Transaction, reading: Reading, *, strict: bool = False) -> Imp
 
 
 def _shown(problem: Problem, names: Sequence[str]) -> dict[str, str]:
-    """Return what is left out of a phone, with the names of phones in the place of their indexes."""
+    """Return what is left out of phones, with the names of phones instead of their indexes."""
     found = _INDEX.match(problem.field)
     index, part = (0, problem.field) if found is None else (int(found[1]), problem.field[found.end() + 1 :])
     message = _INDEX.sub(lambda other: names[int(other[1])], problem.message)

@@ -95,8 +95,8 @@ def ensure(
 ) -> Changes:
     """Register, change or remove phones, completely or not at all. An omitted setting is left alone.
 
-    InvalidRequestError names every wrong field, and the number to ``confirm`` where many phones are removed;
-    ConflictError when a phone to remove is in a session.
+    InvalidRequestError names every wrong field, and the number to ``confirm`` if many phones are removed;
+    ConflictError if a phone to remove is in a session.
     """
     names = [str(phone[NAME]) for phone in wanted]
     problems = name_problems(names, "phones[{}].device_name")

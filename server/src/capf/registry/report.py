@@ -50,7 +50,7 @@ def csv_pieces(phones: Phones) -> Iterator[str]:
 
 
 def csv_of(phones: Phones, columns: Mapping[str, str], free_text: Sequence[str]) -> Iterator[str]:
-    """Yield columns, each with its field of the phones, as pieces of CSV that a spreadsheet opens as it is meant.
+    """Yield columns, each with its field of the phones, as pieces of CSV that a spreadsheet shows unchanged.
 
     ``free_text`` are the fields with text from people and phones.
     """
@@ -68,7 +68,7 @@ def _text(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def json_pieces(phones: Phones) -> Iterator[str]:
-    """Yield the report in pieces of a JSON array, one phone a line."""
+    """Yield the report in pieces of a JSON array, one phone per line."""
     lines = (json.dumps(phone, ensure_ascii=False) for phone in phones)
     before = "[\n"
     while piece := list(islice(lines, _PIECE)):

@@ -34,7 +34,7 @@ LSC_IS_RIGHT = "LSC is right"
 _LONG_ENOUGH = 6
 """The number of digits from which an authentication string causes no warning."""
 IN_SESSION = "in a session now"
-"""Why a phone is skipped whose session does something different from the request: the phone may already be done, which
+"""Why a phone is skipped if its session does something different from the request: the phone may already be done, which
 cannot be undone."""
 
 
@@ -57,7 +57,7 @@ SETTINGS = OperationSettings._fields
 
 @dataclass(frozen=True, slots=True)
 class OperationItem:
-    """A phone of a request, with settings of its own and the authentication string that the administrator gives it."""
+    """A phone of a request, with its own settings and the authentication string that the administrator gives it."""
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -76,8 +76,8 @@ class OperationRequest:
 
     ``defaults``: settings of the items that have none of their own. ``completes_by``: epoch seconds in the future;
     ``renew_before``: renew an LSC that expires within this number of days. ``cautious``: skip the phones that would
-    fail by what is on record (``registry.forecast``); otherwise those that fail for certain are refused, and a warning
-    names the others. ``confirm``: the number of phones whose LSC is deleted, where they are many.
+    fail according to the record (``registry.forecast``); otherwise those that fail for certain are refused, and a
+    warning names the others. ``confirm``: the number of phones whose LSC is deleted, required if there are many.
     """
 
     operation: Operation
@@ -136,7 +136,7 @@ class _Phone:
 
     @property
     def known(self) -> forecast.Phone:
-        """What is on record of the phone."""
+        """The facts on record about the phone."""
         status = "" if self.last is None else self.last.status
         return forecast.Phone(self.name, self.row.mic, self.certificate, self.row.device_security_mode, status)
 
@@ -203,7 +203,7 @@ def _plan(tx: Transaction, request: OperationRequest) -> Scheduled:
 def _doubts(
     tx: Transaction, request: OperationRequest, plan: Scheduled, phones: Sequence[_Phone]
 ) -> dict[str, forecast.Doubt]:
-    """Return the phones that would fail by what is on record, unless they are refused already or in a session."""
+    """Return the phones that would fail according to the record, unless they are already refused or in a session."""
     if request.operation is Operation.NONE:
         return {}
     judged = [phone for phone in phones if phone.name not in plan.refused and not phone.in_session]
@@ -346,7 +346,7 @@ def _cancel(phone: _Phone, plan: Scheduled) -> None:
 
 
 def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
-    """Return why this phone may not have this operation (R26), None when it may."""
+    """Return why this phone may not have this operation (R26), None if it may."""
     if operation is Operation.DELETE and phone.certificate is None:
         return Problem(phone.field, phone.name, f"{phone.name} has no LSC to delete; leave the phone out")
     if operation is Operation.TROUBLESHOOT and phone.certificate is None and not phone.row.mic:

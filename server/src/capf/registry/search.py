@@ -112,7 +112,7 @@ def found(
 ) -> Iterator[dict[str, Any]]:
     """Yield every phone that matches, in order; ``strings`` adds the authentication strings.
 
-    With a ``wave``, only phones match whose present operation is the one that the wave has scheduled for them.
+    With a ``wave``, only phones match whose present operation was scheduled by this wave.
     """
     check(criteria, page.sort)
     tests, locks = _tests(criteria), guessing.locks(tx)

@@ -90,7 +90,7 @@ def claim(tx: Transaction, wanted: Claim) -> Granted | Refused:
 
 
 def _refused_now(tx: Transaction, operation: OperationRow, mode: AuthenticationMode) -> Refused | None:
-    """Refuse whoever comes while the operation is in a session, too late, or CAPF cannot issue certificates (P55)."""
+    """Refuse the phone if the operation is in a session or overdue, or if CAPF cannot issue certificates (P55)."""
     if mode.proves and operation.holder:
         return Refused(Reason.REJECTED, cause=Cause.IN_SESSION)
     if operation.completes_by <= tx.now:
@@ -171,7 +171,7 @@ def _without_ec(tx: Transaction, claim: Claim, operation: OperationRow) -> Refus
 
 
 def _known(connection: Connection, claim: Claim, operation: OperationRow, *, has_mic: bool) -> forecast.Phone:
-    """Return what is on record of a phone that authenticates by a certificate.
+    """Return the facts on record about a phone that authenticates by a certificate.
 
     A phone may have deleted its LSC in a session whose confirmation was lost: then its MIC authenticates it. With
     precedence to MIC, a phone without a MIC on record shows which certificate it has.
@@ -293,7 +293,7 @@ def issue(tx: Transaction, wanted: Issue) -> Issued | None:
 
 def _sign(tx: Transaction, operation: OperationRow, public_key: bytes, years: int) -> tuple[Signed, bool]:
     """Return a certificate with a new serial number, and whether the phone has one that it never confirmed; LintError
-    where key or profile are wrong, or the key was certified for another operation."""
+    if key or profile are wrong, or the key was certified for another operation."""
     keys = need.keys(operation.key_order, operation.key_size, operation.ec_key_size)
     name = operation.device_name
     while True:

@@ -76,7 +76,7 @@ def faults(tx: Transaction) -> list[Fault]:
     if not fits(tx.connection, tx.context.secrets):
         problem = "it is not the key with which the strings of the database were encrypted"
         todo = (
-            "restore the right key from a backup and restart the server; or, where it is lost, schedule all operations"
+            "restore the right key from a backup and restart the server; or, if it is lost, schedule all operations"
             " by authentication string again and restart CAPF with ucm.capf.capf_service"
         )
         return [Fault(where, problem, todo, stops_capf=True)]

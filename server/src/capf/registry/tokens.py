@@ -60,7 +60,7 @@ class Supplied:
 
 
 def current(connection: Connection) -> list[Token]:
-    """Return the tokens by slot; DamagedError where one cannot be read."""
+    """Return the tokens by slot; DamagedError if one cannot be read."""
     found, damaged = _read(connection)
     if damaged:
         raise DamagedError(damaged[0])
@@ -143,7 +143,7 @@ def _key_file(context: Context, certificate: x509.Certificate) -> Path:
 
 
 def load_key(context: Context, token: Token) -> rsa.RSAPrivateKey:
-    """Return a token's key; ConflictError when this server does not have it."""
+    """Return a token's key; ConflictError if this server does not have it."""
     try:
         key = serialization.load_pem_private_key(_key_text(context, token).encode(), None)
     except (ValueError, TypeError):
@@ -213,7 +213,7 @@ def _checked(wanted: Sequence[Supplied], held: Mapping[int, Token]) -> dict[int,
         if pair is not None and (token is None or token.certificate != pair[0]):
             new[item.slot] = pair
             if taken.setdefault(pair[0], item.slot) != item.slot:
-                message = "this is the token of the other slot; give each slot a token of its own"
+                message = "this is the token of the other slot; give each slot a different token"
                 problems.append(Problem(f"{where}certificate", "(certificate)", message))
     if problems:
         raise InvalidRequestError(problems)
@@ -225,7 +225,7 @@ def _pair(where: str, item: Supplied, problems: list[Problem]) -> Pair | None:
     try:
         certificate = x509.load_pem_x509_certificate((item.certificate or "").encode())
     except ValueError:
-        # A key in its place is a slip that happens: what was given is not shown.
+        # Somebody may have given the key here by mistake: the value is not shown.
         problems.append(Problem(f"{where}certificate", "(certificate)", "this is not a certificate in PEM; give one"))
         return None
     passphrase = None if item.passphrase is None else item.passphrase.encode()

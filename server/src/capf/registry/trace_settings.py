@@ -38,7 +38,7 @@ SETTINGS: tuple[Parameter, ...] = (
     Parameter(
         "maximum_number_of_files",
         50,
-        "How many trace files are kept; the oldest goes when a new one is begun.",
+        "How many trace files are kept; the oldest is deleted when a new one is started.",
         unit="files",
         minimum=2,
         maximum=500,
@@ -46,7 +46,7 @@ SETTINGS: tuple[Parameter, ...] = (
     Parameter(
         "maximum_file_size",
         2,
-        "How large a trace file may become before the next one is begun.",
+        "The maximum size of a trace file, after which a new one is started.",
         unit="megabytes",
         minimum=1,
         maximum=10,

@@ -46,7 +46,7 @@ class Transaction:
         return other
 
     def audit(self, action: str, device_name: str = "", /, **detail: Any) -> None:
-        """Record what was done, to which device; ``detail`` holds no secrets.
+        """Record what was done, to which device; ``detail`` must not contain secrets.
 
         The row is written when the transaction ends: if one fails, so does the other.
         """

@@ -11,7 +11,7 @@ from capf.store.schema import settings
 
 
 def get(connection: Connection, name: str) -> str | None:
-    """Return a value's text, None when it was never set."""
+    """Return a value's text, None if it was never set."""
     return connection.execute(select(settings.c.value).where(settings.c.name == name)).scalar()
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The end of a rollout before its time, by an administrator (R16)."""
+"""Aborting a rollout (R16)."""
 
 from __future__ import annotations
 

@@ -69,8 +69,8 @@ def nothing_left(tx: Transaction, name: str, rollout_id: int) -> Plan | None:
 
 
 def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the settings of phones that a list gives, without their authentication strings, and without
-    ``security_mode_after`` and what it has overtaken.
+    """Return the settings that a list gives its phones, without authentication strings and ``security_mode_after``, and
+    without the Device Security Modes that ``security_mode_after`` has replaced.
 
     A phone that has its LSC and its new Device Security Mode keeps it if the same list is used again.
     """
@@ -86,7 +86,8 @@ def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> l
 
 
 def _record(tx: Transaction, request: RolloutRequest, made: Plan) -> None:
-    """Record the rollout; phones that could only fail are members without a wave, so that its report names them."""
+    """Record the rollout; phones that would certainly fail are members without a wave, so that its report names
+    them."""
     untried = {reason: names for reason, names in made.skipped.items() if reason.startswith(NOT_TRIED)}
     values = {
         "name": request.name,

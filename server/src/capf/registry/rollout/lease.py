@@ -23,7 +23,7 @@ from capf.store.schema import RolloutRow
 SECONDS = 120
 """Seconds without a heartbeat after which a run counts as interrupted, and another one may resume."""
 LED_BY_ANOTHER = "led_by_another"
-"""What the API says to a run that may wait until it can take the rollout up."""
+"""The API's code for a run that may wait until it can resume the rollout."""
 _ENDED = {rollout_rows.ABORTED: "was aborted", rollout_rows.STOPPED: "was stopped", rollout_rows.DONE: "is done"}
 
 
@@ -41,8 +41,8 @@ def resume(
 ) -> RolloutRow | None:
     """Resume and return the running rollout with this name, None if there is none (one whose window is over is closed).
 
-    ``rollout_id``: the one that the run has waited for; no other will do. ConflictError while another run leads it,
-    unless ``by_force``, and where the one that was waited for has ended.
+    ``rollout_id``: the rollout that the run has waited for; no other one is resumed. ConflictError while another run
+    leads it, unless ``by_force``, and if the rollout that the run has waited for has ended.
     """
     rollout = _running(tx.connection, name) if rollout_id is None else of_run(tx.connection, name, rollout_id)
     if rollout is None:
@@ -60,16 +60,16 @@ def resume(
 
 
 def done_while_waiting(connection: Connection, name: str, rollout_id: int) -> str:
-    """Return what to say to a run whose rollout is done since it has waited for it, empty while that runs.
+    """Return the message for a run if the rollout that it waited for is done, empty while that is running.
 
-    ConflictError says who aborted or stopped it: the run ends with that, and begins nothing.
+    ConflictError says who aborted or stopped it; then the run ends and begins no rollout.
     """
     rollout = named(connection, name, rollout_id)
     if rollout.state == rollout_rows.RUNNING:
         return ""
     if rollout.state != rollout_rows.DONE:
         raise _ended(rollout)
-    return f"{ending(rollout)}; run the same command again for phones that it did not have"
+    return f"{ending(rollout)}; run the same command again for phones that were not part of it"
 
 
 def led_by_another(tx: Transaction, name: str, runner: str) -> list[str]:
@@ -106,7 +106,7 @@ def _other_run(context: Context, rollout: RolloutRow, runner: str) -> list[str]:
 
 
 def of_run(connection: Connection, name: str, rollout_id: int) -> RolloutRow:
-    """Return the rollout that a run leads, or led; ConflictError says who ended it and when where it does not run."""
+    """Return the rollout that a run leads, or led; ConflictError says who ended it and when."""
     rollout = named(connection, name, rollout_id)
     if rollout.state != rollout_rows.RUNNING:
         raise _ended(rollout)
@@ -114,14 +114,14 @@ def of_run(connection: Connection, name: str, rollout_id: int) -> RolloutRow:
 
 
 def running(tx: Transaction, run: Run) -> RolloutRow:
-    """Return the running rollout that this run leads; ConflictError when it has ended, or another run leads it."""
+    """Return the running rollout that this run leads; ConflictError if it has ended, or another run leads it."""
     rollout = of_run(tx.connection, run.name, run.rollout_id)
     _hold(tx, rollout, run.runner)
     return rollout
 
 
 def release(tx: Transaction, run: Run) -> bool:
-    """Let the next run take the rollout up at once; returns False, and changes nothing, unless this run leads it."""
+    """Let the next run resume the rollout at once; return False and change nothing unless this run leads it."""
     rollout = named(tx.connection, run.name, run.rollout_id)
     if rollout.runner != run.runner or not _is_led(tx.context, rollout):
         return False
@@ -139,9 +139,9 @@ def _hold(tx: Transaction, rollout: RolloutRow, runner: str) -> None:
 
 
 def close(tx: Transaction, rollout: RolloutRow, state: str, problem: str) -> bool:
-    """End a rollout, with its audit row; returns False, and does nothing, where it has ended already.
+    """End a rollout, with its audit row; return False and do nothing if it has already ended.
 
-    Operations that were refused end with it, with what the last refusal said; an abort cancels them instead.
+    Operations that were refused end with the status of their last refusal; an abort cancels them instead.
     """
     values = {"problem": problem, "ended_at": tx.now, "ended_by": tx.actor}
     if not rollout_rows.end(tx.connection, rollout.id, state, **values):
@@ -160,7 +160,7 @@ def _ended(rollout: RolloutRow) -> ConflictError:
 
 
 def ending(rollout: RolloutRow) -> str:
-    """Return how a rollout ended that does not run: who aborted it and when, what stopped it, or that it is done."""
+    """Return how a rollout ended: who aborted it and when, what stopped it, or that it is done."""
     by = f" by {rollout.ended_by}" if rollout.state == rollout_rows.ABORTED and rollout.ended_by else ""
     why = f": {rollout.problem}" if rollout.state == rollout_rows.STOPPED else ""
     return f"the rollout {rollout.name!r} {_ENDED[rollout.state]}{by} at {moment.show(rollout.ended_at)}{why}"

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The numbers of rollouts for a monitor: of those that run, and of those that ended within a day."""
+"""The numbers for monitoring rollouts: of running ones, and of those that ended within the last day."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from capf.store.schema import RolloutRow
 @dataclass(slots=True)
 class Numbers:
     """``phones`` are (rollout, part, number of phones), ``verdicts`` (rollout, wave, verdict); the others are by
-    rollout, of the wave that runs."""
+    rollout, for its running wave."""
 
     phones: list[tuple[str, Part, int]] = field(default_factory=list)
     verdicts: list[tuple[str, int, Verdict]] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Numbers:
 
 
 def numbers(tx: Transaction) -> Numbers:
-    """Return the numbers of the rollouts that are watched."""
+    """Return the numbers of the monitored rollouts."""
     found, watched = Numbers(), _watched(tx)
     names = {rollout.id: name for name, rollout in watched.items()}
     counted: Counter[tuple[str, Part]] = Counter()
@@ -45,8 +45,8 @@ def numbers(tx: Transaction) -> Numbers:
 
 
 def _watched(tx: Transaction) -> dict[str, RolloutRow]:
-    """Return the latest rollout of each name while it runs, and for a day after its end: a monitor has to see how it
-    ended."""
+    """Return the latest rollout of each name while it is running and for a day after its end, because monitoring has to
+    see how it ended."""
     latest = {rollout.name: rollout for rollout in reversed(rollout_rows.every(tx.connection))}
     since = tx.now - need.SECONDS_A_DAY
     return {name: rollout for name, rollout in latest.items() if (rollout.ended_at or tx.now) > since}

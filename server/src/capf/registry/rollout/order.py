@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 
 def spread(names: Sequence[str], site_of: Mapping[str, str]) -> list[str]:
-    """Return the phones so that each part of the list holds the same share of every site; of a site, those come first
-    that are first among ``names``."""
+    """Return the phones in an order in which each part of the list has the same share of every site. Within a site,
+    they keep the order of ``names``."""
     sizes = Counter(site_of[name] for name in names)
     seen: Counter[str] = Counter()
     places = []
@@ -26,10 +26,10 @@ def spread(names: Sequence[str], site_of: Mapping[str, str]) -> list[str]:
 def cut(
     ordered: Sequence[str], site_of: Mapping[str, str], site_sizes: Mapping[str, int], pilot: int, size: int
 ) -> list[list[str]]:
-    """Divide the phones into a pilot wave (where ``pilot`` is not 0) and waves of at most ``size``.
+    """Divide the phones into a pilot wave (unless ``pilot`` is 0) and waves of at most ``size``.
 
     A wave takes at most half of the phones that a site has (``site_sizes``); phones without a site are not counted.
-    Who finds no place in a wave is the first of the next one.
+    Phones that do not fit lead the next wave.
     """
     most = {site: math.ceil(count / 2) if site else len(ordered) for site, count in site_sizes.items()}
     waves: list[list[str]] = []

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan of a rollout: who needs an LSC, in which waves, and whether they fit into the window (R16)."""
+"""The plan of a rollout: which phones need an LSC, in which waves, and whether these fit into the window (R16)."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class RolloutRequest:
-    """What a run asks for.
+    """The request of a run.
 
-    ``phones``: device names, those first that are to have their LSC first. ``modes_after``: the Device Security Mode
-    that a phone gets once it has its LSC. ``strings``: authentication strings that are given for phones; a plan only
-    checks them, each wave brings them again. ``early``: whether it may be begun before its window opens. ``dry_run``:
-    the caller rolls back what is done. ``rollout_id``: the rollout that the run has waited for; it resumes that one,
-    and begins none.
+    ``phones``: device names, in the order in which they should get their LSC. ``modes_after``: the Device Security Mode
+    that a phone gets once it has its LSC. ``strings``: the given authentication strings of phones; a plan only checks
+    them, and each wave sends them again. ``early``: whether the rollout may begin before its window opens. ``dry_run``:
+    the caller rolls back all changes. ``rollout_id``: the rollout that the run has waited for; the run resumes this one
+    and begins no other.
     """
 
     name: str
@@ -60,7 +60,7 @@ class PlannedWave:
 class Plan:
     """The waves, the skipped phones with the reason, and the latest end without retries.
 
-    ``resumed``: it is what is left of a resumed rollout.
+    ``resumed``: these are the remaining waves of a resumed rollout.
     """
 
     waves: list[PlannedWave]
@@ -98,7 +98,8 @@ def make(tx: Transaction, request: RolloutRequest) -> Plan:
 def items(
     known: Mapping[str, PhoneRow], names: Sequence[str], strings: Mapping[str, str]
 ) -> list[schedule.OperationItem]:
-    """Return the phones as they are to be scheduled: those that authenticate by string with the one given for them."""
+    """Return the phones in the form in which they are scheduled; those that authenticate by string have their given
+    string."""
     by_string = {name for name, row in known.items() if row.authentication_mode == AuthenticationMode.STRING}
     return [schedule.OperationItem(name, string=strings.get(name) if name in by_string else None) for name in names]
 
@@ -109,8 +110,8 @@ def fit(lasting: Sequence[int], starts_at: int, ends_at: int | None) -> list[str
         return []
     fitting = sum(starts_at + end <= ends_at for end in accumulate(lasting))
     return [
-        f"{fitting} of {len(lasting)} waves are sure to fit into the window;"
-        " the others are begun only while a whole wave still fits"
+        f"{fitting} of {len(lasting)} waves will certainly fit into the window;"
+        " the others are started only if a whole wave still fits"
     ]
 
 
@@ -132,8 +133,8 @@ def _waves(
 
 
 def _wave_size(count: int, settings: RolloutSettings, starts_at: int, longest: int, pilot: int) -> int:
-    """Return the size that is set, or the smallest with which all waves and one for retries fit, each taking as
-    long as the ``longest``."""
+    """Return the configured size, or the smallest with which all waves and one for retries fit, if each of them lasts
+    as long as the ``longest``."""
     if settings.wave_size is not None:
         return settings.wave_size.size(count)
     window = (settings.window_end or starts_at) - starts_at

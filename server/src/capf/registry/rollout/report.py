@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a rollout: CSV with one row a phone, and the figures of its page (R16, R30)."""
+"""The report of a rollout: CSV with one row per phone, and the figures of its page (R16, R30)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FREE_TEXT = ("description", "site", "device_pool", "problem", "last_refusal", "
 
 
 def csv_pieces(connection: Connection, name: str, rollout_id: int | None = None) -> Iterator[str]:
-    """Yield a rollout, or the latest of its name, in pieces of CSV text; ConflictError when there is none."""
+    """Yield a rollout, or the latest of its name, in pieces of CSV text; ConflictError if there is none."""
     return report.csv_of(tally.lines(connection, show.find(connection, name, rollout_id)), COLUMNS, _FREE_TEXT)
 
 
@@ -52,7 +52,7 @@ class RolloutFigures:
 
 
 def figures(connection: Connection, name: str, rollout_id: int | None = None) -> RolloutFigures:
-    """Return the figures of a rollout, or of the latest of its name; ConflictError when there is none."""
+    """Return the figures of a rollout, or of the latest of its name; ConflictError if there is none."""
     rollout = show.find(connection, name, rollout_id)
     counted = tally.count(connection, rollout)
     failures = Counter((line.status, line.advice) for line in counted.to_visit)

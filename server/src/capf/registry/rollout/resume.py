@@ -21,7 +21,7 @@ from capf.store.schema import RolloutRow, WaveRow
 def remaining(tx: Transaction, rollout: RolloutRow, request: RolloutRequest) -> Plan:
     """Return the waves that are not judged, or the retry after them; all other phones are skipped.
 
-    Warnings say what of the request comes too late for this rollout.
+    Warnings name the parts of the request that come too late for this rollout.
     """
     settings, now = from_record(rollout_rows.settings_of(rollout)), tx.now
     members = rollout_rows.members(tx.connection, rollout.id)
@@ -69,7 +69,7 @@ def _too_late(
 
 
 def _phones(wave: WaveRow, members: Sequence[MemberRow]) -> list[str]:
-    """Return the phones of a wave that are not through with it."""
+    """Return the phones for which a wave is not over."""
     here = [row for row in members if row.wave == wave.number]
     if wave.started_at is not None:
         here = [row for row in here if row.state in rows.OPEN]

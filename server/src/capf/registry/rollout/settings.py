@@ -24,7 +24,7 @@ from capf.registry.rollout.amounts import Amount
 AUTO = "auto"
 NO_SITES = "none"
 RESET_SECONDS = 300
-"""What a phone may take from its reset until it makes its key."""
+"""The time that a phone may need from its reset until it makes its key."""
 _DAY, _WEEK = 86400, 604_800
 
 
@@ -40,7 +40,7 @@ class SettingKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RolloutSetting:
-    """What a setting is: ``title`` in a few words, ``help`` a sentence each, ``default`` as people write it.
+    """The description of a setting: ``title`` in a few words, ``help`` a sentence each, ``default`` as people write it.
 
     ``choices``: the words of a choice, or what an amount can be besides a number or a percentage. ``minimum`` and
     ``maximum`` bound a number, ``minimum`` an amount too.
@@ -56,7 +56,7 @@ class RolloutSetting:
 
 
 def _read(name: str, setting: RolloutSetting, value: Any, problems: list[Problem]) -> Any:
-    """Return a value as it is worked with; adds a problem for ``name`` where the setting does not allow it."""
+    """Return the parsed value; add a problem for ``name`` if the setting does not allow it."""
     if setting.kind is SettingKind.AMOUNT:
         return None if value in setting.choices else amounts.parse(value, name, problems, setting.minimum)
     if setting.kind is SettingKind.MOMENT:
@@ -78,8 +78,8 @@ def _moment(text: str, name: str, problems: list[Problem]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class RolloutSettings:
-    """How a rollout is paced and judged (R26). Times are seconds, moments epoch seconds; ``wave_size`` is None where it
-    is computed from the window, and a moment None where it is not given."""
+    """How a rollout is paced and judged (R26). Times are seconds, moments epoch seconds; ``wave_size`` is None if it is
+    computed from the window, and a moment is None if it is not given."""
 
     wave_size: Annotated[
         Amount | None,
@@ -223,14 +223,14 @@ class RolloutSettings:
 
 @cache
 def described() -> Mapping[str, RolloutSetting]:
-    """Return what each setting is, by its name."""
+    """Return the description of each setting by its name."""
     hints = get_type_hints(RolloutSettings, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items()}
 
 
 def read(given: Mapping[str, Any]) -> RolloutSettings:
-    """Return settings that people have written, with defaults for the others; InvalidRequestError names all that cannot
-    be read."""
+    """Parse settings as people write them, with defaults for the others; InvalidRequestError names all that are
+    invalid."""
     problems, known = list[Problem](), described()
     values = {name: _read(name, setting, given.get(name, setting.default), problems) for name, setting in known.items()}
     if problems:
@@ -239,14 +239,14 @@ def read(given: Mapping[str, Any]) -> RolloutSettings:
 
 
 def check(settings: RolloutSettings, now: int) -> None:
-    """InvalidRequestError where a rollout cannot be begun with these settings ``now`` (epoch seconds)."""
+    """Raise InvalidRequestError if a rollout with these settings cannot begin ``now`` (epoch seconds)."""
     problems, end = list[Problem](), settings.window_end
     if settings.wave_size is None and end is None:
         message = "auto needs window_end; set it, or give a number of phones or a percentage"
         problems.append(Problem("wave_size", AUTO, message))
     if end is not None and end <= max(now, settings.window_start or 0):
         shown = moment.show(end) or ""
-        message = f"{shown!r} is over, or before window_start; give a time to come, after window_start"
+        message = f"{shown!r} is past, or before window_start; give a future time, after window_start"
         problems.append(Problem("window_end", shown, message))
     if problems:
         raise InvalidRequestError(problems)
@@ -266,7 +266,7 @@ def _shown(setting: RolloutSetting, value: Any) -> Any:
 
 
 def with_wave_seconds(settings: RolloutSettings, in_force: parameters.InForce) -> RolloutSettings:
-    """Return the settings with the seconds of a wave, where they are left to the phones' key generation time."""
+    """Return the settings with the seconds of a wave filled in if they depend on the phones' key generation time."""
     if settings.wave_seconds:
         return settings
     minutes = in_force.number("Maximum Allowable Time For Key Generation")
@@ -285,7 +285,7 @@ def as_record(settings: RolloutSettings) -> dict[str, Any]:
 
 
 def from_record(kept: Mapping[str, Any]) -> RolloutSettings:
-    """Return settings as the record keeps them; DamagedError where they are not those of a rollout."""
+    """Return settings as the record keeps them; DamagedError if they are not settings of a rollout."""
     known = described()
     try:
         return replace(read({}), **{name: _recorded(known[name], value) for name, value in kept.items()})

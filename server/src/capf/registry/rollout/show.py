@@ -19,7 +19,7 @@ from capf.store.schema import RolloutRow, WaveRow
 
 
 def find(connection: Connection, name: str, rollout_id: int | None = None) -> RolloutRow:
-    """Return the rollout with this id, or the latest of this name; ConflictError when there is none."""
+    """Return the rollout with this id, or the latest of this name; ConflictError if there is none."""
     if rollout_id is not None:
         return lease.named(connection, name, rollout_id)
     rollout = rollout_rows.latest(connection, name)
@@ -54,7 +54,7 @@ def state(connection: Connection, name: str, rollout_id: int | None = None) -> d
 
 
 def in_numbers(connection: Connection, rollout: RolloutRow, counted: tally.Tally) -> dict[str, Any]:
-    """Return a rollout that has been counted as ``state`` shows it."""
+    """Return a rollout in the form of ``state``, from its tally."""
     counts = parts.show(counted.parts)
     return {
         **_head(rollout),
@@ -72,7 +72,7 @@ def in_numbers(connection: Connection, rollout: RolloutRow, counted: tally.Tally
 
 
 def _wave(rollout: RolloutRow, wave: WaveRow, counted: tally.Tally) -> dict[str, Any]:
-    """Return a wave with its numbers: as it was judged, or as it is now."""
+    """Return a wave with its numbers: those at its judgement if it was judged, otherwise the current ones."""
     begun, judged = wave.started_at, wave.judged_at
     now = parts.show(counted.waves.get(wave.number, Counter()))
     counts = (
@@ -93,7 +93,7 @@ def _wave(rollout: RolloutRow, wave: WaveRow, counted: tally.Tally) -> dict[str,
 
 
 def _judgement(rollout: RolloutRow, wave: WaveRow) -> str:
-    """Return why no verdict on a wave is on record."""
+    """Return why a wave has no recorded verdict."""
     if wave.started_at is None:
         return parts.NOT_BEGUN
     if wave.judged_at is not None:

@@ -89,12 +89,12 @@ def _seconds(row: MemberRow) -> int | None:
 
 
 def is_to_visit(row: MemberRow) -> bool:
-    """True when somebody has to look at the phone; whose operation was cancelled is left to a later rollout."""
+    """True if somebody has to visit the phone; one with a cancelled operation is left to a later rollout."""
     return row.note == NOT_REGISTERED or row.state in (State.FAILED, *rows.OPEN)
 
 
 def _site_field(rollout: RolloutRow) -> str:
-    """Return the field that says of which site a phone is."""
+    """Return the field that identifies a phone's site."""
     by = str(rollout_rows.settings_of(rollout)["spread_by"])
     return by if by in phone_fields.sites() else "device_pool"
 
@@ -121,6 +121,6 @@ def _line(row: MemberRow) -> Line:
 
 
 def lines(connection: Connection, rollout: RolloutRow) -> Iterator[Mapping[str, Any]]:
-    """Yield one line a phone: its site, wave, tries, part, status, seconds, and what to do about it."""
+    """Yield one line per phone: its site, wave, tries, part, status, seconds, and what to do about it."""
     members = rollout_rows.each_member(connection, rollout.id, _site_field(rollout))
     return (_line(row)._asdict() for row in members)

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The verdict on a wave: given once, when the wave is judged, and recorded; whoever shows it reads it here (R16)."""
+"""The verdict on a wave: given once, when the wave is judged, and recorded; every view of it reads it here (R16)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from capf.store.schema import WaveRow
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``failing`` of ``judged`` phones are not done, ``allowed`` might be; ``stopped``: whether that ended the rollout.
+    """``failing`` of ``judged`` phones are not done, ``allowed`` is the limit; ``stopped``: whether that ended the
+    rollout.
 
     ``allowed`` is None for a retry, which stops nothing: its phones were counted in their first wave.
     """
@@ -36,8 +37,8 @@ class Verdict:
 
 
 def give(kind: str, counts: Counter[Part], settings: RolloutSettings) -> Verdict:
-    """Return the verdict on a wave of this kind by its phones' parts: all are judged but those that were skipped,
-    and who is not done by now counts as failing."""
+    """Return the verdict on a wave of this kind by its phones' parts: all phones are judged except skipped ones, and
+    those that are not done count as failing."""
     judged = counts.total() - counts[Part.SKIPPED]
     failing = judged - counts[Part.DONE]
     limit = settings.pilot_failure_limit if kind == PILOT else settings.failure_limit

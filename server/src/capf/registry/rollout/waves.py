@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The waves of a running rollout: which one is next, and how far it is (R16, R18)."""
+"""The waves of a running rollout: which one is next, and its progress (R16, R18)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RATE_SECONDS = 60
 
 
 class Pace(NamedTuple):
-    """How far a wave is: the numbers of its phones by part, how many get done a minute, and the seconds left."""
+    """The progress of a wave: the numbers of its phones by part, phones done per minute, and the seconds left."""
 
     number: int
     counts: dict[str, int]
@@ -36,10 +36,10 @@ class Pace(NamedTuple):
 
 
 def start(tx: Transaction, run: lease.Run, strings: Mapping[str, str]) -> dict[str, Any]:
-    """Start the next wave, or go on with one that was interrupted; schedules its phones.
+    """Start the next wave, or continue an interrupted one; schedule its phones.
 
-    ``strings``: authentication strings that are given for phones; the server makes the others. The answer's wave is
-    None when the rollout has ended, or when it is too early for the next wave (``wait_seconds``). ConflictError
+    ``strings``: the given authentication strings of phones; the server makes the others. The answer's wave is
+    None if the rollout has ended, or when it is too early for the next wave (``wait_seconds``). ConflictError
     while CAPF is not activated or does not run, or while phones would get an outdated CTL file.
     """
     rollout = lease.running(tx, run)
@@ -91,13 +91,13 @@ def _next(
 
 
 def _ends_by(context: Context, settings: RolloutSettings, phones: Sequence[MemberRow]) -> int:
-    """Return when a wave of these phones ends at the latest that is started now."""
+    """Return the latest end of a wave of these phones that is started now."""
     return context.now + seconds(settings, (row.wanted_mode for row in phones))
 
 
 def goes_on_until(context: Context, rollout: RolloutRow, wave: WaveRow, left: Sequence[MemberRow]) -> int:
-    """Return when a wave that was interrupted ends at the latest: as planned, or, where that is over, once the phones
-    that are left have had their time, within the window."""
+    """Return the latest end of an interrupted wave: as planned, or, if that time has passed, once the remaining phones
+    have had their time, within the window."""
     planned = wave.ends_by or context.now
     if planned > context.now or not left:
         return planned
@@ -106,7 +106,7 @@ def goes_on_until(context: Context, rollout: RolloutRow, wave: WaveRow, left: Se
 
 
 def _finish_or_wait(tx: Transaction, rollout: RolloutRow) -> dict[str, Any]:
-    """End a rollout whose waves are through; while a phone that has yet to become secure is in a session, wait."""
+    """End a rollout whose waves are done; wait while a phone that still has to become secure is in a session."""
     in_window = rollout.ends_at is None or rollout.ends_at > tx.now
     late = [row for row in rollout_rows.members(tx.connection, rollout.id) if row.holder and retries.owes_mode(row)]
     if late and in_window:
@@ -133,7 +133,7 @@ def _add_second_try(connection: Connection, rollout: RolloutRow, waves: int, pho
 def _begin(tx: Transaction, rollout: RolloutRow, number: int, strings: Mapping[str, str]) -> None:
     """Schedule the phones of a wave; phones that are gone, already up to date or refused are noted and skipped.
 
-    Who failed before and got an LSC by another operation since then is done by that one.
+    A phone that failed and has since got an LSC by another operation is done.
     """
     settings = from_record(rollout_rows.settings_of(rollout))
     phones = rollout_rows.members(tx.connection, rollout.id, number)
@@ -162,7 +162,7 @@ def _begin(tx: Transaction, rollout: RolloutRow, number: int, strings: Mapping[s
 
 
 def _refused(plan: schedule.Scheduled) -> dict[str, list[str]]:
-    """Return the phones that the wave goes on without, by what is noted of them."""
+    """Return the phones that the wave leaves out, with the note on each."""
     found: dict[str, list[str]] = {}
     for device_name, problem in plan.refused.items():
         found.setdefault(f"{REFUSED}: {problem.message}", []).append(device_name)
@@ -191,7 +191,7 @@ def _show(tx: Transaction, rollout: RolloutRow, number: int, *, resumed: bool) -
 
 
 def find(connection: Connection, name: str, number: int, rollout_id: int | None) -> WaveRow:
-    """Return a wave of this rollout, or of the latest of its name; ConflictError where it has not been started."""
+    """Return a wave of this rollout, or of the latest of its name; ConflictError if it has not been started."""
     return started(connection, show.find(connection, name, rollout_id), number)
 
 
@@ -204,14 +204,14 @@ def started(connection: Connection, rollout: RolloutRow, number: int) -> WaveRow
 
 
 def _waits_for_string(row: MemberRow) -> bool:
-    """True when somebody has yet to enter the phone's string."""
+    """True if somebody has yet to enter the phone's string."""
     return row.state in rows.OPEN and not row.holder and row.authentication_mode == AuthenticationMode.STRING
 
 
 def progress(tx: Transaction, run: lease.Run, number: int) -> dict[str, Any]:
-    """Return how far a wave is: its phones by part, phones a minute, and the seconds that are left.
+    """Return the progress of a wave.
 
-    ConflictError where the rollout has ended meanwhile: who aborted it, and when.
+    ConflictError if the rollout has ended meanwhile, with who aborted it and when.
     """
     wave = started(tx.connection, lease.of_run(tx.connection, run.name, run.rollout_id), number)
     members = rollout_rows.members(tx.connection, run.rollout_id, number)
@@ -232,7 +232,7 @@ def progress(tx: Transaction, run: lease.Run, number: int) -> dict[str, Any]:
 
 
 def current(tx: Transaction, rollout: RolloutRow) -> Pace | None:
-    """Return the number of the wave that runs, and its ``progress`` in numbers; None between two waves."""
+    """Return the number of the running wave, and its ``progress`` in numbers; None between two waves."""
     if rollout.state != rollout_rows.RUNNING:
         return None
     for wave in rollout_rows.waves(tx.connection, rollout.id):
