@@ -12,7 +12,7 @@ short_description: Unlock phones after wrong authentication strings
 version_added: 0.1.0
 description:
   - Ten wrong authentication strings from one address lock the phone for that address. The first lock lasts ten minutes
-    unless the server is configured otherwise, and each later one lasts longer. The phone can still enroll from other
+    unless the server is configured otherwise, and each later one lasts longer. The phone can still enrol from other
     addresses. M(ucm.capf.phones_info) shows in C(locked_addresses) for how many addresses the phone is locked, and in
     C(locked_until) until when.
   - This module unlocks a phone for all addresses and resets the number of wrong strings for its operation.
