@@ -212,7 +212,7 @@ def main() -> int:
         demo.switch_phones_on()
         say("First rollout")
         first = demo.rollout()
-        say("Second rollout: only what is left")
+        say("Second rollout: only the remaining phones")
         second = demo.rollout()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -12,9 +12,9 @@ class ModuleDocFragment:
 options:
   confirm:
     description:
-      - How many phones are removed, or lose their LSC.
-      - Required, and compared with the real number, if they are more than 10 phones, or more than 5 % of the registered
-        phones. The lower limit counts. A single phone needs no confirmation.
-      - If it is missing or wrong, nothing is changed, and the error says the number, also in check mode.
+      - Number of phones that are removed or lose their LSC.
+      - Required, and compared with the real number, for more than 10 phones or more than 5 % of the registered phones,
+        whichever is fewer. A single phone needs no confirmation.
+      - If it is missing or wrong, nothing is changed, and the error contains the number, also in check mode.
     type: int
 """

@@ -42,12 +42,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 before:
-  description: Whether the new password was right before.
+  description: Whether the server accepted the new password before.
   returned: success
   type: dict
   sample: {new_password_is_right: false}
 after:
-  description: Whether the new password is right now.
+  description: Whether the server accepts the new password now.
   returned: success
   type: dict
   sample: {new_password_is_right: true}

@@ -45,8 +45,8 @@ options:
       - V(trusted) trusts the LSCs issued by O(certificates) and O(files), for phones from another cluster or an
         earlier CAPF.
       - V(distrusted) stops trusting the LSCs of the earlier certificates in O(names). The server refuses this, and
-        reports the number, while phones have active LSCs from them, unless you set O(force) and O(confirm). A name that
-        no certificate has or had is an error.
+        reports the number, while phones have active LSCs from them, unless you set O(force) and O(confirm). An unknown
+        name is an error.
     type: str
     choices: [prepared, active, discarded, trusted, distrusted]
     default: prepared

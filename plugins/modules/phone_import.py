@@ -16,8 +16,8 @@ description:
   - A phone whose pending operation, authentication string or certificate cannot be taken over is imported without it;
     RV(not_taken) names it with the reason, and the module warns. With O(strict=true), the import is applied completely
     or not at all. An invalid device name or setting always stops the import; it is named by its line or device.
-  - A pending operation is not taken over if it could only fail here, for example because the phone authenticates by an
-    LSC that has expired or whose issuer is not trusted.
+  - A pending operation is not taken over if it would certainly fail here, for example because the phone authenticates
+    by an LSC that has expired or whose issuer is not trusted.
   - Each certificate is checked as a session checks it. The module warns about those that a session does not accept.
   - An LSC keeps its real issuer, so that M(ucm.capf.phone_operations) schedules the phone for an LSC from this server.
     Until then the phone can authenticate with the old LSC only while M(ucm.capf.capf_certificate) trusts the earlier
@@ -41,7 +41,7 @@ options:
         M(ucm.capf.phone_operations) or O(capfd_database).
       - An export of another system with titles such as C(Device Name) is read like a report. Columns with unknown
         titles are named in a warning and ignored.
-      - A report contains no certificates. Its columns about LSCs are ignored. The module warns of operations that
+      - A report contains no certificates. Its columns about LSCs are ignored. The module warns about operations that
         failed on the earlier CAPF.
       - If the time of an operation is in the past, the operation gets the default time of new operations. The server
         generates missing authentication strings.
@@ -132,7 +132,7 @@ not_taken:
       description: The phone.
       type: str
     field:
-      description: What of it was left out.
+      description: The part that was left out.
       type: str
       sample: authentication_string
     message:

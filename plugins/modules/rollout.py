@@ -13,13 +13,13 @@ version_added: 0.1.0
 description:
   - Registers the phones of a list, finds those that need an LSC, divides them into waves and records the rollout on
     the server. In check mode it shows exactly that plan and changes nothing.
-  - If a rollout with the same name was interrupted, it is resumed with the settings and the phones that it was begun
-    with; the module warns about differences that no longer have an effect. In check mode it shows what is left of the
-    rollout, even while another run leads it.
+  - If a rollout with the same name was interrupted, it is resumed with its original settings and phones; the module
+    warns about differences that no longer have an effect. In check mode it shows the rest of the rollout, even while
+    another run leads it.
   - A phone is never part of two running rollouts; the second one is refused. A second run of the same rollout is
     refused after it has waited for O(wait_timeout).
   - A waiting run resumes the rollout that it waits for and no other. If that rollout is aborted or stopped meanwhile,
-    the task fails and reports who aborted it and when; if it is done, nothing is begun.
+    the task fails and reports who aborted it and when; if it is done, the task begins nothing.
   - M(ucm.capf.rollout_wave) starts and judges waves. The role P(ucm.capf.lsc_rollout#role) runs a complete rollout.
 author:
   - The ucm.capf founders (@ucm-capf)
@@ -114,7 +114,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 begun:
-  description: Whether a rollout was begun, or would be.
+  description: Whether the task began a rollout, or would.
   returned: O(state=started)
   type: bool
 resumed:
@@ -130,7 +130,7 @@ plan:
   description:
     - The waves with their kind and device names, the skipped phones by reason, the start, and the latest end without
       retries.
-    - For a resumed rollout, the plan contains what is left of it, and all other phones are skipped with their status.
+    - For a resumed rollout, the plan contains its remaining waves, and all other phones are skipped with their status.
   returned: O(state=started)
   type: dict
   sample: {waves: [{number: 1, kind: wave, phones: [SEP001122334455]}], skipped: {}, warnings: []}

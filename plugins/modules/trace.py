@@ -38,7 +38,7 @@ options:
   maximum_number_of_files:
     description:
       - Number of trace files to keep, from 2 to 500 (Maximum No. of Files). The oldest file is deleted when a new one
-        is begun. The initial value is V(50).
+        is started. The initial value is V(50).
       - Files that Troubleshoot writes for a phone do not count.
     type: int
   maximum_file_size:

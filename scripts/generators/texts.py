@@ -37,7 +37,7 @@ class _Indented(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    """Quote a short text, where it needs quotes, with double ones, as files written by hand do."""
+    """Put a short text into double quotes if it needs quotes, as in files written by hand."""
     quoted = len(text) < WIDTH and yaml.dump(text, None, yaml.SafeDumper, width=2 * WIDTH).startswith("'")
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if quoted else None)
 

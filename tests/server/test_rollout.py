@@ -276,9 +276,9 @@ def test_r18_a_run_that_takes_a_rollout_up_hears_what_comes_too_late_for_it(read
     ready.times[0] = NOW + lease.SECONDS
     assert begin(ready, *NAMES[:6], runner="run-2", wave_size="3").warnings == []
     assert begin(ready, *NAMES[:8], runner="run-2", wave_size="1").warnings == [
-        "wave_size stays '3', with which the rollout was begun; '1' is for the next one",
+        "wave_size stays '3', as when the rollout began; '1' is for the next one",
         f"2 phones without an LSC are not in the resumed rollout, among them {NAMES[6]}, {NAMES[7]};"
-        " a run after its end takes them",
+        " run the command again for them after its end",
     ]
 
 

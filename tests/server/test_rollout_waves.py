@@ -100,7 +100,7 @@ def test_r16_a_dry_run_shows_the_second_try_that_is_left(ready: Record) -> None:
 
 def test_r16_a_run_before_the_window_is_refused_where_that_is_wanted(ready: Record) -> None:
     window = {"window_start": at(300), "window_end": at(9000)}
-    with pytest.raises(ConflictError, match=r"the window opens at .*; nothing is begun before it"):
+    with pytest.raises(ConflictError, match=r"the window opens at .*; the rollout cannot begin earlier"):
         begin(ready, early=False, **window)
     assert ready.run(show.every) == []
     ready.times[0] = NOW + 300

@@ -27,7 +27,7 @@ NO_PIP = (
     " install it, for example with '{0} -m ensurepip' or 'pipx inject ansible-core pip'."
 )
 NO_INDEX = (
-    "To do: give the control node access to PyPI, or set PIP_INDEX_URL to an index of your own; or copy the files of"
+    "To do: give the control node access to PyPI, or set PIP_INDEX_URL to your own index; or copy the files of"
     " capf_server_wheelhouse_cache from a control node that has access."
 )
 NO_TRUST = "To do: set PIP_CERT to the PEM file of the CA that signs the certificate of your package index or proxy."

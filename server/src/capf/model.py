@@ -175,7 +175,7 @@ _CA_REFUSAL = Status(
     retry_may_help=True,
 )
 _OF_UNIFIED_CM = {f"{family} {status}": status for family in _FAMILY.values() for status in (_CA_FAILURE, _CA_REFUSAL)}
-"""Statuses that Unified CM has and this server never makes, because it issues without a CA of its own."""
+"""Statuses that only Unified CM has; this server issues certificates without an external CA."""
 _STATUSES = {
     **_OF_UNIFIED_CM,
     STATUS_PENDING: Status(
@@ -189,7 +189,7 @@ _STATUSES = {
 
 
 def is_known_status(text: str) -> bool:
-    """Return whether an Operation Status is one of this server or of Unified CM."""
+    """Return whether this server or Unified CM has this Operation Status."""
     return text in _STATUSES
 
 

@@ -1,4 +1,4 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use cases: what administrators ask for, and what runs on their behalf."""
+"""Use cases: the requests of administrators, and the work that runs on their behalf."""

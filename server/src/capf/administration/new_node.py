@@ -40,7 +40,7 @@ class NewNode:
 
     ``names`` are those of the node in the certificate of its administration API. A server ``like`` another one gets its
     files (``sharing.files``), so that it has the same keys and trusts the same certificates, and both can share a
-    ``database`` (its URL; None for a database of its own).
+    ``database`` (its URL; None for a separate database).
     """
 
     directory: Path

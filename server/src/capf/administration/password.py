@@ -1,9 +1,9 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Changing the administrator's password, with the old one or as the owner of the node (R17, P89).
+"""Changes the administrator's password, with the old one or as the owner of the node (R17, P89).
 
-The password is compared with the stored hash and hashed outside of the transaction, which phones would wait for.
+The password is compared with the stored hash and hashed outside of the transaction, because phones would wait for it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _COMMAND = "capf account password"
 
 
 async def change_password(node: Node, password: str, actor: str, *, dry_run: bool) -> bool:
-    """Change the password for whoever has logged in with the old one; returns whether it was another one.
+    """Change the password of an administrator who has logged in with the old one; return whether it was a different
+    one.
 
     InvalidRequestError if it is not allowed.
     """
@@ -45,9 +46,9 @@ async def change_password(node: Node, password: str, actor: str, *, dry_run: boo
 
 
 def ensure_password(database: str, administrator: str, password: str, *, rename: bool, dry_run: bool) -> bool:
-    """Change the password, or make a damaged account again, without the old one; returns whether that was needed.
+    """Change the password or repair a damaged account, without the old one; return whether that was needed.
 
-    InvalidRequestError if it is not allowed, or if the administrator has another name and is not to be renamed.
+    InvalidRequestError if it is not allowed, or if the administrator has another name and must not be renamed.
     """
     account.refuse_wrong(administrator, password)
     store = Store(database)
@@ -71,7 +72,7 @@ def _fits(texts: Mapping[str, str], administrator: str, password: str) -> bool:
 
 
 def _write(store: Store, administrator: str, password: str, texts: Mapping[str, str] | None) -> None:
-    """Write the account: the password alone where the administrator keeps the name (``texts``: as they are stored)."""
+    """Write the account, only the password if the administrator keeps the name (``texts``: the stored ones)."""
     now = int(time.time())
     if texts is None or texts[account.ADMINISTRATOR] != administrator:
         store.write(lambda connection: account.put(connection, administrator, password, now, _COMMAND))

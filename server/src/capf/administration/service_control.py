@@ -58,7 +58,7 @@ class CapfService:
         self._ports = Ports(settings)
         self._listener: Listener | None = None
         self._waits_for = ""
-        """Why a restart is put off, which is said once."""
+        """Why a restart is delayed; it is logged once."""
         self._generation: int | None = None
         """The number of the activation or restart that started the running service."""
         context.why_not_listen = self._ports.why_not_listen

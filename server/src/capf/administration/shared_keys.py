@@ -32,8 +32,8 @@ def check(wanted: Mapping[str, bytes], directory: Path) -> None:
 
 
 def take(directory: Path, wanted: Mapping[str, bytes], *, dry_run: bool) -> list[str]:
-    """Give a state directory these files; returns the names of those that change. CapfError as ``check`` says, or at a
-    link."""
+    """Store these files in a state directory; return the names of those that change. CapfError as for ``check``, or at
+    a link."""
     belonging.refuse_links(directory)
     check(wanted, directory)
     return sharing.take(directory, wanted, dry_run=dry_run)

@@ -24,12 +24,12 @@ class PasswordChange(Change):
 
 
 class PasswordChanged(BaseModel):
-    """Whether it was another password."""
+    """Whether the password was a different one before."""
 
     changed: bool
 
 
 @router.put("/account/password", response_model=PasswordChanged)
 async def set_password(wanted: PasswordChange, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Change the administrator's password on this node; the old one is no longer right from the next request on."""
+    """Change the administrator's password on this node; the old one is refused from the next request on."""
     return {"changed": await change_password(node, wanted.password, actor, dry_run=wanted.dry_run)}

@@ -62,7 +62,7 @@ class _Body:
             async with asyncio.timeout_at(self._start + _SECONDS + self._bytes / _BYTES_A_SECOND):
                 message = await self._receive()
         except TimeoutError:
-            raise errors.Refusal(errors.TOO_SLOW, "the request's body did not come in time") from None
+            raise errors.Refusal(errors.TOO_SLOW, "the request's body did not arrive in time") from None
         before, self._bytes = self._bytes, self._bytes + len(message.get("body", b""))
         self._whole = not message.get("more_body", False)
         if self._bytes > MAXIMUM_BODY:

@@ -32,7 +32,7 @@ _MEANINGS = {
     UNAUTHORIZED: "Administrator name or password is wrong",
     NOT_FOUND: "There is no such path or object",
     NO_METHOD: "The path does not support this method",
-    TOO_SLOW: "The body did not come in time",
+    TOO_SLOW: "The body did not arrive in time",
     CONFLICT: "The current state does not allow it",
     TOO_LARGE: "The body is too large",
     INVALID: "Something in the request is wrong; nothing was changed",

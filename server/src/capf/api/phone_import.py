@@ -47,7 +47,7 @@ class Conflict(BaseModel):
 
 
 class NotTaken(BaseModel):
-    """What of a phone was not imported, and why."""
+    """The part of a phone that was not imported, and why."""
 
     device_name: str
     field: str
@@ -67,7 +67,7 @@ class Imported(BaseModel):
 
 @router.post("/phones/import", response_model=Imported)
 async def import_phones(wanted: PhoneImport, actor: Actor, node: RunningNode) -> dict[str, Any]:
-    """Import phones, their LSCs and their pending operations, as far as they can be taken; what is known here stays."""
+    """Import phones, their LSCs and their pending operations, as far as possible; data of this server is kept."""
     given = [phone.model_dump(exclude_none=True) for phone in wanted.phones]
     done = await registration.import_phones(node, given, actor, strict=wanted.strict, dry_run=wanted.dry_run)
     return {

@@ -192,7 +192,7 @@ class RolloutState(RolloutHead):
 
 
 class RolloutBegun(BaseModel):
-    """A rollout that was begun or resumed, with its remaining plan; there is no rollout if no phone needs an LSC."""
+    """The new or resumed rollout with its remaining plan; ``rollout`` is None if no phone needs an LSC."""
 
     changed: bool
     begun: bool

@@ -40,7 +40,7 @@ def _plain(value: Any) -> Any:
 
 Name = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
 DeviceName = Annotated[str, Field(max_length=200), AfterValidator(_plain), AfterValidator(device_names.read)]
-"""A device name as people write it; ``device_names.notes`` says which were written in another way."""
+"""A device name as people write it; ``device_names.notes`` reports those that were written in another way."""
 Setting = Annotated[Any, WithJsonSchema({"anyOf": [{"type": name} for name in ("boolean", "integer", "string")]})]
 """A parameter's value; the registry checks whether it is allowed."""
 _GIVEN = Field(min_length=1, max_length=MAXIMUM_PHONES)
@@ -62,7 +62,7 @@ class Change(Strict):
 
 
 Confirmed = Annotated[int | None, Field(ge=0, le=MAXIMUM_PHONES)]
-"""How many phones somebody expects to be removed, or to lose their LSC; required where they are many (P57)."""
+"""The number of phones that are removed or lose their LSC; required if there are many (P57)."""
 
 
 class Wrong(BaseModel):

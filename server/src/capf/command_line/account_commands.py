@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``capf account``: the administrator's password, for whoever owns the node."""
+"""``capf account``: the administrator's password, for the owner of the node."""
 
 from __future__ import annotations
 

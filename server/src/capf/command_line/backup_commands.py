@@ -64,7 +64,7 @@ def _restore(arguments: argparse.Namespace) -> None:
 
 
 def _answer(arguments: argparse.Namespace, message: str, *, changed: bool) -> None:
-    """Print what was done, for a person, or with ``--json`` for a program."""
+    """Print the result for a person, or with ``--json`` for a program."""
     print(json.dumps({"changed": changed, "message": message}) if arguments.json else message)
 
 

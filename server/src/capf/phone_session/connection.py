@@ -284,7 +284,7 @@ class PhoneConnection:
         self._flush()
 
     def _flush(self) -> None:
-        """Send what is left, each message in one TLS record; the next read notices a phone that has disconnected."""
+        """Send the remaining messages, each in one TLS record; the next read notices a phone that has disconnected."""
         self._write_when_possible(False)
         try:
             while self._outgoing:

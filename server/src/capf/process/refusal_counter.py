@@ -48,7 +48,8 @@ class Refusals:
         return gathered
 
     def put_back(self, gathered: Mapping[int, Gathered]) -> None:
-        """Add refusals again that could not be written; a later refusal of the same operation stays the last one."""
+        """Add the refusals that could not be written again; a later refusal of the same operation stays the last
+        one."""
         for operation_id, found in gathered.items():
             later = self._gathered.get(operation_id)
             self._gathered[operation_id] = found if later is None else replace(later, count=later.count + found.count)

@@ -87,7 +87,7 @@ class Server:
 
     @property
     def refusals(self) -> Mapping[str, int]:
-        """How many claims of phones were refused since the start, by cause."""
+        """The number of refused claims of phones since the start, by cause."""
         return {cause.value: count for cause, count in self._backend.refusals.by_cause.items()}
 
     def reload_authority(self) -> None:

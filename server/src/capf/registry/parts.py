@@ -5,12 +5,13 @@
 
 waiting    its wave has not started
 in flight  its operation is scheduled and has not ended; once its wave is over, only while a session carries it out
-done       it did what was asked, and the judgement of its wave found it registered and with its LSC
-failed     its operation failed or was cancelled; or it was refused; or it came, and was not done when its wave was
-           over; or the judgement found it without its LSC, or not registered with call processing
-unreached  its wave was judged, or the rollout ended, and it never came
+done       its operation succeeded, and the judgement of its wave found it registered and with its LSC
+failed     its operation failed or was cancelled; or it was refused; or it connected and was not done when its wave
+           was over; or the judgement found it without its LSC, or not registered with call processing
+unreached  its wave was judged, or the rollout ended, and it never connected
 skipped    it needs no operation: its LSC is up to date, or it is no longer registered with the server, or a session was
-           doing something else with it, or the rollout ended before its wave began; or it could only fail
+           doing something else with it, or the rollout ended before its wave began; or it would
+           certainly fail
 
 A part shows the current state: a phone that succeeds after its wave was judged becomes done. The verdict on its wave
 stays.

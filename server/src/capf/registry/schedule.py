@@ -74,7 +74,7 @@ class OperationItem:
 class OperationRequest:
     """An administrator's request for a list of phones.
 
-    ``defaults``: settings of the items that have none of their own. ``completes_by``: epoch seconds in the future;
+    ``defaults``: settings of the items without their own. ``completes_by``: epoch seconds in the future;
     ``renew_before``: renew an LSC that expires within this number of days. ``cautious``: skip the phones that would
     fail according to the record (``registry.forecast``); otherwise those that fail for certain are refused, and a
     warning names the others. ``confirm``: the number of phones whose LSC is deleted, required if there are many.

@@ -20,7 +20,7 @@ SERVER = "capf"
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """The argument of every rule; ``actor`` is who asks for it: an administrator, a phone's address, or the server.
+    """The argument of every rule; ``actor`` requests it: an administrator, a phone's address, or the server.
 
     ``now`` is the time of the whole transaction in epoch seconds.
     """

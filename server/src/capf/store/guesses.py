@@ -127,7 +127,7 @@ def sweep(connection: Connection, now: int, day: int, quiet: int) -> None:
 def trim(connection: Connection, now: int, most: int) -> None:
     """Delete rows beyond ``most``: those with the fewest tries first, the oldest among them, locked ones last.
 
-    An attacker who wants to get rid of a row has to create all others with at least as many tries.
+    To remove a row, an attacker has to create all others with at least as many tries.
     """
     surplus = connection.execute(select(func.count()).select_from(guesses)).scalar_one() - most
     if surplus > 0:

@@ -320,7 +320,7 @@ def count_alike(connection: Connection, identifiers: Sequence[int]) -> list[Alik
 
 
 def settings_of(rollout: RolloutRow) -> dict[str, Any]:
-    """Return the settings that a rollout was begun with; DamagedError if they cannot be read."""
+    """Return the original settings of a rollout; DamagedError if they cannot be read."""
     kept = _kept(rollout, "settings")
     if "spread_by" not in kept:
         raise _damaged(rollout, "settings")
@@ -328,7 +328,8 @@ def settings_of(rollout: RolloutRow) -> dict[str, Any]:
 
 
 def skipped_of(rollout: RolloutRow) -> dict[str, int]:
-    """Return the number of phones that were skipped when a rollout was begun, by reason; DamagedError if unreadable."""
+    """Return the number of phones that were skipped at the beginning of a rollout, by reason; DamagedError if
+    unreadable."""
     return _kept(rollout, "skipped")
 
 

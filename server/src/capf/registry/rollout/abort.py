@@ -50,7 +50,7 @@ def abort(tx: Transaction, name: str, rollout_id: int | None = None) -> Aborted:
 
 
 def words(connection: Connection, done: Aborted, *, dry_run: bool) -> str:
-    """Return what was done, or would be, as a sentence about the rollout that was aborted."""
+    """Return a sentence about the aborted rollout, with the changes that were or would be made."""
     rollout = rollout_rows.by_id(connection, done.rollout_id)
     assert rollout is not None  # noqa: S101 - rollouts stay on record
     if not done.changed:

@@ -48,7 +48,7 @@ def begin(tx: Transaction, request: RolloutRequest) -> Plan:
         request = replace(request, settings=with_wave_seconds(request.settings, tx.in_force))
         made = plan.make(tx, request)
     if made.starts_at > now and not request.early:
-        early = f"the window opens at {moment.show(made.starts_at)}; nothing is begun before it"
+        early = f"the window opens at {moment.show(made.starts_at)}; the rollout cannot begin earlier"
         if not request.dry_run:
             raise ConflictError(early)
         warnings.append(early)

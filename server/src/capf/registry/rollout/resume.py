@@ -54,7 +54,7 @@ def _too_late(
     kept = show(settings)
     asked = show(with_wave_seconds(request.settings, tx.in_force))
     warnings = [
-        f"{name} stays {kept[name]!r}, with which the rollout was begun; {value!r} is for the next one"
+        f"{name} stays {kept[name]!r}, as when the rollout began; {value!r} is for the next one"
         for name, value in asked.items()
         if value != kept[name]
     ]
@@ -63,7 +63,7 @@ def _too_late(
     if others:
         warnings.append(
             f"{len(others)} phones without an LSC are not in the resumed rollout, among them {some(others)};"
-            " a run after its end takes them"
+            " run the command again for them after its end"
         )
     return warnings
 
