@@ -115,6 +115,13 @@ def test_p35_every_path_that_a_task_uses_is_absolute_or_the_roles_own() -> None:
     assert len(given) > 40
 
 
+def test_p35_the_certificate_that_the_environment_names_goes_through_the_rule_too() -> None:
+    """A module that reads CAPF_CA_PATH itself would look for it in the directory of the playbook."""
+    given = [value for _path, _module, option, value in paths.paths_of_tasks() if option == "ca_path"]
+    wanted = "{{ capf_ca_path | default(lookup('ansible.builtin.env', 'CAPF_CA_PATH')) | ucm.capf.from_here or omit }}"
+    assert set(given) == {wanted, "{{ capf_server_ca_path }}"} and len(given) > 10
+
+
 def test_p35_paths_on_the_node_are_declared_and_checked() -> None:
     assert paths.on_the_node() < paths.declared()
     assert not paths.on_the_node() & paths.used()
