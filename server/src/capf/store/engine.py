@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -49,6 +50,8 @@ _POSTGRESQL = {
 """A phone waits for an unreachable or locked database no longer than for a busy one."""
 _WRITES = {"capf_writes": True}
 _DEADLOCK = "40P01"
+_DECODED = methodcaller("decode", "utf-8", "replace")
+"""Reads every text of SQLite: one that is not UTF-8 is a wrong value, of which its reader decides, not an outage."""
 
 
 class _DryRunError(Exception):
@@ -319,8 +322,9 @@ def _engine(url: str) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    """Let SQLAlchemy control transactions, and make every commit durable on disk."""
+    """Let SQLAlchemy control transactions, make every commit durable on disk, and read text that was damaged (P36)."""
     connection.isolation_level = None
+    connection.text_factory = _DECODED
     cursor = connection.cursor()
     for pragma in (
         f"busy_timeout={_BUSY_MILLISECONDS}",

@@ -16,7 +16,6 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, bindparam, case, delete, exists, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from capf.model import StoreUnavailableError
 from capf.store.schema import GuessingClockRow, GuessRow, guesses, guessing_clock, operations
 from capf.store.statements import Query, Statement, batches, rows_of
 
@@ -153,18 +152,29 @@ _COUNT = {
 
 def clock(connection: Connection) -> GuessingClockRow:
     """Return the record's seconds as last written, and the total number of locks since the beginning."""
-    return _there(_CLOCK.first(connection, {}))
+    return _usable(_CLOCK.first(connection, {})) or _lost(connection)
 
 
 def clock_to_write(connection: Connection) -> GuessingClockRow:
-    """Do what ``clock`` does, and lock the row until the transaction ends."""
-    return _there(_CLOCK_TO_WRITE.first(connection, {}))
-
-
-def _there(row: GuessingClockRow | None) -> GuessingClockRow:
+    """Do what ``clock`` does, and lock the row until the transaction ends; a lost or damaged row is replaced."""
+    row = _usable(_CLOCK_TO_WRITE.first(connection, {}))
     if row is None:
-        raise StoreUnavailableError("the row of the clock that times the locks is missing")
+        row = _lost(connection)
+        connection.execute(delete(guessing_clock))
+        connection.execute(guessing_clock.insert(), row._asdict())
     return row
+
+
+def _usable(row: GuessingClockRow | None) -> GuessingClockRow | None:
+    """Return the row unless its numbers are damaged, which SQLite would store."""
+    numbers = () if row is None else (row.seconds, row.since_boot, row.locks, row.exhaustions)
+    return row if all(isinstance(number, int) for number in numbers) else None
+
+
+def _lost(connection: Connection) -> GuessingClockRow:
+    """Return a clock that is not ahead: the record's seconds have at least reached the last wrong string."""
+    last = connection.execute(select(func.coalesce(func.max(guesses.c.last_at), 0))).scalar_one()
+    return GuessingClockRow(1, last, "", 0, 0, 0)
 
 
 def set_clock(connection: Connection, seconds: int, boot: str, since_boot: int) -> None:
