@@ -1,12 +1,13 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makefile, contributing page and the parts of scripts/test name the same things."""
+"""Makefile, contributing page and the parts of scripts/test name the same things; each test file has its own name."""
 
 from __future__ import annotations
 
 import re
 import runpy
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,3 +35,8 @@ def test_pytest_is_the_last_part() -> None:
 def test_every_command_of_the_contributing_page_is_a_target_and_every_target_stands_there() -> None:
     named = set(re.findall(r"^\| `make (\w+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
     assert named == set(targets()) - {"clean"}
+
+
+def test_no_two_test_files_are_the_same_module_to_pytest() -> None:
+    files = [path for path in (ROOT / "tests").rglob("test_*.py") if not (path.parent / "__init__.py").exists()]
+    assert [name for name, count in Counter(path.name for path in files).items() if count > 1] == []
