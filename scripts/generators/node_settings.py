@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from capf.node.settings import NodeKind, NodeSetting, described
+from capf.node.node_settings import NodeKind, NodeSetting, described
 
 from . import texts
 
-TABLE = "the server's node/settings.py"
+TABLE = "the server's node/node_settings.py"
 ROLE = "roles/capf_server"
 DEFAULTS, SPECS = f"{ROLE}/defaults/main.yml", f"{ROLE}/meta/argument_specs.yml"
 TEMPLATE = f"{ROLE}/templates/capf.toml.j2"

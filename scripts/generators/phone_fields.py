@@ -11,7 +11,7 @@ from typing import Any
 from capf.model import Operation
 from capf.registry import phone_fields, report
 from capf.registry.phone_fields import FIELDS, Field, FieldKind
-from capf.registry.rollout import report as rollout_report
+from capf.registry.rollout import rollout_report
 
 from . import texts
 

@@ -19,7 +19,7 @@ import yaml
 from jinja2 import Environment
 
 from capf.node import configuration
-from capf.node.settings import NodeSettings
+from capf.node.node_settings import NodeSettings
 from capf_lab.manufacturing import Maker
 from support.node import CAPF, RunningNode
 from support.settings_table import CASES, Case, change

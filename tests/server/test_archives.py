@@ -28,7 +28,7 @@ from capf.administration.backup.archive import DATABASE, MANIFEST
 from capf.certificates import authority, keystore
 from capf.cluster import sharing
 from capf.model import CapfError, ConflictError, InvalidRequestError
-from capf.node.settings import NodeSettings
+from capf.node.node_settings import NodeSettings
 from capf.store import audit
 from capf.store.engine import Store
 from support.archives import (

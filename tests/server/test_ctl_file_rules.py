@@ -16,7 +16,7 @@ from capf.certificates.authority import make_capf_certificate
 from capf.certificates.keystore import key_pem, pem
 from capf.model import ConflictError, InvalidRequestError
 from capf.registry import ctl_file, nodes, service, tokens
-from capf.registry.ctl_file import Options, State
+from capf.registry.ctl_file import Freshness, Options
 from capf.registry.transaction import Transaction
 from support.record import NOW, Record
 
@@ -39,7 +39,7 @@ def make(record: Record, *wanted: tokens.Supplied, **options: Any) -> ctl_file.M
     )
 
 
-def status(record: Record) -> ctl_file.Status:
+def status(record: Record) -> ctl_file.CtlFileStatus:
     """Return the state of the CTL file."""
     return record.store.read(lambda c: ctl_file.status(Transaction(c, record.context)))
 
@@ -64,7 +64,7 @@ def test_r24_a_deactivation_for_a_while_takes_no_trust_away(first: Record) -> No
     first.run(lambda c: service.activate(Transaction(c, first.context, "test"), True))
     make(first)
     first.run(lambda c: service.activate(Transaction(c, first.context, "test"), False))
-    assert status(first).state is State.CURRENT
+    assert status(first).state is Freshness.CURRENT
     first.run(lambda c: service.activate(Transaction(c, first.context, "test"), True))
     assert status(first).reasons == ["CAPF was activated after the CTL file was made"]
     made = make(first)
@@ -80,7 +80,7 @@ def test_a_token_whose_key_is_gone_or_was_changed_signs_nothing(first: Record) -
         path.unlink()
     with pytest.raises(ConflictError, match="is not on this server"):
         make(first)
-    assert status(first).state is State.MISSING
+    assert status(first).state is Freshness.MISSING
 
 
 def test_before_the_first_file_both_tokens_may_be_changed_and_after_it_one(first: Record) -> None:
@@ -115,7 +115,7 @@ def test_a_node_that_runs_neither_call_processing_nor_tftp_has_no_record(first: 
     make(first)
     item = nodes.WantedNode("node2", administration_certificate=OTHER_PEM, call_processing=False, tftp=False)
     first.run(lambda c: nodes.ensure(Transaction(c, first.context, "test"), [item], "present"))
-    assert status(first).state is State.CURRENT
+    assert status(first).state is Freshness.CURRENT
     first.run(
         lambda c: nodes.ensure(Transaction(c, first.context, "test"), [nodes.WantedNode("node2", tftp=True)], "present")
     )

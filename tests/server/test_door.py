@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
-from capf.administration.readiness import Readiness, State
+from capf.administration.readiness import CheckResult, Readiness
 from capf.api.application import application
 from capf.network import door
 from capf.network.descriptors import Descriptors
@@ -424,10 +424,10 @@ async def test_p32_numbers_are_for_monitors_and_for_the_administrator(server: Se
 
 async def test_p32_readiness_is_at_most_five_seconds_old(server: Server) -> None:
     app, readiness, now = application(server, ()), server.readiness, asyncio.get_running_loop().time()
-    seen = health.Readiness(["seen"], [])
-    readiness._state = State(seen, now - 4.5)
+    seen = health.NodeHealth(["seen"], [])
+    readiness._state = CheckResult(seen, now - 4.5)
     assert (await ask(app, "GET", "/readyz"))[0] == 503
-    readiness._state = State(seen, now - 5.5)
+    readiness._state = CheckResult(seen, now - 5.5)
     late = asyncio.create_task(ask(app, "GET", "/readyz"))
     _done, waiting = await asyncio.wait([late], timeout=0.2)
     assert waiting == {late}

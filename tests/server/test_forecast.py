@@ -155,7 +155,7 @@ def test_p54_planner_and_session_agree_whatever_is_on_record(world: World) -> No
         world.trust()
         request = schedule.OperationRequest(
             operation,
-            [schedule.OperationItem(name) for name in flashes],
+            [schedule.RequestedPhone(name) for name in flashes],
             defaults={"authentication_mode": mode},
             force=True,
         )

@@ -14,8 +14,7 @@ from capf.lists import tables
 from capf.model import InvalidRequestError, status_of
 from capf.registry import moment, phone_import, report, search
 from capf.registry.phone_fields import import_columns, list_columns
-from capf.registry.rollout import report as rollout_report
-from capf.registry.rollout import settings
+from capf.registry.rollout import rollout_report, settings
 from capf.registry.transaction import Transaction
 from support.record import PHONE, Record
 

@@ -42,7 +42,7 @@ async def state(tmp_path: Path) -> AsyncIterator[Path]:
     node = await InProcess(directory).begin()
     await node.ok("PUT", "/service", {"activated": True})
     phone = {"device_name": PHONE, "authentication_mode": BY_STRING}
-    wanted = schedule.OperationRequest(Operation.INSTALL, [schedule.OperationItem(PHONE, string=STRING)])
+    wanted = schedule.OperationRequest(Operation.INSTALL, [schedule.RequestedPhone(PHONE, string=STRING)])
     store, context = node.server.store, node.server.context
     store.write(lambda c: phones.ensure(Transaction(c, context, "admin"), [phone], "present"))
     store.write(lambda c: schedule.schedule(Transaction(c, context, "admin"), wanted))

@@ -17,7 +17,7 @@ from capf.lists import cells, tables
 from capf.model import InvalidRequestError
 from capf.registry import phones, report, strings
 from capf.registry.phone_fields import list_columns
-from capf.registry.rollout import report as rollout_report
+from capf.registry.rollout import rollout_report
 from capf.registry.transaction import Transaction
 from capf_lab import csvfile
 from support.lists import LISTS

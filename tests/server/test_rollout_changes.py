@@ -16,7 +16,7 @@ from capf.model import Operation
 from capf.phone_session.effects import Fetched
 from capf.registry import parts, phones, sessions
 from capf.registry.parts import WITHOUT_LSC
-from capf.registry.rollout import advice, report
+from capf.registry.rollout import advice, rollout_report
 from capf.registry.rollout import begin as beginning
 from capf.registry.transaction import Transaction
 from capf.store import rows
@@ -146,7 +146,7 @@ def test_p54_a_rollout_leaves_out_and_reports_who_could_only_fail(ready: Record)
 
 def report_of(connection: Connection) -> list[str]:
     """Return the pieces of the rollout's report."""
-    return list(report.csv_pieces(connection, NIGHT))
+    return list(rollout_report.csv_pieces(connection, NIGHT))
 
 
 def test_a_wrong_authentication_string_is_named_before_the_rollout_begins(ready: Record) -> None:

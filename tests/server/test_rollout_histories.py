@@ -27,7 +27,7 @@ from capf.phone_session.effects import Granted
 from capf.registry import phones, progress
 from capf.registry.context import Context
 from capf.registry.parts import KEYS
-from capf.registry.rollout import lease, monitor, report, show, verdict, waves
+from capf.registry.rollout import lease, monitor, rollout_report, show, verdict, waves
 from capf.registry.transaction import Transaction
 from capf.store import rollout_rows, rows
 from capf.store.engine import Store
@@ -161,7 +161,7 @@ def check(found: History) -> None:
     members = record.store.read(lambda c: rollout_rows.members(c, state["id"]))
     assert adds_up(state["counts"], len(members)) and sum(state["by_status"].values()) == len(members)
     shown = {key: state["counts"][key] for key in KEYS}
-    text = record.store.read(lambda c: "".join(report.csv_pieces(c, NIGHT)))
+    text = record.store.read(lambda c: "".join(rollout_report.csv_pieces(c, NIGHT)))
     lines = Counter(row["Part"].replace(" ", "_") for row in spreadsheet.opened(text))
     assert {key: lines[key] for key in KEYS} == shown
     watched = record.store.read(lambda c: monitor.numbers(Transaction(c, record.context)))
@@ -179,7 +179,7 @@ def check_waves(found: History, state: dict[str, Any], members: Any, watched: mo
         assert (given is None) == (wave["verdict"] is None) == (wave["judged_at"] is None)
         if given is None:
             continue
-        text = text or page(record.store.read(lambda c: report.figures(c, NIGHT)))
+        text = text or page(record.store.read(lambda c: rollout_report.figures(c, NIGHT)))
         on_record = {name: given[name] for name in ("judged", "allowed", "stopped")} | {
             "failing": len(given["failing"])
         }

@@ -13,11 +13,11 @@ import pytest
 from capf.api.rollout_shapes import Counts
 from capf.model import State
 from capf.registry import parts
-from capf.registry.parts import KEYS, NOT_REGISTERED, REFUSED, WITHOUT_LSC, Part, Wave
+from capf.registry.parts import KEYS, NOT_REGISTERED, REFUSED, WITHOUT_LSC, Part, WavePhase
 from capf.store import rollout_rows
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rollout.md"
-AHEAD, RUNS, OVER, NEVER = Wave(begun=False), Wave(), Wave(over=True), Wave(begun=False, over=True)
+AHEAD, RUNS, OVER, NEVER = WavePhase(begun=False), WavePhase(), WavePhase(over=True), WavePhase(begun=False, over=True)
 HELD = {"in_session": True}
 
 
@@ -46,7 +46,7 @@ HELD = {"in_session": True}
         (State.CANCELLED, RUNS, {}, Part.FAILED),
     ],
 )
-def test_p38_the_part_of_a_phone(state: State | None, wave: Wave, more: dict[str, object], part: Part) -> None:
+def test_p38_the_part_of_a_phone(state: State | None, wave: WavePhase, more: dict[str, object], part: Part) -> None:
     assert parts.part(state, wave, **more) is part  # type: ignore[arg-type]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from capf.model import Operation, Outcome, operation_status
 from capf.phone_session.effects import Refused
 from capf.registry.parts import NOT_REGISTERED
-from capf.registry.rollout import advice, report, show
+from capf.registry.rollout import advice, rollout_report, show
 from support import spreadsheet
 from support.record import NOW, Record
 from support.rollouts import (
@@ -25,7 +25,7 @@ from support.rollouts import (
 
 def rows_of_report(record: Record) -> list[dict[str, str]]:
     """Return the rows of the report's CSV file."""
-    text = record.store.read(lambda c: "".join(report.csv_pieces(c, NIGHT)))
+    text = record.store.read(lambda c: "".join(rollout_report.csv_pieces(c, NIGHT)))
     return spreadsheet.opened(text)
 
 
@@ -58,7 +58,7 @@ def test_r16_the_report_has_each_wave_with_its_judgement(ready: Record) -> None:
     fail(ready, second[0], Outcome.INVALID_MIC)
     enrol(ready, *second[2:])
     assert verdict(ready, 2)["stopped"]
-    figures = ready.store.read(lambda c: report.figures(c, NIGHT))
+    figures = ready.store.read(lambda c: rollout_report.figures(c, NIGHT))
     shown = [(wave["seconds"], wave["done"], wave["failed"], wave["unreached"], wave["judgement"])
              for wave in figures.state["waves"]]  # fmt: skip
     assert shown == [

@@ -270,7 +270,7 @@ def test_a_dry_run_leaves_no_trace(record: Record) -> None:
     before = record.acts()
 
     async def dry() -> schedule.Scheduled:
-        request = schedule.OperationRequest(Operation.INSTALL, [schedule.OperationItem(PHONE)])
+        request = schedule.OperationRequest(Operation.INSTALL, [schedule.RequestedPhone(PHONE)])
         return await record.store.adry_run(lambda c: schedule.schedule(Transaction(c, record.context, "test"), request))
 
     import asyncio

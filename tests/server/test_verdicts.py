@@ -12,7 +12,7 @@ import pytest
 from capf.api.rollout_reports import page
 from capf.model import Operation
 from capf.registry import progress
-from capf.registry.rollout import monitor, report, show, waves
+from capf.registry.rollout import monitor, rollout_report, show, waves
 from capf.registry.transaction import Transaction
 from support.record import NOW, Record
 from support.rollouts import NAMES, NIGHT, begin, enrol, lose, numbers, run_of, start, succeed, verdict
@@ -48,7 +48,7 @@ def test_p38_the_report_shows_the_verdict_that_was_given(
     (wave,) = state["waves"]
     assert wave["verdict"] == {"judged": judged, "failing": 1, "allowed": 0, "stopped": True}
     assert given["judgement"] == wave["judgement"] == words and state["problem"] == f"wave 1 {words}"
-    assert words in page(ready.store.read(lambda c: report.figures(c, NIGHT)))
+    assert words in page(ready.store.read(lambda c: rollout_report.figures(c, NIGHT)))
     ((name, number, shown),) = ready.run(lambda c: monitor.numbers(Transaction(c, ready.context))).verdicts
     assert (name, number, shown.words) == (NIGHT, 1, words)
 

@@ -24,7 +24,7 @@ from capf.administration.new_node import NewNode, initialise
 from capf.certificates import keystore
 from capf.model import Operation
 from capf.node import configuration, state
-from capf.node.settings import NodeSettings
+from capf.node.node_settings import NodeSettings
 from capf.registry import phones, schedule, tokens
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
@@ -57,7 +57,7 @@ def make_node(directory: Path, filling: int = 0) -> NodeSettings:
     def job(connection: Connection) -> None:
         phone = {"device_name": PHONE, "authentication_mode": "By Authentication String"}
         phones.ensure(Transaction(connection, context, "admin"), [phone], "present")
-        install = schedule.OperationRequest(Operation.INSTALL, [schedule.OperationItem(PHONE)])
+        install = schedule.OperationRequest(Operation.INSTALL, [schedule.RequestedPhone(PHONE)])
         schedule.schedule(Transaction(connection, context, "admin"), install)
         tokens.make_missing(Transaction(connection, context))
 

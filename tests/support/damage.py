@@ -66,7 +66,7 @@ async def _fill(state: Path) -> None:
     server.store.write(_fill_settings)
     names = [{"device_name": name, "authentication_mode": "By Authentication String"} for name in (A, B)]
     server.store.write(lambda c: phones.ensure(Transaction(c, server.context, "admin"), names, "present"))
-    wanted = schedule.OperationRequest(Operation.INSTALL, [schedule.OperationItem(A, string=STRING)])
+    wanted = schedule.OperationRequest(Operation.INSTALL, [schedule.RequestedPhone(A, string=STRING)])
     server.store.write(lambda c: schedule.schedule(Transaction(c, server.context, "admin"), wanted))
     await node.ok("PUT", f"/rollouts/{ROLLOUT}", {"runner": "run-1", "phones": [{"device_name": B}]})
     await node.close()

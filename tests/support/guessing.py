@@ -42,11 +42,11 @@ def prepare(record: Record, names: Sequence[str]) -> None:
 
 
 def _schedule(record: Record, names: Sequence[str]) -> None:
-    items = [schedule.OperationItem(name, string=STRING) for name in names]
+    items = [schedule.RequestedPhone(name, string=STRING) for name in names]
     wanted = schedule.OperationRequest(Operation.INSTALL, items, force=True)
 
     def again(connection: Connection) -> None:
-        none = schedule.OperationRequest(Operation.NONE, [schedule.OperationItem(name) for name in names])
+        none = schedule.OperationRequest(Operation.NONE, [schedule.RequestedPhone(name) for name in names])
         schedule.schedule(Transaction(connection, record.context, "test"), none)
         schedule.schedule(Transaction(connection, record.context, "test"), wanted)
 

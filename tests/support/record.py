@@ -79,7 +79,7 @@ class Record:
         text = request.pop("completes_by", None)
         completes_by = None if text is None else moment.parse(text, self.context.now)
         wanted = schedule.OperationRequest(
-            operation, [schedule.OperationItem.of(item) for item in items], completes_by=completes_by, **request
+            operation, [schedule.RequestedPhone.of(item) for item in items], completes_by=completes_by, **request
         )
         return self.run(lambda c: schedule.schedule(Transaction(c, self.context, "test"), wanted))
 

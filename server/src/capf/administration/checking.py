@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 
 from capf.model import CapfError
 from capf.node import record_context, state
+from capf.node.node_settings import NodeSettings
 from capf.node.ports import Ports
-from capf.node.settings import NodeSettings
 from capf.node.state import StateDirectory
 from capf.registry import faults, parameters
 from capf.registry.transaction import Transaction

@@ -13,7 +13,7 @@ from cryptography import x509
 from capf.certificates import keystore
 from capf.certificates.keystore import Keystore
 from capf.node import belonging
-from capf.node.settings import NodeSettings
+from capf.node.node_settings import NodeSettings
 from capf.node.state import StateDirectory
 
 

@@ -22,10 +22,10 @@ MAXIMUM_AGE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class CheckResult:
     """The problem, and the time of the check by the event loop's clock."""
 
-    found: health.Readiness
+    found: health.NodeHealth
     at: float
 
 
@@ -35,7 +35,7 @@ class Readiness:
     def __init__(self, store: Store, context: Context) -> None:
         self._store = store
         self._context = context
-        self._state: State | None = None
+        self._state: CheckResult | None = None
         self._seen = asyncio.Condition()
 
     async def run(self) -> None:
@@ -48,24 +48,24 @@ class Readiness:
         """Look now."""
         found = await self._look()
         async with self._seen:
-            self._state = State(found, asyncio.get_running_loop().time())
+            self._state = CheckResult(found, asyncio.get_running_loop().time())
             self._seen.notify_all()
 
-    async def seen(self) -> health.Readiness:
+    async def seen(self) -> health.NodeHealth:
         """Return the problem found at most five seconds ago; wait for a check that takes longer."""
         async with self._seen:
             while (state := self._state) is None or _age(state) > MAXIMUM_AGE_SECONDS:
                 await self._seen.wait()
         return state.found
 
-    async def _look(self) -> health.Readiness:
+    async def _look(self) -> health.NodeHealth:
         """Return why phones cannot be served: the database is not writable, or CAPF does not run."""
         try:
             await self._store.awrite(lambda connection: health.probe(Transaction(connection, self._context)))
             return await self._store.aread(lambda connection: health.readiness(Transaction(connection, self._context)))
         except CapfError as error:
-            return health.Readiness([str(error)], health.warnings(self._context))
+            return health.NodeHealth([str(error)], health.warnings(self._context))
 
 
-def _age(state: State) -> float:
+def _age(state: CheckResult) -> float:
     return asyncio.get_running_loop().time() - state.at

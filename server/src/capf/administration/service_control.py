@@ -16,8 +16,8 @@ from typing import IO
 
 from capf.model import ConflictError, StoreUnavailableError, words_of
 from capf.node import state
+from capf.node.node_settings import NodeSettings
 from capf.node.ports import Ports
-from capf.node.settings import NodeSettings
 from capf.phone_session.connection import Backend
 from capf.phone_session.dialogue import Patience
 from capf.phone_session.listener import Limits, Listener

@@ -12,12 +12,12 @@ from pydantic import BaseModel, Field
 
 from capf.administration.password import change_password
 from capf.api.authentication import Actor, RunningNode
-from capf.api.shapes import Change
+from capf.api.shapes import ChangeRequest
 
 router = APIRouter(tags=["account"])
 
 
-class PasswordChange(Change):
+class PasswordChange(ChangeRequest):
     """The administrator's new password; the request logs in with the old one."""
 
     password: Annotated[str, Field(max_length=1000, repr=False)]

@@ -16,7 +16,7 @@ from capf import __version__, api
 from capf.administration.node import Node
 from capf.api import errors, health
 from capf.api.authentication import Monitor
-from capf.api.bounds import Bounds
+from capf.api.bounds import RequestBounds
 
 
 def _routers() -> Iterator[APIRouter]:
@@ -43,5 +43,5 @@ def application(node: Node, monitors: Sequence[str]) -> FastAPI:
     async def openapi() -> dict[str, Any]:
         return errors.describe(app.openapi())
 
-    app.add_middleware(Bounds)
+    app.add_middleware(RequestBounds)
     return app

@@ -21,7 +21,7 @@ _BYTES_A_SECOND = 64 * 1024
 _SCHEME = HTTPBasic(auto_error=False)
 
 
-class Bounds:
+class RequestBounds:
     """ASGI middleware that limits the body of every request, with or without a Content-Length."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StrictBool
 
-from capf.api.shapes import CapfCertificate, Change, Confirmed, Name
+from capf.api.shapes import CapfCertificate, ChangeRequest, Confirmed, Name
 
 _Pem = Annotated[str, Field(max_length=1_000_000)]
 _GIVEN = Field(min_length=1, max_length=1000)
@@ -23,7 +23,7 @@ class CapfCertificates(BaseModel):
     trusted: list[CapfCertificate]
 
 
-class CapfCertificateChange(Change):
+class CapfCertificateChange(ChangeRequest):
     """A step of the renewal: prepare, activate or discard the next certificate."""
 
     state: Literal["prepared", "active", "discarded"]
@@ -32,7 +32,7 @@ class CapfCertificateChange(Change):
     force: StrictBool = False
 
 
-class CapfTrustChange(Change):
+class CapfTrustChange(ChangeRequest):
     """Earlier CAPF certificates to trust, as PEM, and those to stop trusting, by common name."""
 
     state: Literal["present", "absent"]
@@ -79,7 +79,7 @@ class ManufacturingCas(BaseModel):
     warnings: list[str]
 
 
-class ManufacturingCasChange(Change):
+class ManufacturingCasChange(ChangeRequest):
     """Issuers of MICs to trust, to stop trusting, or to trust exclusively."""
 
     state: Literal["present", "absent", "exact"] = "present"

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Base64Bytes, BaseModel, Field, StrictBool
 
-from capf.api.shapes import Change, Name, Phones, Strict
+from capf.api.shapes import ChangeRequest, Name, Phones, Strict
 
 _MAXIMUM_NODES = 100
 _MAXIMUM_FILES = 200_000
@@ -30,7 +30,7 @@ class NodeItem(Strict):
     certificate: _Pem | None = None
 
 
-class NodesChange(Change):
+class NodesChange(ChangeRequest):
     """Nodes to add or change, or to remove from the cluster."""
 
     nodes: Annotated[list[NodeItem], Field(min_length=1, max_length=_MAXIMUM_NODES)]
@@ -81,7 +81,7 @@ class CheckedNodes(BaseModel):
     problems: dict[str, str]
 
 
-class Publish(Change):
+class Publish(ChangeRequest):
     """The phones (None: all) whose configuration files to publish with the CTL file and the CAPF certificate."""
 
     phones: Phones | None = None
@@ -106,7 +106,7 @@ class Published(BaseModel):
     nodes: list[NodeDelivery]
 
 
-class Files(Change):
+class Files(ChangeRequest):
     """Files for phones, by name, in base64."""
 
     files: Annotated[dict[Name, Base64Bytes], Field(max_length=_MAXIMUM_FILES, repr=False)]
@@ -131,7 +131,7 @@ class Different(BaseModel):
     different: list[str]
 
 
-class Token(Strict):
+class TokenItem(Strict):
     """A security token for a slot: certificate and key, or neither if the server shall create it."""
 
     slot: int
@@ -140,13 +140,13 @@ class Token(Strict):
     passphrase: Name | None = Field(default=None, repr=False)
 
 
-class CtlFileChange(Change):
+class CtlFileChange(ChangeRequest):
     """The settings of the CTL file; omitted fields keep their values."""
 
     state: Literal["present"] = "present"
     digest: str | None = None
     signer_version: str | None = None
-    tokens: Annotated[list[Token], Field(min_length=1, max_length=2)] | None = None
+    tokens: Annotated[list[TokenItem], Field(min_length=1, max_length=2)] | None = None
 
 
 class CtlRecord(BaseModel):
@@ -160,7 +160,7 @@ class CtlRecord(BaseModel):
     sha256: str
 
 
-class CtlFile(BaseModel):
+class ShownCtlFile(BaseModel):
     """The CTL file and its state (R24)."""
 
     state: Literal["missing", "outdated", "current", "received"]

@@ -12,13 +12,13 @@ from fastapi import APIRouter
 
 from capf.administration import ctl_files
 from capf.api.authentication import Actor, ForNodes, RunningNode
-from capf.api.cluster_shapes import CtlFile, CtlFileChange, CtlFileChanged
+from capf.api.cluster_shapes import CtlFileChange, CtlFileChanged, ShownCtlFile
 from capf.registry import ctl_file, tokens
 
 router = APIRouter(tags=["ctl-file"])
 
 
-@router.get("/ctl-file", response_model=CtlFile)
+@router.get("/ctl-file", response_model=ShownCtlFile)
 async def show(_unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Show the CTL file and whether it is current; on a subscriber, the published one."""
     return await ctl_files.show(node)

@@ -22,7 +22,7 @@ from capf.administration.node import Node
 from capf.administration.requests import read
 from capf.api import errors
 from capf.api.authentication import Monitor, RunningNode
-from capf.api.shapes import Health, Readiness
+from capf.api.shapes import Health, ReadinessAnswer
 from capf.registry import faults, guessing, health, service
 from capf.registry.rollout import monitor
 from capf.registry.transaction import Transaction
@@ -37,7 +37,7 @@ async def healthz() -> dict[str, Any]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", response_model=Readiness, responses={_NOT_READY: {"model": Readiness}})
+@router.get("/readyz", response_model=ReadinessAnswer, responses={_NOT_READY: {"model": ReadinessAnswer}})
 async def readyz(node: RunningNode) -> Response:
     """Report whether phones can be served: the database is writable, and CAPF runs if it is activated.
 
@@ -60,7 +60,12 @@ class _Numbers(Collector):
     """The metrics of one scrape."""
 
     def __init__(
-        self, node: Node, counts: health.Counts, numbers: monitor.Numbers, guessed: guessing.Totals, standing: _Standing
+        self,
+        node: Node,
+        counts: health.PhoneCounts,
+        numbers: monitor.Numbers,
+        guessed: guessing.Totals,
+        standing: _Standing,
     ) -> None:
         self._node = node
         self._counts = counts
@@ -151,7 +156,7 @@ def _verdicts(numbers: monitor.Numbers) -> Iterator[Metric]:
 async def metrics(node: RunningNode) -> Response:
     """Return the node's metrics for Prometheus; monitors' addresses need no login."""
 
-    def count(tx: Transaction) -> tuple[health.Counts, monitor.Numbers, guessing.Totals, _Standing]:
+    def count(tx: Transaction) -> tuple[health.PhoneCounts, monitor.Numbers, guessing.Totals, _Standing]:
         standing = _Standing(service.is_activated(tx.connection), len(faults.find(tx)))
         return health.counts(tx.connection), monitor.numbers(tx), guessing.totals(tx.connection), standing
 

@@ -50,10 +50,10 @@ def _request(wanted: OperationsChange, now: int) -> schedule.OperationRequest:
     problems = phones.choice_problems(defaults, "")
     if problems:
         raise InvalidRequestError(problems)
-    items = [schedule.OperationItem.of(item.model_dump(exclude_none=True)) for item in wanted.items or ()]
+    items = [schedule.RequestedPhone.of(item.model_dump(exclude_none=True)) for item in wanted.items or ()]
     return schedule.OperationRequest(
         operation=wanted.operation,
-        items=items or [schedule.OperationItem(name) for name in wanted.phones or ()],
+        items=items or [schedule.RequestedPhone(name) for name in wanted.phones or ()],
         item_field="phones[{}]" if wanted.items is None else "items[{}]",
         defaults=defaults,
         completes_by=None if wanted.completes_by is None else moment.parse(wanted.completes_by, now),

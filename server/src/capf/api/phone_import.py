@@ -14,13 +14,13 @@ from pydantic import BaseModel, Field, StrictBool
 from capf import device_names
 from capf.administration import registration
 from capf.api.authentication import Actor, RunningNode
-from capf.api.shapes import MAXIMUM_PHONES, Change, Phone, PhoneResult
+from capf.api.shapes import MAXIMUM_PHONES, ChangeRequest, Phone, PhoneResult
 from capf.model import Operation
 
 router = APIRouter(tags=["phones"])
 
 
-class EarlierPhone(Phone):
+class ImportItem(Phone):
     """A phone in the data of the earlier CAPF; ``operation`` is its pending operation there."""
 
     certificate: Annotated[str | None, Field(max_length=100_000)] = None
@@ -30,11 +30,11 @@ class EarlierPhone(Phone):
     operation_status: Annotated[str | None, Field(max_length=200)] = None
 
 
-class PhoneImport(Change):
+class PhoneImport(ChangeRequest):
     """The phones of an earlier CAPF; ``strict``: everything of every phone, or nothing."""
 
     strict: StrictBool = False
-    phones: Annotated[list[EarlierPhone], Field(min_length=1, max_length=MAXIMUM_PHONES)]
+    phones: Annotated[list[ImportItem], Field(min_length=1, max_length=MAXIMUM_PHONES)]
 
 
 class Conflict(BaseModel):

@@ -16,7 +16,8 @@ from capf.api.authentication import Actor, RunningNode
 from capf.api.download import Download
 from capf.api.rollout_shapes import OneRollout
 from capf.registry.parts import Part
-from capf.registry.rollout import report, show
+from capf.registry.rollout import rollout_report as report
+from capf.registry.rollout import show
 
 router = APIRouter(tags=["rollouts"])
 _Format = Annotated[Literal["csv", "html"], Query(alias="format")]

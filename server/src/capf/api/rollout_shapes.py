@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import Query
 from pydantic import BaseModel, Field, StrictBool, create_model
 
-from capf.api.shapes import MAXIMUM_PHONES, Change, Criteria, DeviceName, Phone, Phones, Strict
+from capf.api.shapes import MAXIMUM_PHONES, ChangeRequest, Criteria, DeviceName, Phone, Phones, Strict
 from capf.registry.rollout.settings import RolloutSetting, SettingKind, described
 
 _Runner = Annotated[str, Field(min_length=1, max_length=80)]
@@ -36,11 +36,11 @@ class RolloutPhone(Phone):
 
 
 if TYPE_CHECKING:
-    PacedChange = Change
+    PacedChange = ChangeRequest
 else:
     PacedChange = create_model(
         "PacedChange",
-        __base__=Change,
+        __base__=ChangeRequest,
         __doc__="A change with the settings of a rollout.",
         **{name: (_type_of(setting), setting.default) for name, setting in described().items()},
     )
@@ -60,7 +60,7 @@ class Rollout(PacedChange):
     before_window: Literal["wait", "refuse"] = "wait"
 
 
-class PlannedWave(BaseModel):
+class ShownWave(BaseModel):
     """A wave of a plan."""
 
     number: int
@@ -71,7 +71,7 @@ class PlannedWave(BaseModel):
 class RolloutPlan(BaseModel):
     """The waves, the skipped phones by reason, and the latest end."""
 
-    waves: list[PlannedWave]
+    waves: list[ShownWave]
     skipped: dict[str, list[str]]
     warnings: list[str]
     starts_at: str
@@ -100,7 +100,7 @@ class Rollouts(BaseModel):
     rollouts: list[RolloutHead]
 
 
-class Verdict(BaseModel):
+class ShownVerdict(BaseModel):
     """The judgement of a wave; ``allowed`` is None for a retry, which never stops the rollout."""
 
     judged: int
@@ -130,7 +130,7 @@ class Wave(Counts):
     judged_at: str | None
     seconds: int | None
     words: str
-    verdict: Verdict | None
+    verdict: ShownVerdict | None
     judgement: str
 
 
@@ -202,7 +202,7 @@ class RolloutBegun(BaseModel):
     rollout: RolloutState | None
 
 
-class Runner(Change):
+class Runner(ChangeRequest):
     """The run that sends the request, and its rollout."""
 
     runner: _Runner
@@ -294,14 +294,14 @@ class Released(BaseModel):
     changed: bool
 
 
-class Abort(Change):
+class Abort(ChangeRequest):
     """Abort the rollout with this id, by default the running one of the name; ``runner`` is the run that asks."""
 
     runner: _Runner | None = None
     rollout_id: _RolloutId | None = None
 
 
-class Aborted(BaseModel):
+class AbortedRollout(BaseModel):
     """The aborted rollout, its cancelled operations, and the phones that are still in a session.
 
     ``message`` is a summary in one sentence.

@@ -15,7 +15,7 @@ from capf.api.authentication import Actor, RunningNode
 from capf.api.phones import search_criteria
 from capf.api.rollout_shapes import (
     Abort,
-    Aborted,
+    AbortedRollout,
     Judge,
     Judgement,
     OneRollout,
@@ -108,7 +108,7 @@ async def release(name: str, wanted: Runner, actor: Actor, node: RunningNode) ->
     return {"changed": await requests.change(node, lambda tx: lease.release(tx, run), actor, dry_run=wanted.dry_run)}
 
 
-@router.post("/{name}/abort", response_model=Aborted)
+@router.post("/{name}/abort", response_model=AbortedRollout)
 async def abort_rollout(name: str, wanted: Abort, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """End a running rollout and cancel its operations, except those of phones that are in a session."""
     return await requests.change(

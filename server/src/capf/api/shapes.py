@@ -55,7 +55,7 @@ class Strict(BaseModel):
     _text = field_validator("*")(_plain)
 
 
-class Change(Strict):
+class ChangeRequest(Strict):
     """A request that changes something, unless it is a dry run."""
 
     dry_run: StrictBool = False
@@ -125,7 +125,7 @@ class CtlFileState(BaseModel):
     reasons: list[str]
 
 
-class Fault(BaseModel):
+class ShownFault(BaseModel):
     """A file or row that the server cannot use, and what to do; some of them prevent CAPF from running."""
 
     where: str
@@ -147,10 +147,10 @@ class Service(BaseModel):
     sessions_open: int
     capf_certificate: CapfCertificate | None
     ctl_file: CtlFileState
-    faults: list[Fault]
+    faults: list[ShownFault]
 
 
-class Activation(Change):
+class Activation(ChangeRequest):
     """Whether the CAPF service shall be activated."""
 
     activated: StrictBool
@@ -165,7 +165,7 @@ class Activated(BaseModel):
     warnings: list[str]
 
 
-class Restart(Change):
+class Restart(ChangeRequest):
     """A restart; with ``if_due``, only if CAPF does not run with the current parameters."""
 
     if_due: StrictBool = False
@@ -200,7 +200,7 @@ class Parameters(BaseModel):
     parameters: list[ShownParameter]
 
 
-class ParameterChange(Change):
+class ParameterChange(ChangeRequest):
     """Parameters to set, by name."""
 
     parameters: Annotated[dict[Name, Setting], Field(min_length=1)]
@@ -234,7 +234,7 @@ else:
     )
 
 
-class PhonesChange(Change):
+class PhonesChange(ChangeRequest):
     """Phones to register or change, or to remove."""
 
     phones: Annotated[list[Phone], _GIVEN]
@@ -302,7 +302,7 @@ class OperationItem(Strict):
     ec_key_size: int | None = None
 
 
-class OperationsChange(Change):
+class OperationsChange(ChangeRequest):
     """A certificate operation for many phones (R26)."""
 
     operation: Operation
@@ -381,13 +381,13 @@ class Progress(BaseModel):
     refused: list[RefusedPhone]
 
 
-class Reset(Change):
+class Reset(ChangeRequest):
     """Phones to reset (R28)."""
 
     phones: Phones
 
 
-class Unlock(Change):
+class Unlock(ChangeRequest):
     """Phones whose locks to remove."""
 
     phones: Phones
@@ -432,7 +432,7 @@ class Report(Strict):
     authentication_strings: StrictBool = True
 
 
-class Readiness(BaseModel):
+class ReadinessAnswer(BaseModel):
     """Whether phones can be served now, and warnings."""
 
     ready: bool

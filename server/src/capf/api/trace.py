@@ -15,7 +15,7 @@ from pydantic import BaseModel, StrictBool, StrictInt
 from capf.administration import tracing
 from capf.api.authentication import Actor, RunningNode
 from capf.api.errors import NOT_FOUND, Refusal
-from capf.api.shapes import Change, ShownParameter
+from capf.api.shapes import ChangeRequest, ShownParameter
 
 router = APIRouter(tags=["trace"])
 _TEXT: dict[int | str, dict[str, Any]] = {
@@ -30,7 +30,7 @@ class Trace(BaseModel):
     problem: str
 
 
-class TraceChange(Change):
+class TraceChange(ChangeRequest):
     """Trace settings to change; omitted ones keep their values."""
 
     trace_on: StrictBool | None = None

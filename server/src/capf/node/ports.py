@@ -10,7 +10,7 @@ import socket
 from collections.abc import Sequence
 
 from capf.model import CapfError
-from capf.node.settings import NodeSettings
+from capf.node.node_settings import NodeSettings
 from capf.registry.parameters import IPV6, PORT, InForce, Obstacle
 
 

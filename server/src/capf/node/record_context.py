@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from capf.node.settings import NodeSettings
+from capf.node.node_settings import NodeSettings
 from capf.node.state import Loaded, StateDirectory
 from capf.registry.context import Context, Policy
 

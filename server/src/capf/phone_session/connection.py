@@ -61,7 +61,7 @@ class Backend(Protocol):
     def refuse(self, cause: Cause) -> Refused: ...
 
 
-class Service(Protocol):
+class PhoneService(Protocol):
     """What a connection needs from its service."""
 
     backend: Backend
@@ -85,7 +85,7 @@ class PhoneConnection:
         "closed", "deadline", "device_name", "guest", "peer", "proved",
     )  # fmt: skip
 
-    def __init__(self, service: Service, guest: Guest) -> None:
+    def __init__(self, service: PhoneService, guest: Guest) -> None:
         self.guest = guest
         self.peer = guest.peer
         self.device_name: str | None = None

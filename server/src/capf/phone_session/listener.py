@@ -38,7 +38,7 @@ class Limits:
 
 
 class Listener:
-    """The running CAPF service; the ``Service`` of its connections."""
+    """The running CAPF service; the ``PhoneService`` of its connections."""
 
     def __init__(
         self,

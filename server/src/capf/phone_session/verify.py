@@ -87,7 +87,7 @@ def _raw_rsa_is_right(key: rsa.RSAPublicKey, hashed: bytes, signature: bytes) ->
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckedCredentials:
     """The result of checking a phone's credentials.
 
     ``outcome`` is None if they are valid, otherwise ``problem`` says what is wrong; ``mic``: the phone proved that it
@@ -99,7 +99,9 @@ class Verdict:
     mic: bool = False
 
 
-def check_certificate(claim: Claim, mode: AuthenticationMode, has_preferred: bool, trust: Trust, now: float) -> Verdict:
+def check_certificate(
+    claim: Claim, mode: AuthenticationMode, has_preferred: bool, trust: Trust, now: float
+) -> CheckedCredentials:
     """Check a phone that authenticates by an existing certificate.
 
     ``has_preferred``: the server knows that this phone has the certificate to which the mode gives precedence, so no
@@ -107,14 +109,14 @@ def check_certificate(claim: Claim, mode: AuthenticationMode, has_preferred: boo
     """
     missing = Outcome.INVALID_LSC if mode is AuthenticationMode.LSC_FIRST else Outcome.INVALID_MIC
     if not claim.certificates:
-        return Verdict(missing, "the phone sent no certificate")
+        return CheckedCredentials(missing, "the phone sent no certificate")
     try:
         certificate = x509.load_der_x509_certificate(claim.certificates[0][1])
         sha1 = isinstance(certificate.signature_hash_algorithm, hashes.SHA1)
         is_lsc = not sha1 and issuer_of(certificate, trust.lsc_issuers) is not None
         return _check(claim, certificate, is_lsc, mode, has_preferred, trust, now)
     except UNREADABLE:
-        return Verdict(missing, "the phone's certificate cannot be read")
+        return CheckedCredentials(missing, "the phone's certificate cannot be read")
 
 
 def _check(
@@ -125,31 +127,35 @@ def _check(
     has_preferred: bool,
     trust: Trust,
     now: float,
-) -> Verdict:
+) -> CheckedCredentials:
     if has_preferred and is_lsc is not (mode is AuthenticationMode.LSC_FIRST):
-        return Verdict(Outcome.INVALID_MIC, _SENT_LSC) if is_lsc else _not_its_lsc(claim, certificate, trust, now)
+        return (
+            CheckedCredentials(Outcome.INVALID_MIC, _SENT_LSC)
+            if is_lsc
+            else _not_its_lsc(claim, certificate, trust, now)
+        )
     if not is_lsc and (problem := mic_problem(certificate, trust, now)):
-        return Verdict(_kind_of(claim), problem)
+        return CheckedCredentials(_kind_of(claim), problem)
     if is_lsc and (problem := _dates(certificate, now)):
-        return Verdict(Outcome.INVALID_LSC, f"the LSC {problem}")
+        return CheckedCredentials(Outcome.INVALID_LSC, f"the LSC {problem}")
     if not names_device(certificate, claim.device_name, is_lsc):
         problem = f"the certificate names {_common_names(certificate)}, not {claim.device_name}"
-        return Verdict(Outcome.INVALID_CREDENTIALS, problem)
+        return CheckedCredentials(Outcome.INVALID_CREDENTIALS, problem)
     if not _signed(claim, certificate):
         problem = "the signature is missing or was not made with the certificate's key"
-        return Verdict(Outcome.INVALID_LSC if is_lsc else Outcome.INVALID_MIC, problem)
+        return CheckedCredentials(Outcome.INVALID_LSC if is_lsc else Outcome.INVALID_MIC, problem)
     sudi = check_sudi(claim, trust, now)
-    return sudi if sudi.outcome is not None else Verdict(mic=sudi.mic or not is_lsc)
+    return sudi if sudi.outcome is not None else CheckedCredentials(mic=sudi.mic or not is_lsc)
 
 
 _SENT_LSC = "the phone sent its LSC; with precedence to MIC it has to send the MIC that it is known to have"
 _SENT_MIC = "the phone sent no LSC of this CAPF; with precedence to LSC it has to send the LSC that it is known to have"
 
 
-def _not_its_lsc(claim: Claim, certificate: x509.Certificate, trust: Trust, now: float) -> Verdict:
+def _not_its_lsc(claim: Claim, certificate: x509.Certificate, trust: Trust, now: float) -> CheckedCredentials:
     """Refuse a certificate that is no LSC of ours, from a phone that has to send its LSC."""
     problem = lsc_problem(certificate, trust, now) if _kind_of(claim) is Outcome.INVALID_LSC else ""
-    return Verdict(Outcome.INVALID_LSC, problem or _SENT_MIC)
+    return CheckedCredentials(Outcome.INVALID_LSC, problem or _SENT_MIC)
 
 
 def lsc_problem(certificate: x509.Certificate, trust: Trust, now: float) -> str:
@@ -279,23 +285,27 @@ def _signed(claim: Claim, certificate: x509.Certificate) -> bool:
     )
 
 
-def check_sudi(claim: Claim, trust: Trust, now: float) -> Verdict:
+def check_sudi(claim: Claim, trust: Trust, now: float) -> CheckedCredentials:
     """Check SUDI data if the phone sent any: a trusted MIC of this device, and signatures over this session's id."""
     if claim.sudi_data is None:
-        return Verdict(Outcome.INVALID_MIC, "the phone sent no SUDI data") if trust.require_sudi else Verdict()
+        return (
+            CheckedCredentials(Outcome.INVALID_MIC, "the phone sent no SUDI data")
+            if trust.require_sudi
+            else CheckedCredentials()
+        )
     try:
         sudi = unpack_sudi(claim.sudi_data)
         mic = x509.load_der_x509_certificate(sudi.mic)
         if not names_device(mic, claim.device_name, is_lsc=False):
             problem = f"the SUDI data's MIC names {_common_names(mic)}, not {claim.device_name}"
-            return Verdict(Outcome.INVALID_CREDENTIALS, problem)
+            return CheckedCredentials(Outcome.INVALID_CREDENTIALS, problem)
         problem = mic_problem(mic, trust, now)
         right = not problem and _sudi_signed(sudi, mic, claim.session_id)
     except (WireError, *UNREADABLE):
-        return Verdict(Outcome.INVALID_MIC, "the SUDI data cannot be read")
+        return CheckedCredentials(Outcome.INVALID_MIC, "the SUDI data cannot be read")
     if right:
-        return Verdict(mic=True)
-    return Verdict(Outcome.INVALID_MIC, f"SUDI data: {problem or 'the signature is not of this session'}")
+        return CheckedCredentials(mic=True)
+    return CheckedCredentials(Outcome.INVALID_MIC, f"SUDI data: {problem or 'the signature is not of this session'}")
 
 
 def _sudi_signed(sudi: Sudi, mic: x509.Certificate, session_id: int) -> bool:

@@ -32,7 +32,7 @@ from capf.cluster.other_servers import OtherServers
 from capf.model import CapfError, DamagedError, Fault, StoreUnavailableError, words_of
 from capf.network.descriptors import Descriptors
 from capf.node import ports, record_context, state
-from capf.node.settings import NodeSettings
+from capf.node.node_settings import NodeSettings
 from capf.node.trace_files import TraceFiles
 from capf.phone_files import http_server
 from capf.phone_files.folder import Folder

@@ -29,7 +29,7 @@ _MAKE_AGAIN = "make the CTL file again with ucm.capf.ctl_file, or restore it fro
 _NODE_ROLES = (Role.CCM, Role.CCM_TFTP, Role.TFTP)
 
 
-class State(StrEnum):
+class Freshness(StrEnum):
     """Whether phones can get an up-to-date CTL file."""
 
     MISSING = "missing"
@@ -71,10 +71,10 @@ class MadeCtlFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class CtlFileStatus:
     """The state of the CTL file; ``reasons`` say why it is outdated."""
 
-    state: State
+    state: Freshness
     reasons: list[str] = field(default_factory=list)
     last: Last | None = None
 
@@ -114,25 +114,25 @@ def last_sha256(connection: Connection) -> str:
     return "" if held is None else held.sha256
 
 
-def status(tx: Transaction) -> Status:
+def status(tx: Transaction) -> CtlFileStatus:
     """Return whether the CTL file is current, with every reason if it is not (R24), or what cannot be read."""
     held = None
     try:
         held = last(tx.connection)
         if held is None:
-            return Status(State.MISSING, ["no CTL file was made yet"])
+            return CtlFileStatus(Freshness.MISSING, ["no CTL file was made yet"])
         reasons = _reasons(held.file.records, _wanted(tx, held.file))
     except DamagedError as error:
-        return Status(State.OUTDATED, [str(error)], held)
+        return CtlFileStatus(Freshness.OUTDATED, [str(error)], held)
     if service.activations(tx.connection) != held.activations:
         reasons.insert(0, "CAPF was activated after the CTL file was made")
-    return Status(State.OUTDATED if reasons else State.CURRENT, reasons, held)
+    return CtlFileStatus(Freshness.OUTDATED if reasons else Freshness.CURRENT, reasons, held)
 
 
 def warnings(tx: Transaction) -> list[str]:
     """Return a warning if phones have an outdated CTL file."""
     now = status(tx)
-    if now.state is not State.OUTDATED:
+    if now.state is not Freshness.OUTDATED:
         return []
     return [f"the CTL file is outdated and has to be made again: {'; '.join(now.reasons)}"]
 
@@ -272,7 +272,7 @@ def show_record(record: Record) -> dict[str, Any]:
 _NOTHING = {"made_at": "", "digest": "", "signer_version": "", "signer": "", "sha256": "", "records": []}
 
 
-def show(now: Status) -> dict[str, Any]:
+def show(now: CtlFileStatus) -> dict[str, Any]:
     """Return the state of the CTL file as the API shows it."""
     held = {} if now.last is None else _show_file(now.last)
     return {**_NOTHING, **held, "state": now.state.value, "reasons": now.reasons}
@@ -281,7 +281,7 @@ def show(now: Status) -> dict[str, Any]:
 def show_received(data: bytes | None) -> dict[str, Any]:
     """Return the CTL file of a subscriber, which cannot know whether it is current."""
     if data is None:
-        return {**_NOTHING, "state": State.MISSING.value, "reasons": ["no CTL file was received yet"]}
+        return {**_NOTHING, "state": Freshness.MISSING.value, "reasons": ["no CTL file was received yet"]}
     try:
         file = ctl.read(data)
     except CtlError as error:

@@ -38,7 +38,7 @@ _SHORTEST_RSA = 600
 _NO_EC = operation_status(Operation.INSTALL, Outcome.NO_EC_SUPPORT)
 
 
-class Phone(NamedTuple):
+class KnownPhone(NamedTuple):
     """The facts on record about a phone: its MIC, its LSC, and whether its last operation ended because it has no EC
     keys.
 
@@ -54,7 +54,7 @@ class Phone(NamedTuple):
     shown: bool = False
 
 
-class Wanted(NamedTuple):
+class PlannedOperation(NamedTuple):
     """The operation that the phone is to carry out."""
 
     operation: str
@@ -132,7 +132,7 @@ def nothing_is_issued(context: Context, now: int) -> str:
     return ""
 
 
-def judge(tx: Transaction, asked: Sequence[tuple[Phone, Wanted]]) -> dict[str, Doubt]:
+def judge(tx: Transaction, asked: Sequence[tuple[KnownPhone, PlannedOperation]]) -> dict[str, Doubt]:
     """Return the phones that would fail, by device name; none while the CAPF key cannot be used."""
     if not tx.context.authority.usable:
         return {}
@@ -147,7 +147,7 @@ def judge(tx: Transaction, asked: Sequence[tuple[Phone, Wanted]]) -> dict[str, D
 
 
 def _without_unconfirmed(
-    tx: Transaction, asked: Sequence[tuple[Phone, Wanted]], doubts: Mapping[str, Doubt]
+    tx: Transaction, asked: Sequence[tuple[KnownPhone, PlannedOperation]], doubts: Mapping[str, Doubt]
 ) -> dict[str, Doubt]:
     """Be less certain about phones that may have stored a newer LSC whose confirmation was lost."""
     found = dict(doubts)
@@ -158,7 +158,7 @@ def _without_unconfirmed(
     return found
 
 
-def _registration(phone: Phone, wanted: Wanted, _facts: Facts) -> Doubt | None:
+def _registration(phone: KnownPhone, wanted: PlannedOperation, _facts: Facts) -> Doubt | None:
     """Nobody can enter the string of a secure phone without an LSC: it cannot register (R10)."""
     if not never_registers(wanted.authentication_mode, phone.device_security_mode, has_lsc=phone.lsc is not None):
         return None
@@ -173,7 +173,7 @@ def never_registers(authentication_mode: str, device_security_mode: str, *, has_
     return authentication_mode == AuthenticationMode.STRING and secure and not has_lsc
 
 
-def _proof(phone: Phone, wanted: Wanted, facts: Facts) -> Doubt | None:
+def _proof(phone: KnownPhone, wanted: PlannedOperation, facts: Facts) -> Doubt | None:
     """A phone that authenticates by a certificate needs one that the session accepts (R1, R9)."""
     if wanted.authentication_mode not in _BY_CERTIFICATE:
         return None
@@ -189,7 +189,7 @@ def _proof(phone: Phone, wanted: Wanted, facts: Facts) -> Doubt | None:
     return doubt or _of_sudi(facts)
 
 
-def _of_other(phone: Phone, facts: Facts) -> Doubt | None:
+def _of_other(phone: KnownPhone, facts: Facts) -> Doubt | None:
     """Judge a phone that is not known to have the certificate to which its mode gives precedence."""
     if phone.lsc is not None:
         doubt = _of_lsc(phone, phone.lsc, facts)
@@ -202,7 +202,7 @@ def _of_other(phone: Phone, facts: Facts) -> Doubt | None:
     return Doubt(False, Outcome.INVALID_MIC, what, what, f"register its MIC if it has one, or {_BY_STRINGS}")
 
 
-def _of_lsc(phone: Phone, lsc: CertificateRow, facts: Facts) -> Doubt | None:
+def _of_lsc(phone: KnownPhone, lsc: CertificateRow, facts: Facts) -> Doubt | None:
     todo = f"use {_MIC_FIRST}" if phone.mic and facts.trust.mic_issuers else _BY_STRINGS
     problem = dates_problem(lsc.not_before, lsc.not_after, facts.now)
     if problem:
@@ -242,7 +242,7 @@ def _of_sudi(facts: Facts) -> Doubt | None:
     return Doubt(True, Outcome.INVALID_MIC, what, what, f"{_TRUST}, or {_BY_STRINGS}")
 
 
-def _ec_key(phone: Phone, wanted: Wanted, facts: Facts) -> Doubt | None:
+def _ec_key(phone: KnownPhone, wanted: PlannedOperation, facts: Facts) -> Doubt | None:
     """An EC key alone needs a phone that can make one, and a CTL file with which it takes one."""
     if wanted.key_order != KeyOrder.EC or wanted.operation != Operation.INSTALL or phone.shown:
         return None
@@ -259,4 +259,4 @@ def _ec_key(phone: Phone, wanted: Wanted, facts: Facts) -> Doubt | None:
     return Doubt(False, Outcome.NO_EC_SUPPORT, what, what, _USE_RSA)
 
 
-_RULES: tuple[Callable[[Phone, Wanted, Facts], Doubt | None], ...] = (_registration, _proof, _ec_key)
+_RULES: tuple[Callable[[KnownPhone, PlannedOperation, Facts], Doubt | None], ...] = (_registration, _proof, _ec_key)

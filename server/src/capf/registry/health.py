@@ -21,7 +21,7 @@ _WARN_DAYS = 365
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class PhoneCounts:
     """The numbers of phones in total, with an LSC, and by Operation Status."""
 
     phones: int
@@ -29,9 +29,9 @@ class Counts:
     by_status: Mapping[str, int]
 
 
-def counts(connection: Connection) -> Counts:
+def counts(connection: Connection) -> PhoneCounts:
     """Count phones and certificates."""
-    return Counts(
+    return PhoneCounts(
         rows.count_phones(connection), certificate_rows.count_all_active(connection), rows.count_statuses(connection)
     )
 
@@ -47,14 +47,14 @@ def why_stopped(context: Context) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
+class NodeHealth:
     """What keeps phones from being served, and warnings about other or future problems."""
 
     problems: list[str]
     warnings: list[str]
 
 
-def readiness(tx: Transaction) -> Readiness:
+def readiness(tx: Transaction) -> NodeHealth:
     """Return the node's state according to the database and the files read at the start."""
     problems, found, signer = list[str](), warnings(tx.context), tx.context.authority
     if service.is_activated(tx.connection) and tx.context.running is None:
@@ -64,7 +64,7 @@ def readiness(tx: Transaction) -> Readiness:
     for fault in faults.find(tx):
         serious = fault.stops_capf or fault.where in tx.context.troubles
         (problems if serious else found).append(str(fault))
-    return Readiness(problems, found)
+    return NodeHealth(problems, found)
 
 
 def days_left(context: Context) -> int:

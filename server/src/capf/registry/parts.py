@@ -60,7 +60,7 @@ KEYS = tuple(part.key for part in Part)
 
 
 @dataclass(frozen=True, slots=True)
-class Wave:
+class WavePhase:
     """The facts about the wave on which a part depends: whether it was started, and is ``over`` (judged, or the rollout
     ended)."""
 
@@ -69,7 +69,7 @@ class Wave:
 
 
 def part(
-    state: str | None, wave: Wave = Wave(), *, came: bool = False, in_session: bool = False, note: str = ""
+    state: str | None, wave: WavePhase = WavePhase(), *, came: bool = False, in_session: bool = False, note: str = ""
 ) -> Part:
     """Return the part of a phone whose operation is in ``state`` (None: it has none).
 
@@ -87,7 +87,7 @@ def part(
     return Part.FAILED if came else Part.UNREACHED
 
 
-def _part_without_operation(wave: Wave, note: str) -> Part:
+def _part_without_operation(wave: WavePhase, note: str) -> Part:
     if note.startswith(REFUSED):
         return Part.FAILED
     return Part.SKIPPED if note or wave.begun or wave.over else Part.WAITING
@@ -115,7 +115,7 @@ def of(row: MemberState) -> Part:
     begun = row.started_at is not None
     over = row.judged_at is not None or row.rollout_ended_at is not None
     came = bool(row.refusals or row.lost_sessions)
-    return part(row.state, Wave(begun, over), came=came, in_session=lifecycle.in_session(row), note=row.note)
+    return part(row.state, WavePhase(begun, over), came=came, in_session=lifecycle.in_session(row), note=row.note)
 
 
 def status_of(row: MemberRow) -> str:

@@ -94,7 +94,7 @@ class Import:
 
 
 @dataclass(frozen=True, slots=True)
-class _Phone:
+class _ImportedPhone:
     """One phone of the import."""
 
     index: int
@@ -124,7 +124,7 @@ class _Phone:
 class Reading:
     """The parsed items of an import; ``problems`` stop it, ``left_out`` are the parts that cannot be taken."""
 
-    phones: list[_Phone]
+    phones: list[_ImportedPhone]
     problems: list[Problem]
     left_out: list[Problem]
 
@@ -150,7 +150,7 @@ def read(context: Context, items: Sequence[EarlierPhone]) -> Reading:
                 completes_by = moment.read(item.completes_by, f"{where}.completes_by")
             except InvalidRequestError as error:
                 left_out += error.problems
-        given.append(_Phone(index, name, item, lsc, completes_by))
+        given.append(_ImportedPhone(index, name, item, lsc, completes_by))
     return Reading(given, problems, left_out)
 
 
@@ -210,7 +210,7 @@ def _left_out(not_taken: Sequence[Mapping[str, str]]) -> list[str]:
     return [f"{parts} imported without an operation, a string or a certificate; the first is {what}"]
 
 
-def _not_accepted(given: Sequence[_Phone]) -> list[str]:
+def _not_accepted(given: Sequence[_ImportedPhone]) -> list[str]:
     """Warn about certificates that a session would not accept (P56)."""
     strange, others = list[str](), list[str]()
     for phone in given:
@@ -229,7 +229,7 @@ def _not_accepted(given: Sequence[_Phone]) -> list[str]:
     return warnings
 
 
-def _failures(given: Sequence[_Phone]) -> list[str]:
+def _failures(given: Sequence[_ImportedPhone]) -> list[str]:
     """Return a warning for each Operation Status on the earlier CAPF that is a failure, or that is unknown."""
     statuses = Counter(phone.item.operation_status for phone in given if phone.item.operation_status)
     return [
@@ -240,7 +240,7 @@ def _failures(given: Sequence[_Phone]) -> list[str]:
     ]
 
 
-def _unused_strings(tx: Transaction, given: Sequence[_Phone], known: Collection[str]) -> list[Problem]:
+def _unused_strings(tx: Transaction, given: Sequence[_ImportedPhone], known: Collection[str]) -> list[Problem]:
     """Return a problem for each wrong string of a phone for which nothing is scheduled."""
     used = {phone.name for phone in given if phone.name not in known and phone.pending is not Operation.NONE}
     return strings.problems(
@@ -252,7 +252,7 @@ def _unused_strings(tx: Transaction, given: Sequence[_Phone], known: Collection[
     )
 
 
-def _collisions(given: Sequence[_Phone], here: Mapping[str, CertificateRow]) -> dict[int, Problem]:
+def _collisions(given: Sequence[_ImportedPhone], here: Mapping[str, CertificateRow]) -> dict[int, Problem]:
     """Return a problem for each serial number that another certificate has, here or in the import, by the index."""
     problems, seen = dict[int, Problem](), dict[str, int]()
     for phone in given:
@@ -273,7 +273,7 @@ def _collisions(given: Sequence[_Phone], here: Mapping[str, CertificateRow]) -> 
 
 def _conflicts(
     connection: Connection,
-    given: Sequence[_Phone],
+    given: Sequence[_ImportedPhone],
     known: Mapping[str, Mapping[str, Any]],
     recorded: set[str],
     serials: Mapping[str, CertificateRow],
@@ -296,7 +296,7 @@ def _conflicts(
     return found
 
 
-def _add_phones(tx: Transaction, new: Sequence[_Phone], done: Import) -> None:
+def _add_phones(tx: Transaction, new: Sequence[_ImportedPhone], done: Import) -> None:
     wanted = [{"device_name": phone.name, **phone.settings} for phone in new]
     for change in phones.ensure(tx, wanted, "present").results:
         done.created.add(change.name)
@@ -304,7 +304,7 @@ def _add_phones(tx: Transaction, new: Sequence[_Phone], done: Import) -> None:
     done.counts.created = len(new)
 
 
-def _add_lscs(tx: Transaction, given: Sequence[_Phone], done: Import) -> None:
+def _add_lscs(tx: Transaction, given: Sequence[_ImportedPhone], done: Import) -> None:
     """Record the LSCs of phones without a certificate on record."""
     added = [phone.lsc for phone in given if phone.lsc is not None and phone.lsc.row is not None]
     found = [item.row for item in added if item.row is not None]
@@ -315,17 +315,17 @@ def _add_lscs(tx: Transaction, given: Sequence[_Phone], done: Import) -> None:
     done.counts.certificates = len(found)
 
 
-def _add_operations(tx: Transaction, new: Sequence[_Phone], done: Import) -> list[Problem]:
+def _add_operations(tx: Transaction, new: Sequence[_ImportedPhone], done: Import) -> list[Problem]:
     """Schedule the operations that are pending on the earlier CAPF, and return the problems of those that cannot be;
     an overdue one gets the time of new operations."""
-    groups: dict[tuple[Operation, int | None], list[_Phone]] = {}
+    groups: dict[tuple[Operation, int | None], list[_ImportedPhone]] = {}
     for phone in new:
         if phone.pending is not Operation.NONE:
             late = phone.completes_by is None or phone.completes_by <= tx.now
             groups.setdefault((phone.pending, None if late else phone.completes_by), []).append(phone)
     count, problems = 0, []
     for (operation, completes_by), members in groups.items():
-        items = [schedule.OperationItem(phone.name, string=phone.item.authentication_string) for phone in members]
+        items = [schedule.RequestedPhone(phone.name, string=phone.item.authentication_string) for phone in members]
         request = schedule.OperationRequest(operation, items, completes_by=completes_by)
         plan = schedule.schedule_others(tx, request)
         problems += [_moved(problem, members) for problem in plan.problems]
@@ -337,7 +337,7 @@ def _add_operations(tx: Transaction, new: Sequence[_Phone], done: Import) -> lis
     return problems
 
 
-def _moved(problem: Problem, members: Sequence[_Phone]) -> Problem:
+def _moved(problem: Problem, members: Sequence[_ImportedPhone]) -> Problem:
     """Return a problem of a group with the index that the phone has in the import."""
     place = _INDEX.sub(lambda found: _FIELD.format(members[int(found[1])].index), problem.field)
     return replace(problem, field=place)

@@ -167,10 +167,10 @@ def _capf_certificate(state: _State) -> ChecklistItem:
 def _ctl_file(state: _State) -> ChecklistItem:
     name, now = "CTL file", ctl_file.status(state.tx)
     reasons = "; ".join(now.reasons)
-    if now.state is ctl_file.State.OUTDATED:
+    if now.state is ctl_file.Freshness.OUTDATED:
         todo = "make one with ucm.capf.ctl_file, and publish it with ucm.capf.files_publish; phones fetch it at a reset"
         return ChecklistItem(name, "3", ChecklistResult.FAILED, f"it is outdated: {reasons}", todo)
-    if now.state is ctl_file.State.MISSING:
+    if now.state is ctl_file.Freshness.MISSING:
         todo = "ucm.capf.ctl_file makes it; a file of another CTL client has to list this CAPF certificate"
         return ChecklistItem(name, "3", ChecklistResult.WARNING, reasons, todo)
     return ChecklistItem(name, "3", ChecklistResult.OK, "it is current and lists the CAPF certificate")

@@ -56,7 +56,7 @@ SETTINGS = OperationSettings._fields
 
 
 @dataclass(frozen=True, slots=True)
-class OperationItem:
+class RequestedPhone:
     """A phone of a request, with its own settings and the authentication string that the administrator gives it."""
 
     name: str
@@ -64,7 +64,7 @@ class OperationItem:
     string: str | None = None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> OperationItem:
+    def of(cls, given: Mapping[str, Any]) -> RequestedPhone:
         """Return the item that has these fields."""
         own = {key: given[key] for key in SETTINGS if given.get(key) is not None}
         return cls(str(given[NAME]), own, given.get(strings.FIELD))
@@ -81,7 +81,7 @@ class OperationRequest:
     """
 
     operation: Operation
-    items: Sequence[OperationItem]
+    items: Sequence[RequestedPhone]
     item_field: str = "phones[{}]"
     defaults: Mapping[str, Any] = field(default_factory=dict)
     completes_by: int | None = None
@@ -119,7 +119,7 @@ class Scheduled:
 
 
 @dataclass(frozen=True, slots=True)
-class _Phone:
+class _ScheduledPhone:
     """One phone of the request with its data on the server."""
 
     name: str
@@ -135,14 +135,14 @@ class _Phone:
         return self.last if lifecycle.is_open(self.last) else None
 
     @property
-    def known(self) -> forecast.Phone:
+    def known(self) -> forecast.KnownPhone:
         """The facts on record about the phone."""
         status = "" if self.last is None else self.last.status
-        return forecast.Phone(self.name, self.row.mic, self.certificate, self.row.device_security_mode, status)
+        return forecast.KnownPhone(self.name, self.row.mic, self.certificate, self.row.device_security_mode, status)
 
-    def wanted(self, operation: Operation) -> forecast.Wanted:
+    def wanted(self, operation: Operation) -> forecast.PlannedOperation:
         """Return the operation as the phone would have it."""
-        return forecast.Wanted(operation, self.settings.authentication_mode, self.settings.key_order)
+        return forecast.PlannedOperation(operation, self.settings.authentication_mode, self.settings.key_order)
 
     @property
     def in_session(self) -> bool:
@@ -201,7 +201,7 @@ def _plan(tx: Transaction, request: OperationRequest) -> Scheduled:
 
 
 def _doubts(
-    tx: Transaction, request: OperationRequest, plan: Scheduled, phones: Sequence[_Phone]
+    tx: Transaction, request: OperationRequest, plan: Scheduled, phones: Sequence[_ScheduledPhone]
 ) -> dict[str, forecast.Doubt]:
     """Return the phones that would fail according to the record, unless they are already refused or in a session."""
     if request.operation is Operation.NONE:
@@ -210,7 +210,7 @@ def _doubts(
     return forecast.judge(tx, [(phone.known, phone.wanted(request.operation)) for phone in judged])
 
 
-def _leave_out(request: OperationRequest, phone: _Phone, doubt: forecast.Doubt, plan: Scheduled) -> bool:
+def _leave_out(request: OperationRequest, phone: _ScheduledPhone, doubt: forecast.Doubt, plan: Scheduled) -> bool:
     """Skip or refuse a phone that would fail, and return whether it was; else note it for a warning."""
     if request.cautious:
         plan.skip(phone.name, f"{NOT_TRIED}: it {doubt.reason}")
@@ -235,7 +235,7 @@ def _doubt_warnings(tx: Transaction, request: OperationRequest, plan: Scheduled)
     return warnings
 
 
-def _short_strings(plan: Scheduled, phones: Sequence[_Phone]) -> list[str]:
+def _short_strings(plan: Scheduled, phones: Sequence[_ScheduledPhone]) -> list[str]:
     """Warn about strings that are easy to guess, with one warning for all of them."""
     names = {*plan.scheduled, *plan.pending}
     short = [phone.name for phone in phones if phone.name in names and 0 < len(phone.string or "") < _LONG_ENOUGH]
@@ -265,7 +265,7 @@ def _warnings(plan: Scheduled, *, encrypted: bool) -> list[str]:
     return warnings
 
 
-def _phones(tx: Transaction, request: OperationRequest, plan: Scheduled) -> list[_Phone]:
+def _phones(tx: Transaction, request: OperationRequest, plan: Scheduled) -> list[_ScheduledPhone]:
     """Look up all phones of the request at once, and note the problems of their items."""
     names = [item.name for item in request.items]
     plan.problems += name_problems(
@@ -284,7 +284,7 @@ def _phones(tx: Transaction, request: OperationRequest, plan: Scheduled) -> list
             plan.refuse(name, not_registered(where, name))
             continue
         settings = _settings({**request.defaults, **item.settings}, row, key_size)
-        phone = _Phone(name, where, row, last.get(name), certificates.get(name), settings, item.string)
+        phone = _ScheduledPhone(name, where, row, last.get(name), certificates.get(name), settings, item.string)
         refusal = _refusal(request.operation, phone)
         if refusal is not None:
             plan.refuse(name, refusal)
@@ -298,12 +298,12 @@ def _settings(given: Mapping[str, Any], phone: PhoneRow, key_size: int) -> Opera
     return own._replace(**given)
 
 
-def _item_problems(context: Context, item: OperationItem, where: str, last: OperationRow | None) -> list[Problem]:
+def _item_problems(context: Context, item: RequestedPhone, where: str, last: OperationRow | None) -> list[Problem]:
     wrong = None if item.string is None else strings.problem(where, item.string, strings.pending(context, last))
     return choice_problems(item.settings, f"{where}.") + ([] if wrong is None else [wrong])
 
 
-def _reason(context: Context, request: OperationRequest, phone: _Phone, now: int) -> str | None:
+def _reason(context: Context, request: OperationRequest, phone: _ScheduledPhone, now: int) -> str | None:
     """Return why this phone gets the operation, None if its LSC is right and nothing is pending."""
     if request.operation is not Operation.INSTALL:
         return "asked for"
@@ -314,7 +314,7 @@ def _reason(context: Context, request: OperationRequest, phone: _Phone, now: int
 
 
 def _decide(
-    context: Context, request: OperationRequest, phone: _Phone, plan: Scheduled, reason: str | None, now: int
+    context: Context, request: OperationRequest, phone: _ScheduledPhone, plan: Scheduled, reason: str | None, now: int
 ) -> None:
     """Add one phone to the plan."""
     if request.operation is Operation.NONE:
@@ -331,7 +331,7 @@ def _decide(
         _add(context, request, phone, plan, reason, now)
 
 
-def _cancel(phone: _Phone, plan: Scheduled) -> None:
+def _cancel(phone: _ScheduledPhone, plan: Scheduled) -> None:
     if phone.open is None:
         plan.skip(phone.name, "no pending operation")
         return
@@ -345,7 +345,7 @@ def _cancel(phone: _Phone, plan: Scheduled) -> None:
     plan.results.append(Change(phone.name, before, after, "cancelled"))
 
 
-def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
+def _refusal(operation: Operation, phone: _ScheduledPhone) -> Problem | None:
     """Return why this phone may not have this operation (R26), None if it may."""
     if operation is Operation.DELETE and phone.certificate is None:
         return Problem(phone.field, phone.name, f"{phone.name} has no LSC to delete; leave the phone out")
@@ -359,7 +359,9 @@ def _refusal(operation: Operation, phone: _Phone) -> Problem | None:
     return None
 
 
-def _goes_on(context: Context, request: OperationRequest, phone: _Phone, pending: OperationRow, now: int) -> bool:
+def _goes_on(
+    context: Context, request: OperationRequest, phone: _ScheduledPhone, pending: OperationRow, now: int
+) -> bool:
     """True if the phone's open operation is the wanted one; its deadline matters only until it is carried out."""
     given = request.completes_by
     same = pending.operation == request.operation and OperationSettings.of(pending) == phone.settings
@@ -367,14 +369,16 @@ def _goes_on(context: Context, request: OperationRequest, phone: _Phone, pending
     return same and in_time and _keeps_string(context, phone, pending)
 
 
-def _keeps_string(context: Context, phone: _Phone, pending: OperationRow) -> bool:
+def _keeps_string(context: Context, phone: _ScheduledPhone, pending: OperationRow) -> bool:
     """True if the open operation has the wanted string, or any readable one if none is wanted."""
     string = strings.of(context, pending)
     readable = string is not None or pending.authentication_string is None
     return readable and phone.string in (None, string)
 
 
-def _add(context: Context, request: OperationRequest, phone: _Phone, plan: Scheduled, reason: str, now: int) -> None:
+def _add(
+    context: Context, request: OperationRequest, phone: _ScheduledPhone, plan: Scheduled, reason: str, now: int
+) -> None:
     by_string = phone.settings.authentication_mode == AuthenticationMode.STRING
     string = (phone.string or generate_string()) if by_string else None
     if phone.open is not None:

@@ -45,7 +45,7 @@ from capf.phone_session.effects import (
     RecordReply,
     Refused,
 )
-from capf.phone_session.verify import Verdict, certificate_serial, check_certificate, check_sudi, same_string
+from capf.phone_session.verify import CheckedCredentials, certificate_serial, check_certificate, check_sudi, same_string
 from capf.phone_session.wire import CertificateType, Reason
 from capf.registry import forecast, guessing, lifecycle, need, refusals, trace
 from capf.registry.context import Context
@@ -134,22 +134,24 @@ def _string_is_right(context: Context, claim: Claim, operation: OperationRow | N
 
 def _identity(
     tx: Transaction, claim: Claim, operation: OperationRow, string_is_right: bool, *, has_mic: bool
-) -> Verdict:
+) -> CheckedCredentials:
     """Check the phone's credentials by the operation's mode (R1)."""
     mode = AuthenticationMode(operation.authentication_mode)
     if mode is AuthenticationMode.NULL_STRING:
         if claim.password:
-            return Verdict(Outcome.INVALID_STRING, "a string was sent, and the operation is by null string")
+            return CheckedCredentials(Outcome.INVALID_STRING, "a string was sent, and the operation is by null string")
         return _bound(tx.context, claim)
     if mode is AuthenticationMode.STRING:
         if not string_is_right:
-            return Verdict(Outcome.INVALID_STRING, "a wrong string" if claim.password else "no string was sent")
+            return CheckedCredentials(
+                Outcome.INVALID_STRING, "a wrong string" if claim.password else "no string was sent"
+            )
         return _bound(tx.context, claim)
     known = _known(tx.connection, claim, operation, has_mic=has_mic)
-    foreseen = forecast.judge(tx, [(known, forecast.Wanted(operation.operation, mode, operation.key_order))])
+    foreseen = forecast.judge(tx, [(known, forecast.PlannedOperation(operation.operation, mode, operation.key_order))])
     for doubt in foreseen.values():
         if doubt.certain and doubt.outcome is not None:
-            return Verdict(doubt.outcome, f"the phone {doubt.why}")
+            return CheckedCredentials(doubt.outcome, f"the phone {doubt.why}")
     has_preferred = has_mic if mode is AuthenticationMode.MIC_FIRST else known.lsc is not None
     verdict = check_certificate(claim, mode, has_preferred, forecast.trust_of(tx.context), tx.now)
     return _superseded(tx.connection, claim) or verdict if verdict.outcome is None else verdict
@@ -170,7 +172,7 @@ def _without_ec(tx: Transaction, claim: Claim, operation: OperationRow) -> Refus
     return replace(refused, operation_id=None)
 
 
-def _known(connection: Connection, claim: Claim, operation: OperationRow, *, has_mic: bool) -> forecast.Phone:
+def _known(connection: Connection, claim: Claim, operation: OperationRow, *, has_mic: bool) -> forecast.KnownPhone:
     """Return the facts on record about a phone that authenticates by a certificate.
 
     A phone may have deleted its LSC in a session whose confirmation was lost: then its MIC authenticates it. With
@@ -180,15 +182,17 @@ def _known(connection: Connection, claim: Claim, operation: OperationRow, *, has
     lsc = None
     if operation.authentication_mode == AuthenticationMode.LSC_FIRST and not may_be_deleted:
         lsc = certificate_rows.active(connection, [claim.device_name]).get(claim.device_name)
-    return forecast.Phone(claim.device_name, has_mic, lsc, shown=True)
+    return forecast.KnownPhone(claim.device_name, has_mic, lsc, shown=True)
 
 
-def _bound(context: Context, claim: Claim) -> Verdict:
+def _bound(context: Context, claim: Claim) -> CheckedCredentials:
     """Check SUDI data, if there is any, against the session, also in the modes without a certificate."""
-    return Verdict() if claim.sudi_data is None else check_sudi(claim, forecast.trust_of(context), context.now)
+    return (
+        CheckedCredentials() if claim.sudi_data is None else check_sudi(claim, forecast.trust_of(context), context.now)
+    )
 
 
-def _superseded(connection: Connection, claim: Claim) -> Verdict | None:
+def _superseded(connection: Connection, claim: Claim) -> CheckedCredentials | None:
     """Refuse an LSC of ours that is no longer the phone's.
 
     An abandoned LSC may still be on the phone, because both its own confirmation and its successor may have been lost,
@@ -200,7 +204,7 @@ def _superseded(connection: Connection, claim: Claim) -> Verdict | None:
     lost = record.state == CertificateState.ABANDONED and record.operation_id > rows.last_confirmed(
         connection, claim.device_name
     )
-    return None if lost else Verdict(Outcome.INVALID_LSC, f"the LSC that was sent is {record.state}")
+    return None if lost else CheckedCredentials(Outcome.INVALID_LSC, f"the LSC that was sent is {record.state}")
 
 
 def _grant(tx: Transaction, claim: Claim, operation: OperationRow, *, mic: bool) -> Granted | Refused:

@@ -21,7 +21,7 @@ from capf.administration.backup import archive, inspection, sealing, staging
 from capf.administration.backup.archive import DATABASE
 from capf.certificates.keystore import SECRET, UNFINISHED
 from capf.model import CapfError, ConflictError, InvalidRequestError, StoreUnavailableError, words_of
-from capf.node.settings import NodeSettings
+from capf.node.node_settings import NodeSettings
 from capf.registry.transaction import SERVER
 from capf.store import audit, copying
 from capf.store.engine import Store

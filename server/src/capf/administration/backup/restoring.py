@@ -17,7 +17,7 @@ from capf.administration.backup.archive import DATABASE, KEY, Manifest
 from capf.certificates.keystore import SECRET, write_whole
 from capf.cluster import sharing
 from capf.model import CapfError, ConflictError, words_of
-from capf.node.settings import NodeSettings
+from capf.node.node_settings import NodeSettings
 from capf.node.state import StateDirectory
 from capf.registry.transaction import SERVER
 from capf.store import audit, copying

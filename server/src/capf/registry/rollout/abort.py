@@ -43,7 +43,7 @@ def abort(tx: Transaction, name: str, rollout_id: int | None = None) -> Aborted:
     waiting = [row.device_name for row in is_open if not lifecycle.in_session(row)]
     in_session = [row.device_name for row in is_open if lifecycle.in_session(row)]
     if waiting:
-        items = [schedule.OperationItem(device_name) for device_name in waiting]
+        items = [schedule.RequestedPhone(device_name) for device_name in waiting]
         schedule.schedule(tx, schedule.OperationRequest(Operation.NONE, items))
     rollout_rows.give_no_more_time(tx.connection, rollout.id, tx.now)
     return Aborted(rollout.id, True, waiting, in_session)

@@ -97,11 +97,11 @@ def make(tx: Transaction, request: RolloutRequest) -> Plan:
 
 def items(
     known: Mapping[str, PhoneRow], names: Sequence[str], strings: Mapping[str, str]
-) -> list[schedule.OperationItem]:
+) -> list[schedule.RequestedPhone]:
     """Return the phones in the form in which they are scheduled; those that authenticate by string have their given
     string."""
     by_string = {name for name, row in known.items() if row.authentication_mode == AuthenticationMode.STRING}
-    return [schedule.OperationItem(name, string=strings.get(name) if name in by_string else None) for name in names]
+    return [schedule.RequestedPhone(name, string=strings.get(name) if name in by_string else None) for name in names]
 
 
 def fit(lasting: Sequence[int], starts_at: int, ends_at: int | None) -> list[str]:

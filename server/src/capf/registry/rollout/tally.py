@@ -24,7 +24,7 @@ from capf.store.schema import RolloutRow
 _SLOWEST = 10
 
 
-class Line(NamedTuple):
+class ReportedPhone(NamedTuple):
     """A phone of a rollout as the report shows it."""
 
     device_name: str
@@ -57,7 +57,7 @@ class Tally:
     statuses: Counter[str] = field(default_factory=Counter)
     waves: dict[int, Counter[Part]] = field(default_factory=dict)
     slowest: list[tuple[int, str]] = field(default_factory=list)
-    to_visit: list[Line] = field(default_factory=list)
+    to_visit: list[ReportedPhone] = field(default_factory=list)
 
 
 def count(connection: Connection, rollout: RolloutRow) -> Tally:
@@ -99,8 +99,8 @@ def _site_field(rollout: RolloutRow) -> str:
     return by if by in phone_fields.sites() else "device_pool"
 
 
-def _line(row: MemberRow) -> Line:
-    return Line(
+def _line(row: MemberRow) -> ReportedPhone:
+    return ReportedPhone(
         device_name=row.device_name,
         description=row.description or "",
         device_pool=row.device_pool or "",

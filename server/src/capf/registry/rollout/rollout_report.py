@@ -48,7 +48,7 @@ class RolloutFigures:
 
     state: Mapping[str, Any]
     failures: Counter[tuple[str, str]]
-    visits: list[tally.Line]
+    visits: list[tally.ReportedPhone]
 
 
 def figures(connection: Connection, name: str, rollout_id: int | None = None) -> RolloutFigures:
