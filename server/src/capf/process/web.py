@@ -21,6 +21,7 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Event, Updated
+from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.typing import AppWrapper
 from hypercorn.utils import wrap_app
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -113,8 +114,15 @@ class Web:
         return wrap_app(app, 0, "asgi")  # type: ignore[arg-type]
 
 
+class _Http1(H11Protocol):
+    """HTTP/1.1 alone: by HTTP/2, each connection could have a hundred requests at once, whatever the limits (P32)."""
+
+    async def _check_protocol(self, _event: object) -> None:
+        """Ignore every wish to change to HTTP/2, as RFC 9110 allows."""
+
+
 class _Connection(TCPServer):
-    """Hypercorn's connection, which ends with its client.
+    """Hypercorn's connection, which stays with HTTP/1.1 and ends with its client.
 
     Hypercorn waits for the next request until its timeout, even if the client has closed the connection. Meanwhile,
     disconnected clients would occupy the door's places, and connected ones would be closed to make room.
@@ -128,6 +136,18 @@ class _Connection(TCPServer):
             await super().protocol_send(event)
 
     async def _read_data(self) -> None:
+        chosen = self.protocol
+        chosen.protocol = _Http1(
+            chosen.app,
+            chosen.config,
+            chosen.context,
+            chosen.task_group,
+            chosen.state,
+            chosen.ssl,
+            chosen.client,
+            chosen.server,
+            chosen.send,
+        )
         await super()._read_data()
         self._client_is_gone = True
         await self.idle_task.stop()
@@ -178,10 +198,9 @@ class _Request:
 
 
 def _has_body(scope: Scope) -> bool:
-    """Return whether a body may still follow; HTTP/2 need not announce it."""
+    """Return whether a body may still follow."""
     headers = dict(scope["headers"])
-    announced = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
-    return announced or str(scope["http_version"]).startswith("2")
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
 def _config() -> Config:
