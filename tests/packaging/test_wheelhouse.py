@@ -1,13 +1,15 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The wheelhouse of a control node that lacks something: one line says what, and what to do (P59)."""
+"""The wheelhouse: root's own on the node (P31), and one line that says what a control node lacks (P59)."""
 
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -44,3 +46,16 @@ def test_p59_a_control_node_without_an_index_is_told_so_in_one_line(tmp_path: Pa
     status, said = built_by(sys.executable, tmp_path / "cache", **nowhere, PIP_NO_INDEX="", PIP_FIND_LINKS="")
     assert status == 1 and "pip cannot get the server's packages" in said and "set PIP_INDEX_URL" in said
     assert not list((tmp_path / "cache").glob("*.tar"))
+
+
+def test_p31_what_root_unpacks_and_runs_on_the_node_belongs_to_root(tmp_path: Path) -> None:
+    for name in ("install.py", "capf.whl"):
+        (tmp_path / name).write_text("what a user of the control node has written")
+        (tmp_path / name).chmod(0o666)
+        if os.geteuid() == 0:
+            os.chown(tmp_path / name, 1000, 1000)
+    runpy.run_path(str(WHEELHOUSE))["pack"](tmp_path, "wheelhouse", tmp_path / "archive")
+    with tarfile.open(tmp_path / "archive") as tar:
+        found = {item.name: (item.uid, item.gid, item.uname, item.gname, item.mode) for item in tar}
+    root = (0, 0, "root", "root", 0o644)
+    assert found == {f"wheelhouse/{name}": root for name in ("install.py", "capf.whl", "whole")}

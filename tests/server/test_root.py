@@ -288,3 +288,19 @@ def test_p31_a_command_in_the_state_directory_is_the_servers_own() -> None:
     for where, options in named:
         argv = str(options.get("argv"))
         assert "venv/bin/capf" in argv or ("root_only" in str(options.get("stdin")) and "--service" in argv), where
+
+
+def test_p31_a_plain_process_of_root_uses_no_directory_of_another_user(node: Path) -> None:
+    name = "Check that the state directory belongs to the user of the process"
+    (task,) = (task for task in yaml.safe_load((ROLE / "tasks/main.yml").read_text()) if task["name"] == name)
+    assert task["when"] == "capf_server_run_as == 'process'" and task["tags"] == ["always"]
+
+    def check(directory: Path) -> tuple[int, str]:
+        command = task["ansible.builtin.shell"]["cmd"].replace(
+            "{{ capf_server_state_directory | quote }}", str(directory)
+        )
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    assert check(node / "state") == (1, f"{node}/state belongs to another user\n")
+    assert check(node / "outside") == check(node / "none") == (0, "")

@@ -110,6 +110,23 @@ def build(sources: list[Path], directory: Path, python: str, machine: str, extra
     (directory / "install.py").write_text(INSTALL)
 
 
+def of_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Return an archive's entry as root's own: on the node, tar gives files to the user with this number or name."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    member.mode = 0o644
+    return member
+
+
+def pack(directory: Path, name: str, target: Path) -> None:
+    """Pack the files of a directory into an archive, in a directory of this name."""
+    with tarfile.open(target, "w") as tar:
+        for path in sorted(directory.iterdir()):
+            if path != target:
+                tar.add(path, f"{name}/{path.name}", filter=of_root)
+        tar.addfile(of_root(tarfile.TarInfo(f"{name}/whole")))
+
+
 def main() -> None:
     """Build the archive if it is missing."""
     parser = argparse.ArgumentParser()
@@ -132,11 +149,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=arguments.cache) as work:
             build(sources, Path(work), arguments.python, arguments.machine, extra)
             unfinished = Path(work) / "archive"
-            with tarfile.open(unfinished, "w") as tar:
-                for path in sorted(Path(work).iterdir()):
-                    if path != unfinished:
-                        tar.add(path, f"{name}/{path.name}")
-                tar.addfile(tarfile.TarInfo(f"{name}/whole"))
+            pack(Path(work), name, unfinished)
             sum_of(archive).write_text(sha256(unfinished))
             unfinished.replace(archive)
     print(json.dumps({"archive": str(archive), "name": name, "built": missing}))
