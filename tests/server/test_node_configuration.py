@@ -45,3 +45,8 @@ def test_all_faults_come_at_once() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         parse("[administration]\nport = 0\n[files]\nport = 0")
     assert len(refused.value.problems) == 3
+
+
+def test_p36_administration_listens_somewhere() -> None:
+    with pytest.raises(InvalidRequestError, match=r"administration.addresses: '\[\]' is refused; allowed: at least"):
+        parse('[server]\nstate_directory = "/srv/capf"\n[administration]\naddresses = []')

@@ -66,9 +66,11 @@ class _Table:
         self._wrong(key, value, "a list of texts" if most is None else f"a list of at most {most} texts")
         return default
 
-    def addresses(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        """Take a list of IP addresses."""
+    def addresses(self, key: str, default: tuple[str, ...], minimum: int) -> tuple[str, ...]:
+        """Take a list of IP addresses, of at least ``minimum``."""
         values = self.texts(key, default)
+        if len(values) < minimum:
+            self._wrong(key, list(values), "at least one address: nobody could reach the server")
         for value in values:
             try:
                 ipaddress.ip_address(value)
@@ -150,7 +152,7 @@ def _take(table: _Table, key: str, setting: NodeSetting, default: Any) -> Any:
         case NodeKind.TEXTS:
             return table.texts(key, default, setting.maximum or None)
         case NodeKind.ADDRESSES:
-            return table.addresses(key, default)
+            return table.addresses(key, default, setting.minimum)
         case NodeKind.NETWORKS:
             return table.networks(key, default)
 

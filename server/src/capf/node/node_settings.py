@@ -39,8 +39,7 @@ class NodeSetting:
     """A setting's ``table`` in the file, ``kind``, ``default``, and ``help`` in paragraphs.
 
     ``default``: None if there is none; a text may refer to earlier settings in braces. ``half_of``: the name of a
-    setting, half of whose value is the default. ``minimum`` and ``maximum`` limit a number, ``maximum`` the length of a
-    list.
+    setting, half of whose value is the default. ``minimum`` and ``maximum`` limit a number or the length of a list.
     """
 
     table: str
@@ -118,6 +117,7 @@ class NodeSettings:
                 "Set the node's own address (or V(0.0.0.0)) if the control node or another node administers it"
                 " over the network.",
             ),
+            minimum=1,
         ),
     ]
     administration_port: Annotated[
