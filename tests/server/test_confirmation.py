@@ -1,16 +1,16 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Removing many phones, or deleting or revoking many LSCs, needs their number (P57)."""
+"""Removing many phones, or deleting or revoking many LSCs, needs their number (P57); none is in a session (P33)."""
 
 from __future__ import annotations
 
 import pytest
 
-from capf.model import InvalidRequestError, Operation
+from capf.model import ConflictError, InvalidRequestError, Operation
 from capf.registry import confirmation, phones
 from capf.registry.transaction import Transaction
-from support.record import Record
+from support.record import PHONE, Record, public_key
 
 NAMES = [f"SEP0000000000{number:02X}" for number in range(30)]
 
@@ -62,3 +62,14 @@ def test_p57_lscs_are_deleted_when_their_number_is_confirmed(quick: Record) -> N
     assert quick.plan(*NAMES[:2], operation=Operation.DELETE, confirm=2).scheduled == NAMES[:2]
     again = quick.plan(*NAMES[:2], operation=Operation.DELETE)
     assert (again.scheduled, again.pending) == ([], NAMES[:2])
+
+
+def test_p33_a_phone_is_removed_unless_a_session_carries_its_operation_out(record: Record) -> None:
+    record.add()
+    record.plan()
+    granted = record.grant()
+    record.issue(granted.hold, public_key())
+    with pytest.raises(ConflictError, match="in a session with CAPF now"):
+        remove(record, [PHONE])
+    record.lose(granted.hold)
+    assert remove(record, [PHONE]) == 1, "its certificate was issued, but its session is over"

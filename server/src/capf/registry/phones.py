@@ -19,7 +19,6 @@ from capf.model import (
     InvalidRequestError,
     Problem,
     SecurityMode,
-    State,
     not_allowed,
 )
 from capf.registry import confirmation, forecast, guessing, lifecycle, phone_fields
@@ -157,7 +156,7 @@ def unlock(tx: Transaction, names: Sequence[str]) -> list[str]:
 
 def _remove(tx: Transaction, names: list[str], asked: int) -> Changes:
     operations = rows.operations_of(tx.connection, names)
-    busy = [name for name, row in operations.items() if lifecycle.in_session(row) or row.state == State.ISSUED]
+    busy = [name for name, row in operations.items() if lifecycle.in_session(row)]
     if busy:
         raise ConflictError(f"in a session with CAPF now: {', '.join(sorted(busy)[:10])}")
     rows.remove_phones(tx.connection, names)
