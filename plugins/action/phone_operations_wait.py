@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         """Return the last answer and the seconds that the task waited."""
         super().run(tmp, task_vars)
         begin = time.monotonic()
-        line = LiveLine(display)
+        line = LiveLine(display, "operations of phones")
         given = given_options(self._task.args)
         try:
             total = int(given.get("wait_timeout", _DEFAULT_TIMEOUT))
@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
             counts = numbers(result["counts"])
             refused = len(result["refused_phones"])
             counts += f" ({refused} of them refused)" if refused else ""
-            line.show(f"{counts}, time left {left} s")
+            line.show(counts, f", time left {left} s")
             if result["ended"] or not left or self._task.check_mode:
                 line.end()
                 return dict(result, waited_seconds=int(time.monotonic() - begin))

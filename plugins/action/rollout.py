@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         given = given_options(self._task.args)
         until = time.monotonic() + _seconds(given)
-        line = LiveLine(display)
+        line = LiveLine(display, "waiting for the run that leads the rollout {}".format(given.get("name")))
         while True:
             result = self._execute_module(_MODULE, given, task_vars=task_vars)
             left = until - time.monotonic()
@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
                 line.end()
                 return result
             given = dict(given, rollout_id=result["details"]["rollout_id"])
-            line.show(f"another run leads the rollout; waiting {left:.0f} s more")
+            line.show("another run leads the rollout", f"; waiting {left:.0f} s more")
             time.sleep(min(_PAUSE_SECONDS, left))
 
 

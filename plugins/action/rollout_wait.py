@@ -32,18 +32,18 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         given = given_options(self._task.args)
         begin = answered = time.monotonic()
-        line = LiveLine(display)
+        line = LiveLine(display, "wave {} of the rollout {}".format(given.get("number"), given.get("name")))
         while True:
             result = self._execute_module(_MODULE, given, task_vars=task_vars)
             if result.get("failed"):
                 away = time.monotonic() - answered
                 if not result.get("unavailable") or away > self._outage(given):
                     return result
-                line.show(f"the server has been unreachable for {away:.0f} s")
+                line.show("the server is unreachable", f" for {away:.0f} s")
                 time.sleep(_PAUSE_SECONDS)
                 continue
             answered = time.monotonic()
-            line.show(_progress(result))
+            line.show(*_progress(result))
             self._list(given.get("not_entered_file"), result["waiting_for_string"])
             if result["ended"] or self._task.check_mode:
                 line.end()
@@ -68,12 +68,12 @@ class ActionModule(ActionBase):
         return float(given.get("outage_seconds", _DEFAULT_OUTAGE))
 
 
-def _progress(result: dict[str, t.Any]) -> str:
-    """Return the line of progress: numbers, rate, time left, and the phones whose string was not entered."""
+def _progress(result: dict[str, t.Any]) -> tuple[str, str]:
+    """Return the numbers, and the rate, the time left, and the phones whose string was not entered."""
     counts = numbers(result["counts"])
-    line = "{}, {} a minute, time left {} s".format(counts, result["phones_a_minute"], result["seconds_left"])
+    line = ", {} a minute, time left {} s".format(result["phones_a_minute"], result["seconds_left"])
     missing = result["waiting_for_string"]
     if not missing:
-        return line
+        return counts, line
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-    return "{}, string not entered: {}{}".format(line, ", ".join(missing[:_SHOWN]), more)
+    return counts, "{}, string not entered: {}{}".format(line, ", ".join(missing[:_SHOWN]), more)

@@ -129,11 +129,15 @@ registered:
 plan:
   description:
     - The waves with their kind and device names, the skipped phones by reason, the start, and the latest end without
-      retries.
+      retries; its C(lines) are for people.
     - For a resumed rollout, the plan contains its remaining waves, and all other phones are skipped with their status.
   returned: O(state=started)
   type: dict
-  sample: {waves: [{number: 1, kind: wave, phones: [SEP001122334455]}], skipped: {}, warnings: []}
+  sample:
+    waves: [{number: 1, kind: wave, phones: [SEP001122334455]}]
+    skipped: {}
+    warnings: []
+    lines: ["1 phone needs an LSC, 0 skipped.", "1 wave: 1 phone."]
 rollout:
   description:
     - The rollout with its id and numbers, as M(ucm.capf.rollout_info) shows it; null if no phone needs an LSC.
@@ -141,6 +145,12 @@ rollout:
   returned: O(state=started) or O(state=aborted)
   type: dict
   sample: {id: 1, name: night, state: running}
+summary:
+  description:
+    - The summary of the rollout, as M(ucm.capf.rollout_info) shows it, also if no phone needs an LSC.
+  returned: O(state=started)
+  type: dict
+  sample: {name: night, state: nothing to do, succeeded: true, phones: 2, skipped: 2}
 cancelled:
   description: Device names whose operation was cancelled, or would be.
   returned: O(state=aborted)

@@ -48,9 +48,13 @@ rollout:
     - Its C(counts), and those of each wave, are the numbers of phones that are C(waiting), C(in_flight), C(done),
       C(failed), C(unreached) and C(skipped), which add up to C(phones). The C(verdict) of a wave is the verdict
       recorded when the wave was judged.
+    - Its C(summary) includes the phones that were left out because they needed no LSC. It contains C(lines) for people,
+      which are few however large the rollout is, the C(next_step), and C(succeeded), which is true only if every phone
+      is done or skipped, except for as many as the limits allow. C(directory) is a name for the directory of the
+      rollout's reports, with the time at which it was begun.
   returned: O(name) is given
   type: dict
-  sample: {id: 1, name: night, state: done, counts: {phones: 2, done: 1, failed: 1}}
+  sample: {id: 1, name: night, state: done, counts: {phones: 2, done: 1, failed: 1}, summary: {succeeded: true}}
 rollouts:
   description: All rollouts with their state, the latest first.
   returned: O(name) is not given

@@ -126,6 +126,12 @@ failing:
   type: list
   elements: dict
   sample: [{device_name: SEP001122334466, part: failed, status: "Upgrade Failed: Invalid MIC", problem: ""}]
+lines:
+  description: The phones that are not done by cause, for people, with the first names and what to do.
+  returned: O(state=judged)
+  type: list
+  elements: str
+  sample: ["1 failed: Upgrade Failed: Invalid MIC: SEP001122334466. To do: trust the issuer of the phone's MIC"]
 switched:
   description: Device names of the phones whose Device Security Mode changed; the change takes effect when they are
     reset.

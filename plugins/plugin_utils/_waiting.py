@@ -2,16 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Progress of a waiting task: one line that is updated in place on a terminal, and a new line each time elsewhere."""
+"""Progress of a waiting task, under a heading of its own.
+
+A terminal has one line that is updated in place. Elsewhere there is a new line when the numbers change, and once a
+minute.
+"""
 
 from __future__ import annotations
 
 import sys
+import time
 import typing as t
 
 from ansible.utils.display import Display
 
 _WIDTH = 110
+_SECONDS = 60
 
 
 def given_options(args: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -30,20 +36,29 @@ def numbers(counts: dict[str, int]) -> str:
 
 
 class LiveLine:
-    """The progress line of one task."""
+    """The progress of one task.
 
-    def __init__(self, display: Display) -> None:
+    The heading is shown with the first line, because the callback may show the task's own heading only when it ends.
+    """
+
+    def __init__(self, display: Display, heading: str) -> None:
         self._display = display
+        self._heading = heading
         self._rewrites = sys.stdout.isatty()
-        self._shown = False
+        self._shown = ""
+        self._again_at = 0.0
 
-    def show(self, text: str) -> None:
-        """Show the current progress."""
-        self._shown = True
+    def show(self, text: str, more: str = "") -> None:
+        """Show the current progress: numbers, and what changes even if they do not."""
+        if not self._shown:
+            self._display.banner(f"PROGRESS [{self._heading}]")
         if self._rewrites:
-            self._display.display(f"\r    {text[:_WIDTH].ljust(_WIDTH)}", newline=False)
-        else:
-            self._display.display(f"    {text}")
+            line = f"{text}{more}"[:_WIDTH].ljust(_WIDTH)
+            self._display.display(f"\r    {line}", newline=False)
+        elif text != self._shown or time.monotonic() >= self._again_at:
+            self._display.display(f"    {text}{more}")
+            self._again_at = time.monotonic() + _SECONDS
+        self._shown = text
 
     def end(self) -> None:
         """End the line and leave its last text on the terminal."""

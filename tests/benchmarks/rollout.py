@@ -82,8 +82,8 @@ class Bench:
         control = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         figures = json.loads((self._output / "summary.json").read_text())
         print(
-            f"{title}: {seconds:.1f} s, {figures['changed']} phones changed, {figures['installed']} of"
-            f" {figures['phones']} have an LSC, {figures['changed'] / seconds:.0f} phones a second\n"
+            f"{title}: {seconds:.1f} s, {figures['scheduled']} phones scheduled, {figures['installed']} of"
+            f" {figures['phones']} have an LSC, {figures['scheduled'] / seconds:.0f} phones a second\n"
             f"  server        {server.cpu_seconds():8.1f} s of processor, {server.largest_mib():6.0f} MiB at most\n"
             f"  lab           {lab.cpu_seconds():8.1f} s of processor, {lab.largest_mib():6.0f} MiB at most\n"
             f"  control node  {control:8.1f} s of processor, {after.ru_maxrss / 1024:6.0f} MiB at most, one process",

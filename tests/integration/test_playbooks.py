@@ -105,10 +105,10 @@ def test_troubleshoot_fetches_the_certificates_of_phones(make_world: MakeWorld) 
     node, lab = make_world(phones(A))
     enrol(node, lab, A)
     status, output = playbook(node, "troubleshoot", troubleshoot_phones=[A], troubleshoot_seconds=30)
-    assert status == 0 and '"done": "1"' in output.replace('"done": 1', '"done": "1"'), output
+    assert status == 0 and '"Done: 1", "Failed: 0", "In flight: 0"' in output, output
     assert node.phone(A)["operation_status"] == "Troubleshoot Success"
     (file,) = (node.state / "trace").rglob(f"{A}*LSC*")
-    assert file.name in output.partition("trace_files")[2]
+    assert file.name in output.partition("Trace files: ")[2]
 
 
 def test_report_writes_each_format(node: RunningNode) -> None:

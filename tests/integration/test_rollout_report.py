@@ -70,7 +70,7 @@ def test_r16_the_page_has_every_section(night: RunningNode) -> None:
     assert page.labels[1:3] == ["Wave 1: 2 phones: 1 in flight, 1 done", "Wave 2: 2 phones: 2 waiting"]
     assert [label.partition(":")[0] for label in page.labels[3:]] == [NAMES[0]]
     assert "Operation Pending the authentication string was not entered" in page.parts["failures"]
-    assert page.parts["skipped"] == "Not taken in, and why All phones were taken in."
+    assert page.parts["skipped"] == "Skipped, and why No phone was skipped."
     assert NAMES[0] in page.parts["slowest"] and NAMES[0] not in page.parts["visits"]
     assert f"Berlin {NAMES[1]} <b>1st</b> floor Operation Pending" in page.parts["visits"]
 
@@ -123,7 +123,8 @@ def test_r16_the_report_of_a_large_rollout_has_every_phone_as_csv_and_a_bounded_
 
 def reports(node: RunningNode) -> tuple[list[dict[str, str]], Page]:
     """Return the file of a playbook, after checking that only its owner can read it."""
-    paths = [node.directory / "rollout" / f"rollout.{kind}" for kind in ("csv", "html")]
+    (directory,) = (node.directory / "rollout").glob("lsc-rollout-*")
+    paths = [directory / f"rollout.{kind}" for kind in ("csv", "html")]
     assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
     return rows_of(paths[0].read_text()), page_of(paths[1].read_text())
 
@@ -143,11 +144,13 @@ def test_r16_a_rollout_that_stopped_leaves_its_report(make_world: MakeWorld, tmp
 
 def test_r16_an_aborted_rollout_leaves_its_report(night: RunningNode) -> None:
     status, output = playbook(night, "abort_rollout", "--check", lsc_rollout_name="night")
-    assert status == 0 and "the rollout 'night' would be aborted: 1 operation cancelled. 4 phones:" in output, output
+    assert status == 0 and "the rollout 'night' would be aborted: 1 operation cancelled." in output, output
     status, output = playbook(night, "abort_rollout", lsc_rollout_name="night")
     assert status == 0, output
     assert re.search("the rollout 'night' was aborted by admin at [^ ]+: 1 operation cancelled", output), output
-    assert ". 4 phones: 1 done, 1 failed, 2 skipped." in output
+    assert '"Asked for: 4 phones, 0 of 2 waves judged", "Done: 1", "Failed: 1", "Unreached: 0", "Skipped: 2"' in output
+    (written,) = (night.directory / "rollout").glob("night-*")
+    assert f"Reports: {written}" in output and len(list(written.iterdir())) == 3
     rows, page = reports(night)
     assert [row["Part"] for row in rows] == ["done", "failed", "skipped", "skipped"]
     assert [row["Operation Status"] for row in rows][:3] == ["Upgrade Success", "None", parts.ENDED_BEFORE]

@@ -122,16 +122,16 @@ def test_p35_every_relative_path_is_found_or_written_where_the_command_was_typed
         assert status == 0, output
         return output
 
-    def written(*names: str) -> bool:
+    def written(*names: str | Path) -> bool:
         return all((typed / name).is_file() for name in names)
 
     run("update_ctl", update_ctl_tokens=[{"slot": 2, **TOKEN}])
     run("preflight", preflight_csv_file="phones.csv", preflight_report="./out/preflight.csv")
     night = {"lsc_rollout_csv_file": "phones.csv", "lsc_rollout_directory": "night", **ROLLOUT}
     run("rollout", **night, lsc_rollout_registration_command=["./registered"])
-    assert written(
-        *(f"night/{name}" for name in ("rollout.csv", "rollout.html", "summary.json", "strings/no-site.csv"))
-    )
+    (reports,) = (typed / "night").glob("lsc-rollout-*")
+    assert written("night/summary.json", "night/strings/no-site.csv")
+    assert written(*(reports / name for name in ("rollout.csv", "rollout.html", "capf-report.csv", "summary.json")))
     assert (typed / "night/strings/not-entered.txt").read_text() == f"{A}\n" and list(
         (typed / "night").glob("*.tar.gz")
     )
@@ -143,7 +143,8 @@ def test_p35_every_relative_path_is_found_or_written_where_the_command_was_typed
     node.ok("POST", "/phones", {"phones": [{"device_name": B}]})
     node.ok("PUT", "/rollouts/late", {"runner": "run-1", "names": [B]})
     run("abort_rollout", lsc_rollout_name="late", lsc_rollout_directory="late")
-    assert written("late/rollout.csv", "late/rollout.html", "late/capf-report.csv")
+    (reports,) = (typed / "late").glob("late-*")
+    assert written(*(reports / name for name in ("rollout.csv", "rollout.html", "capf-report.csv")))
     restored(installed, typed, tmp_path)
 
 

@@ -150,7 +150,8 @@ def test_r16_waves_are_scheduled_one_after_the_other(ready: Record) -> None:
     assert (again["number"], again["resumed"], again["phones"]) == (1, True, first["phones"])
     enrol(ready, *first["phones"])
     assert verdict(ready, 1) == {
-        "counts": numbers(done=6), "judged": 6, "allowed": 0, "stopped": False, "failing": [], "switched": [],
+        "counts": numbers(done=6), "judged": 6, "allowed": 0, "stopped": False, "failing": [], "lines": [],
+        "switched": [],
         "judgement": "passed: 0 of 6 phones not done, 0 allowed", "problem": "",
     }  # fmt: skip
     second = start(ready)["wave"]

@@ -14,7 +14,7 @@ from capf.model import InvalidRequestError, Problem
 from capf.registry import search
 from capf.registry.changes import Changes
 from capf.registry.phone_fields import NAME
-from capf.registry.rollout import abort, begin, plan, show, waves
+from capf.registry.rollout import abort, begin, plan, show, summary, waves
 from capf.registry.search import Criterion
 from capf.registry.transaction import Transaction
 
@@ -39,10 +39,12 @@ def state(tx: Transaction, name: str, rollout_id: int | None = None) -> dict[str
     return {**show.state(tx.connection, name, rollout_id), "progress": None if pace is None else pace._asdict()}
 
 
-def begin_rollout(tx: Transaction, selection: Selection, request: plan.RolloutRequest) -> dict[str, Any]:
+def begin_rollout(
+    tx: Transaction, selection: Selection, request: plan.RolloutRequest, notes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Register the given phones and begin a rollout for those that need an LSC, or resume the running one.
 
-    The phones of ``request`` are those of the selection.
+    The phones of ``request`` are those of the selection; ``notes`` become warnings of the plan.
     """
     name, rollout_id = request.name, request.rollout_id
     made, changes = None if rollout_id is None else begin.nothing_left(tx, name, rollout_id), None
@@ -50,14 +52,18 @@ def begin_rollout(tx: Transaction, selection: Selection, request: plan.RolloutRe
     if made is None:
         names, changes = _select(tx, selection)
         made = begin.begin(tx, replace(request, phones=names))
+    made = replace(made, warnings=[*made.warnings, *notes])
     begun = bool(made.waves) and not made.resumed
+    rollout = state(tx, name, rollout_id) if begun or made.resumed or shown else None
+    resumed = rollout["words"] if rollout and made.resumed else ""
     return {
         "changed": begun or bool(changes and changes.changed),
         "begun": begun,
         "resumed": made.resumed,
         "registered": changes.counts if changes else {},
-        "plan": plan.show(made, tx.now),
-        "rollout": state(tx, name, rollout_id) if begun or made.resumed or shown else None,
+        "plan": {**plan.show(made, tx.now), "lines": summary.plan_lines(name, made, resumed)},
+        "rollout": rollout,
+        "summary": rollout["summary"] if rollout else summary.of_nothing(tx.connection, name, made),
     }
 
 

@@ -69,7 +69,7 @@ class ShownWave(BaseModel):
 
 
 class RolloutPlan(BaseModel):
-    """The waves, the skipped phones by reason, and the latest end."""
+    """The waves, the skipped phones by reason, and the latest end; ``lines`` are the plan for people."""
 
     waves: list[ShownWave]
     skipped: dict[str, list[str]]
@@ -78,6 +78,7 @@ class RolloutPlan(BaseModel):
     starts_in_seconds: int
     latest_end: str
     window_end: str | None
+    lines: list[str]
 
 
 class RolloutHead(BaseModel):
@@ -171,6 +172,27 @@ class WaveNow(BaseModel):
     seconds_left: int
 
 
+class Summary(Counts):
+    """The result of a rollout, or of a run that had nothing to do, with the phones that were left out.
+
+    ``succeeded``: every phone is done or skipped, except as many as the limits allow. ``directory``: a name for the
+    directory of its reports. ``lines``: the summary for people.
+    """
+
+    name: str
+    state: str
+    succeeded: bool
+    problem: str
+    ended_by: str
+    installed: int
+    scheduled: int
+    skipped_because: dict[str, int]
+    by_status: dict[str, int]
+    next_step: str
+    directory: str
+    lines: list[str]
+
+
 class RolloutState(RolloutHead):
     """The numbers of one rollout; ``words`` are its ``counts`` as a sentence, ``progress`` is that of the running wave.
 
@@ -189,6 +211,7 @@ class RolloutState(RolloutHead):
     waves: list[Wave]
     slowest: list[SlowPhone]
     to_visit: list[RolloutLine]
+    summary: Summary
 
 
 class RolloutBegun(BaseModel):
@@ -200,6 +223,7 @@ class RolloutBegun(BaseModel):
     registered: dict[str, int]
     plan: RolloutPlan
     rollout: RolloutState | None
+    summary: Summary
 
 
 class Runner(ChangeRequest):
@@ -276,7 +300,7 @@ class FailingPhone(BaseModel):
 
 
 class Judgement(BaseModel):
-    """The judgement of the wave."""
+    """The judgement of the wave; ``lines`` are its failing phones by cause, for people."""
 
     counts: Counts
     judged: int
@@ -285,6 +309,7 @@ class Judgement(BaseModel):
     judgement: str
     problem: str
     failing: list[FailingPhone]
+    lines: list[str]
     switched: list[str]
 
 

@@ -54,12 +54,10 @@ async def begin_rollout(name: str, wanted: Rollout, actor: Actor, node: RunningN
     criteria = None if wanted.criteria is None else search_criteria(wanted.criteria)
     selection = rollouts.Selection(listed, wanted.names, criteria)
     request = _request(name, wanted)
-    answer = await requests.change(
-        node, lambda tx: rollouts.begin_rollout(tx, selection, request), actor, dry_run=wanted.dry_run
+    notes = device_names.notes(wanted.names or [item.device_name for item in wanted.phones or ()])
+    return await requests.change(
+        node, lambda tx: rollouts.begin_rollout(tx, selection, request, notes), actor, dry_run=wanted.dry_run
     )
-    names = wanted.names or [item.device_name for item in wanted.phones or ()]
-    answer["plan"]["warnings"] = [*answer["plan"]["warnings"], *device_names.notes(names)]
-    return answer
 
 
 def _request(name: str, wanted: Rollout) -> plan.RolloutRequest:

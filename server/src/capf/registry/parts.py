@@ -139,11 +139,11 @@ def show(numbers: Mapping[Part, int]) -> dict[str, int]:
 
 def words(numbers: Mapping[str, Any]) -> str:
     """Return ``counts`` in words, such as ``3 phones: 2 done, 1 failed``."""
-    shown = [f"{numbers[part.key]} {part}" for part in Part if numbers[part.key]]
+    shown = [f"{numbers[part.key]:,} {part}" for part in Part if numbers[part.key]]
     phones = sum(numbers[key] for key in KEYS)
     return counted(phones, "phone") + (f": {', '.join(shown)}" if shown else "")
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number of things, such as ``1 phone`` or ``2 phones``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """Return a number of things, such as ``1 phone`` or ``2,500 phones``."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"

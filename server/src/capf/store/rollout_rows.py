@@ -11,8 +11,17 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, select
 
-from capf.model import DamagedError, Fault
-from capf.store.schema import RolloutRow, WaveRow, operations, phones, rollout_phones, rollout_waves, rollouts
+from capf.model import CertificateState, DamagedError, Fault
+from capf.store.schema import (
+    RolloutRow,
+    WaveRow,
+    certificates,
+    operations,
+    phones,
+    rollout_phones,
+    rollout_waves,
+    rollouts,
+)
 from capf.store.statements import batches, rows_of
 
 # An id alone is not enough: SQLite reuses ids of removed rows, so it may be an operation of another phone.
@@ -263,6 +272,13 @@ def count_sites(connection: Connection, by: str) -> dict[str, int]:
     column = phones.c[by]
     query = select(column, func.count()).group_by(column)
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def count_with_lsc(connection: Connection, rollout_id: int) -> int:
+    """Return the number of a rollout's phones that have an active certificate."""
+    its = and_(rollout_phones.c.rollout_id == rollout_id, rollout_phones.c.device_name == certificates.c.device_name)
+    query = select(func.count()).select_from(certificates.join(rollout_phones, its))
+    return connection.execute(query.where(certificates.c.state == CertificateState.ACTIVE)).scalar_one()
 
 
 def sessions_open(connection: Connection) -> int:

@@ -15,6 +15,7 @@ from capf.model import ConflictError, State
 from capf.registry import parts, phones
 from capf.registry.parts import NOT_REGISTERED, WITHOUT_LSC, Part
 from capf.registry.rollout import advice, lease, retries, verdict, waves
+from capf.registry.rollout.causes import Causes
 from capf.registry.rollout.settings import from_record
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, rollout_rows
@@ -47,7 +48,12 @@ def judge(tx: Transaction, run: lease.Run, number: int, not_registered: Collecti
         lease.close(tx, rollout, rollout_rows.STOPPED, problem)
     failing = [_line(row) for row in members if parts.of(row) not in (Part.DONE, Part.SKIPPED)]
     shown = {"judged": given.judged, "allowed": given.allowed, "stopped": given.stopped, "judgement": given.words}
-    return {"counts": counts, **shown, "problem": problem, "failing": failing, "switched": switched}
+    causes = Causes()
+    for row in members:
+        causes.add(row, parts.of(row))
+    return {
+        "counts": counts, **shown, "problem": problem, "failing": failing, "lines": causes.lines(), "switched": switched
+    }  # fmt: skip
 
 
 def _note(connection: Connection, rollout: RolloutRow, number: int, not_registered: Collection[str]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from capf.model import ConflictError
 from capf.registry import moment, parts
-from capf.registry.rollout import lease, settings, tally, verdict
+from capf.registry.rollout import lease, settings, summary, tally, verdict
 from capf.store import rollout_rows
 from capf.store.schema import RolloutRow, WaveRow
 
@@ -68,6 +68,7 @@ def in_numbers(connection: Connection, rollout: RolloutRow, counted: tally.Tally
         "waves": [_wave(rollout, wave, counted) for wave in rollout_rows.waves(connection, rollout.id)],
         "slowest": [{"device_name": name, "seconds": seconds} for seconds, name in counted.slowest],
         "to_visit": [line._asdict() for line in counted.to_visit],
+        "summary": summary.of_rollout(connection, rollout, counted),
     }
 
 

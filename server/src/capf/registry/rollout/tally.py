@@ -17,6 +17,7 @@ from capf.model import State
 from capf.registry import moment, parts, phone_fields, refusals
 from capf.registry.parts import NOT_REGISTERED, Part
 from capf.registry.rollout import advice
+from capf.registry.rollout.causes import Causes
 from capf.store import rollout_rows, rows
 from capf.store.rollout_rows import MemberRow
 from capf.store.schema import RolloutRow
@@ -48,14 +49,16 @@ class ReportedPhone(NamedTuple):
 @dataclass(slots=True)
 class Tally:
     """Numbers of phones by part, in all and by wave; ``scheduled`` are those whose operation was not found pending;
-    ``refusals`` are those of all phones' operations; ``slowest`` are (seconds, device name); ``to_visit`` are lines by
-    site."""
+    ``refusals`` are those of all phones' operations; ``reasons`` why phones were skipped; ``slowest`` are (seconds,
+    device name); ``to_visit`` are lines by site."""
 
     scheduled: int = 0
     refusals: int = 0
     parts: Counter[Part] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     waves: dict[int, Counter[Part]] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
+    causes: Causes = field(default_factory=Causes)
     slowest: list[tuple[int, str]] = field(default_factory=list)
     to_visit: list[ReportedPhone] = field(default_factory=list)
 
@@ -71,6 +74,9 @@ def count(connection: Connection, rollout: RolloutRow) -> Tally:
         tally.parts[part] += 1
         tally.statuses[parts.status_of(row)] += 1
         tally.waves.setdefault(row.wave, Counter())[part] += 1
+        if part is Part.SKIPPED:
+            tally.reasons[parts.status_of(row)] += 1
+        tally.causes.add(row, part)
         seconds = _seconds(row)
         if seconds is not None:
             timed.append((seconds, row.device_name))

@@ -30,10 +30,10 @@ class Verdict:
     @property
     def words(self) -> str:
         """The verdict as reports have it."""
-        numbers = f"{self.failing} of {counted(self.judged, 'phone')} not done"
+        numbers = f"{self.failing:,} of {counted(self.judged, 'phone')} not done"
         if self.allowed is None:
             return f"a retry is not judged: {numbers}"
-        return f"{'stopped the rollout' if self.stopped else 'passed'}: {numbers}, {self.allowed} allowed"
+        return f"{'stopped the rollout' if self.stopped else 'passed'}: {numbers}, {self.allowed:,} allowed"
 
 
 def give(kind: str, counts: Counter[Part], settings: RolloutSettings) -> Verdict:
