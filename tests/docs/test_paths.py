@@ -25,7 +25,8 @@ OWN = (
     r"\{\{ (capf_server_(ca_path|configuration|directory|own_directory|state_directory|tftp_directory)\b|role_path)",
     r"\{\{ \(?lab_directory\b",
     r"\{\{ \(capf_server_wheelhouse\.stdout",
-    r"\{\{ \(?(lsc_rollout_(output|directories|reports|place|summary_directory)|abort_directory|capf_server_certificates_here)\b",
+    r"\{\{ \(?lsc_rollout_(output|directories|reports|place|summary_directory)\b",
+    r"\{\{ \(?(abort_directory|capf_server_certificates_here)\b",
     r"\{\{ item(\.path)? \}\}",
     r"/|(capf\.service|tftpd-hpa|capf\.toml)\.j2$",
 )

@@ -12,6 +12,7 @@ import pytest
 from support.node import RunningNode
 from support.playbooks import playbook
 
+ROLES = sorted((Path(__file__).parents[2] / "roles").iterdir())
 PLAYBOOKS = sorted((Path(__file__).parents[2] / "playbooks").glob("*.yml"))
 
 
@@ -20,6 +21,7 @@ PLAYBOOKS = sorted((Path(__file__).parents[2] / "playbooks").glob("*.yml"))
     [
         ("rollout", "lsc_rollout_window_strat", "lsc_rollout_window_start"),
         ("backup", "backup_passfrase", "backup_passphrase"),
+        ("lab", "lab_phone", "lab_phones"),
     ],
 )
 def test_p57_a_playbook_refuses_a_misspelt_variable(node: RunningNode, name: str, given: str, nearest: str) -> None:
@@ -33,3 +35,8 @@ def test_p57_a_playbook_refuses_a_misspelt_variable(node: RunningNode, name: str
 def test_p57_every_playbook_looks_for_misspelt_variables(path: Path) -> None:
     text = path.read_text()
     assert "ucm.capf.unknown_variables" in text or "- role: ucm.capf." in text
+
+
+@pytest.mark.parametrize("path", ROLES, ids=lambda path: path.name)
+def test_p57_every_role_looks_for_misspelt_variables(path: Path) -> None:
+    assert "ucm.capf.unknown_variables" in (path / "tasks" / "main.yml").read_text()

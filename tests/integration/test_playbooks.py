@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -116,6 +117,10 @@ def test_report_writes_each_format(node: RunningNode) -> None:
     status, output = playbook(node, "report", report_directory=str(node.directory))
     assert status == 0 and "2 phones in" in output, output
     assert {path.name for path in node.directory.glob("capf-report.*")} == {"capf-report.csv", "capf-report.html"}
+    for wrong in ([], "csv", ["csv", "pdf"]):
+        status, output = playbook(node, "report", report_directory=str(node.directory), report_formats=wrong)
+        shown = json.dumps(json.dumps(wrong))[1:-1]
+        assert status == 2 and f"report_formats: {shown} is refused; allowed: a list of one or more of csv" in output
 
 
 def test_r20_a_backup_is_restored_on_an_empty_host(tmp_path: Path, deployment: Deployment) -> None:

@@ -18,7 +18,7 @@ _NAMED = 3
 _LONGEST_LINE, _LONGEST_STATUS, _LONGEST_PROBLEM = 300, 120, 80
 
 
-class Cause(NamedTuple):
+class NotDone(NamedTuple):
     """What phones have in common that are not done."""
 
     part: Part
@@ -37,12 +37,12 @@ class Causes:
     """The phones that are not done, by cause."""
 
     def __init__(self) -> None:
-        self._phones: dict[Cause, _Phones] = {}
+        self._phones: dict[NotDone, _Phones] = {}
 
     def add(self, row: MemberRow, part: Part) -> None:
         """Count a phone that is failed or unreached, or whose wave was judged while it was in flight."""
         if part in (Part.FAILED, Part.UNREACHED) or (part is Part.IN_FLIGHT and row.judged_at is not None):
-            cause = Cause(part, parts.status_of(row), advice.of(row))
+            cause = NotDone(part, parts.status_of(row), advice.of(row))
             found = self._phones.setdefault(cause, _Phones([], set()))
             found.names.append(row.device_name)
             found.problems.add(row.problem or "")
@@ -55,7 +55,7 @@ class Causes:
         return [*shown, f"and {parts.counted(rest, 'phone')} for other reasons"] if rest else shown
 
 
-def _line(cause: Cause, found: _Phones) -> str:
+def _line(cause: NotDone, found: _Phones) -> str:
     known = sorted(found.problems - {""})
     problem = f" ({'such as ' if len(known) > 1 else ''}{short(known[0], _LONGEST_PROBLEM)})" if known else ""
     todo = f". To do: {cause.todo}" if cause.todo and cause.todo != cause.status else ""

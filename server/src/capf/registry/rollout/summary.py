@@ -35,7 +35,7 @@ _NEXT = {
 }
 
 
-class _Numbers(NamedTuple):
+class _Content(NamedTuple):
     """What a summary counts: phones by part, why they were skipped, why they are not done, and how many waves ended."""
 
     counts: Mapping[str, int]
@@ -51,7 +51,7 @@ def of_rollout(connection: Connection, rollout: RolloutRow, tally: Tally) -> dic
     reasons = tally.reasons + Counter(left_out)
     waves = rollout_rows.waves(connection, rollout.id)
     judged = sum(wave.judged_at is not None for wave in waves)
-    numbers = _Numbers(counts, reasons, tally.causes, f"{judged:,} of {counted(len(waves), 'wave')} judged")
+    numbers = _Content(counts, reasons, tally.causes, f"{judged:,} of {counted(len(waves), 'wave')} judged")
     next_step = _NEXT.get(rollout.state) or _when_done(counts, reasons)
     return {
         "name": rollout.name,
@@ -75,7 +75,7 @@ def of_nothing(connection: Connection, name: str, plan: Plan) -> dict[str, Any]:
     reasons = Counter({reason: len(names) for reason, names in plan.skipped.items()})
     counts = parts.show({Part.SKIPPED: reasons.total()})
     next_step = _when_done(counts, reasons)
-    numbers = _Numbers(counts, reasons, Causes(), "no waves")
+    numbers = _Content(counts, reasons, Causes(), "no waves")
     return {
         "name": name,
         "state": NOTHING_TO_DO,
@@ -108,7 +108,7 @@ def _head(rollout: RolloutRow) -> str:
     return short(f"Rollout {rollout.name}: {rollout.state}{by}{at}{problem}.")
 
 
-def _body(numbers: _Numbers) -> list[str]:
+def _body(numbers: _Content) -> list[str]:
     """Return what was asked for, the phones by part, why some were skipped, and why others are not done."""
     counts = numbers.counts
     always = (Part.DONE, Part.FAILED, Part.UNREACHED, Part.SKIPPED)
