@@ -50,3 +50,10 @@ def test_all_faults_come_at_once() -> None:
 def test_p36_administration_listens_somewhere() -> None:
     with pytest.raises(InvalidRequestError, match=r"administration.addresses: '\[\]' is refused; allowed: at least"):
         parse('[server]\nstate_directory = "/srv/capf"\n[administration]\naddresses = []')
+
+
+def test_p36_administration_and_files_do_not_share_a_port() -> None:
+    text = '[server]\nstate_directory = "/srv/capf"\n[files]\nport = 8443\n'
+    with pytest.raises(InvalidRequestError, match=r"files\.port: this is the port of administration; choose another"):
+        parse(text)
+    assert parse(text + "enabled = false").files_port == 8443

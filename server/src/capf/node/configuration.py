@@ -118,6 +118,9 @@ def parse(text: str) -> NodeSettings:
     settings = _settings(tables)
     for table in tables.values():
         table.end()
+    if settings.files_enabled and settings.files_port == settings.administration_port:
+        message = "this is the port of administration; choose another one, or set files.enabled to false"
+        problems.append(Problem("files.port", str(settings.files_port), message))
     if problems:
         raise InvalidRequestError(problems)
     return settings
