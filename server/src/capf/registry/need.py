@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from capf.model import KeyOrder, KeySpec
 from capf.store.schema import CertificateRow
@@ -23,6 +24,7 @@ class WantedLsc:
     force: bool
 
 
+@cache
 def keys(key_order: str, key_size: int, ec_key_size: int) -> tuple[KeySpec, ...]:
     """Return the keys that an operation asks for, in the order to try them."""
     rsa, ec = KeySpec(ec=False, bits=key_size), KeySpec(ec=True, bits=ec_key_size)

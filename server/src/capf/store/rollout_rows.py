@@ -22,8 +22,9 @@ from capf.store.schema import (
     rollout_waves,
     rollouts,
 )
-from capf.store.statements import batches, rows_of
+from capf.store.statements import Statement, batches, rows_of
 
+_ADD_MEMBER = Statement(rollout_phones.insert())
 # An id alone is not enough: SQLite reuses ids of removed rows, so it may be an operation of another phone.
 _ITS_OPERATION = and_(
     operations.c.id == rollout_phones.c.operation_id, operations.c.device_name == rollout_phones.c.device_name
@@ -104,7 +105,7 @@ def add_phones(connection: Connection, rollout_id: int, values: Iterable[Mapping
     """Insert the phones of a rollout."""
     rows = [{"rollout_id": rollout_id, **value} for value in values]
     if rows:
-        connection.execute(rollout_phones.insert(), rows)
+        _ADD_MEMBER.run_many(connection, rows)
 
 
 def lead(connection: Connection, rollout: RolloutRow, **values: Any) -> bool:
@@ -159,6 +160,7 @@ class MemberRow(NamedTuple):
     site: str | None
     device_security_mode: str | None
     wanted_mode: str | None
+    mic: bool | None
     state: str | None
     status: str | None
     problem: str | None
@@ -204,6 +206,7 @@ def _members(rollout_id: int, site: str = "device_pool") -> Select[Any]:
         phones.c[site].label("site"),
         phones.c.device_security_mode,
         phones.c.authentication_mode.label("wanted_mode"),
+        phones.c.mic,
         operations.c.state,
         operations.c.status,
         operations.c.problem,

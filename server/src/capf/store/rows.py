@@ -40,6 +40,7 @@ def _in_state(*states: State) -> ColumnElement[bool]:
     return or_(*(operations.c.state == state.value for state in states))
 
 
+_FIELDS = tuple(phones.c.keys())
 _PHONE = [phones.c[name] for name in PhoneRow._fields]
 # The statements of a session; the functions that run them describe them.
 _CLAIMANT = Query(
@@ -48,8 +49,10 @@ _CLAIMANT = Query(
     .outerjoin_from(phones, operations, phones.c.operation_id == operations.c.id)
     .where(_THIS_PHONE),
 )
+_ADD_PHONE = Statement(phones.insert())
 _CHANGE_PHONE = Statement(phones.update().where(_THIS_PHONE))
 _OPERATION = Query(OperationRow._make, select(operations).where(_THIS_OPERATION).with_for_update())
+_ADD_OPERATION = Statement(operations.insert())
 _CHANGE_OPERATION = Statement(operations.update().where(_THIS_OPERATION))
 _THIS_CLAIM = operations.c.claims == bindparam("claim")
 _TAKE = (
@@ -104,7 +107,8 @@ def fields_of(connection: Connection, names: Sequence[str]) -> dict[str, Mapping
     found: dict[str, Mapping[str, Any]] = {}
     for batch in batches(names):
         query = select(phones).where(phones.c.device_name.in_(batch))
-        found.update((row["device_name"], dict(row)) for row in connection.execute(query).mappings())
+        given = rows_of(connection, lambda row: dict(zip(_FIELDS, row, strict=True)), query)
+        found.update((fields["device_name"], fields) for fields in given)
     return found
 
 
@@ -116,7 +120,7 @@ def phone_names(connection: Connection) -> list[str]:
 def add_phones(connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
     """Insert phones; all mappings have the same keys."""
     if values:
-        connection.execute(phones.insert(), list(values))
+        _ADD_PHONE.run_many(connection, values)
 
 
 def change_phone(connection: Connection, device_name: str, **values: Any) -> None:
@@ -236,7 +240,7 @@ def add_operations(connection: Connection, values: Sequence[NewOperation]) -> No
     """Insert operations and make each of them the latest operation of its phone."""
     if not values:
         return
-    connection.execute(operations.insert(), [value._asdict() for value in values])
+    _ADD_OPERATION.run_many(connection, [value._asdict() for value in values])
     latest = select(func.max(operations.c.id)).where(operations.c.device_name == phones.c.device_name)
     for batch in batches([value.device_name for value in values]):
         query = phones.update().where(phones.c.device_name.in_(batch))

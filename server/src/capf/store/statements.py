@@ -108,8 +108,8 @@ class Query(Statement, Generic[R]):
 
 
 def rows_of(connection: Connection, make: Callable[[Iterable[Any]], R], query: Executable) -> list[R]:
-    """Return the many rows of a query, each made by ``make``."""
-    return [make(row) for row in connection.execute(query)]
+    """Return the many rows of a query, each made by ``make``; they are fetched in parts, which costs least."""
+    return [make(row) for part in connection.execute(query).partitions(BATCH) for row in part]
 
 
 def batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -75,7 +75,8 @@ def settings_of(connection: Connection, given: Sequence[Mapping[str, Any]]) -> l
     A phone that has its LSC and its new Device Security Mode keeps it if the same list is used again.
     """
     names = [str(phone[phone_fields.NAME]) for phone in given]
-    known, with_lsc = rows.phones_of(connection, names), certificate_rows.active(connection, names)
+    later = [name for name, phone in zip(names, given, strict=True) if phone.get(_MODE_AFTER) is not None]
+    known, with_lsc = rows.phones_of(connection, later), certificate_rows.active(connection, later)
     settings = []
     for name, phone in zip(names, given, strict=True):
         values = {key: value for key, value in phone.items() if key not in (_MODE_AFTER, _STRING)}

@@ -39,9 +39,12 @@ def cut(
         taken: Counter[str] = Counter()
         wave: list[str] = []
         later: list[str] = []
-        for name in left:
+        for at, name in enumerate(left):
+            if len(wave) == room:
+                later += left[at:]
+                break
             site = site_of[name]
-            if len(wave) < room and taken[site] < most[site]:
+            if taken[site] < most[site]:
                 taken[site] += 1
                 wave.append(name)
             else:
