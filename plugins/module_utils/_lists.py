@@ -117,8 +117,8 @@ def _read(path: str, columns: Columns) -> Rows:
     return Rows(path, table.phones, table.lines, table.warnings)
 
 
-def selected(params: dict[str, t.Any]) -> Rows:
-    """Return the phones of the option O(csv_file) or, by their names alone, of O(phones)."""
-    if params["csv_file"] is None:
-        return Rows("", [{"device_name": name} for name in params["phones"]], [])
-    return read(params["csv_file"])
+def selected(module: AnsibleModule) -> Rows:
+    """Return the phones of the option O(csv_file) or, by their names alone, of O(phones); warn of what is not read."""
+    if module.params["csv_file"] is None:
+        return Rows("", [{"device_name": name} for name in module.params["phones"]], [])
+    return read(module.params["csv_file"]).warn(module)

@@ -77,10 +77,10 @@ SORTABLE_FIELDS = [
 ]
 PATTERNS = ["begins with", "contains", "ends with", "is exactly", "is empty", "is not empty", "is before", "is after"]
 LIST_COLUMNS: list[tuple[str, t.Sequence[str], str, t.Sequence[str]]] = [
-    ("device_name", ("Device Name", "MAC Address"), "str", ()),
+    ("device_name", ("Device Name", "MAC Address", "MAC Address/Device Name"), "str", ()),
     ("description", ("Description",), "str", ()),
     ("device_pool", ("Device Pool",), "str", ()),
-    ("device_type", ("Device Type", "Phone Type", "Model"), "str", ()),
+    ("device_type", ("Device Type", "Phone Type", "Phone Model", "Product Type", "Model"), "str", ()),
     ("security_profile", ("Security Profile", "Device Security Profile", "Phone Security Profile"), "str", ()),
     ("device_security_mode", ("Device Security Mode",), "str", ("Non Secure", "Authenticated", "Encrypted")),
     ("mic", ("MIC",), "bool", ()),
@@ -107,10 +107,10 @@ LIST_COLUMNS: list[tuple[str, t.Sequence[str], str, t.Sequence[str]]] = [
     ("security_mode_after", ("Security Mode After",), "str", ["Non Secure", "Authenticated", "Encrypted"]),
 ]
 IMPORT_COLUMNS: list[tuple[str, t.Sequence[str], str, t.Sequence[str]]] = [
-    ("device_name", ("Device Name", "MAC Address"), "str", ()),
+    ("device_name", ("Device Name", "MAC Address", "MAC Address/Device Name"), "str", ()),
     ("description", ("Description",), "str", ()),
     ("device_pool", ("Device Pool",), "str", ()),
-    ("device_type", ("Device Type", "Phone Type", "Model"), "str", ()),
+    ("device_type", ("Device Type", "Phone Type", "Phone Model", "Product Type", "Model"), "str", ()),
     ("security_profile", ("Security Profile", "Device Security Profile", "Phone Security Profile"), "str", ()),
     ("device_security_mode", ("Device Security Mode",), "str", ("Non Secure", "Authenticated", "Encrypted")),
     ("mic", ("MIC",), "bool", ()),
@@ -140,7 +140,7 @@ IMPORT_COLUMNS: list[tuple[str, t.Sequence[str], str, t.Sequence[str]]] = [
         "str",
         ["No Pending Operation", "Install/Upgrade", "Delete", "Troubleshoot"],
     ),
-    ("completes_by", ("Operation Completes By",), "str", ()),
+    ("completes_by", ("Operation Completes By", "Operation Completes By (YYYY:MM:DD:HH:MM)"), "str", ()),
     ("operation_status", ("Operation Status", "Certificate Operation Status"), "str", ()),
     ("certificate", (), "str", ()),
     ("serial_number", (), "str", ()),

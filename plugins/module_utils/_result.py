@@ -38,6 +38,13 @@ def _line(name: str, values: dict[str, t.Any] | None) -> str:
     return f"{name}: {shown}\n"
 
 
+def warned(module: AnsibleModule, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Show what the server warns of, and return its answer without that."""
+    for warning in answer.pop("warnings"):
+        module.warn(warning)
+    return answer
+
+
 def values_diff(before: dict[str, t.Any], after: dict[str, t.Any]) -> dict[str, str]:
     """Return named values before and after, one line each."""
     return {

@@ -110,7 +110,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import confirm_option, connection_options
 from ansible_collections.ucm.capf.plugins.module_utils._certificates import certificate_options, send_certificates
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
-from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
+from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff, warned
 
 _TRUST = {"trusted": "present", "distrusted": "absent"}
 
@@ -126,9 +126,7 @@ def _ask(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    answer = _ask(module, client)
-    for warning in answer.pop("warnings"):
-        module.warn(warning)
+    answer = warned(module, _ask(module, client))
     return dict(answer, diff=values_diff(answer["before"], answer["after"]))
 
 

@@ -63,7 +63,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
-from ansible_collections.ucm.capf.plugins.module_utils._result import run
+from ansible_collections.ucm.capf.plugins.module_utils._result import run, warned
 
 
 def _lines(nodes: list[dict[str, t.Any]]) -> str:
@@ -75,7 +75,7 @@ def _lines(nodes: list[dict[str, t.Any]]) -> str:
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     wanted = {"phones": module.params["phones"], "dry_run": module.check_mode}
-    answer = client.send("POST", "/nodes/publish", wanted)
+    answer = warned(module, client.send("POST", "/nodes/publish", wanted))
     nodes = answer["nodes"]
     diff = {"before": "", "after": _lines(nodes)}
     result = {"changed": answer["changed"], "files": answer["files"], "nodes": nodes, "diff": diff}

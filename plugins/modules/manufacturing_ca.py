@@ -61,14 +61,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
 from ansible_collections.ucm.capf.plugins.module_utils._certificates import certificate_options, send_certificates
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
-from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
+from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff, warned
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     wanted = {"state": module.params["state"], "dry_run": module.check_mode}
-    answer = send_certificates(client, "/manufacturing-cas", module.params, wanted)
-    for warning in answer.pop("warnings"):
-        module.warn(warning)
+    answer = warned(module, send_certificates(client, "/manufacturing-cas", module.params, wanted))
     return dict(answer, diff=values_diff(answer["before"], answer["after"]))
 
 

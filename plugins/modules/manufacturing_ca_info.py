@@ -46,13 +46,11 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
-from ansible_collections.ucm.capf.plugins.module_utils._result import run
+from ansible_collections.ucm.capf.plugins.module_utils._result import run, warned
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    answer = client.get("/manufacturing-cas")
-    for warning in answer.pop("warnings"):
-        module.warn(warning)
+    answer = warned(module, client.get("/manufacturing-cas"))
     return dict(answer, changed=False)
 
 

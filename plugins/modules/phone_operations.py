@@ -148,7 +148,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._lists import SECRET_COLUMN, read
 from ansible_collections.ucm.capf.plugins.module_utils._phone_fields import OPERATION_SETTINGS, OPERATIONS
-from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
+from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run, warned
 
 _DEFAULTS = ("operation", *OPERATION_SETTINGS, "completes_by", "force", "confirm")
 
@@ -168,10 +168,8 @@ def _ask(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    answer = _ask(module, client)
+    answer = warned(module, _ask(module, client))
     skipped = answer.pop("skipped")
-    for warning in answer.pop("warnings"):
-        module.warn(warning)
     return dict(
         answer,
         skipped_because={reason: len(names) for reason, names in skipped.items()},

@@ -121,14 +121,15 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
 )
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._lists import selected
-from ansible_collections.ucm.capf.plugins.module_utils._result import run
+from ansible_collections.ucm.capf.plugins.module_utils._result import run, warned
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Wait for one interval; the action plugin of the same name repeats it until the time is up."""
     seconds = 0 if module.check_mode else min(module.params["progress_interval"], module.params["wait_timeout"])
-    rows = selected(module.params)
-    answer = rows.send(client, "POST", "/operations/wait", {"phones": rows.names, "timeout": seconds}, seconds)
+    rows = selected(module)
+    wanted = {"phones": rows.names, "timeout": seconds}
+    answer = warned(module, rows.send(client, "POST", "/operations/wait", wanted, seconds))
     phones = {f"{state}_phones": answer.pop(state) for state in ("failed", "in_flight", "refused")}
     return dict(answer, changed=False, **phones)
 

@@ -67,15 +67,15 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
 )
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._lists import selected
-from ansible_collections.ucm.capf.plugins.module_utils._result import capped, run
+from ansible_collections.ucm.capf.plugins.module_utils._result import capped, run, warned
 
 _LONGEST_SECONDS = 3600
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    rows = selected(module.params)
+    rows = selected(module)
     wanted = {"phones": rows.names, "dry_run": module.check_mode}
-    answer = rows.send(client, "POST", "/phones/reset", wanted, extra_seconds=_LONGEST_SECONDS)
+    answer = warned(module, rows.send(client, "POST", "/phones/reset", wanted, extra_seconds=_LONGEST_SECONDS))
     failed = answer.pop("failed")
     result = dict(answer, failed_phones=capped(failed))
     if failed:

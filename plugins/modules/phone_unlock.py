@@ -58,12 +58,13 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
 )
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._lists import selected
-from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
+from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run, warned
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    rows = selected(module.params)
-    answer = rows.send(client, "POST", "/phones/unlock", {"phones": rows.names, "dry_run": module.check_mode})
+    rows = selected(module)
+    wanted = {"phones": rows.names, "dry_run": module.check_mode}
+    answer = warned(module, rows.send(client, "POST", "/phones/unlock", wanted))
     locks = [
         {"device_name": name, "before": {"locked": True}, "after": {"locked": False}} for name in answer["unlocked"]
     ]

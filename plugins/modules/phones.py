@@ -103,7 +103,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._argspec import (
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._lists import PHONE_COLUMNS, SECRET_COLUMN, Rows, read
 from ansible_collections.ucm.capf.plugins.module_utils._phone_fields import PHONE_SETTINGS
-from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
+from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run, warned
 
 _SENT = (*PHONE_COLUMNS, SECRET_COLUMN)
 
@@ -117,9 +117,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     rows = Rows("", module.params["phones"], []) if path is None else read(path).warn(module)
     phones = [_given(phone) for phone in rows.phones]
     wanted = {"phones": phones, "state": module.params["state"], "confirm": module.params["confirm"]}
-    answer = rows.send(client, "POST", "/phones", dict(wanted, dry_run=module.check_mode))
-    for warning in answer.pop("warnings"):
-        module.warn(warning)
+    answer = warned(module, rows.send(client, "POST", "/phones", dict(wanted, dry_run=module.check_mode)))
     return dict(answer, results=capped(answer["results"]), diff=diff_of(answer["results"]))
 
 

@@ -119,7 +119,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, selection_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._lists import selected
-from ansible_collections.ucm.capf.plugins.module_utils._result import capped, run
+from ansible_collections.ucm.capf.plugins.module_utils._result import capped, run, warned
 
 _NAMES = ("lsc_installed", "lsc_not_installed")
 
@@ -130,9 +130,9 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         answer = client.send("POST", "/preflight", dict(wanted, phones=None))
         answer.update({name: capped(answer[name]) for name in _NAMES})
     else:
-        rows = selected(module.params)
+        rows = selected(module)
         answer = rows.send(client, "POST", "/preflight", dict(wanted, phones=rows.names))
-    return dict(answer, changed=False)
+    return dict(warned(module, answer), changed=False)
 
 
 def main() -> None:

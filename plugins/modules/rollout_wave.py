@@ -147,7 +147,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options, run_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._lists import SECRET_COLUMN, read
-from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff
+from ansible_collections.ucm.capf.plugins.module_utils._result import run, values_diff, warned
 from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of, request_of
 
 
@@ -167,7 +167,7 @@ def _start(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 def _judge(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     body = dict(request_of(module), not_registered=module.params["not_registered"])
     path = "{}/waves/{}/judge".format(path_of(module.params), module.params["number"])
-    answer = client.send("POST", path, body)
+    answer = warned(module, client.send("POST", path, body))
     return dict(answer, changed=True, diff=values_diff({}, dict(answer["counts"], stopped=answer["stopped"])))
 
 

@@ -5,18 +5,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from capf import device_names
+from capf.administration import new_node
 from capf.model import InvalidRequestError
 from capf.phone_session.effects import Cause, Granted, Refused
 from capf.phone_session.verify import names_device
 from capf.registry import phones
 from capf_lab import csvfile
 from support.identity import certificate_named
+from support.inprocess import InProcess
 from support.lists import LISTS
+from support.node import ADMINISTRATOR, PASSWORD
 from support.record import Record
 
 A, B, C = "SEP0011AA000001", "SEP0011AA000002", "SEP0011AA000003"
@@ -35,6 +41,12 @@ def listed(name: str) -> list[str]:
         *zip(listed("bare")[:3], (A, B, C), strict=True),
         ("SEP 0011 AA00 0001", A),
         ("ata-00-11-aa-00-00-01", "ATA0011AA000001"),
+        ("sep_0011_aa00_0001", A),
+        ("'SEP0011AA000001", A),
+        ("SEP/0011AA000001", A),
+        ("00\u201311\u2013AA\u201300\u201300\u201301", A),
+        ("SEP0011AA000001\u200b", A),
+        ("ata11aa00000101", "ATA11AA00000101"),
         ("csfuser9", "CSFuser9"),
         ("CSFuser9", "CSFuser9"),
     ],
@@ -77,6 +89,55 @@ def test_p53_other_devices_are_refused_with_the_reason() -> None:
         assert why in refused[name]
     (number,) = phones.name_problems(["1.1E+11"], "phones[{}]")
     assert "a spreadsheet has written a MAC address as a number: format the column as text" in number.message
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("SEP0011AA00000O", "a character that is no hexadecimal digit; did you mean SEP0011AA000000?"),
+        ("SEP0011AA000001.cnf.xml", "more than a MAC address; did you mean SEP0011AA000001?"),
+        ("SEP0011AA000001 (lobby)", "more than a MAC address; did you mean SEP0011AA000001?"),
+        ("SEP\uff10\uff10\uff11\uff11AA000001", "did you mean SEP0011AA000001?"),
+        ("1122334455", "this has 10; if a spreadsheet has dropped its zeros, give SEP001122334455"),
+        ("SEP0011AA00001", "a MAC address has 12 hexadecimal digits, and this has 11"),
+        ("SEP0011AA00000X", "SEP has 12 hexadecimal digits after it, 0 to 9 and A to F"),
+        ("csf john", "did you mean CSFjohn?"),
+        ("TAB", "a softphone's name has 1 to 50 letters, digits"),
+        ("AALN/S1/SU0/0@gateway", "the ports of analog gateways cannot have an LSC"),
+        ("S1/DS1-0@gateway", "the ports of analog gateways cannot have an LSC"),
+    ],
+)
+def test_p53_a_wrong_name_is_refused_with_the_right_spelling_or_the_reason(text: str, why: str) -> None:
+    (problem,) = phones.name_problems([device_names.read(text)], "phones[{}]")
+    assert why in problem.message
+
+
+def test_p53_every_route_that_takes_phones_notes_what_it_read_in_another_way(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    new_node.initialise(new_node.NewNode(directory, ADMINISTRATOR, PASSWORD, ["localhost"]), 1.7e9)
+    written = ["sep0011aa000001"]
+    listed = {"phones": [{"device_name": written[0]}]}
+    requests: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", "/phones", listed),
+        ("POST", "/phones/import", listed),
+        ("POST", "/operations", {"operation": "Install/Upgrade", "phones": written}),
+        ("POST", "/operations/wait", {"phones": written, "timeout": 0}),
+        ("POST", "/phones/unlock", {"phones": written}),
+        ("POST", "/preflight", {"phones": written}),
+        ("POST", "/nodes/publish", {"phones": written, "dry_run": True}),
+        ("PUT", "/rollouts/night", {"runner": "run-1", "names": written, "dry_run": True}),
+    ]
+
+    async def ask() -> dict[str, Any]:
+        node = await InProcess(directory).begin()
+        try:
+            answers = {path: (await node.ask(method, path, body)).json for method, path, body in requests}
+        finally:
+            await node.close()
+        return {path: answer.get("plan", answer).get("warnings", answer) for path, answer in answers.items()}
+
+    note = f"device names were read as they are meant: '{written[0]}' as {A}"
+    assert {path: warnings for path, warnings in asyncio.run(ask()).items() if note not in warnings} == {}
 
 
 def test_p53_the_lab_reads_names_in_the_same_way() -> None:

@@ -36,6 +36,9 @@ def local(*clock: int) -> int:
         ("2027-01-31 06:00", (2027, 1, 31, 6)),
         ("2027-01-31", (2027, 1, 31, 23, 59, 59)),
         ("2027:01:31", (2027, 1, 31, 23, 59, 59)),
+        ("2027:01:31 06:00", (2027, 1, 31, 6)),
+        ("2027/01/31 06:00", (2027, 1, 31, 6)),
+        ("2027/01/31", (2027, 1, 31, 23, 59, 59)),
     ],
 )
 def test_p52_a_time_is_read_as_unified_cm_writes_it(text: str, clock: tuple[int, ...]) -> None:
@@ -49,10 +52,25 @@ def test_p52_a_date_is_the_beginning_of_the_day_for_a_windows_start_alone(text: 
     assert (read.window_start, read.window_end) == (local(2027, 1, 31), local(2027, 1, 31, 23, 59, 59))
 
 
-@pytest.mark.parametrize("text", ["2027:13:01:00:00", "2027:01:31:24:01", "2027:1:31", "27:01:31:06:00", "tomorrow"])
+@pytest.mark.parametrize(
+    "text", ["2027:13:01:00:00", "2027:01:31:24:01", "2027:1:31", "27:01:31:06:00", "tomorrow", "01/02/2027"]
+)
 def test_p52_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequestError, match="allowed: a date and time to come"):
         moment.read(text, "completes_by")
+
+
+def test_p52_phones_are_found_by_a_date_as_unified_cm_writes_it(record: Record) -> None:
+    record.add()
+    record.plan(completes_by="2027:01:31:06:00")
+    numbers = {text: found_on(record, text) for text in ("2027:01:31", "2027-01-31", "2027/02/01")}
+    assert numbers == {"2027:01:31": 1, "2027-01-31": 1, "2027/02/01": 0}
+
+
+def found_on(record: Record, day: str) -> int:
+    """Return how many operations complete by this day."""
+    criteria = [search.Criterion("operation_completes_by", "is exactly", day)]
+    return record.store.read(lambda c: search.count(Transaction(c, record.context), criteria))
 
 
 @pytest.mark.parametrize("family", ["Upgrade", "Delete", "Troubleshoot"])

@@ -113,6 +113,11 @@ def test_p51_line_breaks_in_cells_are_kept_and_rows_have_the_line_where_they_beg
         (f'device_name,description\n{A},"=""0041"""\n', [{"device_name": A, "description": "0041"}]),
         (f"device_name,lab_behaviour\n{A},slow\n", [{"device_name": A}]),
         (f"device_name,,\n{A},,,,\n", [{"device_name": A}]),
+        (f"device_name|mic\n{A}|1,0\n", [{"device_name": A, "mic": True}]),
+        (f"\n sep = ;\ndevice_name;mic\n{A};J\n", [{"device_name": A, "mic": True}]),
+        (f'"sep=\\t"\ndevice_name\tmic\n{A}\tFAŁSZ\n', [{"device_name": A, "mic": False}]),
+        (f'device_name, "description"\n{A}, "x, y"\n', [{"device_name": A, "description": "x, y"}]),
+        (f"device_name;key_size\r\n{A};2048,0\r\n\x1a", [{"device_name": A, "key_size": 2048}]),
     ],
 )
 def test_p51_people_and_programs_write_lists_in_many_ways(text: str, phones: list[dict[str, Any]]) -> None:
@@ -142,6 +147,17 @@ def test_p51_people_and_programs_write_lists_in_many_ways(text: str, phones: lis
         ("device_name\n".encode("utf-16")[:-1], "not valid UTF-16; save the file as CSV UTF-8"),
         (b"PK\x03\x04...", "list.csv: a workbook, not a CSV file; save the file as CSV UTF-8"),
         (b"", "list.csv line 1: the column device_name is missing"),
+        (f"device_name:mic\n{A}:1\n", "line 1: the header is a single cell, 'device_name:mic'; separate the columns"),
+        (
+            f'"device_name,mic"\n"{A},1"\n',
+            "without quotes around whole rows, or begin the file with a line such as sep=",
+        ),
+        (f"\nsep=;\ndevice_name,mic\n{A},1\n", "line 3: the header is a single cell, 'device_name,mic'; separate"),
+        (
+            "device_name\n".encode("utf-32"),
+            "line 1: not text, or UTF-16 without its byte order mark; save the file as CSV",
+        ),
+        (f"device_name,description\n{A},Zürich\n".encode("cp850"), "line 2: not valid UTF-8"),
     ],
 )
 def test_p51_what_is_not_clear_is_refused(text: str | bytes, why: str) -> None:
@@ -152,6 +168,11 @@ def test_p51_unknown_columns_of_an_export_are_named_once() -> None:
     table = read(f"Device Name,Phone Load Name,,CSS,Wave\n{A},a,,b,1\n{B},a,z,b,1\n")
     assert table.warnings == ["list.csv: columns that are not read: Phone Load Name, CSS, column 3 (without a name)"]
     assert table.phones == [{"device_name": A}, {"device_name": B}]
+
+
+def test_p51_columns_of_an_export_that_nobody_reads_may_have_one_name() -> None:
+    table = read(f"Device Name,Speed Dial,Speed Dial\n{A},1,2\n")
+    assert table.warnings == ["list.csv: columns that are not read: Speed Dial, Speed Dial"]
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
@@ -191,6 +212,9 @@ CHANGED = (
     "10.0.0.1",
     "TRUE",
     "5 %",
+    "2 p",
+    "3月5日",
+    "PRAWDA",
 )
 UNCHANGED = (
     "41",

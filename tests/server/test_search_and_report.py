@@ -202,3 +202,14 @@ def test_a_lock_is_visible(record: Record) -> None:
     record.wait(3600)
     _total, found = record.store.read(lambda c: search.find(Transaction(c, record.context), [], Page(), strings=False))
     assert found[0]["locked_until"] is None
+
+
+@pytest.mark.parametrize("pattern", ["begins with", "contains", "ends with", "is exactly"])
+def test_p57_a_search_for_an_empty_text_is_refused(three: Record, pattern: str) -> None:
+    for field in ("device_pool", "authentication_string"):
+        with pytest.raises(InvalidRequestError) as refused:
+            names(three, Criterion(field, pattern))
+        (problem,) = refused.value.problems
+        assert problem.field == "criteria[0].value" and problem.message.startswith(
+            "this is empty, so that the criterion"
+        )

@@ -104,6 +104,7 @@ class Published(BaseModel):
     complete: bool
     files: int
     nodes: list[NodeDelivery]
+    warnings: list[str]
 
 
 class Files(ChangeRequest):

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from capf import device_names
 from capf.administration import publishing
 from capf.administration.requests import change, read
 from capf.api.authentication import Actor, ForNodes, RunningNode
@@ -64,4 +65,5 @@ async def publish(wanted: Publish, credentials: ForNodes, actor: Actor, node: Ru
         "complete": not any(item.problem for item in deliveries),
         "files": files,
         "nodes": shown,
+        "warnings": device_names.notes(wanted.phones or ()),
     }

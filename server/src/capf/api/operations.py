@@ -66,4 +66,5 @@ def _request(wanted: OperationsChange, now: int) -> schedule.OperationRequest:
 @router.post("/operations/wait", response_model=Progress)
 async def wait(wanted: Wait, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Wait until the operations of all these phones have ended or the time is up."""
-    return await requests.until_ended(node, lambda tx: progress.progress(tx.connection, wanted.phones), wanted.timeout)
+    seen = await requests.until_ended(node, lambda tx: progress.progress(tx.connection, wanted.phones), wanted.timeout)
+    return {**seen, "warnings": device_names.notes(wanted.phones)}

@@ -65,7 +65,7 @@ def search_criteria(given: list[SearchCriterion] | None) -> list[search.Criterio
 async def unlock(wanted: Unlock, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Remove the locks of phones after wrong authentication strings, for all addresses."""
     names = await change(node, lambda tx: phones.unlock(tx, wanted.phones), actor, dry_run=wanted.dry_run)
-    return {"changed": bool(names), "unlocked": names}
+    return {"changed": bool(names), "unlocked": names, "warnings": device_names.notes(wanted.phones)}
 
 
 @router.post("/phones/reset", response_model=ResetDone)
@@ -76,4 +76,5 @@ async def reset(wanted: Reset, credentials: ForNodes, actor: Actor, node: Runnin
         "changed": bool(wanted.phones),
         "counts": {"reset": len(wanted.phones) - len(faults), "failed": len(faults)},
         "failed": [{"device_name": name, "problem": fault} for name, fault in faults.items()],
+        "warnings": device_names.notes(wanted.phones),
     }

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StrictBool
 
+from capf import device_names
 from capf.administration import checklist
 from capf.api.authentication import Actor, ForNodes, RunningNode
 from capf.api.shapes import Name, Phones, Setting, Strict
@@ -45,9 +46,11 @@ class Checklist(BaseModel):
     lsc_installed: list[str]
     lsc_not_installed: list[str]
     unknown: list[str]
+    warnings: list[str]
 
 
 @router.post("/preflight", response_model=Checklist)
 async def check(wanted: Wanted, credentials: ForNodes, _unused: Actor, node: RunningNode) -> dict[str, Any]:
     """Report whether certificate operations can begin: each item with its result and what to do; change nothing."""
-    return await checklist.check(node, wanted.phones, wanted.parameters or {}, credentials, reset=wanted.reset)
+    found = await checklist.check(node, wanted.phones, wanted.parameters or {}, credentials, reset=wanted.reset)
+    return {**found, "warnings": device_names.notes(wanted.phones or ())}

@@ -311,6 +311,7 @@ class Judgement(BaseModel):
     failing: list[FailingPhone]
     lines: list[str]
     switched: list[str]
+    warnings: list[str]
 
 
 class Released(BaseModel):

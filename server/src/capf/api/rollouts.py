@@ -96,7 +96,10 @@ async def judge_wave(name: str, number: int, wanted: Judge, actor: Actor, node: 
     """Judge a wave; too many failures stop the rollout."""
     run, missing = lease.Run(name, wanted.rollout_id, wanted.runner), wanted.not_registered or ()
 
-    return await requests.change(node, lambda tx: judge.judge(tx, run, number, missing), actor, dry_run=wanted.dry_run)
+    judged = await requests.change(
+        node, lambda tx: judge.judge(tx, run, number, missing), actor, dry_run=wanted.dry_run
+    )
+    return {**judged, "warnings": device_names.notes(missing)}
 
 
 @router.post("/{name}/release", response_model=Released)

@@ -379,6 +379,7 @@ class Progress(BaseModel):
     failed: list[FailedPhone]
     in_flight: list[str]
     refused: list[RefusedPhone]
+    warnings: list[str]
 
 
 class Reset(ChangeRequest):
@@ -398,6 +399,7 @@ class Unlocked(BaseModel):
 
     changed: bool
     unlocked: list[str]
+    warnings: list[str]
 
 
 class ResetFault(BaseModel):
@@ -413,6 +415,7 @@ class ResetDone(BaseModel):
     changed: bool
     counts: dict[str, int]
     failed: list[ResetFault]
+    warnings: list[str]
 
 
 class ReportedWave(Strict):

@@ -20,12 +20,16 @@ from typing import Any, NamedTuple
 from capf.lists import cells
 
 NAME = "device_name"
-_SEPARATORS = (",", ";", "\t")
-_SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n])"?[,;\t]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
+_SEPARATORS = (",", ";", "\t", "|")
+_SEPARATOR_LINE = re.compile(r'\s*"?sep ?= ?(\\t|[^\r\n])"?[,;\t]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 _STRING_LIKE = re.compile(r"[0-9][0-9.,+eE]*")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _TO_DO = "save the file as CSV UTF-8"
+_SEPARATE = (
+    "separate the columns with commas, semicolons, tabs or |, without quotes around whole rows, or begin the file with"
+    " a line such as sep=:"
+)
 
 
 class ListError(Exception):
@@ -57,6 +61,7 @@ class Columns:
         self.titles = {cells.key(title): column for column in columns for title in column.titles}
         self.aside = frozenset(map(cells.key, aside))
         self.prefix = prefix
+        self.names_in_exports = [title for title, column in self.titles.items() if column.name == NAME]
 
     def of(self, key: str) -> Column | None:
         """Return the column that has this name or title."""
@@ -146,9 +151,9 @@ def _separated(path: str, text: str, columns: Columns) -> tuple[str, str, int]:
 
     Without a line ``sep=``, the separator is the one with which the header has the most known columns.
     """
-    said = _SEPARATOR_LINE.match(text)
-    if said is not None:
-        return text[said.end() :], said[1], 1
+    first = _SEPARATOR_LINE.match(text)
+    if first is not None:
+        return text[first.end() :], first[1].replace("\\t", "\t"), len(re.findall("\r\n|\r|\n", first[0]))
 
     def columns_with(separator: str) -> tuple[int, int]:
         try:
@@ -162,7 +167,7 @@ def _separated(path: str, text: str, columns: Columns) -> tuple[str, str, int]:
 
 def _rows(path: str, text: str, separator: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
     """Yield the line where a row begins, and its cells; rows without any text are skipped."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     while True:
         line = skipped + reader.line_num + 1
         try:
@@ -201,11 +206,13 @@ def _check_header(place: str, titles: Sequence[_Title], columns: Columns, *, own
     for title in titles:
         column = columns.of(title.key)
         other = seen.setdefault(title.key if column is None else column.name, title)
-        if other is not title:
+        if other is not title and (own or column is not None):
             same = "" if other.key == title.key else f", which means the same as {named(other.text)!r}"
             raise ListError(f"{place}: duplicate column {named(title.text)!r}{same}; keep one of them")
     for title in titles:
         if own and columns.of(title.key) is None and not title.key.startswith(columns.prefix):
+            if len(titles) == 1 and any(known in title.key for known in (NAME, *columns.names_in_exports)):
+                raise ListError(f"{place}: the header is a single cell, {cells.shown(title.text)}; {_SEPARATE}")
             allowed = ", ".join(columns.names)
             raise ListError(f"{place}: column {named(title.text)!r} is unknown; allowed: {allowed}")
 

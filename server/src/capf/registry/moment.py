@@ -12,8 +12,9 @@ from functools import lru_cache
 from capf.model import InvalidRequestError, not_allowed
 
 ALLOWED = "a date and time to come, such as 2030-01-31T06:00 (the first node's time) or 2030-01-31T06:00+01:00"
-_UNIFIED_CM = re.compile(r"(\d{4}):(\d\d):(\d\d)(?::(\d\d)(?::(\d\d)(?::(\d\d))?)?)?", re.ASCII)
-"""YYYY:MM:DD:HH:MM, the form in its scripts and exports, also shorter or with seconds."""
+_UNIFIED_CM = re.compile(r"(\d{4})([:/])(\d\d)\2(\d\d)(?:[: T](\d\d)(?::(\d\d)(?::(\d\d))?)?)?", re.ASCII)
+"""YYYY:MM:DD:HH:MM, the form in its scripts and exports, also shorter, with seconds, with slashes, or with a blank before
+the time."""
 _DAY_BEGINS, _DAY_ENDS = time(0), time(23, 59, 59)
 _ENDS = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
 _FIRST, _LAST = (int(end.timestamp()) for end in _ENDS)
@@ -26,18 +27,18 @@ def read(text: str, field: str, *, begins: bool = False) -> int:
     A date without a time is the end of that day, or its beginning if something ``begins`` then.
     """
     try:
-        moment = int(_understood(text, _DAY_BEGINS if begins else _DAY_ENDS).timestamp())
+        moment = int(understood(text, _DAY_BEGINS if begins else _DAY_ENDS).timestamp())
         _local(moment)
         return moment
     except (ValueError, OverflowError, OSError):
         raise InvalidRequestError([not_allowed(field, text, ALLOWED)]) from None
 
 
-def _understood(text: str, time_of_day: time) -> datetime:
-    """Return what a text means, with this time of day for a date alone; ValueError if it is not a time."""
+def understood(text: str, time_of_day: time = _DAY_BEGINS) -> datetime:
+    """Return the time that a text means, with this time of day for a date alone; ValueError if it is not a time."""
     found = _UNIFIED_CM.fullmatch(text)
     if found is not None:
-        year, month, day, *clock = found.groups()
+        year, _separator, month, day, *clock = found.groups()
         text = f"{year}-{month}-{day}"
         if clock[0] is not None:
             text += "T" + ":".join((clock[0], clock[1] or "00", clock[2] or "00"))

@@ -67,7 +67,7 @@ FIELDS: list[Field] = [
         help=("Device name, such as V(SEP001122334455).",),
         searchable=True,
         reported=True,
-        also=("MAC Address",),
+        also=("MAC Address", "MAC Address/Device Name"),
     ),
     Field(
         "description",
@@ -97,7 +97,7 @@ FIELDS: list[Field] = [
         searchable=True,
         reported=True,
         free_text=True,
-        also=("Phone Type", "Model"),
+        also=("Phone Type", "Phone Model", "Product Type", "Model"),
     ),
     Field(
         "security_profile",
@@ -252,7 +252,7 @@ def import_columns() -> list[Column]:
     return [
         *of_phone,
         Column("operation", ("Certificate Operation",), choices=[operation.value for operation in Operation]),
-        Column("completes_by", ("Operation Completes By",)),
+        Column("completes_by", ("Operation Completes By", "Operation Completes By (YYYY:MM:DD:HH:MM)")),
         Column("operation_status", ("Operation Status", "Certificate Operation Status")),
         Column("certificate"),
         Column("serial_number"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -19,6 +19,7 @@ from capf.model import (
     InvalidRequestError,
     KeySpec,
     Operation,
+    Problem,
     not_allowed,
 )
 from capf.registry import guessing, moment, phone_fields, refusals
@@ -42,6 +43,10 @@ _TESTS: Mapping[str, Callable[[str, str], bool]] = {
     "ends with": lambda text, part: text.endswith(part),
     "is exactly": lambda text, part: text == part,
 }
+_NO_VALUE = (
+    "this is empty, so that the criterion could mean every phone or those without a value; give a value, or use the"
+    " pattern 'is empty' or 'is not empty'"
+)
 _SECONDS_A_DAY = 86400
 _OPEN = frozenset(OPEN)
 
@@ -66,7 +71,7 @@ class Page:
 
 
 def check(criteria: Sequence[Criterion], sort: str) -> None:
-    """Raise InvalidRequestError for unknown fields, patterns that do not fit, and unreadable dates."""
+    """Raise InvalidRequestError for unknown fields, patterns that do not fit, empty values and wrong dates (P57)."""
     problems = []
     for index, criterion in enumerate(criteria):
         where = f"criteria[{index}]"
@@ -77,6 +82,8 @@ def check(criteria: Sequence[Criterion], sort: str) -> None:
             problems.append(not_allowed(f"{where}.pattern", criterion.pattern, patterns))
         elif criterion.field in DATE_FIELDS and "empty" not in criterion.pattern and _date(criterion.value) is None:
             problems.append(not_allowed(f"{where}.value", criterion.value, "a date such as 2030-01-31"))
+        elif criterion.pattern in _TESTS and not criterion.value:
+            problems.append(Problem(f"{where}.value", "", _NO_VALUE))
     if sort not in (*TEXT_FIELDS, *DATE_FIELDS):
         problems.append(not_allowed("sort", sort, (*TEXT_FIELDS, *DATE_FIELDS)))
     if problems:
@@ -86,7 +93,7 @@ def check(criteria: Sequence[Criterion], sort: str) -> None:
 def _date(text: str, days: int = 0) -> int | None:
     """Return when a day begins, or a day that is ``days`` later: in local time, not every day has 24 hours."""
     try:
-        return int((datetime.fromisoformat(text) + timedelta(days=days)).timestamp())
+        return int((moment.understood(text) + timedelta(days=days)).timestamp())
     except (ValueError, OverflowError, OSError):
         return None
 

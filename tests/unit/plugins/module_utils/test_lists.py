@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,29 @@ def test_a_byte_order_mark_of_a_spreadsheet_is_passed_over(path: Path) -> None:
     assert read(str(path)).names == [A]
 
 
+class Given:
+    """What a function takes from a module: its options, and a place for warnings."""
+
+    def __init__(self, **params: t.Any) -> None:
+        self.params = params
+        self.warned: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """Keep a warning."""
+        self.warned.append(text)
+
+
 def test_names_come_from_the_list_or_from_the_file(path: Path) -> None:
     path.write_text(f"device_name\n{A}\n")
-    assert selected({"csv_file": str(path), "phones": None}).names == [A]
-    assert selected({"csv_file": None, "phones": [B]}).names == [B]
+    assert selected(t.cast("t.Any", Given(csv_file=str(path), phones=None))).names == [A]
+    assert selected(t.cast("t.Any", Given(csv_file=None, phones=[B]))).names == [B]
+
+
+def test_p51_each_module_that_takes_a_list_names_the_columns_that_it_does_not_read(path: Path) -> None:
+    path.write_text(f"Device Name,Phone Load Name\n{A},x\n")
+    module = Given(csv_file=str(path), phones=None)
+    selected(t.cast("t.Any", module))
+    assert module.warned == [f"{path}: columns that are not read: Phone Load Name"]
 
 
 def test_an_index_of_the_server_becomes_a_line_of_the_file(path: Path) -> None:
