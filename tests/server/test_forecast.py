@@ -20,11 +20,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from capf.certificates.authority import Authority, make_capf_certificate
 from capf.model import InvalidRequestError, KeySpec, Operation, Outcome
+from capf.phone_session.dialogue import NO_KEY
 from capf.phone_session.effects import Claim, Granted, Refused
 from capf.phone_session.verify import Trust, lsc_problem
 from capf.phone_session.wire import Reason, Tag, unpack_certificates, unpack_sha2
-from capf.registry import ctl_file, forecast, phone_import, phones, schedule, sessions, tokens
+from capf.registry import ctl_file, forecast, phone_import, phones, preflight, schedule, sessions, tokens
 from capf.registry.context import Policy
+from capf.registry.rollout import advice
 from capf.registry.transaction import Transaction
 from capf_lab.credentials import MODE_LSC_FIRST, MODE_MIC_FIRST, auth_response
 from capf_lab.flash import Flash, Identity
@@ -308,3 +310,92 @@ def test_p54_phones_that_become_secure_without_a_certificate_are_warned_of(world
     assert warning.startswith(f"2 phones, the first of them {PHONE}, do not register in a secure mode before they have")
     again = world.record.run(lambda c: phones.ensure(world.tx(c), wanted, "present"))
     assert again.warnings == []
+
+
+def test_p54_the_checklist_names_who_would_fail(world: World) -> None:
+    world.phone(PHONE, "ours", True)
+    world.phone(OTHER, "none", False)
+    world.record.add("SEP0000000000AA", **EC)
+    world.trust(earlier=False, years=6)
+    modes = {PHONE: LSC_FIRST, OTHER: MIC_FIRST, "SEP0000000000AA": NULL}
+    for name, mode in modes.items():
+        world.record.add(name, authentication_mode=mode)
+    item = checked(world, "Phones that would fail")
+    assert item.result is preflight.ChecklistResult.WARNING
+    assert item.message == f"{OTHER}: has neither an LSC nor a MIC on record; {PHONE}: has an LSC that has expired"
+    assert item.todo == f"register its MIC if it has one, or use {NULL} or {BY_STRING}; use {MIC_FIRST}"
+    world.record.add(PHONE, authentication_mode=MIC_FIRST)
+    world.record.add(OTHER, authentication_mode=NULL)
+    assert checked(world, "Phones that would fail").result is preflight.ChecklistResult.OK
+
+
+def checked(world: World, name: str) -> preflight.ChecklistItem:
+    """Return an item of the checklist of all phones."""
+    answer = world.record.store.read(lambda c: preflight.check(world.tx(c), preflight.Question()))
+    (found,) = [item for item in answer.items if item.name == name]
+    return found
+
+
+def test_p54_an_import_names_phones_that_would_fail_by_their_settings(world: World) -> None:
+    world.trust(earlier=False)
+    given = [
+        {"device_name": PHONE, "authentication_mode": MIC_FIRST},
+        {"device_name": OTHER, "device_security_mode": "Encrypted"},
+    ]
+    items = [phone_import.EarlierPhone.of(item) for item in given]
+    reading = phone_import.read(world.record.context, items)
+    warnings = world.record.run(lambda c: phone_import.carry_out(world.tx(c), reading)).warnings
+    assert [warning[:60] for warning in warnings] == [
+        f"1 phone, the first of them {OTHER}, do not register in a secure mode"[:60],
+        f"1 phone will probably fail: the first, {PHONE}, has neither"[:60],
+    ]
+
+
+def test_p54_a_key_that_the_phone_could_not_make_is_not_asked_for_again_unnoticed(world: World) -> None:
+    world.record.add(authentication_mode=BY_STRING, key_size=4096)
+    world.record.plan(items=[{"device_name": PHONE, "authentication_string": "471147"}])
+    world.record.fail(world.record.grant(password="471147").hold, Outcome.KEY_GENERATION_FAILED, NO_KEY)
+    (warning,) = world.record.plan().warnings
+    could_not = "could not make the key in its last operation, which asked for RSA 4096"
+    assert f"the first, {PHONE}, {could_not}; choose another key size or Key Order" in warning
+    world.record.plan(operation=Operation.NONE)
+    world.record.plan(items=[{"device_name": PHONE, "authentication_string": "471147"}])
+    world.record.fail(world.record.grant(password="471147").hold, Outcome.KEY_GENERATION_FAILED, NO_KEY)
+    assert world.record.plan(cautious=True).skipped == {
+        f"not tried: it {could_not}; choose another key size or Key Order": [PHONE]
+    }
+    assert world.record.plan(defaults={"key_size": 2048}).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("status", "mode", "problem", "mic", "todo"),
+    [
+        ("Upgrade Failed: Invalid LSC", LSC_FIRST, "the LSC expired on 2026-01-01", True, f"use {MIC_FIRST} if"),
+        ("Upgrade Failed: Invalid LSC", LSC_FIRST, "the LSC expired on 2026-01-01", False, f": use {NULL} or"),
+        (
+            "Upgrade Failed: Invalid MIC",
+            MIC_FIRST,
+            "the MIC expired on 2015-01-01",
+            True,
+            "capf_server_allow_expired_mic",
+        ),
+        (
+            "Delete Failed: Invalid MIC",
+            MIC_FIRST,
+            "the MIC is signed with SHA-1, and",
+            True,
+            "capf_server_allow_sha1_mic",
+        ),
+        (
+            "Upgrade Failed: Invalid MIC",
+            MIC_FIRST,
+            "its issuer 'CN=x' is not trusted",
+            True,
+            "ucm.capf.manufacturing_ca",
+        ),
+    ],
+)
+def test_p54_the_advice_is_for_the_phone_and_its_problem(
+    status: str, mode: str, problem: str, mic: bool, todo: str
+) -> None:
+    assert todo in advice.advice(status, mode, problem, mic=mic)

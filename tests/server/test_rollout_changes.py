@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Connection
 
-from capf.model import Operation
+from capf.model import Operation, Outcome
 from capf.phone_session.effects import Fetched
 from capf.registry import parts, phones, sessions
 from capf.registry.parts import WITHOUT_LSC
@@ -123,7 +123,9 @@ def test_p54_a_wave_goes_on_without_a_phone_that_could_only_fail_by_then(ready: 
     assert start(ready)["wave"]["phones"] == NAMES[1:6]
     (left_out,) = [row for row in members(ready) if row.device_name == NAMES[0]]
     assert left_out.note.startswith("not tried: it is a secure device without an LSC, which could never register")
-    assert parts.of(left_out) is parts.Part.SKIPPED and advice.of(left_out) == advice.FIX_AND_REPEAT
+    assert parts.of(left_out) is parts.Part.SKIPPED
+    todo = "choose another authentication mode, or make the device Non Secure first"
+    assert advice.of(left_out) == f"{todo}, and include the phone in the next rollout"
     assert [row["device_name"] for row in verdict(ready, 1)["failing"]] == NAMES[1:6]
 
 
@@ -147,6 +149,36 @@ def test_p54_a_rollout_leaves_out_and_reports_who_could_only_fail(ready: Record)
 def report_of(connection: Connection) -> list[str]:
     """Return the pieces of the rollout's report."""
     return list(rollout_report.csv_pieces(connection, NIGHT))
+
+
+def test_p54_who_could_only_fail_when_it_was_to_be_retried_is_not_retried_again(ready: Record) -> None:
+    by_string(ready)
+    begin(ready, NAMES[0], failure_limit="100%", spread_by="none", retries=3, strings={NAMES[0]: "4711"})
+    start(ready)
+    ready.fail(ready.grant(NAMES[0], password=string_of(ready)).hold, Outcome.FAILED, "try again")
+    verdict(ready, 1)
+    secure = [{"device_name": NAMES[0], "device_security_mode": "Encrypted"}]
+    ready.run(lambda c: phones.ensure(Transaction(c, ready.context, "admin"), secure, "present"))
+    retry = start(ready)["wave"]
+    assert (retry["kind"], retry["reset"], retry["by_string"]) == ("retry", [], [])
+    verdict(ready, 2)
+    assert start(ready)["why"] == "all waves are done"
+    (left_out,) = members(ready)
+    assert parts.of(left_out) is parts.Part.FAILED and left_out.note.startswith("not tried: ")
+
+
+def string_of(record: Record) -> str:
+    """Return the string of the first phone's operation."""
+    return record.context.secrets.read(record.operation(NAMES[0])["authentication_string"], NAMES[0]) or ""
+
+
+def test_r16_a_string_that_became_wrong_before_its_wave_is_refused_for_that_phone_alone(ready: Record) -> None:
+    by_string(ready)
+    begin(ready, *NAMES[:2], spread_by="none", failure_limit="100%", strings={NAMES[0]: "471147"})
+    assert start(ready, strings={NAMES[0]: "4.7E+5"})["wave"]["phones"] == [NAMES[1]]
+    (refused,) = [row for row in members(ready) if row.device_name == NAMES[0]]
+    assert refused.note.startswith(f"{parts.REFUSED}: an authentication string has 4 to 10 digits")
+    assert parts.of(refused) is parts.Part.FAILED and advice.of(refused) == advice.FIX_AND_REPEAT
 
 
 def test_a_wrong_authentication_string_is_named_before_the_rollout_begins(ready: Record) -> None:

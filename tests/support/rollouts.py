@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -76,10 +77,10 @@ def run_of(record: Record, runner: str = RUN) -> lease.Run:
     return lease.Run(NIGHT, record.store.read(lambda c: show.find(c, NIGHT)).id, runner)
 
 
-def start(record: Record, runner: str = RUN) -> dict[str, Any]:
-    """Start the next wave."""
+def start(record: Record, runner: str = RUN, strings: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Start the next wave, with authentication strings that are given for its phones."""
     run = run_of(record, runner)
-    return record.run(lambda c: waves.start(Transaction(c, record.context, "admin"), run, {}))
+    return record.run(lambda c: waves.start(Transaction(c, record.context, "admin"), run, strings or {}))
 
 
 def enrol(record: Record, *names: str) -> None:

@@ -14,8 +14,8 @@ BYTE_ORDER_MARK = "\ufeff"
 SHIELD = "\u200b"
 """A zero width space before and after a text: it is not visible, and a spreadsheet shows the text as it is."""
 _EDGES = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u200c\u200d\u2060\ufeff\x1a"
-"""Characters that people and programs leave around a text unintentionally: blanks of every kind, invisible ones, and the
-old mark for the end of a file."""
+"""Characters that people and programs leave around a text unintentionally: blanks of every kind, invisible ones, and
+the old mark for the end of a file."""
 _RISKY = frozenset("=+-@\uff1d\uff0b\uff0d\uff20" + _EDGES)
 _MONTHS = (
     "jan|feb|fev|fév|mar|mär|maa|mrt|apr|abr|avr|may|mai|mag|maj|mei|jun|jui|giu|jul|lug|aug|ago|aoû|sep|set|okt|oct|"

@@ -42,6 +42,8 @@ from capf.phone_session.wire import (
 )
 
 VERSION = 3
+NO_KEY = "the phone could not make a key"
+"""The problem of an operation that asked for every key as often as it may."""
 OLDEST_VERSION = 2
 _STOPS = (Command.END_SESSION, Command.ABORT_REQUEST)
 
@@ -191,7 +193,7 @@ def _public_key(granted: Granted, claim: Claim) -> Generator[Effect, Reply, byte
         public_key = answer.elements.get(Tag.PUBLIC_KEY)
         if public_key:
             return public_key
-    yield Fail(granted.hold, Outcome.KEY_GENERATION_FAILED, "the phone could not make a key")
+    yield Fail(granted.hold, Outcome.KEY_GENERATION_FAILED, NO_KEY)
     yield _end(claim.session_id, Reason.REJECTED)
     return None
 

@@ -17,7 +17,16 @@ from typing import NamedTuple
 
 from cryptography import x509
 
-from capf.model import AuthenticationMode, DamagedError, KeyOrder, Operation, Outcome, SecurityMode, operation_status
+from capf.model import (
+    AuthenticationMode,
+    DamagedError,
+    KeyOrder,
+    KeySpec,
+    Operation,
+    Outcome,
+    SecurityMode,
+    operation_status,
+)
 from capf.phone_session.verify import UNREADABLE, Trust, dates_problem, lsc_problem
 from capf.registry import ctl_file
 from capf.registry.context import Context
@@ -39,9 +48,9 @@ _NO_EC = operation_status(Operation.INSTALL, Outcome.NO_EC_SUPPORT)
 
 
 class KnownPhone(NamedTuple):
-    """The facts on record about a phone: its MIC, its LSC, and whether its last operation ended because it has no EC
-    keys.
+    """What is on record of a phone: its MIC, its LSC, its Device Security Mode, and how its last operation ended.
 
+    ``cannot``: the keys that its last operation asked for, if it ended because the phone could not make one;
     ``shown``: the phone is in a session and shows its certificate, which decides unless the mode gives precedence to
     one that it is known to have.
     """
@@ -51,6 +60,7 @@ class KnownPhone(NamedTuple):
     lsc: CertificateRow | None
     device_security_mode: str = SecurityMode.NON_SECURE.value
     last_status: str = ""
+    cannot: tuple[KeySpec, ...] = ()
     shown: bool = False
 
 
@@ -60,6 +70,7 @@ class PlannedOperation(NamedTuple):
     operation: str
     authentication_mode: str
     key_order: str
+    keys: tuple[KeySpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,4 +270,18 @@ def _ec_key(phone: KnownPhone, wanted: PlannedOperation, facts: Facts) -> Doubt 
     return Doubt(False, Outcome.NO_EC_SUPPORT, what, what, _USE_RSA)
 
 
-_RULES: tuple[Callable[[KnownPhone, PlannedOperation, Facts], Doubt | None], ...] = (_registration, _proof, _ec_key)
+def _key_size(phone: KnownPhone, wanted: PlannedOperation, _facts: Facts) -> Doubt | None:
+    """A phone that could not make a key in its last operation cannot make the same one now."""
+    if wanted.operation != Operation.INSTALL or not wanted.keys or not set(wanted.keys) <= set(phone.cannot):
+        return None
+    what = f"could not make the key in its last operation, which asked for {' or '.join(map(str, wanted.keys))}"
+    todo = "choose another key size or Key Order"
+    return Doubt(False, Outcome.KEY_GENERATION_FAILED, what, what, todo)
+
+
+_RULES: tuple[Callable[[KnownPhone, PlannedOperation, Facts], Doubt | None], ...] = (
+    _registration,
+    _proof,
+    _ec_key,
+    _key_size,
+)

@@ -13,8 +13,8 @@ from capf.model import InvalidRequestError, not_allowed
 
 ALLOWED = "a date and time to come, such as 2030-01-31T06:00 (the first node's time) or 2030-01-31T06:00+01:00"
 _UNIFIED_CM = re.compile(r"(\d{4})([:/])(\d\d)\2(\d\d)(?:[: T](\d\d)(?::(\d\d)(?::(\d\d))?)?)?", re.ASCII)
-"""YYYY:MM:DD:HH:MM, the form in its scripts and exports, also shorter, with seconds, with slashes, or with a blank before
-the time."""
+"""YYYY:MM:DD:HH:MM, the form in its scripts and exports, also shorter, with seconds, with slashes, or with a blank
+before the time."""
 _DAY_BEGINS, _DAY_ENDS = time(0), time(23, 59, 59)
 _ENDS = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
 _FIRST, _LAST = (int(end.timestamp()) for end in _ENDS)

@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from capf.lists import cells
 from capf.model import InvalidRequestError, Operation, Problem, is_known_status, status_of
-from capf.registry import earlier_lsc, forecast, moment, phones, schedule, strings
+from capf.registry import confirmation, earlier_lsc, forecast, moment, phones, schedule, strings
 from capf.registry.changes import Change
 from capf.registry.context import Context
 from capf.registry.parts import counted
@@ -162,10 +162,11 @@ def _serial_problem(where: str, given: str | None, row: CertificateRow | None) -
     return [Problem(where, given, message)]
 
 
-def carry_out(tx: Transaction, reading: Reading, *, strict: bool = False) -> Import:
+def carry_out(tx: Transaction, reading: Reading, *, strict: bool = False, confirm: int | None = None) -> Import:
     """Import the phones that were read, without what cannot be taken of them; InvalidRequestError lists all problems.
 
-    ``strict``: everything of every phone, or nothing at all.
+    ``strict``: everything of every phone, or nothing at all; ``confirm``: the number of phones whose LSC a pending
+    operation deletes, where they are many.
     """
     names = [phone.name for phone in reading.phones]
     serials = certificate_rows.by_serial_numbers(
@@ -182,10 +183,14 @@ def carry_out(tx: Transaction, reading: Reading, *, strict: bool = False) -> Imp
     new = [phone for phone in given if phone.name not in known]
     _add_phones(tx, new, done)
     _add_lscs(tx, [phone for phone in given if phone.name not in recorded], done)
-    refused = _add_operations(tx, new, done)
+    refused = _add_operations(tx, new, done, confirm)
     if strict and refused:
         raise InvalidRequestError(refused)
     done.not_taken = [_shown(problem, names) for problem in (*left_out, *refused)]
+    idle = [phone.name for phone in new if phone.pending is Operation.NONE]
+    expected = schedule.expected_failures(tx, idle)
+    done.warnings += phones.secure_warnings(tx.connection, done.results)
+    done.warnings += [schedule.probable_failure(names, doubt.reason) for doubt, names in expected.items()]
     done.warnings += _left_out(done.not_taken) + _not_accepted(given) + _failures(given)
     done.counts.unchanged, done.counts.conflicts = done.asked - len(done.after), len(done.conflicts)
     done.counts.not_taken = len(done.not_taken)
@@ -315,7 +320,7 @@ def _add_lscs(tx: Transaction, given: Sequence[_ImportedPhone], done: Import) ->
     done.counts.certificates = len(found)
 
 
-def _add_operations(tx: Transaction, new: Sequence[_ImportedPhone], done: Import) -> list[Problem]:
+def _add_operations(tx: Transaction, new: Sequence[_ImportedPhone], done: Import, confirm: int | None) -> list[Problem]:
     """Schedule the operations that are pending on the earlier CAPF, and return the problems of those that cannot be;
     an overdue one gets the time of new operations."""
     groups: dict[tuple[Operation, int | None], list[_ImportedPhone]] = {}
@@ -323,16 +328,18 @@ def _add_operations(tx: Transaction, new: Sequence[_ImportedPhone], done: Import
         if phone.pending is not Operation.NONE:
             late = phone.completes_by is None or phone.completes_by <= tx.now
             groups.setdefault((phone.pending, None if late else phone.completes_by), []).append(phone)
-    count, problems = 0, []
+    count, deleting, problems = 0, 0, []
     for (operation, completes_by), members in groups.items():
         items = [schedule.RequestedPhone(phone.name, string=phone.item.authentication_string) for phone in members]
         request = schedule.OperationRequest(operation, items, completes_by=completes_by)
         plan = schedule.schedule_others(tx, request)
         problems += [_moved(problem, members) for problem in plan.problems]
         count += len(plan.scheduled)
+        deleting += len(plan.scheduled) if operation is Operation.DELETE else 0
         done.warnings += plan.warnings
         for name in plan.scheduled:
             done.note(name, certificate_operation=operation.value)
+    confirmation.require(tx, deleting, confirm, schedule.DELETES)
     done.counts.operations = count
     return problems
 

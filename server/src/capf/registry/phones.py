@@ -74,16 +74,17 @@ def refuse_unregistered(names: Sequence[str], known: Collection[str]) -> None:
 
 def choice_problems(values: Mapping[str, Any], where: str) -> list[Problem]:
     """Return a problem for each value that is not among its field's choices, and for each text that is too long."""
-    problems = [
-        not_allowed(f"{where}{name}", str(values[name]), choices)
-        for name, choices in CHOICES.items()
-        if values.get(name) is not None and values[name] not in choices
-    ]
-    return problems + [
-        Problem(f"{where}{name}", text, _TOO_LONG.format(shown(text), len(text), LONGEST_TEXT))
-        for name in _TEXTS
-        if len(text := values.get(name) or "") > LONGEST_TEXT
-    ]
+    problems = []
+    for name, value in values.items():
+        if value is None:
+            continue
+        choices = CHOICES.get(name)
+        if choices is not None and value not in choices:
+            problems.append(not_allowed(f"{where}{name}", str(value), choices))
+        elif name in _TEXTS and len(value) > LONGEST_TEXT:
+            message = _TOO_LONG.format(shown(value), len(value), LONGEST_TEXT)
+            problems.append(Problem(f"{where}{name}", value, message))
+    return problems
 
 
 def ensure(
@@ -186,10 +187,10 @@ def _present(tx: Transaction, wanted: Sequence[Mapping[str, Any]], known: Mappin
     rows.change_phones(tx.connection, changed)
     for change in results:
         tx.audit("add phone" if change.before is None else "change phone", change.name, **(change.after or {}))
-    return Changes(len(wanted), results, _secure_warnings(tx.connection, results))
+    return Changes(len(wanted), results, secure_warnings(tx.connection, results))
 
 
-def _secure_warnings(connection: Connection, results: Sequence[Change]) -> list[str]:
+def secure_warnings(connection: Connection, results: Sequence[Change]) -> list[str]:
     """Warn about phones that become secure and have no certificate at all (P54)."""
     secure = [change.name for change in results if (change.after or {}).get(_MODE) in _SECURE]
     with_mic = {name for name, row in rows.phones_of(connection, secure).items() if row.mic}

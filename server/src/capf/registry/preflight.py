@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from capf.model import AuthenticationMode, SecurityMode
-from capf.registry import ctl_file, faults, forecast, guessing, health, moment, parameters, service
+from capf.model import AuthenticationMode
+from capf.registry import ctl_file, faults, forecast, guessing, health, moment, parameters, schedule, service
 from capf.registry.transaction import Transaction
 from capf.store import rows
 from capf.store.rows import ChecklistRow
 
 _NAMED = 5
+STRING = AuthenticationMode.STRING.value
 
 
 class ChecklistResult(StrEnum):
@@ -214,11 +215,11 @@ def _parameters(state: _State) -> ChecklistItem:
 def _strings(state: _State) -> ChecklistItem:
     """Check the phones whose users have to enter a string: they must be able to, and stay reachable until then."""
     name = "Authentication strings"
-    phones = [phone for phone in state.found if phone.authentication_mode == AuthenticationMode.STRING]
+    phones = [phone for phone in state.found if phone.authentication_mode == STRING]
     stuck = [
         phone.device_name
         for phone in phones
-        if phone.device_security_mode != SecurityMode.NON_SECURE and phone.lsc_expires is None
+        if forecast.never_registers(STRING, phone.device_security_mode, has_lsc=phone.lsc_expires is not None)
     ]
     if stuck:
         message = f"secure phones without LSC do not register, so nobody can enter a string: {_names(stuck)}"
@@ -236,6 +237,17 @@ def _strings(state: _State) -> ChecklistItem:
         )
     message = f"{len(phones)} phones need one; it is entered while the phone is registered"
     return ChecklistItem(name, "6", ChecklistResult.OK, message)
+
+
+def _failures(state: _State) -> ChecklistItem:
+    """Name the phones whose session would fail by what is on record, which no rollout tries (P54)."""
+    name = "Phones that would fail"
+    found = schedule.expected_failures(state.tx, [phone.device_name for phone in state.found])
+    if not found:
+        return ChecklistItem(name, "5", ChecklistResult.OK, "none, by what is on record of them")
+    message = "; ".join(f"{_names(names)}: {doubt.what}" for doubt, names in found.items())
+    todo = "; ".join(dict.fromkeys(doubt.todo for doubt in found))
+    return ChecklistItem(name, "5", ChecklistResult.WARNING, message, todo)
 
 
 def _guessed(state: _State, phones: Sequence[str]) -> str:
@@ -270,6 +282,7 @@ ITEMS: tuple[Callable[[_State], ChecklistItem], ...] = (
     _nodes,
     _parameters,
     _strings,
+    _failures,
     _reset,
 )
 

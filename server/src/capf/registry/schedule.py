@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from capf.certificates.secretbox import generate_string
@@ -15,10 +15,12 @@ from capf.model import (
     STATUS_PENDING,
     AuthenticationMode,
     InvalidRequestError,
+    KeySpec,
     Operation,
     Problem,
     State,
 )
+from capf.phone_session.dialogue import NO_KEY
 from capf.registry import confirmation, forecast, lifecycle, need, strings
 from capf.registry.changes import Change
 from capf.registry.context import Context
@@ -31,6 +33,8 @@ from capf.store.rows import NewOperation
 from capf.store.schema import CertificateRow, OperationRow, PhoneRow
 
 LSC_IS_RIGHT = "LSC is right"
+DELETES = "delete the LSCs of {}"
+"""What ``confirmation`` says that many operations of this kind do."""
 _LONG_ENOUGH = 6
 """The number of digits from which an authentication string causes no warning."""
 IN_SESSION = "in a session now"
@@ -76,8 +80,9 @@ class OperationRequest:
 
     ``defaults``: settings of the items without their own. ``completes_by``: epoch seconds in the future;
     ``renew_before``: renew an LSC that expires within this number of days. ``cautious``: skip the phones that would
-    fail according to the record (``registry.forecast``); otherwise those that fail for certain are refused, and a
-    warning names the others. ``confirm``: the number of phones whose LSC is deleted, required if there are many.
+    fail by what is on record (``registry.forecast``); otherwise those that fail for certain are refused, and a warning
+    names the others. ``confirm``: the number of phones whose LSC is deleted, where they are many. ``known``: the rows
+    of these phones, where the caller has read them.
     """
 
     operation: Operation
@@ -89,11 +94,15 @@ class OperationRequest:
     force: bool = False
     cautious: bool = False
     confirm: int | None = None
+    known: Mapping[str, PhoneRow] | None = None
 
 
 @dataclass(slots=True)
 class Scheduled:
-    """What the request does or would do: device names by result, and each change."""
+    """What the request does or would do: device names by result, and each change.
+
+    ``adding``: the phones that get an operation, each with the reason; ``results`` has their changes once it is added.
+    """
 
     completes_by: int
     scheduled: list[str] = field(default_factory=list)
@@ -103,7 +112,7 @@ class Scheduled:
     refused: dict[str, Problem] = field(default_factory=dict)
     results: list[Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    new: list[NewOperation] = field(default_factory=list)
+    adding: list[tuple[_ScheduledPhone, str]] = field(default_factory=list)
     replaced: list[int] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     doubts: dict[str, list[str]] = field(default_factory=dict)
@@ -138,11 +147,18 @@ class _ScheduledPhone:
     def known(self) -> forecast.KnownPhone:
         """The facts on record about the phone."""
         status = "" if self.last is None else self.last.status
-        return forecast.KnownPhone(self.name, self.row.mic, self.certificate, self.row.device_security_mode, status)
+        mode, cannot = self.row.device_security_mode, _unmade(self.last)
+        return forecast.KnownPhone(self.name, self.row.mic, self.certificate, mode, status, cannot)
 
     def wanted(self, operation: Operation) -> forecast.PlannedOperation:
         """Return the operation as the phone would have it."""
-        return forecast.PlannedOperation(operation, self.settings.authentication_mode, self.settings.key_order)
+        mode, *key = self.settings
+        return forecast.PlannedOperation(operation, mode, self.settings.key_order, need.keys(*key))
+
+    @property
+    def by_string(self) -> bool:
+        """True if somebody has to enter a string."""
+        return self.settings.authentication_mode == AuthenticationMode.STRING
 
     @property
     def in_session(self) -> bool:
@@ -153,21 +169,22 @@ class _ScheduledPhone:
 def schedule(tx: Transaction, request: OperationRequest) -> Scheduled:
     """Schedule (or cancel) an operation for every phone of the request; InvalidRequestError lists all problems."""
     plan = make_plan(tx, request)
-    _carry_out(tx, plan)
+    _carry_out(tx, request, plan)
     return plan
 
 
 def schedule_others(tx: Transaction, request: OperationRequest) -> Scheduled:
     """Do what ``schedule`` does for all phones except the ``refused`` ones, which the plan lists."""
     plan = _plan(tx, request)
-    _carry_out(tx, plan)
+    _carry_out(tx, request, plan)
     return plan
 
 
-def _carry_out(tx: Transaction, plan: Scheduled) -> None:
+def _carry_out(tx: Transaction, request: OperationRequest, plan: Scheduled) -> None:
     ended = {"ended_at": tx.now, "status": STATUS_NONE, "problem": "cancelled by the administrator"}
     rows.cancel_operations(tx.connection, plan.replaced, ended)
-    rows.add_operations(tx.connection, plan.new)
+    rows.add_operations(tx.connection, [_new(tx, request, phone, plan) for phone, _reason in plan.adding])
+    plan.results += [_change(request, phone, reason) for phone, reason in plan.adding]
     for change in plan.results:
         tx.audit("schedule operation", change.name, **(change.after or {}))
 
@@ -178,8 +195,22 @@ def make_plan(tx: Transaction, request: OperationRequest) -> Scheduled:
     if plan.problems:
         raise InvalidRequestError(plan.problems)
     if request.operation is Operation.DELETE:
-        confirmation.require(tx, len(plan.scheduled), request.confirm, "delete the LSCs of {}")
+        confirmation.require(tx, len(plan.scheduled), request.confirm, DELETES)
     return plan
+
+
+def expected_failures(tx: Transaction, names: Sequence[str]) -> dict[forecast.Doubt, list[str]]:
+    """Return the phones among ``names`` that need an LSC and would fail by their own settings, by why (P54).
+
+    The ``why`` of each doubt is its ``what``, which all its phones have in common.
+    """
+    request = OperationRequest(Operation.INSTALL, [RequestedPhone(name) for name in names])
+    plan = Scheduled(0)
+    due = [phone for phone in _phones(tx, request, plan) if _reason(tx.context, request, phone, tx.now) is not None]
+    found: dict[forecast.Doubt, list[str]] = {}
+    for name, doubt in _doubts(tx, request, plan, due).items():
+        found.setdefault(replace(doubt, why=doubt.what), []).append(name)
+    return found
 
 
 def _plan(tx: Transaction, request: OperationRequest) -> Scheduled:
@@ -225,14 +256,16 @@ def _leave_out(request: OperationRequest, phone: _ScheduledPhone, doubt: forecas
 
 def _doubt_warnings(tx: Transaction, request: OperationRequest, plan: Scheduled) -> list[str]:
     """Warn about phones that will probably fail, and about a CAPF that cannot issue certificates (P54, P55)."""
-    warnings = [
-        f"{counted(len(names), 'phone')} will probably fail: the first, {names[0]}, {reason}"
-        for reason, names in plan.doubts.items()
-    ]
+    warnings = [probable_failure(names, reason) for reason, names in plan.doubts.items()]
     why = forecast.nothing_is_issued(tx.context, tx.now)
     if why and request.operation is Operation.INSTALL and (plan.scheduled or plan.pending):
         warnings.append(f"{why}: no LSC is issued before ucm.capf.capf_certificate renews it")
     return warnings
+
+
+def probable_failure(names: Sequence[str], reason: str) -> str:
+    """Return the warning about phones that have the same reason to fail."""
+    return f"{counted(len(names), 'phone')} will probably fail: the first, {names[0]}, {reason}"
 
 
 def _short_strings(plan: Scheduled, phones: Sequence[_ScheduledPhone]) -> list[str]:
@@ -256,7 +289,7 @@ def _warnings(plan: Scheduled, *, encrypted: bool) -> list[str]:
             f"{len(busy)} phones, the first of them {busy[0]}, are in a session and were skipped;"
             " repeat the request when it has ended"
         )
-    by_string = [row.device_name for row in plan.new if row.authentication_mode == AuthenticationMode.STRING]
+    by_string = [phone.name for phone, _reason in plan.adding if phone.by_string]
     if encrypted and by_string:
         warnings.append(
             f"TFTP Encrypted Config is True: {len(by_string)} phones by authentication string, the first of them"
@@ -271,7 +304,8 @@ def _phones(tx: Transaction, request: OperationRequest, plan: Scheduled) -> list
     plan.problems += name_problems(
         names, request.item_field + ("" if request.item_field == "phones[{}]" else ".device_name")
     )
-    known, last = rows.phones_of(tx.connection, names), rows.operations_of(tx.connection, names)
+    known = rows.phones_of(tx.connection, names) if request.known is None else request.known
+    last = rows.operations_of(tx.connection, names)
     certificates = certificate_rows.active(tx.connection, names)
     key_size = tx.in_force.number("Key Size")
     found = []
@@ -283,7 +317,7 @@ def _phones(tx: Transaction, request: OperationRequest, plan: Scheduled) -> list
         if row is None:
             plan.refuse(name, not_registered(where, name))
             continue
-        settings = _settings({**request.defaults, **item.settings}, row, key_size)
+        settings = _settings(request.defaults, item.settings, row, key_size)
         phone = _ScheduledPhone(name, where, row, last.get(name), certificates.get(name), settings, item.string)
         refusal = _refusal(request.operation, phone)
         if refusal is not None:
@@ -292,10 +326,19 @@ def _phones(tx: Transaction, request: OperationRequest, plan: Scheduled) -> list
     return found
 
 
-def _settings(given: Mapping[str, Any], phone: PhoneRow, key_size: int) -> OperationSettings:
+def _unmade(last: OperationRow | None) -> tuple[KeySpec, ...]:
+    """Return the keys that a phone's last operation asked for, if the phone proved itself and could not make one."""
+    if last is None or last.state != State.FAILED or last.problem != NO_KEY:
+        return ()
+    return need.keys(last.key_order, last.key_size, last.ec_key_size)
+
+
+def _settings(
+    defaults: Mapping[str, Any], given: Mapping[str, Any], phone: PhoneRow, key_size: int
+) -> OperationSettings:
     """Return a phone's settings: those given, or its own; ``key_size`` is the fallback."""
     own = OperationSettings(phone.authentication_mode, phone.key_order, phone.key_size or key_size, phone.ec_key_size)
-    return own._replace(**given)
+    return own._replace(**{**defaults, **given}) if defaults or given else own
 
 
 def _item_problems(context: Context, item: RequestedPhone, where: str, last: OperationRow | None) -> list[Problem]:
@@ -328,7 +371,7 @@ def _decide(
     elif phone.in_session:
         plan.skip(phone.name, IN_SESSION)
     else:
-        _add(context, request, phone, plan, reason, now)
+        _add(phone, plan, reason)
 
 
 def _cancel(phone: _ScheduledPhone, plan: Scheduled) -> None:
@@ -352,8 +395,7 @@ def _refusal(operation: Operation, phone: _ScheduledPhone) -> Problem | None:
     if operation is Operation.TROUBLESHOOT and phone.certificate is None and not phone.row.mic:
         message = f"{phone.name} has neither an LSC nor a MIC to fetch; leave the phone out, or register its MIC"
         return Problem(phone.field, phone.name, message)
-    by_string = phone.settings.authentication_mode == AuthenticationMode.STRING
-    if phone.string is not None and not by_string:
+    if phone.string is not None and not phone.by_string:
         message = f"a string needs the mode {AuthenticationMode.STRING}; leave the string out, or set that mode"
         return Problem(f"{phone.field}.{strings.FIELD}", strings.HIDDEN, message)
     return None
@@ -376,30 +418,33 @@ def _keeps_string(context: Context, phone: _ScheduledPhone, pending: OperationRo
     return readable and phone.string in (None, string)
 
 
-def _add(
-    context: Context, request: OperationRequest, phone: _ScheduledPhone, plan: Scheduled, reason: str, now: int
-) -> None:
-    by_string = phone.settings.authentication_mode == AuthenticationMode.STRING
-    string = (phone.string or generate_string()) if by_string else None
+def _add(phone: _ScheduledPhone, plan: Scheduled, reason: str) -> None:
     if phone.open is not None:
         plan.replaced.append(phone.open.id)
     plan.scheduled.append(phone.name)
-    plan.new.append(
-        NewOperation(
-            phone.name,
-            request.operation.value,
-            *phone.settings,
-            authentication_string=None if string is None else context.secrets.encrypt(string, phone.name),
-            completes_by=plan.completes_by,
-            state=State.PENDING.value,
-            status=STATUS_PENDING,
-            created_at=now,
-        )
+    plan.adding.append((phone, reason))
+
+
+def _new(tx: Transaction, request: OperationRequest, phone: _ScheduledPhone, plan: Scheduled) -> NewOperation:
+    """Return the row of a phone's new operation."""
+    string = (phone.string or generate_string()) if phone.by_string else None
+    return NewOperation(
+        phone.name,
+        request.operation.value,
+        *phone.settings,
+        authentication_string=None if string is None else tx.context.secrets.encrypt(string, phone.name),
+        completes_by=plan.completes_by,
+        state=State.PENDING.value,
+        status=STATUS_PENDING,
+        created_at=tx.now,
     )
-    last = phone.last
+
+
+def _change(request: OperationRequest, phone: _ScheduledPhone, reason: str) -> Change:
+    """Return the change of a phone that gets a new operation."""
     before = {
         "certificate_operation": Operation.NONE.value if phone.open is None else phone.open.operation,
-        "operation_status": STATUS_NONE if last is None else last.status,
+        "operation_status": STATUS_NONE if phone.last is None else phone.last.status,
     }
     after = {"certificate_operation": request.operation.value, "operation_status": STATUS_PENDING}
-    plan.results.append(Change(phone.name, before, after, reason))
+    return Change(phone.name, before, after, reason)

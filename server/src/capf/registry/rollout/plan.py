@@ -83,6 +83,7 @@ def make(tx: Transaction, request: RolloutRequest) -> Plan:
         renew_before=settings.renew_before,
         force=settings.force,
         cautious=True,
+        known=known,
     )
     planned = schedule.make_plan(tx, wanted)
     wanted_now = {*planned.scheduled, *planned.pending}

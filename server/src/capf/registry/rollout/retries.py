@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from capf.model import State, status_of
-from capf.registry.parts import NOT_REGISTERED
+from capf.phone_session.dialogue import NO_KEY
+from capf.registry.parts import NOT_REGISTERED, NOT_TRIED, REFUSED
 from capf.registry.rollout.settings import RolloutSettings
 from capf.store import rows
 from capf.store.rollout_rows import MemberRow
@@ -17,6 +18,7 @@ from capf.store.rollout_rows import MemberRow
 def names(members: Iterable[MemberRow], settings: RolloutSettings) -> list[str]:
     """Return the phones that may succeed on a retry, as many as may be in a session at once.
 
+    Who could only fail when it was to be retried, or said that it cannot make the key, is not among them.
     This includes phones that got their LSC after their wave was judged and still need their new Device Security Mode.
     """
     found = [row.device_name for row in members if 0 < row.tries <= settings.retries and _may_help(row)]
@@ -28,6 +30,8 @@ def _may_help(row: MemberRow) -> bool:
         return not row.holder
     if row.state == State.DONE:
         return owes_mode(row) and row.note != NOT_REGISTERED
+    if row.note.startswith((NOT_TRIED, REFUSED)) or row.problem == NO_KEY:
+        return False
     return row.state == State.FAILED and status_of(row.status or "").retry_may_help
 
 

@@ -147,6 +147,7 @@ def _begin(tx: Transaction, rollout: RolloutRow, number: int, strings: Mapping[s
         renew_before=settings.renew_before,
         force=settings.force,
         cautious=True,
+        known=known,
     )
     plan = schedule.schedule_others(tx, wanted)
     for reason, names in {**plan.skipped, **_refused(plan)}.items():
