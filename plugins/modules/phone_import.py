@@ -18,6 +18,8 @@ description:
     or not at all. An invalid device name or setting always stops the import; it is named by its line or device.
   - A pending operation is not taken over if it would certainly fail here, for example because the phone authenticates
     by an LSC that has expired or whose issuer is not trusted.
+  - Pending operations V(Delete) of many phones are imported only with O(confirm).
+  - Phones without a pending operation that would fail by their settings are named in a warning.
   - Each certificate is checked as a session checks it. The module warns about those that a session does not accept.
   - An LSC keeps its real issuer, so that M(ucm.capf.phone_operations) schedules the phone for an LSC from this server.
     Until then the phone can authenticate with the old LSC only while M(ucm.capf.capf_certificate) trusts the earlier
@@ -28,6 +30,7 @@ author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
   - ucm.capf.connection
+  - ucm.capf.confirm
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
   - ucm.capf.attributes.changes
@@ -143,19 +146,18 @@ not_taken:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ucm.capf.plugins.module_utils._argspec import connection_options
+from ansible_collections.ucm.capf.plugins.module_utils._argspec import confirm_option, connection_options
 from ansible_collections.ucm.capf.plugins.module_utils._client import Client
 from ansible_collections.ucm.capf.plugins.module_utils._earlier import read_capfd, read_csv
-from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run
+from ansible_collections.ucm.capf.plugins.module_utils._result import capped, diff_of, run, warned
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     path = module.params["csv_file"]
     rows = read_capfd(module.params["capfd_database"]) if path is None else read_csv(path).warn(module)
-    request = {"phones": rows.phones, "strict": module.params["strict"], "dry_run": module.check_mode}
-    answer = rows.send(client, "POST", "/phones/import", request)
-    for warning in answer.pop("warnings"):
-        module.warn(warning)
+    request = {name: module.params[name] for name in ("strict", "confirm")}
+    request.update(phones=rows.phones, dry_run=module.check_mode)
+    answer = warned(module, rows.send(client, "POST", "/phones/import", request))
     shown = {name: capped(answer[name]) for name in ("results", "conflicts", "not_taken")}
     return dict(answer, diff=diff_of(answer["results"]), **shown)
 
@@ -165,6 +167,7 @@ def main() -> None:
         "csv_file": {"type": "path"},
         "capfd_database": {"type": "path"},
         "strict": {"type": "bool", "default": False},
+        **confirm_option(),
     }
     one: dict[str, t.Any] = {
         "mutually_exclusive": [("csv_file", "capfd_database")],

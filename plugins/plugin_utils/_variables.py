@@ -257,7 +257,7 @@ INTERNAL = (
     "lsc_rollout_written",
     "move_phones_counts",
     "move_phones_deleted",
-    "move_phones_installed",
+    "move_phones_found",
     "move_phones_with_lsc",
     "node",
     "preflight_bad",

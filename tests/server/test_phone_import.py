@@ -47,10 +47,10 @@ def lsc(signer: Authority, name: str = PHONE) -> str:
     return x509.load_der_x509_certificate(signed.der).public_bytes(Encoding.PEM).decode()
 
 
-def bring(record: Record, *items: dict[str, Any], strict: bool = False) -> phone_import.Import:
+def bring(record: Record, *items: dict[str, Any], **given: Any) -> phone_import.Import:
     """Import phones."""
     reading = phone_import.read(record.context, list(map(phone_import.EarlierPhone.of, items)))
-    return record.run(lambda c: phone_import.carry_out(Transaction(c, record.context, "test"), reading, strict=strict))
+    return record.run(lambda c: phone_import.carry_out(Transaction(c, record.context, "test"), reading, **given))
 
 
 def refused(record: Record, *items: dict[str, Any]) -> list[str]:
@@ -244,3 +244,11 @@ def test_r23_each_import_has_its_audit_rows(record: Record, earlier: Authority) 
     assert record.acts() == ["add phone", "import LSC", "schedule operation"]
     query = select(schema.audit.c.actor).distinct()
     assert record.store.read(lambda c: c.execute(query).scalars().all()) == ["test"]
+
+
+def test_p57_an_import_that_deletes_lscs_needs_their_number(record: Record, earlier: Authority) -> None:
+    given = [{"device_name": name, "operation": "Delete", "certificate": lsc(earlier, name)} for name in (B, C, D)]
+    with pytest.raises(InvalidRequestError, match="delete the LSCs of 3 of the 3 registered phones; set confirm to 3"):
+        bring(record, *given)
+    assert (record.store.read(rows.count_phones), record.acts()) == (0, [])
+    assert bring(record, *given, confirm=3).counts.operations == 3

@@ -49,9 +49,11 @@ def register_for_rollout(tx: Transaction, listed: Sequence[Listed]) -> Changes:
 
 
 async def import_phones(
-    node: Node, given: Sequence[Listed], actor: str, *, strict: bool, dry_run: bool
+    node: Node, given: Sequence[Listed], actor: str, *, strict: bool, confirm: int | None, dry_run: bool
 ) -> phone_import.Import:
     """Import phones, their LSCs and their pending operations; data of this server is kept."""
     earlier = list(map(phone_import.EarlierPhone.of, given))
     reading = await asyncio.to_thread(phone_import.read, node.context, earlier)
-    return await change(node, lambda tx: phone_import.carry_out(tx, reading, strict=strict), actor, dry_run=dry_run)
+    return await change(
+        node, lambda tx: phone_import.carry_out(tx, reading, strict=strict, confirm=confirm), actor, dry_run=dry_run
+    )

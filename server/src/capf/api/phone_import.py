@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, StrictBool
 from capf import device_names
 from capf.administration import registration
 from capf.api.authentication import Actor, RunningNode
-from capf.api.shapes import MAXIMUM_PHONES, ChangeRequest, Phone, PhoneResult
+from capf.api.shapes import MAXIMUM_PHONES, ChangeRequest, Confirmed, Phone, PhoneResult
 from capf.model import Operation
 
 router = APIRouter(tags=["phones"])
@@ -34,6 +34,7 @@ class PhoneImport(ChangeRequest):
     """The phones of an earlier CAPF; ``strict``: everything of every phone, or nothing."""
 
     strict: StrictBool = False
+    confirm: Confirmed = None
     phones: Annotated[list[ImportItem], Field(min_length=1, max_length=MAXIMUM_PHONES)]
 
 
@@ -69,7 +70,9 @@ class Imported(BaseModel):
 async def import_phones(wanted: PhoneImport, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Import phones, their LSCs and their pending operations, as far as possible; data of this server is kept."""
     given = [phone.model_dump(exclude_none=True) for phone in wanted.phones]
-    done = await registration.import_phones(node, given, actor, strict=wanted.strict, dry_run=wanted.dry_run)
+    done = await registration.import_phones(
+        node, given, actor, strict=wanted.strict, confirm=wanted.confirm, dry_run=wanted.dry_run
+    )
     return {
         "changed": bool(done.after),
         "counts": asdict(done.counts),
