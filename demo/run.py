@@ -60,7 +60,7 @@ class Demo:
         self.state = WORK / "state"
 
     def run(self, *argv: str | Path, quiet: bool = False) -> None:
-        """Run a command to its end; CalledProcessError when it fails."""
+        """Run a command to its end; CalledProcessError if it fails."""
         environment = {
             **os.environ,
             "ANSIBLE_CONFIG": str(ROOT / "demo" / "ansible.cfg"),

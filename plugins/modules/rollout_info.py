@@ -51,7 +51,7 @@ rollout:
     - Its C(summary) includes the phones that were left out because they needed no LSC. It contains C(lines) for people,
       which are few however large the rollout is, the C(next_step), and C(succeeded), which is true only if every phone
       is done or skipped, except for as many as the limits allow. C(directory) is a name for the directory of the
-      rollout's reports, with the time at which it was begun.
+      rollout's reports, with the time at which the rollout began.
   returned: O(name) is given
   type: dict
   sample: {id: 1, name: night, state: done, counts: {phones: 2, done: 1, failed: 1}, summary: {succeeded: true}}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Progress of a waiting task, under a heading of its own.
+"""Progress of a waiting task, under its own heading.
 
 A terminal has one line that is updated in place. Elsewhere there is a new line when the numbers change, and once a
 minute.

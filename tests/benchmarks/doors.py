@@ -4,7 +4,7 @@
 """Measures the cost of silent connections for the server, phones and the administrator.
 
 Run: .venv/bin/python tests/benchmarks/doors.py [connections to each port]
-The connections come from a process of their own for each port, on the same machine, from four addresses.
+The connections come from a separate process for each port, on the same machine, from four addresses.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 """Measures the success of guessing authentication strings for ten days from one address (P40).
 
 Run: .venv/bin/python tests/benchmarks/guessing.py [phones]
-The figures are computed from the settings, and counted in an attack on the server's own rules, by a clock of its own:
+The figures are computed from the settings, and counted in an attack on the server's own rules, by a separate clock:
 the attacker tries at the very second at which he may, at the phone at which he may, and operations are scheduled again.
 """
 

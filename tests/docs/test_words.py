@@ -52,6 +52,15 @@ PATTERNS = {
     r"put(s|ting)? in pl[a]ce": "install, publish",
     r"as they ha[v]e to": "as expected",
     r"of root'[s]": "of root",
+    r"(is|are|was|were|be|been) begu[n]": "begins, starts",
+    r"what is lef[t]": "the rest, the remaining ...",
+    r"whoeve[r]": "the phone, person or program that ...",
+    r"of (its|their|our|one's) ow[n](?! [a-z])": "its own ..., a separate ...",
+    r"Error (when|wher[e])": "if",
+    r"(True|None) (when|wher[e]) (it|they|there|a|an|the|anything|somebody)": "if",
+    r"on record o[f]": "the record of, the facts on record about",
+    r"(is|are) (throug[h]|asked fo[r])": "is done; requests, requires",
+    r"(date|time|moment)( and time)? to com[e]": "a future time",
 }
 """What is never written, and what to write instead; each word has a bracket, so that this file holds none of them."""
 

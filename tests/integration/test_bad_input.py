@@ -48,12 +48,12 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
     "Operation Completes By in the past": (
         "phone_operations",
         {"phones": [A], "completes_by": "2020-01-31T06:00"},
-        "completes_by: '2020-01-31T06:00' is refused; allowed: a date and time to come, such as",
+        "completes_by: '2020-01-31T06:00' is refused; allowed: a future date and time, such as",
     ),
     "Operation Completes By that is unreadable": (
         "phone_operations",
         {"phones": [A], "completes_by": "tomorrow"},
-        "completes_by: 'tomorrow' is refused; allowed: a date and time to come, such as",
+        "completes_by: 'tomorrow' is refused; allowed: a future date and time, such as",
     ),
     "a phone that is not registered with the server": (
         "phone_operations",

@@ -323,7 +323,7 @@ def test_p34_a_dry_run_checks_everything_and_leaves_nothing(made: Made, place: P
 def test_p34_parts_of_another_state_are_no_place_for_a_restore(made: Made, place: Place) -> None:
     trusted = place.settings.state_directory / "trusted"
     trusted.mkdir(parents=True)
-    (trusted / "stranger.pem").write_bytes(b"whoever signed this would be trusted")
+    (trusted / "stranger.pem").write_bytes(b"the signer of this would be trusted")
     for dry_run in (True, False):
         with pytest.raises(ConflictError, match=r"is not empty: it holds trusted/stranger.pem"):
             place.restore(made.plain, dry_run=dry_run)

@@ -89,7 +89,7 @@ FAULTS = {
     "another issuer": (field("issuer", name("CAPF-00000000")), "the issuer is not CAPF"),
     "another key": (field("key", OTHER), "the key is not the phone's"),
     "a short serial number": (field("serial", 1 << 40), "the serial number is too short"),
-    "a time to come": (field("start", MOMENT + timedelta(days=1)), "it is not valid now"),
+    "a future time": (field("start", MOMENT + timedelta(days=1)), "it is not valid now"),
     "a time gone by": (field("end", MOMENT - timedelta(minutes=1)), "it is not valid now"),
     "outliving": (field("end", CAPF.not_valid_after_utc + timedelta(days=1)), "it outlives its issuer"),
     "another digest": (field("digest", hashes.SHA512()), "the signature is not RSA with SHA-256"),

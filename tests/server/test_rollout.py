@@ -98,7 +98,7 @@ def test_r16_the_size_of_a_wave_is_a_number_a_share_or_computed(
         ({"failure_limit": "101%"}, "failure_limit: '101%' is refused"),
         ({"wave_size": "auto"}, "wave_size: auto needs window_end; set it, or give a number of phones or a percentage"),
         ({"spread_by": "floor"}, "spread_by: 'floor' is refused; allowed: device_pool, device_type"),
-        ({"window_end": "dawn"}, "window_end: 'dawn' is refused; allowed: a date and time to come"),
+        ({"window_end": "dawn"}, "window_end: 'dawn' is refused; allowed: a future date and time"),
         ({"window_end": at(-5)}, "is past, or before window_start; give a future time, after window_start"),
         (
             {"window_start": at(100), "window_end": at(50)},

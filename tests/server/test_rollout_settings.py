@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, insert, select, text
+from sqlalchemy import create_engine, select, text
 
 from capf.model import DamagedError, InvalidRequestError
 from capf.registry.rollout.amounts import Amount
 from capf.registry.rollout.settings import as_record, described, from_record, read, show
 from capf.store import schema
 from capf.store.engine import Store
-from support.migrated import put_database
+from capf.store.migrate import upgrade
 
 AMOUNTS = st.one_of(st.integers(1, 999_999).map(str), st.integers(1, 100).map("{}%".format))
 WRITTEN = st.fixed_dictionaries(
@@ -71,13 +71,17 @@ def test_settings_that_are_none_are_reported_as_damaged(kept: dict[str, object])
 
 
 def test_a_rollout_of_an_earlier_server_keeps_its_settings(tmp_path: Path) -> None:
-    url = put_database(tmp_path)
+    url = f"sqlite:///{tmp_path / 'capf.db'}"
     written = {"wave_size": "5%", "pilot_size": "2", "window_end": "2030-01-31T06:00:00+00:00", "spread_by": "none"}
-    row = {"state": "running", "skipped": "{}", "runner": "r", "seen_at": 0, "created_at": 0}
-    with create_engine(url).begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0007'"))
+    add = text(
+        "INSERT INTO rollouts (name, settings, state, skipped, runner, seen_at, created_at)"
+        " VALUES (:name, :settings, 'running', '{}', 'r', 0, 0)"
+    )
+    with create_engine(url).connect() as connection:
+        upgrade(connection, "0007")
         for name, kept in (("night", json.dumps(written | {"renew_before_days": 9})), ("lost", "no JSON")):
-            connection.execute(insert(schema.rollouts).values(name=name, settings=kept, **row))
+            connection.execute(add, {"name": name, "settings": kept})
+        connection.commit()
     store = Store(url)
     try:
         kept, lost = store.read(lambda c: c.execute(select(schema.rollouts.c.settings)).scalars().all())

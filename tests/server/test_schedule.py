@@ -187,7 +187,7 @@ def test_a_phone_that_stands_twice_is_named_by_its_index(record: Record) -> None
 def test_r26_completes_by_is_readable_and_to_come(record: Record, text: str) -> None:
     record.add()
     (problem,) = problems(record, completes_by=text)
-    assert problem.startswith(f"completes_by: {text!r} is refused; allowed: a date and time to come")
+    assert problem.startswith(f"completes_by: {text!r} is refused; allowed: a future date and time")
 
 
 def test_r26_completes_by_is_in_the_first_nodes_time(record: Record) -> None:

@@ -41,7 +41,7 @@ def ansible_module() -> None:
 
 
 def ansible_playbook() -> object:
-    """Run ansible-playbook with temporary files of its own, whose directory ansible chooses when it is imported."""
+    """Run ansible-playbook with its own temporary files, whose directory ansible chooses when it is imported."""
     constants = vars(importlib.import_module("ansible.constants"))
     with tempfile.TemporaryDirectory(
         prefix="ansible-local-", dir=Path(constants["DEFAULT_LOCAL_TMP"]).parent
@@ -76,7 +76,7 @@ def _become(request: tuple[list[str], str, dict[bytes, bytes]], descriptors: Seq
 
 
 def _keep(asked: socket.socket) -> bool:
-    """Fork the program that is asked for and report on it; returns True in the program, and never in its keeper."""
+    """Fork the requested program and report on it; returns True in the program, and never in its keeper."""
     data, descriptors, _flags, _address = socket.recv_fds(asked, _LONGEST_REQUEST, 3)
     if len(descriptors) != 3:  # who asked is gone
         os._exit(0)

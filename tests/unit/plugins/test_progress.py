@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Progress appears under a heading of its own, and is repeated only if it changes (P58)."""
+"""Progress appears under its own heading and is repeated only if it changes (P58)."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ _NO_EC = operation_status(Operation.INSTALL, Outcome.NO_EC_SUPPORT)
 
 
 class KnownPhone(NamedTuple):
-    """What is on record of a phone: its MIC, its LSC, its Device Security Mode, and how its last operation ended.
+    """The facts on record about a phone: its MIC, its LSC, its Device Security Mode, and how its last operation ended.
 
     ``cannot``: the keys that its last operation asked for, if it ended because the phone could not make one;
     ``shown``: the phone is in a session and shows its certificate, which decides unless the mode gives precedence to

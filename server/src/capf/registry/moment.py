@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from capf.model import InvalidRequestError, not_allowed
 
-ALLOWED = "a date and time to come, such as 2030-01-31T06:00 (the first node's time) or 2030-01-31T06:00+01:00"
+ALLOWED = "a future date and time, such as 2030-01-31T06:00 (the first node's time) or 2030-01-31T06:00+01:00"
 _UNIFIED_CM = re.compile(r"(\d{4})([:/])(\d\d)\2(\d\d)(?:[: T](\d\d)(?::(\d\d)(?::(\d\d))?)?)?", re.ASCII)
 """YYYY:MM:DD:HH:MM, the form in its scripts and exports, also shorter, with seconds, with slashes, or with a blank
 before the time."""

@@ -72,7 +72,7 @@ class Import:
     """What the import does or would do.
 
     ``after`` has the new data of each phone by device name, ``conflicts`` the differences to this server, ``not_taken``
-    what is left out of phones.
+    the parts of phones that are left out.
     """
 
     asked: int
@@ -198,7 +198,7 @@ def carry_out(tx: Transaction, reading: Reading, *, strict: bool = False, confir
 
 
 def _shown(problem: Problem, names: Sequence[str]) -> dict[str, str]:
-    """Return what is left out of phones, with the names of phones instead of their indexes."""
+    """Return the parts of phones that are left out, with the names of phones instead of their indexes."""
     found = _INDEX.match(problem.field)
     index, part = (0, problem.field) if found is None else (int(found[1]), problem.field[found.end() + 1 :])
     message = _INDEX.sub(lambda other: names[int(other[1])], problem.message)

@@ -244,7 +244,7 @@ def _failures(state: _State) -> ChecklistItem:
     name = "Phones that would fail"
     found = schedule.expected_failures(state.tx, [phone.device_name for phone in state.found])
     if not found:
-        return ChecklistItem(name, "5", ChecklistResult.OK, "none, by what is on record of them")
+        return ChecklistItem(name, "5", ChecklistResult.OK, "none, according to the record")
     message = "; ".join(f"{_names(names)}: {doubt.what}" for doubt, names in found.items())
     todo = "; ".join(dict.fromkeys(doubt.todo for doubt in found))
     return ChecklistItem(name, "5", ChecklistResult.WARNING, message, todo)

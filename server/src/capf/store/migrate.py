@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 from capf.model import StoreUnavailableError
 
 
-def upgrade(connection: Connection) -> None:
-    """Run the pending migrations; StoreUnavailableError if a newer server has changed the schema."""
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Run the pending migrations up to a revision; StoreUnavailableError if a newer server has changed the schema."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.attributes["connection"] = connection
@@ -25,5 +25,5 @@ def upgrade(connection: Connection) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
         raise StoreUnavailableError(f"the database has schema {found}, which is newer than this server")
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
     connection.commit()

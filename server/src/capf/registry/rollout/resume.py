@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is left of a resumed rollout: exactly what its next run continues with (R18)."""
+"""The rest of a resumed rollout, with which its next run continues (R18)."""
 
 from __future__ import annotations
 
