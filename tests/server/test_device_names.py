@@ -101,6 +101,8 @@ def test_p53_other_devices_are_refused_with_the_reason() -> None:
         ("1122334455", "this has 10; if a spreadsheet has dropped its zeros, give SEP001122334455"),
         ("SEP0011AA00001", "a MAC address has 12 hexadecimal digits, and this has 11"),
         ("SEP0011AA00000X", "SEP has 12 hexadecimal digits after it, 0 to 9 and A to F"),
+        ("0x0011AA000001", "did you mean SEP0011AA000001?"),
+        ("XYZ0011AA000001", "other devices cannot have an LSC"),
         ("csf john", "did you mean CSFjohn?"),
         ("TAB", "a softphone's name has 1 to 50 letters, digits"),
         ("AALN/S1/SU0/0@gateway", "the ports of analog gateways cannot have an LSC"),

@@ -15,7 +15,7 @@ _SEPARATORS = re.compile(r"[\s:._/'\"\u00b4\u200b-\u200d\u2010-\u201f\u2060\u221
 """What people write into a MAC address or around it: blanks, colons, dots, dashes and quotes of all kinds."""
 _BY_MAC = re.compile(r"(SEP|ATA)?([0-9A-F]{12})")
 _MAC_LIKE = re.compile(r"(SEP|ATA)?([0-9A-Z]{6,16})")
-_MAC_INSIDE = re.compile(r"(?<![0-9A-F])(SEP|ATA)?([0-9A-F]{12})(?![0-9A-F])")
+_MAC_INSIDE = re.compile(r"(?<![0-9A-Z])(?:0X)?(SEP|ATA)?([0-9A-F]{12})(?![0-9A-Z])")
 _HEXADECIMAL = re.compile(r"[0-9A-F]{6,16}")
 _LOOKS_LIKE = str.maketrans("OIL", "011")
 _MAC_DIGITS = 12
