@@ -202,8 +202,11 @@ def make_plan(tx: Transaction, request: OperationRequest) -> Scheduled:
 def expected_failures(tx: Transaction, names: Sequence[str]) -> dict[forecast.Doubt, list[str]]:
     """Return the phones among ``names`` that need an LSC and would fail by their own settings, by why (P54).
 
-    The ``why`` of each doubt is its ``what``, which all its phones have in common.
+    The ``why`` of each doubt is its ``what``, which all its phones have in common. There are none while the CAPF key
+    cannot be used, which stops everything.
     """
+    if not tx.context.authority.usable:
+        return {}
     request = OperationRequest(Operation.INSTALL, [RequestedPhone(name) for name in names])
     plan = Scheduled(0)
     due = [phone for phone in _phones(tx, request, plan) if _reason(tx.context, request, phone, tx.now) is not None]
