@@ -3,7 +3,8 @@
 
 """The process behind a launcher: it imports a program, and forks it whenever somebody asks at its socket.
 
-Usage: forking.py MODULE:FUNCTION [IMPORTED MODULE ...] SOCKET; it ends when its input does.
+Usage: forking.py MODULE:FUNCTION [MODULE or MODULE:FUNCTION ...] SOCKET; it ends when its input does.
+The further modules are imported, and their functions called, before a fork.
 
 For each program it forks a keeper, which waits for the program and says how it ended, as only a parent can.
 """
@@ -54,7 +55,10 @@ def _load(main: str, imports: Sequence[str]) -> Callable[[], object]:
     """Import a program; without garbage collection, as what is imported stays."""
     gc.disable()
     for other in imports:
-        importlib.import_module(other)
+        needed, colon, preparing = other.partition(":")
+        imported = importlib.import_module(needed)
+        if colon:
+            getattr(imported, preparing)()
     module, _colon, name = main.rpartition(":")
     function: Callable[[], object] = getattr(importlib.import_module(module), name) if module else globals()[name]
     gc.freeze()

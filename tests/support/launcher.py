@@ -92,7 +92,8 @@ class Launcher:
     """
 
     def __init__(self, name: str, main: str, *imports: str, env: Mapping[str, str] | None = None) -> None:
-        """``name``: the program's argument 0; ``imports``: modules that it needs and does not import at its start.
+        """``name``: the program's argument 0; ``imports``: modules that it needs and does not import at its start,
+        or functions in them (``package.module:function``) that prepare what each process would prepare again.
 
         ``env``: the environment in which it is imported, where that matters.
         """

@@ -20,14 +20,14 @@ import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
-from capf import api
 from capf.administration.new_node import NewNode, initialise
+from capf.api import application
+from capf.certificates import keystore
 from capf.cluster import sharing
 from support.launcher import Launcher, Process
-from support.migrated import put_database
+from support.prepared import NAMES, put_state
 from support.waiting import until
 
 CAPF = Path(sys.executable).with_name("capf")
@@ -39,7 +39,7 @@ _SERVER = Launcher(
     "capf.command_line.main:main",
     "capf.command_line.server_commands",
     "capf.process.server",
-    *(f"{api.__name__}.{found.name}" for found in iter_modules(api.__path__)),
+    f"{application.__name__}:{application.routes.__name__}",
 )
 _START_SECONDS = 90
 _PORTS = range(20000, 32000)
@@ -82,17 +82,21 @@ class RunningNode:
         """Whether the installed command is started, instead of what it runs."""
         directory.mkdir(parents=True, exist_ok=True)
         self.config.write_text(self._configuration(first_node, database))
-        self._initialise(password, [] if manufacturing_ca is None else [manufacturing_ca], database, like)
+        manufacturing = [] if manufacturing_ca is None else [manufacturing_ca]
+        if database is None and like is None:
+            put_state(self.state, ADMINISTRATOR, password, first_node=first_node)
+            authorities = [found for path in manufacturing for found in keystore.certificates(path)]
+            keystore.Keystore(self.state).manufacturing.add(authorities)
+        else:
+            self._initialise(password, manufacturing, database, like)
 
     def _initialise(
         self, password: str, manufacturing: Sequence[Path], database: str | None, like: RunningNode | None
     ) -> None:
         """Do what ``capf init`` does in this process, which is faster than a new one."""
         self.state.mkdir(parents=True, exist_ok=True)
-        url = database or put_database(self.state)
-        names = ["127.0.0.1", "localhost"]
         keys = None if like is None else sharing.files(like.state)
-        wanted = NewNode(self.state, ADMINISTRATOR, password, names, manufacturing, url, keys)
+        wanted = NewNode(self.state, ADMINISTRATOR, password, NAMES, manufacturing, database, keys)
         initialise(wanted, time.time())
 
     def _configuration(self, first_node: bool, database: str | None) -> str:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -171,9 +172,24 @@ def claiming(context: Context, claim: Claim) -> Callable[[Connection], Granted |
     return lambda c: sessions.claim(Transaction(c, context), claim)
 
 
+@cache
+def _moduli(bits: int) -> Iterator[int]:
+    """Return the products of all pairs of primes, of which there are more whenever they are used up."""
+
+    def made() -> Iterator[int]:
+        known: list[int] = []
+        while True:
+            numbers = rsa.generate_private_key(65537, bits).private_numbers()
+            for prime in (numbers.p, numbers.q):
+                yield from [prime * other for other in known]
+                known.append(prime)
+
+    return made()
+
+
 def public_key(bits: int = 2048) -> bytes:
-    """Return a new RSA public key in the form that phones send."""
-    key = rsa.generate_private_key(65537, bits).public_key()
+    """Return a new RSA public key in the form that phones send; it may share a prime with others."""
+    key = rsa.RSAPublicNumbers(65537, next(_moduli(bits))).public_key()
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from capf import __version__, api
 from capf.administration.node import Node
@@ -27,17 +29,26 @@ def _routers() -> Iterator[APIRouter]:
             yield router
 
 
+@cache
+def routes() -> Sequence[BaseRoute]:
+    """Return the routes, which belong to no node: a request finds its node through its application."""
+    versioned, whole = APIRouter(prefix="/api/v1", responses=errors.DOCUMENTED), APIRouter()
+    for router in _routers():
+        versioned.include_router(router)
+    whole.include_router(versioned)
+    whole.include_router(health.router)
+    return whole.routes
+
+
 def application(node: Node, monitors: Sequence[str]) -> FastAPI:
     """Return the API of this node; ``monitors`` are addresses and networks that may read metrics without a login."""
-    app = FastAPI(title="CAPF administration", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="CAPF administration", version=__version__, docs_url=None, redoc_url=None, openapi_url=None,
+        routes=[*routes()],
+    )  # fmt: skip
     app.state.node = node
     app.state.monitors = monitors
     errors.install(app)
-    versioned = APIRouter(prefix="/api/v1", responses=errors.DOCUMENTED)
-    for router in _routers():
-        versioned.include_router(router)
-    app.include_router(versioned)
-    app.include_router(health.router)
 
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Monitor])
     async def openapi() -> dict[str, Any]:
