@@ -26,7 +26,7 @@ def cluster() -> Iterator[postgresql.PostgreSQL]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def node(request: pytest.FixtureRequest, tmp_path: Path, cluster: postgresql.PostgreSQL) -> Iterator[RunningNode]:
     """An activated node on each of the databases."""
-    database = None if request.param == "sqlite" else cluster.new_database()
+    database = None if request.param == "sqlite" else cluster.new_database(cluster.template)
     running = RunningNode(tmp_path / "node", database=database).start()
     running.activate()
     yield running

@@ -54,7 +54,9 @@ def use_database(node: RunningNode, url: str | None) -> None:
     [("sqlite", "sqlite"), ("postgresql", "postgresql"), ("sqlite", "postgresql"), ("postgresql", "sqlite")],
 )
 def test_p26_r20_a_backup_under_load_is_restored(tmp_path: Path, cluster: PostgreSQL, before: str, after: str) -> None:
-    node = RunningNode(tmp_path / "node", database=cluster.new_database() if before == "postgresql" else None).start()
+    node = RunningNode(
+        tmp_path / "node", database=cluster.new_database(cluster.template) if before == "postgresql" else None
+    ).start()
     node.activate()
     settings = {"key_order": "EC Only", "ec_key_size": 256}
     node.ok("POST", "/phones", {"phones": [{"device_name": name, **settings} for name in NAMES]})

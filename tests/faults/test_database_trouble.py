@@ -36,7 +36,7 @@ def case(
     with ExitStack() as stack:
         if request.param == "sqlite full":
             stack.enter_context(trouble.small_disk(tmp_path / "node" / "state"))
-        database = cluster.new_database() if request.param.startswith("postgresql") else None
+        database = cluster.new_database(cluster.template) if request.param.startswith("postgresql") else None
         node = RunningNode(tmp_path / "node", database=database).start()
         stack.callback(node.stop)
         node.activate()

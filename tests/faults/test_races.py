@@ -58,7 +58,7 @@ def test_p3_one_string_is_for_one_session(node: RunningNode) -> None:
 
 
 def test_p3_two_servers_share_a_database(cluster: PostgreSQL, tmp_path: Path) -> None:
-    database = cluster.new_database()
+    database = cluster.new_database(cluster.template)
     first = RunningNode(tmp_path / "node1", database=database).start()
     second = RunningNode(tmp_path / "node2", database=database, like=first)
     text = second.config.read_text().replace('node_name = "127.0.0.1"', 'node_name = "node2"')

@@ -41,7 +41,7 @@ def server_dies(node: RunningNode, _unused: PostgreSQL) -> None:
 def test_r18_a_wave_outlasts_an_outage(
     happens: Callable[[RunningNode, PostgreSQL], None], cluster: PostgreSQL, tmp_path: Path
 ) -> None:
-    node = RunningNode(tmp_path / "node", database=cluster.new_database()).start()
+    node = RunningNode(tmp_path / "node", database=cluster.new_database(cluster.template)).start()
     try:
         node.activate()
         node.ok("POST", "/phones", {"phones": [{"device_name": PHONE, **SETTINGS}]})

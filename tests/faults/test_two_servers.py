@@ -25,7 +25,7 @@ SECOND = "127.0.0.2"
 @pytest.fixture
 def pair(cluster: PostgreSQL, tmp_path: Path) -> Iterator[tuple[RunningNode, RunningNode]]:
     """Two running servers, on which CAPF is not activated."""
-    database = cluster.new_database()
+    database = cluster.new_database(cluster.template)
     first = RunningNode(tmp_path / "node1", database=database).start()
     second = RunningNode(tmp_path / "node2", database=database, like=first)
     second.configure("server", node_name="node2").configure("capf", addresses=[SECOND], addresses_ipv6=[]).start()

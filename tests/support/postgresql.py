@@ -23,6 +23,8 @@ from support import canary
 from support.node import free_ports
 
 _NUMBERS = itertools.count()
+_FOR_TESTS = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
+"""What is committed survives a server that is killed, though not a machine that is; nothing runs by itself."""
 
 
 class PostgreSQL:
@@ -45,7 +47,7 @@ class PostgreSQL:
 
     def start(self) -> None:
         """Start the cluster and wait until it accepts connections."""
-        options = f"-p {self.port} -h 127.0.0.1 -k {self._directory}"
+        options = f"-p {self.port} -h 127.0.0.1 -k {self._directory} {_FOR_TESTS}"
         self._run("pg_ctl", "start", "-w", "-D", str(self._directory / "data"), "-o", options)
 
     def stop(self, mode: str = "immediate") -> None:
