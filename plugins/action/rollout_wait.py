@@ -57,7 +57,7 @@ class ActionModule(ActionBase):
         path = absolute(given)
         unfinished = path + ".new"
         try:
-            with open(unfinished, "w", encoding="utf-8") as handle:
+            with open(unfinished, "w", encoding="utf-8", opener=_for_its_owner) as handle:
                 handle.write("".join(name + "\n" for name in names))
             os.replace(unfinished, path)
         except OSError as error:
@@ -66,6 +66,11 @@ class ActionModule(ActionBase):
     @staticmethod
     def _outage(given: dict[str, t.Any]) -> float:
         return float(given.get("outage_seconds", _DEFAULT_OUTAGE))
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    """Open a file that only its owner can read, as all files of a rollout."""
+    return os.open(path, flags, 0o600)
 
 
 def _progress(result: dict[str, t.Any]) -> tuple[str, str]:

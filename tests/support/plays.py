@@ -69,12 +69,18 @@ def ansible_playbook(*argv: str | Path, cwd: Path, variables: dict[str, str] | N
     """Run ansible-playbook in a directory, with more variables of the environment; return its status and output."""
     env = {**environment(), **(variables or {})}
     if not OTHER_ANSIBLE:
-        return _playbook_launcher().run(*argv, cwd=cwd, env=env)
+        return current(*_playbook_launcher().run(*argv, cwd=cwd, env=env))
     done = subprocess.run(
         [PLAYBOOK, *argv],
         cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
-    return done.returncode, done.stdout
+    return current(done.returncode, done.stdout)
+
+
+def current(status: int, output: str) -> tuple[int, str]:
+    """Return them if nothing that ran is deprecated in this ansible-core (P59)."""
+    assert "[DEPRECATION WARNING]" not in output, output
+    return status, output
 
 
 def extra_vars(directory: Path, given: dict[str, Any]) -> list[str]:
