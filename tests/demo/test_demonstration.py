@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An interrupted demonstration leaves no process behind; its success is checked by running it."""
+"""The output of the demonstration is short and ends with the table, and an interrupted one leaves no process behind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+MOST_LINES = 150
 WORK = ROOT / ".cache" / "demo" / "work"
 
 
@@ -46,7 +47,16 @@ def interrupt(number: signal.Signals) -> None:
     assert still_running() == []
 
 
-def test_an_interrupted_demonstration_stops_what_it_started() -> None:
-    # One test, because both runs use the one working directory of the checkout.
+def test_p58_the_demonstration_is_short_ends_with_the_table_and_stops_what_it_started() -> None:
+    # One test, because all runs use the one working directory of the checkout.
+    done = subprocess.run([sys.executable, ROOT / "demo" / "run.py"], capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(lines) + len(done.stderr.splitlines()) <= MOST_LINES, done.stdout
+    assert lines[-1].split() == ["Upgrade", "Failed:", "Invalid", "Authentication", "String", "4", "4"]
+    headlines = [line for line in lines if line.startswith("=== ")]
+    assert headlines[3:5] == ["=== First rollout", "=== Second rollout: only the remaining phones"]
+    assert sum(line.startswith("PROGRESS [wave ") for line in lines) == 4
+    assert still_running() == []
     for number in (signal.SIGINT, signal.SIGTERM):
         interrupt(number)
