@@ -154,7 +154,7 @@ class Demo:
                 "lsc_rollout_pilot_size": "20" if first else "0",
                 "lsc_rollout_pilot_failure_limit": "20%",
                 "lsc_rollout_wave_size": "90",
-                "lsc_rollout_wave_seconds": 16,
+                "lsc_rollout_wave_seconds": 20,
                 "lsc_rollout_failure_limit": "25%" if first else "100%",
                 "lsc_rollout_retries": 0,
                 "lsc_rollout_backup": False,
