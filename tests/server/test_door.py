@@ -394,9 +394,8 @@ NUMBERS = {"/metrics", "/openapi.json"}
 
 async def test_p32_nothing_without_a_login_costs_a_commit(server: Server, commits: list[int]) -> None:
     """Request every route of both doors without a login and with a wrong one; the routes come from the applications."""
-    look = asyncio.create_task(server.readiness.run())
-    await server.readiness.seen()
-    look.cancel()
+    # The look at the database, which may commit, is not what is counted: this result stays new for the whole test.
+    server.readiness._state = CheckResult(health.NodeHealth([], []), asyncio.get_running_loop().time() + 600)
     app = application(server, MONITORS)
     hidden: dict[str, Any] = {route.path: {"get": {}} for route in app.routes if isinstance(route, APIRoute)}
     routes = {**app.openapi()["paths"], **hidden}
