@@ -25,6 +25,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
 ROOT = Path(__file__).resolve().parents[1]
 PHONES = ROOT / "demo" / "phones.csv"
 CACHE = ROOT / ".cache" / "demo"
@@ -34,6 +37,9 @@ BIN = Path(sys.executable).parent
 LAB = (sys.executable, "-m", "capf_lab")
 FAILING = ("offline", "wrong_string")
 START_SECONDS = 30
+SHORTEST_WAVE, LONGEST_WAVE = 16, 40
+SECONDS_A_SIGNATURE_MS = 32
+"""A wave of 90 phones needs so many seconds where an RSA-2048 signature takes a millisecond."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -43,6 +49,16 @@ def free_ports(count: int) -> list[int]:
     for item in sockets:
         item.close()
     return ports
+
+
+def wave_seconds() -> int:
+    """Return how long a wave may take on this machine, in seconds, from the time of its signatures."""
+    key = rsa.generate_private_key(65537, 2048)
+    begin = time.perf_counter()
+    for _signature in range(100):
+        key.sign(b"", padding.PKCS1v15(), hashes.SHA256())
+    milliseconds = 10 * (time.perf_counter() - begin)
+    return min(LONGEST_WAVE, max(SHORTEST_WAVE, round(SECONDS_A_SIGNATURE_MS * milliseconds)))
 
 
 def say(text: str) -> None:
@@ -154,7 +170,7 @@ class Demo:
                 "lsc_rollout_pilot_size": "20" if first else "0",
                 "lsc_rollout_pilot_failure_limit": "20%",
                 "lsc_rollout_wave_size": "90",
-                "lsc_rollout_wave_seconds": 20,
+                "lsc_rollout_wave_seconds": wave_seconds(),
                 "lsc_rollout_failure_limit": "25%" if first else "100%",
                 "lsc_rollout_retries": 0,
                 "lsc_rollout_backup": False,
