@@ -29,7 +29,8 @@ def test_every_target_runs_parts_that_there_are() -> None:
 def test_pytest_is_the_last_part() -> None:
     constants = runpy.run_path(str(ROOT / "scripts" / "test"))
     assert [*constants["PARTS"]][-1] == "tests"
-    assert set(constants["BESIDE_MOLECULE"]) < set(constants["PARTS"])
+    beside = constants["BESIDE_EACH_OTHER"]
+    assert {name for long, others in beside.items() for name in (long, *others)} < set(constants["PARTS"])
 
 
 def test_every_command_of_the_contributing_page_is_a_target_and_every_target_stands_there() -> None:
