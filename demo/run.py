@@ -39,7 +39,7 @@ FAILING = ("offline", "wrong_string")
 START_SECONDS = 30
 SHORTEST_WAVE, LONGEST_WAVE = 16, 40
 SECONDS_A_SIGNATURE_MS = 32
-"""A wave of 90 phones needs so many seconds where an RSA-2048 signature takes a millisecond."""
+"""The seconds that a wave of 90 phones needs where an RSA-2048 signature takes a millisecond."""
 
 
 def free_ports(count: int) -> list[int]:
