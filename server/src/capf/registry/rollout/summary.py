@@ -51,22 +51,18 @@ def of_rollout(connection: Connection, rollout: RolloutRow, tally: Tally) -> dic
     reasons = tally.reasons + Counter(left_out)
     waves = rollout_rows.waves(connection, rollout.id)
     judged = sum(wave.judged_at is not None for wave in waves)
-    numbers = _Content(counts, reasons, tally.causes, f"{judged:,} of {counted(len(waves), 'wave')} judged")
-    next_step = _NEXT.get(rollout.state) or _when_done(counts, reasons)
+    content = _Content(counts, reasons, tally.causes, f"{judged:,} of {counted(len(waves), 'wave')} judged")
     return {
         "name": rollout.name,
         "state": rollout.state,
         "succeeded": rollout.state == DONE,
         "problem": rollout.problem,
         "ended_by": rollout.ended_by,
-        **counts,
         "installed": rollout_rows.count_with_lsc(connection, rollout.id) + left_out.get(LSC_IS_RIGHT, 0),
         "scheduled": tally.scheduled,
-        "skipped_because": dict(reasons),
         "by_status": dict(sorted(tally.statuses.items())),
-        "next_step": next_step,
         "directory": _directory(rollout),
-        "lines": [_head(rollout), *_body(numbers), f"Next step: {next_step}."],
+        **_show(_head(rollout), content, _NEXT.get(rollout.state) or _when_done(counts, reasons)),
     }
 
 
@@ -74,24 +70,29 @@ def of_nothing(connection: Connection, name: str, plan: Plan) -> dict[str, Any]:
     """Return the summary of a run that found no phone that needs an LSC, and recorded no rollout."""
     reasons = Counter({reason: len(names) for reason, names in plan.skipped.items()})
     counts = parts.show({Part.SKIPPED: reasons.total()})
-    next_step = _when_done(counts, reasons)
-    numbers = _Content(counts, reasons, Causes(), "no waves")
+    names = [item for skipped_names in plan.skipped.values() for item in skipped_names]
+    content = _Content(counts, reasons, Causes(), "no waves")
     return {
         "name": name,
         "state": NOTHING_TO_DO,
         "succeeded": True,
         "problem": "",
         "ended_by": "",
-        **counts,
-        "installed": certificate_rows.count_active(
-            connection, [item for names in plan.skipped.values() for item in names]
-        ),
+        "installed": certificate_rows.count_active(connection, names),
         "scheduled": 0,
-        "skipped_because": dict(reasons),
         "by_status": dict(sorted(reasons.items())),
-        "next_step": next_step,
         "directory": "",
-        "lines": [f"Rollout {name}: {NOTHING_TO_DO}.", *_body(numbers), f"Next step: {next_step}."],
+        **_show(f"Rollout {name}: {NOTHING_TO_DO}.", content, _when_done(counts, reasons)),
+    }
+
+
+def _show(head: str, content: _Content, next_step: str) -> dict[str, Any]:
+    """Return the part of a summary that counts, with its lines for people."""
+    return {
+        **content.counts,
+        "skipped_because": dict(content.reasons),
+        "next_step": next_step,
+        "lines": [head, *_body(content), f"Next step: {next_step}."],
     }
 
 
@@ -108,15 +109,15 @@ def _head(rollout: RolloutRow) -> str:
     return short(f"Rollout {rollout.name}: {rollout.state}{by}{at}{problem}.")
 
 
-def _body(numbers: _Content) -> list[str]:
+def _body(content: _Content) -> list[str]:
     """Return what was asked for, the phones by part, why some were skipped, and why others are not done."""
-    counts = numbers.counts
+    counts = content.counts
     always = (Part.DONE, Part.FAILED, Part.UNREACHED, Part.SKIPPED)
     shown = [*always, *(part for part in Part if part not in always and counts[part.key])]
-    asked = f"{'Asked for:':<12}{counted(counts['phones'], 'phone')}, {numbers.waves}"
+    asked = f"{'Asked for:':<12}{counted(counts['phones'], 'phone')}, {content.waves}"
     lines = [asked, *(f"{part.capitalize() + ':':<12}{counts[part.key]:,}" for part in shown)]
-    causes = numbers.causes.lines()
-    return [*lines, *skipped(numbers.reasons), *(["Not done:"] if causes else []), *(f"  {line}" for line in causes)]
+    causes = content.causes.lines()
+    return [*lines, *skipped(content.reasons), *(["Not done:"] if causes else []), *(f"  {line}" for line in causes)]
 
 
 def skipped(reasons: Mapping[str, int]) -> list[str]:
