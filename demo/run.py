@@ -38,7 +38,7 @@ LAB = (sys.executable, "-m", "capf_lab")
 FAILING = ("offline", "wrong_string")
 START_SECONDS = 30
 SHORTEST_WAVE, LONGEST_WAVE = 16, 40
-SECONDS_A_SIGNATURE_MS = 32
+WAVE_SECONDS_PER_MS = 32
 """The seconds that a wave of 90 phones needs where an RSA-2048 signature takes a millisecond."""
 
 
@@ -58,7 +58,7 @@ def wave_seconds() -> int:
     for _signature in range(100):
         key.sign(b"", padding.PKCS1v15(), hashes.SHA256())
     milliseconds = 10 * (time.perf_counter() - begin)
-    return min(LONGEST_WAVE, max(SHORTEST_WAVE, round(SECONDS_A_SIGNATURE_MS * milliseconds)))
+    return min(LONGEST_WAVE, max(SHORTEST_WAVE, round(WAVE_SECONDS_PER_MS * milliseconds)))
 
 
 def say(text: str) -> None:

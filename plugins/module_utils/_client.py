@@ -198,7 +198,7 @@ def _fault_of_certificates(path: str) -> str:
 
 
 def _why(reason: object) -> str:
-    """Return why there is no answer: the operating system's text, or one for the kind of error."""
+    """Return the reason for the missing answer: the text of the operating system, or one for the kind of error."""
     if isinstance(reason, ssl.SSLCertVerificationError):
         return _UNTRUSTED
     if isinstance(reason, ssl.SSLError):

@@ -70,7 +70,7 @@ class _Line:
         )
 
     def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        """Return the answer to a request; RefusedError or UnreachableError if there is no answer."""
+        """Return the answer to a request; RefusedError or UnreachableError if the node does not answer."""
         data = None if body is None else json.dumps(body)
         try:
             self._connection.request(method, f"/api/v1{path}", data, self._headers)

@@ -89,7 +89,7 @@ class Door:
     def __init__(
         self, name: str, bounds: Bounds, begin: Callable[[Guest], None], descriptors: Callable[[], int] | None = None
     ) -> None:
-        """``descriptors`` returns how many descriptors this door may use; without it there is no such limit."""
+        """``descriptors`` returns how many descriptors this door may use; None means no limit."""
         self._name = name
         self._wanted = self._bounds = bounds
         self._begin = begin
