@@ -62,7 +62,8 @@ async def _fill(state: Path) -> None:
     await node.ok("PUT", "/ctl-file", {})
     await node.ok("PUT", "/capf-certificate", {"state": "prepared"})
     further = {"name": "further.example", "administration_certificate": (state / "administration.crt").read_text()}
-    await node.ok("PUT", "/nodes", {"nodes": [{**further, "administration_address": "192.0.2.9"}]})
+    nobody = {"administration_address": "127.0.0.9", "administration_port": 9}
+    await node.ok("PUT", "/nodes", {"nodes": [{**further, **nobody}]})
     server.store.write(_fill_settings)
     names = [{"device_name": name, "authentication_mode": "By Authentication String"} for name in (A, B)]
     server.store.write(lambda c: phones.ensure(Transaction(c, server.context, "admin"), names, "present"))
@@ -165,3 +166,16 @@ OTHERS = (
     Damage("capf.crt", write("capf.crt", GARBAGE.encode()), None),
     Damage("CAPF.cer", write("CAPF.cer", GARBAGE.encode()), None),
 )
+WRONG_KINDS = {
+    f"{table}-{column}": sql(f"UPDATE {table} SET {column} = {value}")
+    for table, column, value in (
+        ("phones", "key_size", "'x'"),
+        ("phones", "mic", "'x'"),
+        ("phones", "description", "x'c328'"),
+        ("operations", "refusals", "'x'"),
+        ("operations", "status", "x'c328'"),
+        ("rollout_waves", "phones", "1.5"),
+        ("rollout_phones", "tries", "'x'"),
+    )
+}
+"""Values in a column for another kind of value, which SQLite stores."""

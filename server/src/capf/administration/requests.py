@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from capf.administration.node import Node
 from capf.registry.transaction import Transaction
+from capf.store import kinds, schema
 from capf.store.engine import Stream
 
 T = TypeVar("T")
@@ -40,8 +41,12 @@ async def read(node: Node, rule: Rule[T]) -> T:
     return await node.store.aread(lambda c: rule(Transaction(c, node.context)))
 
 
-def stream(node: Node, rule: Rule[Iterator[T]]) -> Stream[T]:
-    """Return the stream of a rule that only reads; StoreUnavailableError if too many are open."""
+async def stream(node: Node, rule: Rule[Iterator[T]]) -> Stream[T]:
+    """Return the stream of a rule that only reads; StoreUnavailableError if too many are open.
+
+    DamagedError if a value in the database would end it in the middle.
+    """
+    await node.store.aread(lambda c: kinds.verify(c, schema.metadata.sorted_tables))
     return node.store.stream(lambda c: rule(Transaction(c, node.context)))
 
 

@@ -58,7 +58,7 @@ async def capf_report(wanted: Report, _unused: Actor, node: RunningNode) -> Resp
         page = await read(node, lambda tx: _page(tx, report.figures(phones(tx))))
         return Response(page, media_type="text/html; charset=utf-8")
     media_type, pieces = _PIECES[wanted.format]
-    return Download(stream(node, lambda tx: pieces(phones(tx))), media_type)
+    return Download(await stream(node, lambda tx: pieces(phones(tx))), media_type)
 
 
 def _page(tx: Transaction, figures: report.PhoneFigures) -> str:

@@ -37,7 +37,7 @@ async def rollout_report(
         figures = await read(node, lambda tx: report.figures(tx.connection, name, rollout_id))
         return Response(page(figures), media_type=_HTML)
     await read(node, lambda tx: show.find(tx.connection, name, rollout_id))
-    return Download(stream(node, lambda tx: report.csv_pieces(tx.connection, name, rollout_id)), _CSV)
+    return Download(await stream(node, lambda tx: report.csv_pieces(tx.connection, name, rollout_id)), _CSV)
 
 
 def page(figures: report.RolloutFigures) -> str:

@@ -22,6 +22,8 @@ from sqlalchemy import (
     text,
 )
 
+from capf.store.kinds import check
+
 metadata = MetaData()
 _ROW_ID = BigInteger().with_variant(Integer, "sqlite")
 
@@ -434,3 +436,7 @@ rollout_phones = Table(
     Column("note", Text, nullable=False, server_default=""),
 )
 Index("rollout_phones_by_device", rollout_phones.c.device_name)
+
+for _table in (phones, operations, certificates, rollout_waves, rollout_phones):
+    for _column in _table.columns:
+        check(_column)
