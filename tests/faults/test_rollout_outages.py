@@ -57,6 +57,6 @@ def test_r18_a_wave_outlasts_an_outage(
         waiting.join()
         (((waited,), output),) = found
         assert waited["counts"]["done"] == 1 and not waited["failed"], waited
-        assert "the server has been unreachable for" in output
+        assert "the server is unreachable for" in output
     finally:
         node.stop()

@@ -11,7 +11,6 @@ import os
 import re
 import signal
 import ssl
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -22,7 +21,7 @@ from typing import Any
 import pytest
 
 from support.node import PASSWORD, free_ports
-from support.plays import PLAYBOOK, ROOT, environment, extra_vars
+from support.plays import ROOT, ansible_playbook, extra_vars, interpreter
 
 
 class Deployment:
@@ -38,7 +37,7 @@ class Deployment:
     def run(self, *options: str, playbook: str = "deploy", **variables: Any) -> tuple[int, int, str]:
         """Run a playbook; return exit status, number of changed tasks on all nodes, and output."""
         given = {
-            "ansible_python_interpreter": sys.executable,
+            "ansible_python_interpreter": interpreter(),
             "capf_become": False,
             "capf_password": PASSWORD,
             "capf_activate": True,
@@ -57,16 +56,10 @@ class Deployment:
             "capf_server_certificates": str(self.directory / "certificates"),
             **variables,
         }
-        argv: list[str | Path] = [
-            PLAYBOOK,
-            f"ucm.capf.{playbook}",
-            "-i",
-            self.directory / "inventory",
-            *extra_vars(self.directory, given),
-        ]
-        done = subprocess.run([*argv, *options], env=environment(), capture_output=True, text=True, check=False)
-        found = re.findall(r"node\d .*changed=(\d+)", done.stdout)
-        return done.returncode, sum(map(int, found)) if found else -1, done.stdout + done.stderr
+        argv = (f"ucm.capf.{playbook}", "-i", self.directory / "inventory", *extra_vars(self.directory, given))
+        status, output = ansible_playbook(*argv, *options, cwd=self.directory)
+        found = re.findall(r"node\d .*changed=(\d+)", output)
+        return status, sum(map(int, found)) if found else -1, output
 
     @property
     def pid(self) -> int:
