@@ -172,7 +172,7 @@ def test_r7_stop_on_the_phone_ends_the_operation_as_what_it_is(make_world: MakeW
     node, lab = make_world([phone(mic=True, authentication_mode=MIC)], "--key-generation-seconds", "20-20")
     node.schedule(A)
     lab.reset(A)
-    lab.until(A, "pending")
+    until(lambda: "event=claim" in node.log.read_text(), 20)
     lab.press(A, "Stop")
     failed = node.wait(A)["failed"]
     assert failed == [{"device_name": A, "status": "Upgrade Failed", "problem": "aborted by the phone user"}]
