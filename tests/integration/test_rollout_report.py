@@ -121,9 +121,9 @@ def test_r16_the_report_of_a_large_rollout_has_every_phone_as_csv_and_a_bounded_
     assert sites == sorted(set(sites))
 
 
-def reports(node: RunningNode) -> tuple[list[dict[str, str]], Page]:
+def reports(node: RunningNode, name: str = "lsc-rollout") -> tuple[list[dict[str, str]], Page]:
     """Return the file of a playbook, after checking that only its owner can read it."""
-    (directory,) = (node.directory / "rollout").glob("lsc-rollout-*")
+    (directory,) = (node.directory / "rollout").glob(f"{name}-*")
     paths = [directory / f"rollout.{kind}" for kind in ("csv", "html")]
     assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
     return rows_of(paths[0].read_text()), page_of(paths[1].read_text())
@@ -151,7 +151,7 @@ def test_r16_an_aborted_rollout_leaves_its_report(night: RunningNode) -> None:
     assert '"Asked for: 4 phones, 0 of 2 waves judged", "Done: 1", "Failed: 1", "Unreached: 0", "Skipped: 2"' in output
     (written,) = (night.directory / "rollout").glob("night-*")
     assert f"Reports: {written}" in output and len(list(written.iterdir())) == 3
-    rows, page = reports(night)
+    rows, page = reports(night, "night")
     assert [row["Part"] for row in rows] == ["done", "failed", "skipped", "skipped"]
     assert [row["Operation Status"] for row in rows][:3] == ["Upgrade Success", "None", parts.ENDED_BEFORE]
     assert "Rollout night: aborted" in page.parts[""] and "aborted by admin" in page.parts[""]
