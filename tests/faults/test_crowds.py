@@ -47,6 +47,7 @@ def trickle(clients: list[Client]) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.timed
 def test_p16_silent_and_slow_clients_do_not_keep_a_phone_waiting(node: RunningNode) -> None:
     """AUTH_REQUEST arrives within 250 ms (99th percentile of 100), and a complete session succeeds."""
     _soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)

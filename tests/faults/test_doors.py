@@ -27,6 +27,7 @@ from support.flood import HALF_A_HEADER, Target, flooded, half_a_handshake
 from support.node import RunningNode
 
 BEHIND_NAT, FLOOD = 1000, 5000
+pytestmark = pytest.mark.timed
 KINDS = {"silent": (b"", b""), "one byte": (b"\x16", b"G"), "half a handshake": (half_a_handshake(), HALF_A_HEADER)}
 DOORS = ("port", "files_port", "capf_port")
 

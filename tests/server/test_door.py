@@ -149,6 +149,7 @@ async def test_p32_who_is_busy_makes_room_for_nobody() -> None:
         assert [is_open(item) for item in busy] == [False, True]
 
 
+@pytest.mark.timed
 async def test_p32_few_begin_without_a_whole_request_and_addresses_take_turns() -> None:
     """The first bytes from one address do not delay other addresses."""
     async with opened(320, 320) as there:
@@ -266,6 +267,7 @@ async def test_p32_a_phone_that_makes_its_key_is_never_closed_for_room(
         await asyncio.to_thread(session, running.port)
 
 
+@pytest.mark.timed
 async def test_p16_auth_request_comes_in_a_quarter_of_a_second(
     record: Record, signer: tuple[Any, Any], tmp_path: Path
 ) -> None:
