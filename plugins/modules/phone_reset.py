@@ -22,6 +22,24 @@ extends_documentation_fragment:
   - ucm.capf.selection
   - ucm.capf.attributes
   - ucm.capf.attributes.action_group
+options:
+  rollout:
+    description: The rollout that the phones belong to. Once it has been aborted or stopped, or another run leads it, no
+      further phone is reset, and the task fails.
+    type: dict
+    suboptions:
+      name:
+        description: Name of the rollout.
+        type: str
+        required: true
+      rollout_id:
+        description: Id of the rollout, as returned by M(ucm.capf.rollout).
+        type: int
+        required: true
+      runner:
+        description: Name of the run that leads it.
+        type: str
+        required: true
 attributes:
   check_mode:
     support: full
@@ -70,11 +88,16 @@ from ansible_collections.ucm.capf.plugins.module_utils._lists import selected
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, run, warned
 
 _LONGEST_SECONDS = 3600
+_ROLLOUT = {
+    "name": {"type": "str", "required": True},
+    "rollout_id": {"type": "int", "required": True},
+    "runner": {"type": "str", "required": True},
+}
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     rows = selected(module)
-    wanted = {"phones": rows.names, "dry_run": module.check_mode}
+    wanted = {"phones": rows.names, "rollout": module.params["rollout"], "dry_run": module.check_mode}
     answer = warned(module, rows.send(client, "POST", "/phones/reset", wanted, extra_seconds=_LONGEST_SECONDS))
     failed = answer.pop("failed")
     result = dict(answer, failed_phones=capped(failed))
@@ -85,7 +108,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    options = dict(connection_options(), **selection_options())
+    options = dict(connection_options(), **selection_options(), rollout={"type": "dict", "options": _ROLLOUT})
     run(AnsibleModule(options, supports_check_mode=True, **ONE_SELECTION), work)
 
 

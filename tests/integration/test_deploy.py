@@ -56,7 +56,12 @@ class Deployment:
             "capf_server_certificates": str(self.directory / "certificates"),
             **variables,
         }
-        argv = (f"ucm.capf.{playbook}", "-i", self.directory / "inventory", *extra_vars(self.directory, given))
+        argv: tuple[str | Path, ...] = (
+            f"ucm.capf.{playbook}",
+            "-i",
+            self.directory / "inventory",
+            *extra_vars(self.directory, given),
+        )
         status, output = ansible_playbook(*argv, *options, cwd=self.directory)
         found = re.findall(r"node\d .*changed=(\d+)", output)
         return status, sum(map(int, found)) if found else -1, output

@@ -112,6 +112,21 @@ def remove(name: str) -> Callable[[Path], None]:
     return lambda state: (state / name).unlink()
 
 
+def swap(name: str) -> Callable[[Path], None]:
+    """Return a function that puts an empty directory where there is a file, and an empty file for a directory."""
+
+    def do(state: Path) -> None:
+        path = state / name
+        if path.is_dir():
+            shutil.rmtree(path)
+            path.touch()
+        else:
+            path.unlink(missing_ok=True)
+            path.mkdir()
+
+    return do
+
+
 def of_settings(whole: Path) -> Iterator[Damage]:
     """Yield the damage of each row of the settings table."""
     with closing(sqlite3.connect(whole / "capf.db")) as connection:
@@ -163,6 +178,15 @@ OTHERS = (
     Damage("manufacturing", write("manufacturing/*.pem", b"-----BEGIN CERTIFICATE-----\nAA==\n"), "maker.pem"),
     Damage("token-key", write("tokens/*.key", b"short"), "tokens/"),
     Damage("ctl-file", write("CTLFile.tlv", GARBAGE.encode()), None),
+    Damage("ctl-directory", swap("CTLFile.tlv"), None),
+    Damage("manufacturing-file", swap("manufacturing"), "manufacturing"),
+    Damage("trusted-file", swap("trusted"), "trusted"),
+    Damage("tokens-file", swap("tokens"), "tokens"),
+    Damage("trace-file", swap("trace"), None),
+    Damage("capf.next-directory", swap("capf.next"), "capf.next"),
+    Damage("capf.key-directory", swap("capf.key"), "capf.key", True),
+    Damage("strings.key-directory", swap("strings.key"), "strings.key", True),
+    Damage("CAPF.cer-directory", swap("CAPF.cer"), "CAPF certificate"),
     Damage("capf.crt", write("capf.crt", GARBAGE.encode()), None),
     Damage("CAPF.cer", write("CAPF.cer", GARBAGE.encode()), None),
 )

@@ -17,6 +17,10 @@ _NAMES_AT_ONCE = 500
 _ERROR_CHARACTERS = 200
 
 
+def _always() -> bool:
+    return True
+
+
 async def _at_once(_unused: Sequence[str]) -> None:
     """Return immediately."""
 
@@ -38,14 +42,14 @@ class Resetter:
         if not self.command:
             raise ConflictError("no reset command is configured on this server ([reset] command)")
 
-    async def reset(self, names: Sequence[str]) -> dict[str, str]:
-        """Reset the phones; return the errors by device name."""
+    async def reset(self, names: Sequence[str], goes_on: Callable[[], bool] = _always) -> dict[str, str]:
+        """Reset the phones; return the errors by device name. No command begins after ``goes_on`` was false."""
         self.check()
         await self.ready(names)
         size = _NAMES_AT_ONCE if "{names}" in self.command else 1
         batches = [names[start : start + size] for start in range(0, len(names), size)]
         gate = asyncio.Semaphore(self.parallel)
-        faults = await asyncio.gather(*(self._run(batch, gate) for batch in batches))
+        faults = await asyncio.gather(*(self._run(batch, gate, goes_on) for batch in batches))
         return {name: fault for batch, fault in zip(batches, faults, strict=True) if fault for name in batch}
 
     def _argv(self, names: Sequence[str]) -> list[str]:
@@ -54,9 +58,11 @@ class Resetter:
             argv += names if part == "{names}" else [part.replace("{name}", names[0])]
         return argv
 
-    async def _run(self, names: Sequence[str], gate: asyncio.Semaphore) -> str:
+    async def _run(self, names: Sequence[str], gate: asyncio.Semaphore, goes_on: Callable[[], bool]) -> str:
         """Return the error, or an empty text."""
         async with gate:
+            if not goes_on():
+                return "it was not reset"
             try:
                 process = await asyncio.create_subprocess_exec(
                     *self._argv(names),

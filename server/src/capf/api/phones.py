@@ -25,6 +25,7 @@ from capf.api.shapes import (
     Unlocked,
 )
 from capf.registry import phones, search
+from capf.registry.rollout import lease
 
 router = APIRouter(tags=["phones"])
 
@@ -71,7 +72,9 @@ async def unlock(wanted: Unlock, actor: Actor, node: RunningNode) -> dict[str, A
 @router.post("/phones/reset", response_model=ResetDone)
 async def reset(wanted: Reset, credentials: ForNodes, actor: Actor, node: RunningNode) -> dict[str, Any]:
     """Publish the files of phones to the subscribers, then have the call processor reset the phones."""
-    faults = await resets.reset(node, wanted.phones, credentials, actor, dry_run=wanted.dry_run)
+    given = wanted.rollout
+    run = None if given is None else lease.Run(given.name, given.rollout_id, given.runner)
+    faults = await resets.reset(node, wanted.phones, run, credentials, actor, dry_run=wanted.dry_run)
     return {
         "changed": bool(wanted.phones),
         "counts": {"reset": len(wanted.phones) - len(faults), "failed": len(faults)},

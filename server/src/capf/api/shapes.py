@@ -382,10 +382,19 @@ class Progress(BaseModel):
     warnings: list[str]
 
 
+class LeadingRun(Strict):
+    """A rollout, and the run that leads it."""
+
+    name: Name
+    rollout_id: Annotated[int, Field(ge=1, le=2**63 - 1)]
+    runner: Annotated[str, Field(min_length=1, max_length=80)]
+
+
 class Reset(ChangeRequest):
-    """Phones to reset (R28)."""
+    """Phones to reset (R28); with ``rollout``, only while this run leads it."""
 
     phones: Phones
+    rollout: LeadingRun | None = None
 
 
 class Unlock(ChangeRequest):

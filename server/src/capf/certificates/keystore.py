@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from capf.certificates import authority
-from capf.model import CapfError, Fault, InvalidRequestError, Problem
+from capf.model import CapfError, DamagedError, Fault, InvalidRequestError, Problem
 
 UNFINISHED = ".new"
 RESTORE = "restore it from a backup and restart the server"
@@ -135,6 +135,8 @@ class CertificateFolder:
 
     def _files(self) -> Mapping[Path, list[x509.Certificate] | None]:
         """Return the certificates of each file, None if it cannot be read."""
+        if self._path.exists() and not self._path.is_dir():
+            return {self._path: None}
         found: dict[Path, list[x509.Certificate] | None] = {}
         for path in sorted(self._path.glob("*.pem")):
             try:
@@ -144,8 +146,11 @@ class CertificateFolder:
         return found
 
     def add(self, wanted: Iterable[x509.Certificate]) -> None:
-        """Add certificates; existing ones are kept."""
-        self._path.mkdir(exist_ok=True)
+        """Add certificates; existing ones are kept. DamagedError if the directory is a file."""
+        try:
+            self._path.mkdir(exist_ok=True)
+        except FileExistsError:
+            raise DamagedError(_unreadable(self)[0]) from None
         known = self.all()
         for certificate in wanted:
             if certificate not in known:

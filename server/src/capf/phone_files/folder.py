@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography import x509
 
 from capf.certificates import ctl
-from capf.model import DEVICE_NAME, CapfError, InvalidRequestError, Problem, not_allowed
+from capf.model import DEVICE_NAME, CapfError, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
 
 CONFIGURATION_SUFFIX = ".cnf.xml"
 _CAPF_CERTIFICATE = re.compile(r"(?:CAPF-)?[0-9a-f]{8}\.0")
@@ -57,22 +57,27 @@ class Folder:
         self._path = path
 
     def read(self, name: str) -> bytes | None:
-        """Return a file that phones may request, None if it does not exist."""
+        """Return a file that phones may request, None if it does not exist or is a directory."""
         if _check_of(name) is None:
             return None
         try:
             return (self._path / name).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return None
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        """Write files whose names and contents were checked."""
+        """Write files whose names and contents were checked; DamagedError if a directory is in the way."""
         self._path.mkdir(mode=0o755, exist_ok=True)
         for name, data in files.items():
             unfinished = self._path / f".{name}.new"
             unfinished.write_bytes(data)
             unfinished.chmod(_FOR_EVERYBODY)
-            unfinished.replace(self._path / name)
+            try:
+                unfinished.replace(self._path / name)
+            except IsADirectoryError:
+                unfinished.unlink()
+                fault = Fault(str(self._path / name), "it is a directory where a file belongs", "remove it")
+                raise DamagedError(fault) from None
 
     def remove(self, name: str) -> None:
         """Remove a file if it exists."""
