@@ -44,7 +44,7 @@ class _Checked(TypeDecorator[Any]):
         kind = self.kind
 
         def check(value: Any) -> Any:
-            if type(value) is not kind and value is not None:
+            if value is not None and not isinstance(value, kind):
                 raise DamagedError(self.fault())
             return value if convert is None else convert(value)
 
