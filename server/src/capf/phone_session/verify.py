@@ -33,6 +33,10 @@ _DIGESTS: Mapping[int, tuple[str, hashes.HashAlgorithm]] = {
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
 """The errors that the library raises for damaged or unusual certificates."""
 _MIC_NAME = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*-((?:SEP|ATA)[0-9A-F]{12})", re.IGNORECASE | re.ASCII)
+NOT_TRUSTED = "is not trusted"
+MIC_WITH_SHA1 = "the MIC is signed with SHA-1, and SHA-1 MICs are not allowed"
+EXPIRED = "expired on"
+"""What the problems of certificates say; the advice on a phone depends on it (``registry.rollout.advice``)."""
 _LONGEST = 120
 """The maximum number of characters to show from a stranger's certificate."""
 _SOFTPHONE = re.compile(r"(?:.*-)?(?:CSF|TCT|BOT|TAB)")
@@ -177,9 +181,9 @@ def mic_problem(certificate: x509.Certificate, trust: Trust, now: float) -> str:
     """Return why a session does not accept a MIC: its issuer, its digest or its dates; empty if it does."""
     sha1 = isinstance(certificate.signature_hash_algorithm, hashes.SHA1)
     if issuer_of(certificate, trust.mic_issuers) is None:
-        return f"its issuer {_shown(certificate.issuer.rfc4514_string())} is not trusted"
+        return f"its issuer {_shown(certificate.issuer.rfc4514_string())} {NOT_TRUSTED}"
     if sha1 and not _issued_by_old_key(certificate, trust):
-        return "the MIC is signed with SHA-1, and SHA-1 MICs are not allowed"
+        return MIC_WITH_SHA1
     problem = "" if trust.allow_expired_mic else _dates(certificate, now)
     return problem and f"the MIC {problem}"
 
@@ -198,7 +202,7 @@ def _dates(certificate: x509.Certificate, now: float) -> str:
 def dates_problem(not_before: float, not_after: float, now: float) -> str:
     """Return what is wrong with these dates, in epoch seconds; empty if they include ``now``."""
     if now > not_after:
-        return f"expired on {datetime.fromtimestamp(not_after, UTC):%Y-%m-%d}"
+        return f"{EXPIRED} {datetime.fromtimestamp(not_after, UTC):%Y-%m-%d}"
     if now < not_before:
         return f"is not valid before {datetime.fromtimestamp(not_before, UTC):%Y-%m-%d}"
     return ""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from capf.model import STATUS_PENDING, AuthenticationMode, Operation, Outcome, State, operation_status, status_of
+from capf.phone_session.verify import EXPIRED, MIC_WITH_SHA1, NOT_TRUSTED
 from capf.registry.parts import NOT_REGISTERED, NOT_TRIED, REFUSED, WITHOUT_LSC
 from capf.store.rollout_rows import MemberRow
 
@@ -15,9 +16,9 @@ _STRINGS = f"{AuthenticationMode.NULL_STRING} or {AuthenticationMode.STRING}"
 _LSC_REFUSED = "the phone's LSC is not accepted"
 _BY_MIC = f"use {AuthenticationMode.MIC_FIRST} if the issuer of its MIC is trusted, or {_STRINGS}"
 _MIC_FAULTS = {
-    "is not trusted": "trust the issuer of the phone's MIC with ucm.capf.manufacturing_ca",
-    "SHA-1": "accept MICs that are signed with SHA-1 by capf_server_allow_sha1_mic",
-    "expired on": "accept expired MICs by capf_server_allow_expired_mic",
+    NOT_TRUSTED: "trust the issuer of the phone's MIC with ucm.capf.manufacturing_ca",
+    MIC_WITH_SHA1: "accept MICs that are signed with SHA-1 by capf_server_allow_sha1_mic",
+    EXPIRED: "accept expired MICs by capf_server_allow_expired_mic",
 }
 """What to do about a MIC that is not accepted, by what the problem of the operation says (``verify.mic_problem``)."""
 _INVALID_LSC = {operation_status(kind, Outcome.INVALID_LSC) for kind in Operation if kind is not Operation.NONE}
