@@ -22,7 +22,7 @@ import pytest
 from support import paths
 from support.installed import Installed
 from support.node import PASSWORD, RunningNode, free_ports
-from support.plays import ROOT
+from support.plays import ROOT, interpreter
 
 A, B = "SEP00000000000A", "SEP00000000000B"
 LIST = f"device_name,authentication_mode\n{A},By Authentication String\n"
@@ -156,7 +156,7 @@ def restored(installed: Installed, typed: Path, tmp_path: Path) -> None:
     cache.symlink_to(ROOT / ".cache" / "wheelhouse")
     (tmp_path / "inventory").write_text("[capf]\nnode1 ansible_connection=local\n")
     variables = {
-        "ansible_python_interpreter": sys.executable, "capf_become": False, "capf_password": PASSWORD,
+        "ansible_python_interpreter": interpreter(), "capf_become": False, "capf_password": PASSWORD,
         "restore_archive": "out/backup.tar.gz", "restore_plain": True,
         "capf_server_run_as": "process", "capf_server_python": sys.executable,
         "capf_server_directory": str(host / "server"), "capf_server_configuration": str(host / "capf.toml"),
