@@ -24,22 +24,15 @@ extends_documentation_fragment:
   - ucm.capf.attributes.action_group
 options:
   rollout:
-    description: The rollout that the phones belong to. Once it has been aborted or stopped, or another run leads it, no
-      further phone is reset, and the task fails.
-    type: dict
-    suboptions:
-      name:
-        description: Name of the rollout.
-        type: str
-        required: true
-      rollout_id:
-        description: Id of the rollout, as returned by M(ucm.capf.rollout).
-        type: int
-        required: true
-      runner:
-        description: Name of the run that leads it.
-        type: str
-        required: true
+    description: Name of the rollout that the phones belong to. Once it has been aborted or stopped, or another run
+      leads it, no further phone is reset, and the task fails. Needs O(rollout_id) and O(runner).
+    type: str
+  rollout_id:
+    description: Id of the rollout, as returned by M(ucm.capf.rollout).
+    type: int
+  runner:
+    description: Name of the run that leads the rollout.
+    type: str
 attributes:
   check_mode:
     support: full
@@ -88,16 +81,14 @@ from ansible_collections.ucm.capf.plugins.module_utils._lists import selected
 from ansible_collections.ucm.capf.plugins.module_utils._result import capped, run, warned
 
 _LONGEST_SECONDS = 3600
-_ROLLOUT = {
-    "name": {"type": "str", "required": True},
-    "rollout_id": {"type": "int", "required": True},
-    "runner": {"type": "str", "required": True},
-}
+_RUN = ("rollout", "rollout_id", "runner")
 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     rows = selected(module)
-    wanted = {"phones": rows.names, "rollout": module.params["rollout"], "dry_run": module.check_mode}
+    name, rollout_id, runner = (module.params[option] for option in _RUN)
+    leading = name and {"name": name, "rollout_id": rollout_id, "runner": runner}
+    wanted = {"phones": rows.names, "rollout": leading, "dry_run": module.check_mode}
     answer = warned(module, rows.send(client, "POST", "/phones/reset", wanted, extra_seconds=_LONGEST_SECONDS))
     failed = answer.pop("failed")
     result = dict(answer, failed_phones=capped(failed))
@@ -108,8 +99,14 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    options = dict(connection_options(), **selection_options(), rollout={"type": "dict", "options": _ROLLOUT})
-    run(AnsibleModule(options, supports_check_mode=True, **ONE_SELECTION), work)
+    options = dict(
+        connection_options(),
+        **selection_options(),
+        rollout={"type": "str"},
+        rollout_id={"type": "int"},
+        runner={"type": "str"},
+    )
+    run(AnsibleModule(options, supports_check_mode=True, required_together=[_RUN], **ONE_SELECTION), work)
 
 
 if __name__ == "__main__":
