@@ -51,8 +51,13 @@ class _Checked(TypeDecorator[Any]):
         return check
 
     @property
+    def python_type(self) -> type:
+        """The Python type of the values in rows."""
+        return self.impl_instance.python_type
+
+    @property
     def kind(self) -> type:
-        """The Python type of the values."""
+        """The Python type of the values as SQLite returns them."""
         return self._found()[0]
 
     def fault(self) -> Fault:
