@@ -382,7 +382,7 @@ def test_p54_a_key_that_the_phone_could_not_make_is_not_asked_for_again_unnotice
         (
             "Delete Failed: Invalid MIC",
             MIC_FIRST,
-            "the MIC is signed with SHA-1, and",
+            "the MIC is signed with SHA-1, and SHA-1 MICs are not allowed",
             True,
             "capf_server_allow_sha1_mic",
         ),
