@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,14 +16,12 @@ import pytest
 import pytest_asyncio
 
 from capf.administration import checking
-from capf.administration.new_node import NewNode, initialise
 from capf.model import CapfError
 from capf.process import server
 from capf.registry import parameters
 from capf.store import named_values
-from support.inprocess import Answer, InProcess
-from support.migrated import put_database
-from support.node import ADMINISTRATOR, PASSWORD, free_ports
+from support.inprocess import Answer, InProcess, new_state
+from support.node import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -35,10 +32,7 @@ LOOPBACK = 'addresses = ["127.0.0.1"]\naddresses_ipv6 = ["2001:db8::1"]\n'
 @pytest_asyncio.fixture
 async def node(tmp_path: Path) -> AsyncIterator[InProcess]:
     """A node with CAPF on loopback, not activated."""
-    directory = tmp_path / "state"
-    directory.mkdir()
-    url = put_database(directory)
-    initialise(NewNode(directory, ADMINISTRATOR, PASSWORD, ["127.0.0.1"], database=url), time.time())
+    directory = new_state(tmp_path / "state")
     made = await InProcess(directory, LOOPBACK).begin()
     yield made
     await made.close()

@@ -14,7 +14,6 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
-from capf.administration.new_node import NewNode, initialise
 from capf.certificates import authority, keystore
 from capf.certificates.keystore import KeyPair, Keystore
 from capf.certificates.secretbox import KEY_BYTES, SecretBox, UnreadableError
@@ -23,9 +22,7 @@ from capf.phone_session.effects import Refused
 from capf.registry import phones, report, schedule, search, strings_key
 from capf.registry.transaction import Transaction
 from capf.store import schema
-from support.inprocess import InProcess
-from support.migrated import put_database
-from support.node import ADMINISTRATOR, PASSWORD
+from support.inprocess import InProcess, new_state
 from support.record import PHONE, Record
 
 STRING, BY_STRING = "24681357", "By Authentication String"
@@ -35,10 +32,7 @@ STRINGS = {"authentication_strings": True}
 @pytest_asyncio.fixture
 async def state(tmp_path: Path) -> AsyncIterator[Path]:
     """The state of an activated node that has a phone with a pending string."""
-    directory = tmp_path / "state"
-    directory.mkdir()
-    url = put_database(directory)
-    initialise(NewNode(directory, ADMINISTRATOR, PASSWORD, ["127.0.0.1"], database=url), time.time())
+    directory = new_state(tmp_path / "state")
     node = await InProcess(directory).begin()
     await node.ok("PUT", "/service", {"activated": True})
     phone = {"device_name": PHONE, "authentication_mode": BY_STRING}

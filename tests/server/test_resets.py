@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
 
-from capf.administration.new_node import NewNode, initialise
 from capf.administration.reset_command import Resetter
 from capf.store import rollout_rows
-from support.inprocess import InProcess
-from support.migrated import put_database
-from support.node import ADMINISTRATOR, PASSWORD
+from support.inprocess import InProcess, new_state
 
 PHONES = [f"SEP00000000000{digit}" for digit in "0123456789"]
 RUN = {"name": "night", "rollout_id": 1, "runner": "run-1"}
@@ -28,10 +24,7 @@ APPEND = "import sys, time; open(sys.argv[1], 'a').write(sys.argv[2] + '\\n'); t
 @pytest_asyncio.fixture
 async def node(tmp_path: Path) -> AsyncIterator[InProcess]:
     """A node on which CAPF runs, with a rollout of ten phones whose wave has begun; a reset takes half a second."""
-    directory = tmp_path / "state"
-    directory.mkdir()
-    url = put_database(directory)
-    initialise(NewNode(directory, ADMINISTRATOR, PASSWORD, ["127.0.0.1"], database=url), time.time())
+    directory = new_state(tmp_path / "state")
     made = await InProcess(directory).begin()
     command = (sys.executable, "-c", APPEND, str(tmp_path / "resets"), "{name}")
     made.server.resetter = Resetter(command, parallel=1, seconds=30)

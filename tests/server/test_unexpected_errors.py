@@ -5,16 +5,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
-from capf.administration.new_node import NewNode, initialise
 from capf.registry import search
-from support.inprocess import InProcess
-from support.migrated import put_database
-from support.node import ADMINISTRATOR, PASSWORD
+from support.inprocess import InProcess, new_state
 
 
 async def test_an_unexpected_error_is_logged_and_not_shown(
@@ -23,9 +19,7 @@ async def test_an_unexpected_error_is_logged_and_not_shown(
     def fail(*_unused: object, **_options: object) -> None:
         raise RuntimeError("what nobody expected")
 
-    url = put_database(tmp_path)
-    initialise(NewNode(tmp_path, ADMINISTRATOR, PASSWORD, ["127.0.0.1"], database=url), time.time())
-    node = await InProcess(tmp_path).begin()
+    node = await InProcess(new_state(tmp_path / "state")).begin()
     monkeypatch.setattr(search, "find", fail)
     answer = await node.ask("POST", "/phones/find", {})
     await node.close()

@@ -8,21 +8,17 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capf.administration.new_node import NewNode, initialise
 from capf.model import Operation
 from capf.registry import parameters, phones, schedule, trace_settings
 from capf.registry.transaction import Transaction
 from capf.store import named_values
-from support.inprocess import InProcess
-from support.migrated import put_database
-from support.node import ADMINISTRATOR, PASSWORD
+from support.inprocess import InProcess, new_state
 
 A, B = "SEP00000000000A", "SEP00000000000B"
 STRING, ROLLOUT = "24681357", "night"
@@ -44,10 +40,7 @@ class Damage:
 
 def make(directory: Path) -> Path:
     """Create a stopped node with every kind of file and row; return its state directory."""
-    state = directory / "whole"
-    state.mkdir(parents=True)
-    node = NewNode(state, ADMINISTRATOR, PASSWORD, ["127.0.0.1"], database=put_database(state))
-    initialise(node, time.time())
+    state = new_state(directory / "whole")
     asyncio.run(_fill(state))
     return state
 

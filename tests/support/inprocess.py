@@ -9,14 +9,26 @@ import asyncio
 import base64
 import contextlib
 import json
+import time
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
+from capf.administration.new_node import NewNode, initialise
 from capf.api.application import application
 from capf.node import configuration
 from capf.process.server import Server
+from support.migrated import put_database
 from support.node import ADMINISTRATOR, PASSWORD
+
+
+def new_state(directory: Path) -> Path:
+    """Make the state of a new first node in a directory, which is created; return it."""
+    directory.mkdir(parents=True)
+    url = put_database(directory)
+    initialise(NewNode(directory, ADMINISTRATOR, PASSWORD, ["127.0.0.1"], database=url), time.time())
+    return directory
+
 
 _TOKEN = base64.b64encode(f"{ADMINISTRATOR}:{PASSWORD}".encode())
 

@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import Query
 from pydantic import BaseModel, Field, StrictBool, create_model
 
-from capf.api.shapes import MAXIMUM_PHONES, ChangeRequest, Criteria, DeviceName, Phone, Phones, Strict
+from capf.api.shapes import (
+    MAXIMUM_PHONES,
+    ChangeRequest,
+    Criteria,
+    DeviceName,
+    Phone,
+    Phones,
+    RolloutId,
+    RunnerName,
+    Strict,
+)
 from capf.registry.rollout.settings import RolloutSetting, SettingKind, described
 
-_Runner = Annotated[str, Field(min_length=1, max_length=80)]
-_RolloutId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 OneRollout = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 """The id of a rollout in a query; the default is the latest rollout of the name."""
 
@@ -52,8 +60,8 @@ class Rollout(PacedChange):
     ``rollout_id``: the running rollout that this run has waited for; only that one is resumed.
     """
 
-    runner: _Runner
-    rollout_id: _RolloutId | None = None
+    runner: RunnerName
+    rollout_id: RolloutId | None = None
     phones: Annotated[list[RolloutPhone], Field(min_length=1, max_length=MAXIMUM_PHONES)] | None = None
     names: Phones | None = None
     criteria: Criteria | None = None
@@ -229,8 +237,8 @@ class RolloutBegun(BaseModel):
 class Runner(ChangeRequest):
     """The run that sends the request, and its rollout."""
 
-    runner: _Runner
-    rollout_id: _RolloutId
+    runner: RunnerName
+    rollout_id: RolloutId
 
 
 class StartWave(Runner):
@@ -265,8 +273,8 @@ class WaveStarted(BaseModel):
 class WaitForWave(Strict):
     """Wait until the wave has ended, at most ``timeout`` seconds."""
 
-    runner: _Runner
-    rollout_id: _RolloutId
+    runner: RunnerName
+    rollout_id: RolloutId
     timeout: Annotated[float, Field(ge=0, le=60)] = 30
 
 
@@ -323,8 +331,8 @@ class Released(BaseModel):
 class Abort(ChangeRequest):
     """Abort the rollout with this id, by default the running one of the name; ``runner`` is the run that asks."""
 
-    runner: _Runner | None = None
-    rollout_id: _RolloutId | None = None
+    runner: RunnerName | None = None
+    rollout_id: RolloutId | None = None
 
 
 class AbortedRollout(BaseModel):

@@ -382,12 +382,16 @@ class Progress(BaseModel):
     warnings: list[str]
 
 
+RunnerName = Annotated[str, Field(min_length=1, max_length=80)]
+RolloutId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
 class LeadingRun(Strict):
     """A rollout, and the run that leads it."""
 
     name: Name
-    rollout_id: Annotated[int, Field(ge=1, le=2**63 - 1)]
-    runner: Annotated[str, Field(min_length=1, max_length=80)]
+    rollout_id: RolloutId
+    runner: RunnerName
 
 
 class Reset(ChangeRequest):
@@ -431,7 +435,7 @@ class ReportedWave(Strict):
     """A wave of one rollout, by default of the latest of this name."""
 
     rollout: Name
-    rollout_id: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = None
+    rollout_id: RolloutId | None = None
     number: Annotated[int, Field(ge=1, le=MAXIMUM_PHONES)]
 
 
