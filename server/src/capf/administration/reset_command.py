@@ -17,10 +17,6 @@ _NAMES_AT_ONCE = 500
 _ERROR_CHARACTERS = 200
 
 
-def _always() -> bool:
-    return True
-
-
 async def _at_once(_unused: Sequence[str]) -> None:
     """Return immediately."""
 
@@ -42,7 +38,7 @@ class Resetter:
         if not self.command:
             raise ConflictError("no reset command is configured on this server ([reset] command)")
 
-    async def reset(self, names: Sequence[str], goes_on: Callable[[], bool] = _always) -> dict[str, str]:
+    async def reset(self, names: Sequence[str], goes_on: Callable[[], bool]) -> dict[str, str]:
         """Reset the phones; return the errors by device name. No command begins after ``goes_on`` was false."""
         self.check()
         await self.ready(names)
