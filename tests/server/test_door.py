@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import resource
 import socket
+import sqlite3
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
+from capf.administration import readiness
 from capf.administration.readiness import CheckResult, Readiness
 from capf.api.application import application
 from capf.network import door
@@ -424,14 +427,30 @@ async def test_p32_numbers_are_for_monitors_and_for_the_administrator(server: Se
 
 
 async def test_p32_readiness_is_at_most_five_seconds_old(server: Server) -> None:
-    app, readiness, now = application(server, ()), server.readiness, asyncio.get_running_loop().time()
+    app, checked, now = application(server, ()), server.readiness, asyncio.get_running_loop().time()
     seen = health.NodeHealth(["seen"], [])
-    readiness._state = CheckResult(seen, now - 4.5)
+    checked._state = CheckResult(seen, now - 4.5)
     assert (await ask(app, "GET", "/readyz"))[0] == 503
-    readiness._state = CheckResult(seen, now - 5.5)
+    checked._state = CheckResult(seen, now - 5.5)
     late = asyncio.create_task(ask(app, "GET", "/readyz"))
     _done, waiting = await asyncio.wait([late], timeout=0.2)
     assert waiting == {late}
-    look = asyncio.create_task(readiness.run())
+    look = asyncio.create_task(checked.run())
     assert (await late)[0] == 200
+    look.cancel()
+
+
+async def test_p32_a_database_that_does_not_answer_is_a_problem_at_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "MAXIMUM_AGE_SECONDS", 0.3)
+    app = application(server, ())
+    with closing(sqlite3.connect(server._directory.path / "capf.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        look = asyncio.create_task(server.readiness.run())
+        begin = time.monotonic()
+        status, answer = await ask(app, "GET", "/readyz")
+        assert time.monotonic() - begin < 2
+        assert (status, json.loads(answer)["problems"]) == (503, [readiness.UNANSWERED])
+        other.execute("ROLLBACK")
     look.cancel()

@@ -19,6 +19,7 @@ from capf.store.engine import Store
 
 _EVERY_SECONDS = 2.0
 MAXIMUM_AGE_SECONDS = 5.0
+UNANSWERED = "the database does not answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,13 @@ class Readiness:
             self._seen.notify_all()
 
     async def seen(self) -> health.NodeHealth:
-        """Return the problem found at most five seconds ago; wait for a check that takes longer."""
-        async with self._seen:
-            while (state := self._state) is None or _age(state) > MAXIMUM_AGE_SECONDS:
-                await self._seen.wait()
+        """Return the problem found at most five seconds ago; a check that takes as long is a problem itself."""
+        try:
+            async with asyncio.timeout(MAXIMUM_AGE_SECONDS), self._seen:
+                while (state := self._state) is None or _age(state) > MAXIMUM_AGE_SECONDS:
+                    await self._seen.wait()
+        except TimeoutError:
+            return health.NodeHealth([UNANSWERED], health.warnings(self._context))
         return state.found
 
     async def _look(self) -> health.NodeHealth:
