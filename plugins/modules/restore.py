@@ -49,7 +49,7 @@ options:
   executable:
     description: The server's command.
     type: path
-    default: /opt/capf/venv/bin/capf
+    default: /opt/capf/current/bin/capf
 seealso:
   - module: ucm.capf.backup
 """
@@ -93,7 +93,7 @@ def main() -> None:
         archive_options(),
         archive={"type": "path", "required": True},
         configuration={"type": "path", "default": "/etc/capf/capf.toml"},
-        executable={"type": "path", "default": "/opt/capf/venv/bin/capf"},
+        executable={"type": "path", "default": "/opt/capf/current/bin/capf"},
     )
     module = AnsibleModule(options, supports_check_mode=True)
     try:

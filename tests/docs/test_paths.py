@@ -23,7 +23,7 @@ from support.plays import ROOT
 OWN = (
     r"\{\{ \w+\.path \}\}",  # a temporary file of the playbook's own
     r"\{\{ (capf_server_(ca_path|configuration|directory|own_directory|state_directory|tftp_directory)\b|role_path)",
-    r"\{\{ capf_server_program_directory\b",
+    r"\{\{ capf_server_(program_directory|release)\b",
     r"\{\{ \(?lab_directory\b",
     r"\{\{ \(capf_server_wheelhouse\.stdout",
     r"\{\{ \(?lsc_rollout_(output|directories|reports|place|summary_directory)\b",

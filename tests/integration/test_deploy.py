@@ -34,8 +34,13 @@ class Deployment:
         directory.mkdir(exist_ok=True)
         (directory / "inventory").write_text("[capf]\nnode1 ansible_connection=local\n")
 
-    def run(self, *options: str, playbook: str = "deploy", **variables: Any) -> tuple[int, int, str]:
-        """Run a playbook; return exit status, number of changed tasks on all nodes, and output."""
+    def run(
+        self, *options: str, playbook: str = "deploy", collections: Path | None = None, **variables: Any
+    ) -> tuple[int, int, str]:
+        """Run a playbook, of another copy of the collection if need be.
+
+        Return exit status, number of changed tasks on all nodes, and output.
+        """
         given = {
             "ansible_python_interpreter": interpreter(),
             "capf_become": False,
@@ -62,7 +67,8 @@ class Deployment:
             self.directory / "inventory",
             *extra_vars(self.directory, given),
         )
-        status, output = ansible_playbook(*argv, *options, cwd=self.directory)
+        more = {"ANSIBLE_COLLECTIONS_PATH": str(collections)} if collections else {}
+        status, output = ansible_playbook(*argv, *options, cwd=self.directory, variables=more)
         found = re.findall(r"node\d .*changed=(\d+)", output)
         return status, sum(map(int, found)) if found else -1, output
 

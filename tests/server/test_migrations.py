@@ -17,6 +17,6 @@ def test_p27_the_newest_migration_is_the_head_of_one_chain() -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(engine.__file__).with_name("migrations")))
     scripts = ScriptDirectory.from_config(config)
-    assert scripts.get_current_head() == engine._newest_schema()
+    assert scripts.get_current_head() == engine.newest_schema()
     for script in scripts.walk_revisions():
         assert Path(script.path).name.startswith(f"v{script.revision}_")

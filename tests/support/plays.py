@@ -66,9 +66,12 @@ def interpreter() -> str:
 
 
 def ansible_playbook(*argv: str | Path, cwd: Path, variables: dict[str, str] | None = None) -> tuple[int, str]:
-    """Run ansible-playbook in a directory, with more variables of the environment; return its status and output."""
+    """Run ansible-playbook in a directory, with more variables of the environment; return its status and output.
+
+    A forked one has read where its collections are already.
+    """
     env = {**environment(), **(variables or {})}
-    if not OTHER_ANSIBLE:
+    if not OTHER_ANSIBLE and "ANSIBLE_COLLECTIONS_PATH" not in (variables or {}):
         return current(*_playbook_launcher().run(*argv, cwd=cwd, env=env))
     done = subprocess.run(
         [PLAYBOOK, *argv],

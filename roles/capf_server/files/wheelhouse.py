@@ -65,6 +65,11 @@ def digest(source: Path) -> str:
     return found.hexdigest()
 
 
+def version_of(sources: list[Path]) -> str:
+    """Return the part of an archive's name that changes with the projects."""
+    return hashlib.sha256("".join(map(digest, sources)).encode()).hexdigest()[:12]
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hex."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -140,8 +145,7 @@ def main() -> None:
     sources = [path for path in (arguments.source, arguments.lab) if path is not None]
     kind, extra = ("-postgresql", "[postgresql]") if arguments.postgresql else ("", "")
     kind = "-lab" if arguments.lab else kind
-    version = hashlib.sha256("".join(map(digest, sources)).encode()).hexdigest()[:12]
-    name = f"wheelhouse-{arguments.python}-{arguments.machine}-{version}{kind}"
+    name = f"wheelhouse-{arguments.python}-{arguments.machine}-{version_of(sources)}{kind}"
     archive = arguments.cache / f"{name}.tar"
     missing = not is_whole(archive)
     if missing:

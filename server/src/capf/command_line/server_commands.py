@@ -17,6 +17,7 @@ from capf.cluster import sharing
 from capf.command_line import (
     account_commands,
     backup_commands,
+    database_commands,
     keys_commands,
     secret_input,
     starting,
@@ -64,6 +65,7 @@ def add_parsers(commands: Any) -> None:
     verify.set_defaults(run=_audit_verify)
     account_commands.add_parser(commands)
     backup_commands.add_parsers(commands)
+    database_commands.add_parser(commands)
     state_commands.add_parsers(commands)
     keys_commands.add_parser(commands)
     trace_commands.add_parser(commands)

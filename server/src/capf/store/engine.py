@@ -120,10 +120,10 @@ class Store:
     def _migrate(self, allowed: bool) -> None:
         try:
             with self._engine.connect() as connection:
-                schema = _schema(connection)
-                if schema != _newest_schema() and not allowed:
+                schema = schema_of(connection)
+                if schema != newest_schema() and not allowed:
                     raise StoreUnavailableError(f"the database has the schema {schema}, which the next start changes")
-                if schema != _newest_schema():
+                if schema != newest_schema():
                     from capf.store.migrate import upgrade  # noqa: PLC0415 - most starts find the schema up to date
 
                     upgrade(connection)
@@ -299,14 +299,14 @@ def _settle_each(group: list[_Work]) -> None:
         work.settle()
 
 
-def _schema(connection: Connection) -> str | None:
+def schema_of(connection: Connection) -> str | None:
     """Return the number of the database's schema, None for an empty database."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _newest_schema() -> str:
+def newest_schema() -> str:
     """Return the number of this server's schema; the name of each migration's file begins with its number."""
     files = Path(__file__).with_name("migrations").joinpath("versions").glob("v[0-9]*.py")
     return max(path.name[1:5] for path in files)
