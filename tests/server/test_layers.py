@@ -25,7 +25,7 @@ TABLE: dict[str, set[str]] = {
     "device_names": set(),
     "lists": set(),
     "certificates": {"cryptography"},
-    "network": {"asyncio", "socket"},
+    "network": {"asyncio", "select", "socket"},
     "phone_session": {"cryptography", "asyncio", "select", "ssl"},
     "store": {"sqlalchemy", "alembic", "asyncio"},
     "registry": {"cryptography", "sqlalchemy.Connection"},

@@ -19,10 +19,12 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from capf.addresses import counted_as
 from capf.network.line import Line
+from capf.network.watch import Call, Watch
 
 LOG = logging.getLogger(__name__)
 _ACCEPTED_A_TURN = 250
@@ -68,19 +70,33 @@ class Guest:
     """One connection.
 
     ``peer`` is its address, ``address`` the address that it is counted under, ``since`` the start of its silence. The
-    code that serves it sets ``hang_up``, which closes it immediately.
+    code that serves it sets ``hang_up``, which closes it immediately. ``call`` is called whenever it can be read.
     """
 
-    __slots__ = ("address", "busy", "gone", "hang_up", "peer", "since", "socket")
+    __slots__ = ("_descriptor", "_watch", "address", "busy", "call", "gone", "hang_up", "peer", "since", "socket")
 
-    def __init__(self, accepted: socket.socket, peer: str, now: float) -> None:
+    def __init__(self, accepted: socket.socket, peer: str, now: float, watch: Watch) -> None:
+        self._watch = watch
+        self._descriptor = accepted.fileno()
         self.socket = accepted
         self.peer = peer
         self.address = counted_as(peer)
         self.since = now
         self.busy = 0
         self.gone = False
+        self.call: Call | None = None
         self.hang_up: Callable[[], object] = accepted.close
+
+    def when_readable(self, call: Call) -> None:
+        """Call this whenever the guest has sent something or has ended, instead of what was called before."""
+        self.call = call
+        self._watch.call(self._descriptor, call)
+
+    def ignore(self) -> None:
+        """Call nothing any longer; the socket has to be open."""
+        if self.call is not None:
+            self.call = None
+            self._watch.forget(self._descriptor)
 
 
 class Door:
@@ -94,12 +110,15 @@ class Door:
         self._wanted = self._bounds = bounds
         self._begin = begin
         self._descriptors = descriptors or (lambda: sys.maxsize)
+        self._watch = Watch(self._begin_heard)
         self._sockets: list[socket.socket] = []
         self._count = 0
         self._addresses: Counter[str] = Counter()
         self._bare: dict[Guest, None] = {}
         self._arrived: OrderedDict[str, dict[Guest, None]] = OrderedDict()
         """Guests that have sent something but have not begun, by address."""
+        self._heard: list[Guest] = []
+        """The latest of them, which may begin at once; the others are not watched."""
         self._silent: Line[Guest] = Line()
         """All guests that are not busy."""
         self._unfinished: Line[Guest] = Line()
@@ -122,13 +141,13 @@ class Door:
             self.close()
             raise
         for item in self._sockets:
-            self._watch(item)
+            self._listen(item)
         self._expire()
 
     def close(self) -> None:
         """Accept no new guests, and close those that have not begun."""
         for item in self._sockets:
-            asyncio.get_running_loop().remove_reader(item)
+            self._watch.forget(item.fileno())
             item.close()
         self._sockets.clear()
         if self._sweep is not None:
@@ -137,9 +156,9 @@ class Door:
         for guest in [*self._bare, *waiting]:
             self._send_away(guest)
 
-    def _watch(self, listening: socket.socket) -> None:
+    def _listen(self, listening: socket.socket) -> None:
         if listening in self._sockets:
-            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+            self._watch.call(listening.fileno(), partial(self._accept, listening))
 
     def _accept(self, listening: socket.socket) -> None:
         """Accept pending connections; when out of file descriptors, make room or retry after a pause."""
@@ -152,15 +171,13 @@ class Door:
             except OSError as error:
                 self._complain("accept-failed", f"error={str(error)!r}")
                 if not self._make_room(self._silent.first()):
-                    loop = asyncio.get_running_loop()
-                    loop.remove_reader(listening)
-                    loop.call_later(_PAUSE_SECONDS, self._watch, listening)
+                    self._watch.forget(listening.fileno())
+                    asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._listen, listening)
                 return
             self._let_in(accepted, str(address[0]))
 
     def _let_in(self, accepted: socket.socket, peer: str) -> None:
-        loop = asyncio.get_running_loop()
-        guest = Guest(accepted, peer, loop.time())
+        guest = Guest(accepted, peer, asyncio.get_running_loop().time(), self._watch)
         if not self._has_place(guest.address):
             self._complain("limit", f"peer={peer}")
             accepted.close()
@@ -170,7 +187,7 @@ class Door:
         self._addresses[guest.address] += 1
         self._silent.add(guest)
         self._bare[guest] = None
-        loop.add_reader(accepted.fileno(), self._hear, guest)
+        guest.when_readable(partial(self._hear, guest))
 
     def _has_place(self, address: str) -> bool:
         """Return whether there is a place for one more guest of an address, after making room if necessary."""
@@ -201,27 +218,36 @@ class Door:
             del self._addresses[guest.address]
         self._silent.discard(guest)
         self._unfinished.discard(guest)
-        self._stop_hearing(guest)
+        self._bare.pop(guest, None)
+        guest.ignore()
         self._leave_queue(guest)
         self._wake()
 
     def _hear(self, guest: Guest) -> None:
         """A bare connection has something to read: its first byte, or its end."""
-        self._stop_hearing(guest)
         try:
             heard = guest.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
         except OSError:
             heard = b""
         if heard:
+            del self._bare[guest]
             self._arrived.setdefault(guest.address, {})[guest] = None
-            self._wake()
+            self._heard.append(guest)
         else:
             self._send_away(guest)
 
-    def _stop_hearing(self, guest: Guest) -> None:
-        if guest in self._bare:
-            del self._bare[guest]
-            asyncio.get_running_loop().remove_reader(guest.socket.fileno())
+    def _begin_heard(self) -> None:
+        """Let guests that have just sent something begin, after those that had to wait; watch no others of them."""
+        if not self._heard:
+            return
+        if self._turn is None:
+            self._begin_some()
+        for guest in self._heard:
+            if guest in self._arrived.get(guest.address, ()):
+                guest.ignore()
+        self._heard.clear()
 
     def _leave_queue(self, guest: Guest) -> None:
         queue = self._arrived.get(guest.address, {})
@@ -248,7 +274,10 @@ class Door:
             guest.since = asyncio.get_running_loop().time()
             self._silent.add(guest)
             self._unfinished.add(guest)
+            waits = guest.call
             self._begin(guest)
+            if guest.call is waits:
+                guest.ignore()
         if self._arrived:
             self._next_turn(0 if guest else _LOOK_AGAIN_SECONDS)
 
@@ -309,6 +338,7 @@ class Door:
         with suppress(OSError):
             if guest.socket.recv(1, socket.MSG_PEEK):
                 self._hear(guest)
+                self._begin_heard()
                 return
         LOG.debug("event=silent door=%s peer=%s", self._name, guest.peer)
         self._send_away(guest)
@@ -345,3 +375,9 @@ def _set_options(listening: socket.socket) -> None:
     for option, value in _ALIVE.items():
         listening.setsockopt(socket.IPPROTO_TCP, option, value)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD_MILLISECONDS)
+
+
+def gather_until_closed(connection: socket.socket) -> None:
+    """Let what is still sent wait for the end of the connection, so that all of it leaves in one packet."""
+    with suppress(OSError):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)

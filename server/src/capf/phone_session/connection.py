@@ -20,7 +20,7 @@ from math import inf
 from typing import Protocol
 
 from capf.model import CapfError, StoreUnavailableError
-from capf.network.door import Guest
+from capf.network.door import Guest, gather_until_closed
 from capf.phone_session.dialogue import Patience, dialogue
 from capf.phone_session.effects import (
     Cause,
@@ -108,6 +108,7 @@ class PhoneConnection:
 
     def begin(self) -> None:
         """Start TLS."""
+        self._read_when_possible(True)
         try:
             self._socket = self._tls = self._service.tls.wrap_socket(
                 self._socket, server_side=True, do_handshake_on_connect=False
@@ -181,9 +182,9 @@ class PhoneConnection:
 
     def _read_when_possible(self, wanted: bool) -> None:
         if wanted and not self._reading:
-            self._loop.add_reader(self._number, self._readable)
+            self.guest.when_readable(self._readable)
         elif self._reading and not wanted:
-            self._loop.remove_reader(self._number)
+            self.guest.ignore()
         self._reading = wanted
 
     def _write_when_possible(self, wanted: bool) -> None:
@@ -246,18 +247,19 @@ class PhoneConnection:
                 effect = self._steps.send(reply)
                 if isinstance(effect, Send):
                     self._outgoing.append(encode(effect.message))
-                    self._flush()
                     reply = None
                 elif isinstance(effect, Protest):
                     self._malformed(effect.problem)
                     reply = None
                 elif isinstance(effect, Receive):
+                    self._flush()
                     self._set_deadline(effect)
                     reply = self._heard()
                     if reply is None:
                         self._waiting = True
                         return
                 else:
+                    self._flush()
                     self.deadline = inf
                     self._ask(effect).add_done_callback(self._answered)
                     return
@@ -277,8 +279,9 @@ class PhoneConnection:
         self._loop.create_task(self.break_off())
 
     def _finish(self) -> None:
-        """Hang up as soon as the last message was sent."""
+        """Hang up as soon as the last message was sent; it leaves in one packet with the end of TLS and of TCP."""
         self._ending = True
+        gather_until_closed(self._tls)
         self.deadline = self._loop.time() + _SEND_SECONDS
         self._read_when_possible(False)
         self._flush()
