@@ -15,6 +15,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import methodcaller
 from pathlib import Path
@@ -114,6 +115,8 @@ class Store:
         self._closing = threading.Event()
         self._readers = ThreadPoolExecutor(_READERS, "capf-reader")
         self._places = threading.Semaphore(_STREAMS)
+        self._connection: Connection | None = None
+        """The writer's, while it is open."""
         self._writer = threading.Thread(target=self._write_forever, name="capf-writer", daemon=True)
         self._writer.start()
 
@@ -215,6 +218,12 @@ class Store:
             yield from job(connection)
 
     def _write_forever(self) -> None:
+        try:
+            self._write_groups()
+        finally:
+            self._release()
+
+    def _write_groups(self) -> None:
         several = False
         while True:
             group = [self._work.get()]
@@ -233,7 +242,7 @@ class Store:
     def _write(self, group: list[_Work]) -> None:
         """Run a group in one transaction; if a job raises, run each job in a separate transaction."""
         try:
-            with self._engine.connect().execution_options(**_WRITES) as connection, connection.begin():
+            with self._writing() as connection, connection.begin():
                 audit.begin(connection)
                 for work in group:
                     work.result = work.run(connection)
@@ -246,6 +255,28 @@ class Store:
                 return
             for work in group:
                 work.error = trouble or self._fault(error)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """Yield a connection for the writer: always the same one to SQLite, until there is an error.
+
+        Others come from the pool, which replaces those that were lost.
+        """
+        if self._connection is None:
+            self._connection = self._engine.connect().execution_options(**_WRITES)
+        kept = False
+        try:
+            yield self._connection
+            kept = not self.can_be_shared
+        finally:
+            if not kept:
+                self._release()
+
+    def _release(self) -> None:
+        """Return the writer's connection to the pool."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.close()
 
     def _trouble(self, error: Exception) -> StoreUnavailableError | None:
         """Return the error to report if the database failed, None if a job did."""
