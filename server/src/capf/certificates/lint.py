@@ -10,6 +10,7 @@ byte for byte with what the library makes of them; the others by their value.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
@@ -72,8 +73,16 @@ class Lint:
         return before + x509.SubjectKeyIdentifier.from_public_key(key).digest + after
 
 
+@lru_cache(maxsize=64)
+def _common_name_template(length: int) -> bytes:
+    """Return a common name of this many characters as the library writes it, up to its text."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x" * length)])
+    return _content(name.public_bytes())[:-length]
+
+
 def _common_name(device_name: str) -> bytes:
-    return _content(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device_name)]).public_bytes())
+    text = device_name.encode()
+    return _common_name_template(len(text)) + text
 
 
 def _encoded(key: Any) -> bytes:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 LINE = "%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
 _TEXT = "capf_line"
@@ -16,6 +17,14 @@ class Lines(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__(LINE)
+        self._second, self._time = 0, ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        """Return the record's time; date and seconds are formatted once for all records of a second."""
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._time = second, time.strftime(self.default_time_format, self.converter(second))
+        return f"{self._time},{int(record.msecs):03d}"
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line."""
