@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_p59_a_version_that_does_not_start_makes_room_for_the_old_one_with_its_d
     shutil.copy(ROOT / ".cache" / "wheelhouse" / f"{before}.tar", cache)
     migration = {name: body.format(was[0]) for name, body in MIGRATION.items()}
     broken, _name = versions.make(tmp_path / "broken", cache, before, migration | BROKEN)
-    given = {"capf_server_wheelhouse_cache": str(cache), "capf_server_answer_seconds": 10}
+    given: dict[str, Any] = {"capf_server_wheelhouse_cache": str(cache), "capf_server_answer_seconds": 10}
     status, _changed, output = old.run(collections=broken, **given, capf_server_lock_seconds=601)
     said = " ".join(output.split())
     assert status == 2 and "the new version is broken" in said, output

@@ -9,6 +9,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -46,7 +47,7 @@ async def test_what_a_call_raises_is_reported_and_the_others_are_called(pairs: l
             raise ValueError("broken")
 
     for number, (own, other) in enumerate(pairs):
-        watch.call(own.fileno(), lambda number=number: heard(number))
+        watch.call(own.fileno(), partial(heard, number))
         other.send(b"x")
     await turns()
     assert sorted(called) == [0, 1, 2] and reported == ["ValueError('broken')"]
@@ -63,7 +64,7 @@ async def test_a_socket_that_another_call_has_closed_is_not_called(pairs: list[P
             watch.forget(own.fileno())
 
     for number, (own, other) in enumerate(pairs):
-        watch.call(own.fileno(), lambda number=number: close_the_others(number))
+        watch.call(own.fileno(), partial(close_the_others, number))
         other.send(b"x")
     await turns()
     assert len(called) == 1

@@ -38,8 +38,8 @@ def make(place: Path, cache: Path, like: str, appended: Mapping[str, str]) -> tu
     source = place / "ansible_collections" / "ucm" / "capf" / "server"
     shutil.rmtree(source.with_name("tests"))  # it contains the secrets of the tests
     for name, text in appended.items():
-        with (source / "src" / name).open("a") as file:
-            file.write(text)
+        with (source / "src" / name).open("a") as changed:
+            changed.write(text)
     wheelhouse = _wheelhouse()
     name = f"{like.rpartition('-')[0]}-{wheelhouse.version_of([source])}"
     archive = cache / f"{name}.tar"
