@@ -13,7 +13,7 @@ from functools import partial
 
 import pytest
 
-from capf.network.watch import Watch
+from capf.network.watch import SocketWatch
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -38,7 +38,7 @@ async def turns() -> None:
 async def test_what_a_call_raises_is_reported_and_the_others_are_called(pairs: list[Pair]) -> None:
     called, reported, ends = list[int](), list[str](), list[int]()
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(repr(context["exception"])))
-    watch = Watch(lambda: ends.append(len(called)))
+    watch = SocketWatch(lambda: ends.append(len(called)))
 
     def heard(number: int) -> None:
         watch.forget(pairs[number][0].fileno())
@@ -56,7 +56,7 @@ async def test_what_a_call_raises_is_reported_and_the_others_are_called(pairs: l
 
 async def test_a_socket_that_another_call_has_closed_is_not_called(pairs: list[Pair]) -> None:
     called = list[int]()
-    watch = Watch(lambda: None)
+    watch = SocketWatch(lambda: None)
 
     def close_the_others(number: int) -> None:
         called.append(number)
@@ -73,7 +73,7 @@ async def test_a_socket_that_another_call_has_closed_is_not_called(pairs: list[P
 async def test_the_last_call_counts_and_watching_can_begin_again(pairs: list[Pair]) -> None:
     called = list[str]()
     own, other = pairs[0]
-    watch = Watch(lambda: None)
+    watch = SocketWatch(lambda: None)
     watch.call(own.fileno(), lambda: called.append("first"))
     watch.call(own.fileno(), lambda: called.append(own.recv(1).decode()))
     other.send(b"a")

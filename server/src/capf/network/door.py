@@ -24,7 +24,7 @@ from itertools import islice
 
 from capf.addresses import counted_as
 from capf.network.line import Line
-from capf.network.watch import Call, Watch
+from capf.network.watch import Call, SocketWatch
 
 LOG = logging.getLogger(__name__)
 _ACCEPTED_A_TURN = 250
@@ -75,7 +75,7 @@ class Guest:
 
     __slots__ = ("_descriptor", "_watch", "address", "busy", "call", "gone", "hang_up", "peer", "since", "socket")
 
-    def __init__(self, accepted: socket.socket, peer: str, now: float, watch: Watch) -> None:
+    def __init__(self, accepted: socket.socket, peer: str, now: float, watch: SocketWatch) -> None:
         self._watch = watch
         self._descriptor = accepted.fileno()
         self.socket = accepted
@@ -110,7 +110,7 @@ class Door:
         self._wanted = self._bounds = bounds
         self._begin = begin
         self._descriptors = descriptors or (lambda: sys.maxsize)
-        self._watch = Watch(self._begin_heard)
+        self._watch = SocketWatch(self._begin_heard)
         self._sockets: list[socket.socket] = []
         self._count = 0
         self._addresses: Counter[str] = Counter()

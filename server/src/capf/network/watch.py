@@ -16,7 +16,7 @@ from collections.abc import Callable
 Call = Callable[[], object]
 
 
-class Watch:
+class SocketWatch:
     """Sockets, by their descriptors, and what is called when one can be read."""
 
     def __init__(self, after: Call) -> None:
