@@ -176,3 +176,13 @@ def test_p58_the_summary_of_hundreds_of_failures_is_short(ready: Record) -> None
     assert "  56 failed: Upgrade Failed" in text and "and 53 more. To do: " in text
     assert re.search(r"  and \d+ phones for other reasons", text) and "  32: other reasons" in text
     assert len(judged["failing"]) == 560 and 0 < len(judged["lines"]) <= 6
+
+
+def test_p58_a_cancelled_operation_is_named_by_what_happened(ready: Record) -> None:
+    begin(ready, wave_size="12", spread_by="none", failure_limit="100%", retries=0)
+    start(ready)
+    ready.plan(NAMES[0], operation=Operation.NONE)
+    enrol(ready, *NAMES[1:])
+    verdict(ready, 1)
+    text = "\n".join(summary_of(ready)["lines"])
+    assert f"1 failed: cancelled by the administrator: {NAMES[0]}. To do: its operation was cancelled" in text

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from capf.model import STATUS_NONE
 from capf.registry import parts
 from capf.registry.parts import Part
 from capf.registry.rollout import advice
@@ -57,10 +58,11 @@ class Causes:
 
 def _line(cause: NotDone, found: _Phones) -> str:
     known = sorted(found.problems - {""})
-    problem = f" ({'such as ' if len(known) > 1 else ''}{short(known[0], _LONGEST_PROBLEM)})" if known else ""
+    example = f"{'such as ' if len(known) > 1 else ''}{short(known[0], _LONGEST_PROBLEM)}" if known else ""
     todo = f". To do: {cause.todo}" if cause.todo and cause.todo != cause.status else ""
     status = short(cause.status, _LONGEST_STATUS)
-    return short(f"{len(found.names):,} {cause.part}: {status}{problem}: {first(found.names)}{todo}")
+    reason = f"{status} ({example})" if example and status != STATUS_NONE else example or status
+    return short(f"{len(found.names):,} {cause.part}: {reason}: {first(found.names)}{todo}")
 
 
 def first(names: Sequence[str]) -> str:
