@@ -75,7 +75,7 @@ def test_p35_lists_and_dictionaries_of_paths_become_absolute(
     assert from_here(["a", "/b"]) == [f"{tmp_path}/a", "/b"]
     tokens = [{"slot": 1, "key_file": "k"}, {"slot": 2, "key_file": None}]
     assert from_here(tokens, ["key_file"]) == [{"slot": 1, "key_file": f"{tmp_path}/k"}, {"slot": 2, "key_file": None}]
-    with pytest.raises(Exception, match="from_here: 7 is refused; allowed: a path, or a list of them"):
+    with pytest.raises(Exception, match="from_here: 7 is refused; allowed: a path, or a list of paths"):
         from_here(7)
 
 
@@ -112,7 +112,8 @@ def test_p35_every_path_variable_goes_through_the_rule() -> None:
 def test_p35_every_path_that_a_task_uses_is_absolute_or_the_roles_own() -> None:
     given = list(paths.paths_of_tasks())
     own = re.compile("|".join(f"(?:{pattern})" for pattern in OWN))
-    found = [item for item in given if paths.FROM_HERE not in item[3] and not own.match(item[3]) and item[3] != "item"]
+    ruled = re.compile("|".join(map(re.escape, (paths.FROM_HERE, paths.CA_PATH))))
+    found = [item for item in given if not ruled.search(item[3]) and not own.match(item[3]) and item[3] != "item"]
     assert [f"{path.relative_to(ROOT)} {module} {option}: {value}" for path, module, option, value in found] == []
     assert len(given) > 40
 
@@ -120,8 +121,21 @@ def test_p35_every_path_that_a_task_uses_is_absolute_or_the_roles_own() -> None:
 def test_p35_the_certificate_that_the_environment_names_goes_through_the_rule_too() -> None:
     """A module that reads CAPF_CA_PATH itself would look for it in the directory of the playbook."""
     given = [value for _path, _module, option, value in paths.paths_of_tasks() if option == "ca_path"]
-    wanted = "{{ capf_ca_path | default(lookup('ansible.builtin.env', 'CAPF_CA_PATH')) | ucm.capf.from_here or omit }}"
+    wanted = "{{ capf_ca_path | default(none) | ucm.capf.ca_path or omit }}"
     assert set(given) == {wanted, "{{ capf_server_ca_path }}"} and len(given) > 10
+
+
+def test_p35_the_certificate_comes_from_the_variable_or_the_environment_and_becomes_absolute(
+    from_here: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca_path = importlib.import_module("ansible_collections.ucm.capf.plugins.filter.ca_path").ca_path
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAPF_CA_PATH", "of/environment.crt")
+    assert (ca_path(None), ca_path("given.crt"), ca_path("")) == (
+        f"{tmp_path}/of/environment.crt", f"{tmp_path}/given.crt", "",
+    )  # fmt: skip
+    monkeypatch.delenv("CAPF_CA_PATH")
+    assert ca_path(None) == ""
 
 
 def test_p35_paths_on_the_node_are_declared_and_checked() -> None:

@@ -14,11 +14,14 @@ import yaml
 
 from support.plays import ROOT
 
-FROM_HERE = "ucm.capf.from_here"
+FROM_HERE, CA_PATH = "ucm.capf.from_here", "ucm.capf.ca_path"
+"""The filters that make a path absolute."""
 ROLES = sorted(path.parents[1] for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
 FILES = sorted([*ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/vars/*.yml")])
 """The files that use variables: playbooks, and the tasks and variables of roles."""
-_USED = re.compile(r"([a-z_]+)(?:\.[a-z_]+)?(?: \| default\([^()]*(?:\([^()]*\))?[^()]*\))? \| " + re.escape(FROM_HERE))
+_USED = re.compile(
+    r"([a-z_]+)(?:\.[a-z_]+)?(?: \| default\([^()]*(?:\([^()]*\))?[^()]*\))? \| ucm\.capf\.(?:from_here|ca_path)"
+)
 BUILTIN_PATHS = {
     "ansible.builtin.copy": ("src", "dest"),
     "ansible.builtin.fetch": ("src", "dest"),
