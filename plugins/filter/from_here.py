@@ -62,7 +62,7 @@ def from_here(value: t.Any, keys: t.Sequence[str] = ()) -> t.Any:
         return {key: from_here(item) if key in keys else item for key, item in value.items()}
     if isinstance(value, t.Sequence):
         return [from_here(item, keys) for item in value]
-    raise AnsibleFilterError(f"from_here: {value!r} is refused; allowed: a path, or a list of them")
+    raise AnsibleFilterError(f"from_here: {value!r} is refused; allowed: a path, or a list of paths")
 
 
 class FilterModule:

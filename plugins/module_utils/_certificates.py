@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ._client import CapfError, Client, describe
+from ._client import CapfError, Client
 from ._files import read_pem
 from ._paths import absolute
 
@@ -31,7 +31,7 @@ def send_certificates(
         return client.send("PUT", path, dict(wanted, certificates=given or None))
     except CapfError as error:
         problems = [dict(problem, field=_place(problem["field"], len(texts), files)) for problem in error.problems]
-        raise CapfError(describe(str(error).split(". ", 1)[0], problems), problems) from None
+        raise error.located(problems) from None
 
 
 def _place(field: str, texts: int, files: list[str]) -> str:

@@ -22,7 +22,6 @@ from ansible.module_utils.urls import open_url
 from ._paths import absolute
 
 _SHOWN_PROBLEMS = 5
-_REFUSED = "{0!r} is refused; allowed: {1}"
 _PIECE = 1 << 16
 _UNAVAILABLE = 503
 _NAME = re.compile(r"[\w.-]{1,253}")
@@ -40,6 +39,7 @@ _TLS_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 class CapfError(Exception):
     """A request that failed; C(problems) lists field, value and message of each problem, if the server reports them.
 
+    The text of the error is C(summary) and the first problems.
     C(unavailable) is true if the server or its database cannot be reached, so that the same request may succeed later.
     C(code) is the server's code for the kind of error, and C(details) has the data that belongs to it.
     """
@@ -52,11 +52,16 @@ class CapfError(Exception):
         code: str = "",
         details: dict[str, t.Any] | None = None,
     ) -> None:
-        super().__init__(message)
         self.problems = problems or []
+        super().__init__(describe(message, self.problems))
+        self.summary = message
         self.unavailable = unavailable
         self.code = code
         self.details = details or {}
+
+    def located(self, problems: list[dict[str, str]]) -> CapfError:
+        """Return the same error with problems whose fields name other places, such as lines of a file."""
+        return CapfError(self.summary, problems, self.unavailable, self.code, self.details)
 
 
 class Downloaded(t.NamedTuple):
@@ -73,7 +78,7 @@ class Client:
     def __init__(self, params: dict[str, t.Any]) -> None:
         problems = _wrong_options(params)
         if problems:
-            raise CapfError(describe("The server was not asked", problems), problems)
+            raise CapfError("The server was not asked", problems)
         self._params = params
         host = params["host"]
         self._base = "https://{}:{}/api/v1".format(f"[{host}]" if ":" in host else host, params["port"])
@@ -161,18 +166,18 @@ def _wrong_options(params: dict[str, t.Any]) -> list[dict[str, str]]:
     """Return the field, the value and the message for each invalid connection option."""
     ca_path = absolute(params["ca_path"]) if params["ca_path"] else None
     shown = dict(params, ca_path=ca_path)
-    rules = [
-        ("host", _is_host(params["host"]), "a host name or an IP address, not a URL"),
-        ("port", params["port"] in _PORTS, f"a whole number from 1 to {_PORTS[-1]}"),
-        ("timeout", params["timeout"] in _SECONDS, f"a whole number of seconds from 1 to {_SECONDS[-1]}"),
-    ]
-    if ca_path and params["validate_certs"]:
-        fault = _fault_of_certificates(ca_path)
-        rules.append(("ca_path", not fault, f"a readable PEM file of certificates ({fault})"))
+    faults = {
+        "host": "" if _is_host(params["host"]) else "is refused; allowed: a host name or an IP address, not a URL",
+        "port": "" if params["port"] in _PORTS else f"is refused; allowed: a whole number from 1 to {_PORTS[-1]}",
+        "timeout": ""
+        if params["timeout"] in _SECONDS
+        else f"is refused; allowed: a whole number of seconds from 1 to {_SECONDS[-1]}",
+        "ca_path": _fault_of_certificates(ca_path) if ca_path and params["validate_certs"] else "",
+    }
     return [
-        {"field": name, "value": str(shown[name]), "message": _REFUSED.format(str(shown[name]), allowed)}
-        for name, is_right, allowed in rules
-        if not is_right
+        {"field": name, "value": str(shown[name]), "message": f"{str(shown[name])!r} {fault}"}
+        for name, fault in faults.items()
+        if fault
     ]
 
 
@@ -191,9 +196,9 @@ def _fault_of_certificates(path: str) -> str:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:
-        return "it contains no certificate"
+        return "contains no certificate in PEM; give the file with the certificate of the server or of its CA"
     except OSError as error:
-        return str(error.strerror)
+        return f"cannot be read: {error.strerror}"
     return ""
 
 
@@ -206,7 +211,9 @@ def _why(reason: object) -> str:
     if isinstance(reason, TimeoutError):
         return "it did not answer in time; check host and port, or raise timeout"
     strerror = getattr(reason, "strerror", None)
-    return str(strerror) if strerror else f"the connection failed ({type(reason).__name__})"
+    if strerror:
+        return str(strerror)
+    return "the program on that port is not a CAPF server, or the connection was closed; check host and port"
 
 
 def _may_pass(reason: object) -> bool:
@@ -221,9 +228,8 @@ def _refusal(status: int, data: bytes) -> CapfError:
         error = json.loads(data)["error"]
     except (ValueError, KeyError, TypeError):
         return CapfError(f"the server answered with HTTP status {status}")
-    problems = error.get("problems", [])
-    message = describe(error["message"], problems)
-    return CapfError(message, problems, status == _UNAVAILABLE, error.get("code", ""), error.get("details"))
+    unavailable = status == _UNAVAILABLE
+    return CapfError(error["message"], error.get("problems"), unavailable, error.get("code", ""), error.get("details"))
 
 
 def describe(message: str, problems: list[dict[str, str]]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ._client import CapfError, describe
+from ._client import CapfError
 
 _REFUSED = "The server was not asked"
 _EMPTY = "this is empty, which could mean all or none; give at least one item, or leave the option out"
@@ -20,7 +20,7 @@ def refuse_empty(options: dict[str, t.Any], given: dict[str, t.Any]) -> None:
     """Check the values that are given for a module's options; CapfError names each that is empty or too small."""
     problems = list(_problems(options, given, ""))
     if problems:
-        raise CapfError(describe(_REFUSED, problems), problems)
+        raise CapfError(_REFUSED, problems)
 
 
 def _problems(options: dict[str, t.Any], given: dict[str, t.Any], where: str) -> t.Iterator[dict[str, str]]:

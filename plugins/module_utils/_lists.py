@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._client import CapfError, Client, describe
+from ._client import CapfError, Client
 from ._files import read as read_file
 from ._paths import absolute
 from ._phone_fields import IMPORT_COLUMNS, LIST_COLUMNS, PHONE_SETTINGS, REPORT_TITLES
@@ -84,8 +84,7 @@ class Rows:
             dict(problem, field=self._field(problem["field"]), message=_PLACE.sub(self._place, problem["message"]))
             for problem in error.problems
         ]
-        message = describe(str(error).split(". ", 1)[0], problems)
-        return CapfError(message, problems, error.unavailable, error.code, error.details)
+        return error.located(problems)
 
     def _field(self, field: str) -> str:
         found = _PLACE.match(field)

@@ -194,7 +194,7 @@ def test_connection_options_that_are_wrong_are_named_and_no_outage(node: Running
     wrong: dict[str, Any] = {"host": "https://127.0.0.1", "port": 99999, "timeout": 0, "ca_path": "/no/such.crt"}
     (result,), _output = play(node, {"ucm.capf.capf_service_info": {}}, **wrong)
     assert [problem["field"] for problem in result["problems"]] == list(wrong), result
-    assert "ca_path: '/no/such.crt' is refused; allowed: a readable PEM file" in result["msg"]
+    assert "ca_path: '/no/such.crt' cannot be read: No such file or directory" in result["msg"]
     assert not result["unavailable"]
 
 

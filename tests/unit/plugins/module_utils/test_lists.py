@@ -58,7 +58,7 @@ def test_p51_each_module_that_takes_a_list_names_the_columns_that_it_does_not_re
 def test_an_index_of_the_server_becomes_a_line_of_the_file(path: Path) -> None:
     path.write_text(f'device_name,description\n{A},"two\nlines"\n{B},\n')
     error = CapfError(
-        "2 problems; nothing was changed. x",
+        "2 problems; nothing was changed",
         [
             {"field": "items[1].key_size", "value": "5", "message": "'5' is refused; allowed: 1024"},
             {"field": "completes_by", "value": "x", "message": "'x' is refused; allowed: a time"},
