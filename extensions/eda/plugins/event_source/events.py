@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import ssl
@@ -78,7 +79,7 @@ _WAIT_SECONDS = 30
 _SPARE_SECONDS = 30
 _LONGEST_PAUSE = 60
 _CONNECTION = ("host", "port", "administrator", "password", "ca_path", "validate_certs")
-_REFUSED = {401: "administrator name or password is wrong", 422: "an option is refused"}
+_REFUSED = {401: "administrator name or password is wrong", 422: "an option is wrong"}
 
 
 class _Queue(Protocol):
@@ -95,24 +96,60 @@ class _Server:
         args = {**_of_environment(), **args}
         host = str(args.get("host", "127.0.0.1"))
         shown = f"[{host}]" if ":" in host else host
-        self._url = f"https://{shown}:{args.get('port', 8443)}/api/v1/events"
+        self.url = f"https://{shown}:{args.get('port', 8443)}/api/v1/events"
         if not args.get("password"):
             raise ValueError("ucm.capf.events needs a password, as an option or in CAPF_PASSWORD")
         self._login = aiohttp.BasicAuth(str(args.get("administrator", "admin")), str(args["password"]))
         self._days = int(args.get("expires_within_days", 30))
         self._tls: ssl.SSLContext | bool = False
         if args.get("validate_certs", True):
-            self._tls = ssl.create_default_context(cafile=args.get("ca_path"))
+            self._tls = _trust(args.get("ca_path"))
 
     async def after(self, session: aiohttp.ClientSession, cursor: str) -> dict[str, Any]:
         """Return the next events and the cursor after them; wait for events if there are none yet."""
         wanted = {"after": cursor, "wait": str(_WAIT_SECONDS), "days": str(self._days)}
-        async with session.get(self._url, params=wanted, auth=self._login, ssl=self._tls) as answer:
+        async with session.get(self.url, params=wanted, auth=self._login, ssl=self._tls) as answer:
             if answer.status in _REFUSED:
-                raise ValueError(f"{self._url}: {_REFUSED[answer.status]}: {(await answer.text())[:300]}")
+                raise ValueError(f"{self.url}: {_REFUSED[answer.status]}{_problems(await answer.text())}")
             answer.raise_for_status()
             found: dict[str, Any] = await answer.json()
             return found
+
+
+def _trust(path: str | None) -> ssl.SSLContext:
+    """Return a context that trusts the certificates of a file, or those that the system trusts for None."""
+    try:
+        return ssl.create_default_context(cafile=path)
+    except ssl.SSLError:
+        raise ValueError(f"ca_path: {path!r} contains no certificate in PEM") from None
+    except OSError as error:
+        raise ValueError(f"ca_path: {path!r} cannot be read: {error.strerror}") from None
+
+
+def _problems(text: str) -> str:
+    """Return the server's messages about options, each with the name of its option; empty if there are none."""
+    try:
+        found = json.loads(text)["error"]["problems"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return "".join(f"; {problem['field']}: {problem['message']}" for problem in found)
+
+
+def _why(error: Exception) -> str:
+    """Return why the server gave no answer, in words of this project or of the operating system."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not trusted; set ca_path (or CAPF_CA_PATH) to the certificate of the server"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "the TLS connection failed"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.strerror or "it cannot be reached"
+    if isinstance(error, aiohttp.ContentTypeError):
+        return "the program on that port is not a CAPF server"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"the server answered with HTTP status {error.status}"
+    return "the connection was closed"
 
 
 def _of_environment() -> dict[str, Any]:
@@ -147,7 +184,7 @@ async def main(queue: _Queue, args: dict[str, Any]) -> None:
             try:
                 answer = await server.after(session, cursor)
             except (TimeoutError, aiohttp.ClientError) as error:
-                LOG.warning("ucm.capf.events: %s; retrying in %d s", str(error) or "no answer in time", pause)
+                LOG.warning("ucm.capf.events: %s: %s; retrying in %d s", server.url, _why(error), pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
