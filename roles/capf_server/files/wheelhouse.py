@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -88,12 +89,12 @@ def is_whole(archive: Path) -> bool:
 
 def pip(*arguments: str) -> None:
     """Run pip; WheelhouseError with what to do if it is missing or fails."""
+    if importlib.util.find_spec("pip") is None:
+        raise WheelhouseError(NO_PIP.format(sys.executable))
     argv = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
     done = subprocess.run(argv, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode == 0:
         return
-    if "No module named pip" in done.stdout:
-        raise WheelhouseError(NO_PIP.format(sys.executable))
     print(done.stdout, file=sys.stderr)
     errors = [line for line in done.stdout.splitlines() if line.startswith("ERROR:")]
     why = errors[0].removeprefix("ERROR:").strip() if errors else f"status {done.returncode}"
