@@ -17,7 +17,7 @@ from generators.texts import module
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = "plugins/plugin_utils/_variables.py"
-_TABLE = "the roles' argument specs, the playbooks' comments and the tasks"
+_TABLE = "argument specs of roles, comments of playbooks, and tasks"
 _IN_COMMENT = re.compile(r"^#   ([a-z_]+(?:, [a-z_]+)*)(?: |$)", re.MULTILINE)
 
 
