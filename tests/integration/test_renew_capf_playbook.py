@@ -26,7 +26,7 @@ def test_p30_the_capf_certificate_is_renewed_in_the_safe_order(make_world: MakeW
         "renew_capf_distrust": True,
     }
     status, output = playbook(node, "renew_capf_certificate", **given)
-    assert status == 0 and "it has issued 2 active LSCs, and earlier certificates 0" in output, output
+    assert status == 0 and "it has issued 2 active LSCs, and earlier certificates have issued 0" in output, output
     new = node.ok("GET", "/capf-certificate")
     assert new["current"]["common_name"] != old and new["next"] is None and new["trusted"] == []
     for name in (A, B):

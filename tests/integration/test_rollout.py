@@ -292,10 +292,10 @@ def test_p35_what_cannot_be_written_later_is_refused_before_the_rollout_begins(n
         ({"directory": str(place / "file")}, f"{place}/file/strings"),
         (
             {"directory": str(place / "taken")},
-            f"{place}/taken/summary.json: the rollout has to write a file with this name",
+            f"{place}/taken/summary.json: this is a directory, and the rollout has to write a file with its name",
         ),
         ({"directory": "/proc/night"}, "/proc/night"),
-        ({"registration_command": ["./command"]}, f"lsc_rollout_registration_command: '{place}/command' is refused"),
+        ({"registration_command": ["./command"]}, f"_registration_command: '{place}/command' does not exist"),
     ):
         given = {f"lsc_rollout_{name}": value for name, value in variables.items()}
         status, output = playbook(

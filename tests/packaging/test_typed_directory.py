@@ -41,7 +41,7 @@ TRIED = {
 }  # fmt: skip
 """What the two tests below try; ``capf_server_restore`` by the playbook restore, those of the lab by its own test."""
 MISSING: dict[str, tuple[str, str, dict[str, Any], str]] = {
-    "capf_ca_path": ("report", "", {"capf_ca_path": "no.crt"}, "ca_path: '{typed}/no.crt' is refused"),
+    "capf_ca_path": ("report", "", {"capf_ca_path": "no.crt"}, "ca_path: '{typed}/no.crt' cannot be read"),
     "backup_dest": ("backup", "", {"backup_dest": "no/b", "backup_plain": True}, "dest: '{typed}/no/b' cannot be"),
     "report_directory": (
         "report", "", {"report_directory": "no"}, "the directory of '{typed}/no/capf-report.csv' does",
@@ -170,7 +170,7 @@ def restored(installed: Installed, typed: Path, tmp_path: Path) -> None:
     status, output = installed.run(
         typed, "restore", *inventory, **{**variables, "capf_server_state_directory": "state"}
     )
-    assert status == 2 and "capf_server_state_directory: 'state' is refused; allowed: an absolute path" in output, (
+    assert status == 2 and "capf_server_state_directory: 'state' is a relative path; give an absolute one" in output, (
         output
     )
     try:
