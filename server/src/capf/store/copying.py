@@ -71,7 +71,7 @@ def check_empty(url: str, own: Collection[str]) -> None:
             if inspect(connection).has_table(settings.name):
                 _check_no_rows(connection, own)
     except DBAPIError as error:
-        raise StoreUnavailableError(f"the database cannot be opened: {error.orig}") from error
+        raise StoreUnavailableError(f"the database cannot be opened: {driver_errors.words(error)}") from error
     finally:
         engine.dispose()
 
