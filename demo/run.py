@@ -195,7 +195,7 @@ class Demo:
 
 
 def table(first: dict[str, Any], second: dict[str, Any]) -> None:
-    """Print the results of both runs beside each other."""
+    """Print the results of both runs side by side."""
     rows = [("", "first run", "second run")]
     names = {"phones": "phones in all", "installed": "LSC installed", "skipped": "skipped", "scheduled": "scheduled"}
     rows += [(words, first[key], second[key]) for key, words in names.items()]
@@ -207,7 +207,7 @@ def table(first: dict[str, Any], second: dict[str, Any]) -> None:
 
 
 def right(first: dict[str, Any], second: dict[str, Any]) -> bool:
-    """Hold the results against the phones' list: all phones that can have an LSC have one, and keep it."""
+    """Compare the results with the list of phones: all phones that can have an LSC have one, and keep it."""
     with PHONES.open(newline="") as handle:
         behaviours = [row["lab_behaviour"] for row in csv.DictReader(handle)]
     able = sum(behaviour not in FAILING for behaviour in behaviours)

@@ -223,7 +223,7 @@ def test_a_restore_never_replaces_what_is_there(tmp_path: Path, cluster: Postgre
     node = RunningNode(tmp_path / "node")
     archive = tmp_path / "backup.tar.gz"
     capf("backup", "--plain", "--config", node.config, "--to", archive)
-    assert "already holds" in capf("restore", "--plain", "--config", node.config, "--from", archive, status=1)
+    assert "already contains" in capf("restore", "--plain", "--config", node.config, "--from", archive, status=1)
     assert "already exists" in capf("backup", "--plain", "--config", node.config, "--to", archive, status=1)
     node.state.rename(tmp_path / "gone")
     junk = tmp_path / "junk.tar.gz"

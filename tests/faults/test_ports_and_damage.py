@@ -48,7 +48,7 @@ def check(node: RunningNode) -> tuple[int, str]:
 
 def test_p36_a_stored_port_of_the_servers_own_takes_nothing_down(node: RunningNode) -> None:
     edit(node, "UPDATE settings SET value = ? WHERE name = 'parameter:CAPF Phone Port'", str(node.port))
-    why = f"CAPF Phone Port {node.port} is the port of this server's own administration"
+    why = f"CAPF Phone Port {node.port} is already used by this server's own administration"
     status, said = check(node)
     assert status == 1 and why in said
     node.start()

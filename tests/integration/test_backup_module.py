@@ -101,7 +101,7 @@ def test_r20_restore_brings_back_what_is_not_there(node: RunningNode, tmp_path: 
     (check, real, again), output = play(node, {**task, "check_mode": True}, task, task, options=("-vvv",))
     assert check["changed"] and check["message"].startswith("would restore ")
     assert real["changed"] and real["message"].startswith("restored ")
-    assert not again["changed"] and again["message"].endswith("/new already holds a CAPF server's state")
+    assert not again["changed"] and again["message"].endswith("/new already contains a CAPF server's state")
     assert (tmp_path / "new" / "capf.key").read_bytes() == (node.state / "capf.key").read_bytes()
     assert PASSWORD not in output and "PRIVATE KEY" not in output
 

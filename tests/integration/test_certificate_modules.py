@@ -94,7 +94,7 @@ def test_r3_the_next_certificate_waits_for_a_ctl_file_that_lists_it(node: Runnin
     third = token()
     write_ctl(node, third, [third, token()], current, following)
     (refused,), _output = play(node, {MODULE: {"state": "active"}})
-    assert refused["failed"] and "CAPF and the tokens are never changed at once" in refused["msg"]
+    assert refused["failed"] and "never change CAPF and the tokens at the same time" in refused["msg"]
     write_ctl(node, second, [second, third], current, following)
     (done,), _output = play(node, {MODULE: {"state": "active"}})
     assert done["changed"] and certificates(node)["current"]["pem"] == following
@@ -120,7 +120,7 @@ def test_an_earlier_certificate_is_not_distrusted_while_phones_live_by_it(make_w
     old = certificates(node)["current"]["common_name"]
     play(node, {MODULE: {"state": "prepared"}}, {MODULE: {"state": "active"}})
     (refused,), _output = play(node, {MODULE: {"state": "distrusted", "names": [old]}})
-    assert refused["msg"] == f"1 phones have active LSCs of {old}: renew them first"
+    assert refused["msg"] == f"1 phone with active LSCs of {old}: renew them first"
     assert [item["common_name"] for item in certificates(node)["trusted"]] == [old]
     rhythm(node, MODULE, {"state": "distrusted", "names": [old], "force": True})
     assert certificates(node)["trusted"] == []

@@ -118,7 +118,7 @@ def test_r17_a_node_with_other_credentials_is_named_before_anything_changes(
         status, answer = node.api(method, path, {})
         assert status == 409, answer
         message = answer["error"]["message"]
-        assert "node3: it has another administrator name or password" in message and "node2" not in message
+        assert "node3: it has a different administrator name or password" in message and "node2" not in message
     assert node.ok("GET", "/ctl-file")["state"] == "missing"
     assert not any(fetch(good, name) for name in (ctl.FILE_NAME, *certificate_names(node)))
     assert all(PASSWORD not in running.log.read_text() for running in (node, good, other))

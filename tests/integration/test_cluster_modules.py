@@ -137,7 +137,7 @@ def test_both_tokens_are_changed_in_two_steps_and_never_at_once(node: RunningNod
     _key, two = write_token(node, "sast2")
     both = {"tokens": [{"slot": 1, **one}, {"slot": 2, **two}]}
     (refused,), _output = play(node, {CTL_FILE: both})
-    assert refused["failed"] and "In two steps: change one token" in refused["msg"]
+    assert refused["failed"] and "Change one token, make the CTL file" in refused["msg"]
     _check, first, _again = rhythm(node, CTL_FILE, {"tokens": [{"slot": 1, **one}]})
     assert first["reasons"] == ["a security token was changed"]
     between = ctl.read((node.state / ctl.FILE_NAME).read_bytes())
@@ -213,7 +213,7 @@ def test_r17_nodes_info_names_nodes_with_another_administrator(node: RunningNode
     try:
         node.ok("PUT", "/nodes", {"nodes": [item(other)]})
         (refused, shown), _output = play(node, {"ucm.capf.nodes_info": {"check": True}}, {"ucm.capf.nodes_info": {}})
-        assert refused["failed"] and "node2: it has another administrator name or password" in refused["msg"]
+        assert refused["failed"] and "node2: it has a different administrator name or password" in refused["msg"]
         assert [item["name"] for item in shown["nodes"]] == ["127.0.0.1", "node2"] and shown["problems"] == {}
     finally:
         other.stop()

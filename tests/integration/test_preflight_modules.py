@@ -49,12 +49,12 @@ def test_r22_r33_the_playbook_shows_the_checklist_and_fails_until_all_is_ready(n
     status, output = preflight(node, **wanted)
     assert status == 2 and "[failed] 2 CAPF service: CAPF is not activated -> ucm.capf.capf_service" in output
     assert "CAPF is not ready. CAPF service: CAPF is not activated. To do: ucm.capf.capf_service" in output
-    assert "Parameters: Key Size is 2048, wanted is 3072" in output
+    assert "Parameters: Key Size is 2048, expected is 3072" in output
     node.ok("PUT", "/service-parameters", {"parameters": {"Key Size": 3072}})
     node.activate()
     report = node.directory / "report.csv"
     status, output = preflight(node, **wanted, preflight_report=str(report))
-    assert status == 0 and "[ok] 1 LSC on the phones: 0 phones have an LSC, 2 have none" in output, output
+    assert status == 0 and "[ok] 1 LSC on the phones: 0 phones with an LSC, 2 without" in output, output
     assert "[ok] 2 CAPF service" in output and "[ok] 4 Parameters" in output
     rows = {row["Device Name"]: row["LSC"] for row in spreadsheet.opened(report.read_text())}
     assert rows == {A: "Not Installed", B: "Not Installed"}
@@ -110,10 +110,10 @@ def test_r17_a_node_with_another_password_is_named_before_anything_changes(node:
         refused = item(node, "Administrator on all nodes")
         assert refused["result"] == "failed" and "like" not in refused["message"]
         status, output = preflight(node)
-        assert status == 2 and "other: it has another administrator name or password. To do: give all nodes" in output
+        assert status == 2 and "other: it has a different administrator name or password. To do: give all" in output
         assert PASSWORD not in output
         node.ok("PUT", "/nodes", {"nodes": [{"name": "other"}], "state": "absent"})
-        assert item(node, "Administrator on all nodes")["message"] == "1 subscribers accept the same name and password"
+        assert item(node, "Administrator on all nodes")["message"] == "the same name and password on 1 subscriber"
         further["like"].stop()
         unreachable = item(node, "Administrator on all nodes")
         assert unreachable["result"] == "warning" and unreachable["message"].startswith("like: it cannot be reached")

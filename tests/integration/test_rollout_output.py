@@ -77,7 +77,7 @@ def test_p58_a_rollout_of_600_phones_ends_with_40_lines_and_keeps_its_reports(no
     assert status == 2 and len(end_of(output)) <= LAST_LINES, output
     words = joined(output)
     assert "stopped the rollout: 600 of 600 phones not done, 0 allowed" in words
-    assert "Next step: once that is fixed, run the same command again: it takes the phones that are left." in words
+    assert "Next step: once that is fixed, run the same command again: it includes the remaining phones." in words
     second = contents(node)
     assert len(second) == 2 and second[name] == first[name]
 

@@ -95,7 +95,7 @@ def test_a_report_that_cannot_be_is_named(night: RunningNode) -> None:
         {MODULE: {"name": "other", "dest": "other.csv"}},
         {MODULE: {"name": "night", "dest": "/proc/night.csv"}},
     )
-    assert other["failed"] and "there is no rollout 'other'" in other["msg"]
+    assert other["failed"] and "rollout 'other' does not exist" in other["msg"]
     assert not (night.directory / "other.csv").exists()
     assert there["failed"] and "directory '/proc' is not writable" in there["msg"]
     status, answer = night.api("GET", "/rollouts/night/report?format=pdf")

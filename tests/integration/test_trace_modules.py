@@ -187,7 +187,7 @@ def test_r21_nothing_but_trace_files_is_read(node: RunningNode) -> None:
 def test_r21_an_unknown_setting_is_named_without_its_value(node: RunningNode) -> None:
     """An unknown name may be a misspelt one of a secret."""
     status, answer = node.api("PUT", "/trace", {"trace_on": False, "colour": "red"})
-    message = "there is no such field; correct or remove it"
+    message = "unknown field; correct or remove it"
     assert status == 422
     assert answer["error"]["problems"] == [{"field": "colour", "value": "(hidden)", "message": message}]
 

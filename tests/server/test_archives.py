@@ -160,9 +160,9 @@ def test_p34_a_file_that_is_left_out_is_refused(made: Made, place: Place, passph
 def test_p34_a_file_that_was_changed_or_added_is_refused(made: Made, place: Place) -> None:
     files = unpacked(made.plain, None)
     other = {**files, "own/phone.xml": os.urandom(len(files["own/phone.xml"]))}
-    assert "holds another version of own/phone.xml" in place.refusal(closed(packed(other)))
+    assert "contains a different version of own/phone.xml" in place.refusal(closed(packed(other)))
     more = {"trusted/more.pem": files["capf.crt"], **files}
-    assert "holds, beyond its manifest, trusted/more.pem" in place.refusal(closed(packed(more)))
+    assert "contains, in addition to its manifest, trusted/more.pem" in place.refusal(closed(packed(more)))
     after = {**files, "trusted/more.pem": files["capf.crt"]}
     assert "after its manifest" in place.refusal(closed(packed(after)))
 
@@ -172,10 +172,10 @@ def test_p34_links_and_odd_paths_are_refused(made: Made, place: Place) -> None:
     for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE):
         link = tarfile.TarInfo("manufacturing/link")
         link.type, link.linkname = kind, "/etc/passwd"
-        assert "it holds 'manufacturing/link'" in place.refusal(closed(packed(files, link)))
+        assert "it contains 'manufacturing/link'" in place.refusal(closed(packed(files, link)))
     odd = ("../outside", "/outside", "own/../x", "./x", "own//x", ".hidden/x", "capf.db-wal", "x.new", "a\nb", "lock")
     for name in odd:
-        assert "it holds" in place.refusal(closed(packed({name: b"", **files})))
+        assert "it contains" in place.refusal(closed(packed({name: b"", **files})))
 
 
 def test_p34_gzip_is_read_to_its_end(made: Made, place: Place) -> None:
@@ -273,7 +273,7 @@ FAULTS = {
     "audit": (statement("UPDATE audit SET actor = 'nobody' WHERE id = 1"), "audit table was changed: row 1"),
     "audit-cut": (statement("DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)"), "audit table was changed"),
     "schema": (statement("UPDATE alembic_version SET version_num = '9999'"), "newer than this server"),
-    "parent": (statement("PRAGMA foreign_keys = OFF", "DELETE FROM phones"), "has lost its parent"),
+    "parent": (statement("PRAGMA foreign_keys = OFF", "DELETE FROM phones"), "refers to a row that does not exist"),
     "table": (
         statement("DROP TABLE settings", "DROP TABLE nodes"),
         "its tables do not have this server's schema",
@@ -316,7 +316,7 @@ def test_p34_a_dry_run_checks_everything_and_leaves_nothing(made: Made, place: P
     store = Store(place.settings.database)
     assert store.read(audit.broken_row) is None
     store.close()
-    with pytest.raises(ConflictError, match="already holds"):
+    with pytest.raises(ConflictError, match="already contains"):
         place.restore(made.plain)
 
 
@@ -325,7 +325,7 @@ def test_p34_parts_of_another_state_are_no_place_for_a_restore(made: Made, place
     trusted.mkdir(parents=True)
     (trusted / "stranger.pem").write_bytes(b"the signer of this would be trusted")
     for dry_run in (True, False):
-        with pytest.raises(ConflictError, match=r"is not empty: it holds trusted/stranger.pem"):
+        with pytest.raises(ConflictError, match=r"is not empty: it contains trusted/stranger.pem"):
             place.restore(made.plain, dry_run=dry_run)
     assert [path.name for path in place.settings.state_directory.rglob("*")] == ["trusted", "stranger.pem"]
 

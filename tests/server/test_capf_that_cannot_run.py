@@ -63,7 +63,7 @@ async def test_p36_a_port_of_the_servers_own_is_refused_when_it_is_set(
     said = {
         "field": f"parameters.{PORT}",
         "value": str(port),
-        "message": f"CAPF Phone Port {port} is the port of this server's own"
+        "message": f"CAPF Phone Port {port} is already used by this server's own"
         f" {'administration' if port == 8443 else 'files'}; choose a port that the server does not use itself"
         " (administration 8443, files 6970)",
     }
@@ -158,7 +158,7 @@ async def test_p36_a_restart_that_cannot_succeed_leaves_capf_running(node: InPro
     await stored(node, 8443)
     refused = await node.ask("POST", "/service/restart", {})
     assert refused.status == 409
-    assert refused.json["error"]["message"] == f"{PORT} 8443 is the port of this server's own administration"
+    assert refused.json["error"]["message"] == f"{PORT} 8443 is already used by this server's own administration"
     shown = await node.ok("GET", "/service")
     assert (shown["running"], shown["capf_phone_port"], shown["restart_required"]) == (True, port, True)
 
@@ -167,7 +167,7 @@ async def test_p36_an_activation_that_cannot_succeed_changes_nothing(node: InPro
     await stored(node, 6970)
     for dry_run in (True, False):
         refused = await node.ask("PUT", "/service", {"activated": True, "dry_run": dry_run})
-        assert refused.status == 409 and "port of this server's own files" in refused.json["error"]["message"]
+        assert refused.status == 409 and "already used by this server's own files" in refused.json["error"]["message"]
     assert (await node.ok("GET", "/service"))["activated"] is False
 
 
@@ -180,7 +180,7 @@ async def test_p36_a_stored_port_of_the_servers_own_can_be_set_right(node: InPro
     await stored(node, 8443)
     await node.begin()
     shown = await node.ok("GET", "/service")
-    assert not shown["running"] and shown["problem"].endswith("8443 is the port of this server's own administration")
+    assert not shown["running"] and shown["problem"].endswith("already used by this server's own administration")
     assert (await set_parameters(node, CAPF_Phone_Port=second)).status == 200
     assert (await node.ok("PUT", "/service", {"activated": True}))["changed"] is True
     shown = await node.ok("GET", "/service")

@@ -86,7 +86,7 @@ def test_a_token_whose_key_is_gone_or_was_changed_signs_nothing(first: Record) -
 def test_before_the_first_file_both_tokens_may_be_changed_and_after_it_one(first: Record) -> None:
     assert make(first, supplied(1), supplied(2)).changed
     before = [token.certificate for token in first.store.read(tokens.current)]
-    with pytest.raises(ConflictError, match="both security tokens cannot be changed at once"):
+    with pytest.raises(ConflictError, match="the two security tokens cannot be changed at the same time"):
         make(first, supplied(1), supplied(2))
     assert [token.certificate for token in first.store.read(tokens.current)] == before
     assert make(first, tokens.Supplied(1)).changed

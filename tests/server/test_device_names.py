@@ -94,13 +94,13 @@ def test_p53_other_devices_are_refused_with_the_reason() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("SEP0011AA00000O", "a character that is no hexadecimal digit; did you mean SEP0011AA000000?"),
+        ("SEP0011AA00000O", "a character that is not a hexadecimal digit; did you mean SEP0011AA000000?"),
         ("SEP0011AA000001.cnf.xml", "more than a MAC address; did you mean SEP0011AA000001?"),
         ("SEP0011AA000001 (lobby)", "more than a MAC address; did you mean SEP0011AA000001?"),
         ("SEP\uff10\uff10\uff11\uff11AA000001", "did you mean SEP0011AA000001?"),
         ("1122334455", "this has 10; if a spreadsheet has dropped its zeros, give SEP001122334455"),
         ("SEP0011AA00001", "a MAC address has 12 hexadecimal digits, and this has 11"),
-        ("SEP0011AA00000X", "SEP has 12 hexadecimal digits after it, 0 to 9 and A to F"),
+        ("SEP0011AA00000X", "SEP is followed by 12 hexadecimal digits, 0 to 9 and A to F"),
         ("0x0011AA000001", "did you mean SEP0011AA000001?"),
         ("XYZ0011AA000001", "other devices cannot have an LSC"),
         ("csf john", "did you mean CSFjohn?"),

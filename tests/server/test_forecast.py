@@ -307,7 +307,7 @@ def test_p54_phones_that_become_secure_without_a_certificate_are_warned_of(world
     wanted = [{"device_name": name, "device_security_mode": "Encrypted"} for name in (PHONE, OTHER)]
     changes = world.record.run(lambda c: phones.ensure(world.tx(c), wanted, "present"))
     (warning,) = changes.warnings
-    assert warning.startswith(f"2 phones, the first of them {PHONE}, do not register in a secure mode before they have")
+    assert warning.startswith(f"2 phones, the first of them {PHONE}, cannot register in a secure mode without an")
     again = world.record.run(lambda c: phones.ensure(world.tx(c), wanted, "present"))
     assert again.warnings == []
 
@@ -346,7 +346,7 @@ def test_p54_an_import_names_phones_that_would_fail_by_their_settings(world: Wor
     reading = phone_import.read(world.record.context, items)
     warnings = world.record.run(lambda c: phone_import.carry_out(world.tx(c), reading)).warnings
     assert [warning[:60] for warning in warnings] == [
-        f"1 phone, the first of them {OTHER}, do not register in a secure mode"[:60],
+        f"1 phone, the first of them {OTHER}, cannot register in a secure mode"[:60],
         f"1 phone will probably fail: the first, {PHONE}, has neither"[:60],
     ]
 

@@ -47,7 +47,7 @@ def test_r25_a_value_out_of_range_is_named(record: Record, name: str, value: obj
 def test_r25_an_unknown_parameter_is_named_with_those_that_there_are(record: Record) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         record.set_parameters("service", {"No Such Parameter": 1})
-    said = "parameters.No Such Parameter: there is no parameter 'No Such Parameter'; the parameters are Certificate"
+    said = "parameters.No Such Parameter: unknown parameter 'No Such Parameter'; the parameters are Certificate"
     assert str(refused.value).startswith(said)
 
 

@@ -73,7 +73,10 @@ def test_p89_a_name_that_is_not_the_administrator_s_changes_nothing(tmp_path: Pa
     url = put_database(tmp_path)
     store = Store(url)
     store.write(lambda c: account.put(c, ADMINISTRATOR, PASSWORD, 1, "capf init"))
-    for name, password, words in (("admim", NEW, "--rename"), (ADMINISTRATOR, "short", "at least 8 characters")):
+    for name, password, words in (
+        ("admim", NEW, "--rename"),
+        (ADMINISTRATOR, "short", "at least 8 printable ASCII characters"),
+    ):
         with pytest.raises(InvalidRequestError, match=words):
             ensure(url, password, name)
     assert len(acts(store)) == 1

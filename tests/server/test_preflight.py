@@ -50,7 +50,7 @@ def test_r22_parameters_are_as_wanted_and_in_force(record: Record) -> None:
     wanted = Question(parameters={"Key Size": "2048", "Enable IPv6": False})
     assert item(record, "Parameters", wanted).result is ChecklistResult.OK
     different = item(record, "Parameters", Question(parameters={"Key Size": 3072}))
-    assert (different.result, different.message) == (ChecklistResult.FAILED, "Key Size is 2048, wanted is 3072")
+    assert (different.result, different.message) == (ChecklistResult.FAILED, "Key Size is 2048, expected is 3072")
     record.set_parameters("service", {"Key Size": 3072})
     waiting = item(record, "Parameters", Question(parameters={"Key Size": 3072}))
     assert (waiting.result, waiting.message) == (
@@ -88,7 +88,7 @@ def test_a_capf_certificate_near_its_end_is_warned_of_and_an_expired_one_fails(r
 
 def test_r33_phones_on_which_no_string_can_be_entered_are_named(record: Record) -> None:
     record.add(A, authentication_mode=STRING)
-    assert item(record, "Authentication strings").message.startswith("1 phones need one")
+    assert item(record, "Authentication strings").message.startswith("1 string to enter")
     record.add(B, authentication_mode=STRING, device_security_mode="Encrypted")
     stuck = item(record, "Authentication strings")
     assert stuck.result is ChecklistResult.WARNING and stuck.message.endswith(B)

@@ -104,7 +104,7 @@ def test_r16_the_size_of_a_wave_is_a_number_a_share_or_computed(
             {"window_start": at(100), "window_end": at(50)},
             "is past, or before window_start; give a future time, after window_start",
         ),
-        ({"rollout": "a/b"}, "name: 'a/b' is refused; allowed: a name of letters"),
+        ({"rollout": "a/b"}, "name: 'a/b' is refused; allowed: 1 to 80 letters"),
         ({"modes_after": {NAMES[0]: "Secret"}}, f"security_mode_after of {NAMES[0]}: 'Secret' is refused"),
     ],
 )
@@ -278,7 +278,7 @@ def test_r18_a_run_that_takes_a_rollout_up_hears_what_comes_too_late_for_it(read
     assert begin(ready, *NAMES[:6], runner="run-2", wave_size="3").warnings == []
     assert begin(ready, *NAMES[:8], runner="run-2", wave_size="1").warnings == [
         "wave_size stays '3', as when the rollout began; '1' is for the next one",
-        f"2 phones without an LSC are not in the resumed rollout, among them {NAMES[6]}, {NAMES[7]};"
+        f"2 phones without an LSC not in the resumed rollout, among them {NAMES[6]}, {NAMES[7]};"
         " run the command again for them after its end",
     ]
 

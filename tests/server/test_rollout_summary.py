@@ -83,7 +83,7 @@ def interrupted(record: Record) -> None:
 Run = Callable[[Record], None]
 ENDS: list[tuple[Run, str, bool, dict[str, int], str]] = [
     (all_done, "done", True, {"done": 12}, "nothing; each phone has its LSC, or was skipped"),
-    (within_limits, "done", True, {"done": 9, "failed": 2, "unreached": 1}, "do what is said about the 3 phones"),
+    (within_limits, "done", True, {"done": 9, "failed": 2, "unreached": 1}, "follow the advice for the 3 phones"),
     (beyond_limits, "stopped", False, {"failed": 1, "unreached": 5, "skipped": 6}, "once that is fixed, run the same"),
     (window_over, "stopped", False, {"done": 6, "skipped": 6}, "once that is fixed, run the same command again"),
     (aborted, "aborted", False, {"failed": 6, "skipped": 6}, "run the same command again to begin a rollout"),

@@ -96,7 +96,7 @@ def test_p31_a_configuration_of_another_user_is_read_as_that_user(node: Path, ce
     (node / "capf.toml").write_text(f"[server]\nstate_directory = {json.dumps(str(node / 'outside'))}\n")
     os.chown(node / "capf.toml", OWNER, OWNER)
     status, _output, errors = capf("manufacturing-ca", "add", "--config", node / "capf.toml", given=certificate)
-    assert status == 1 and f"the command ran as nobody, who owns {node / 'capf.toml'}" in errors
+    assert status == 1 and f"the command ran as nobody, the owner of {node / 'capf.toml'}" in errors
     assert not list((node / "outside").iterdir())
 
 
@@ -182,7 +182,7 @@ def test_p31_an_error_says_as_whom_the_command_ran(node: Path) -> None:
     status, _output, errors = capf("init", "--config", node / "capf.toml", *options)
     assert status == 1
     assert f"password-file: '{password}' cannot be read (Permission denied); give a readable file, or - for" in errors
-    assert f"the command ran as nobody, who owns {node / 'state'}" in errors
+    assert f"the command ran as nobody, the owner of {node / 'state'}" in errors
 
 
 def test_p31_password_and_keys_come_through_standard_input(node: Path) -> None:

@@ -145,7 +145,7 @@ def test_r10_a_phone_that_waits_for_its_string_is_not_made_secure(record: Record
         ensure()
     assert [str(problem) for problem in refused.value.problems] == [
         f"phones[1].device_security_mode: {PHONE} has no LSC and waits for its authentication string; in mode {mode}"
-        " it could never register to take it: leave it Non Secure until the operation has ended, or cancel the"
+        " it could never register to receive it: leave it Non Secure until the operation has ended, or cancel the"
         " operation"
     ]
     assert record.acts() == before
@@ -215,7 +215,7 @@ def test_r15_encrypted_configuration_files_and_strings_are_warned_of(record: Rec
     assert record.plan().warnings == []
     record.set_parameters("enterprise", {"TFTP Encrypted Config": True})
     (warning,) = record.plan(defaults={"key_size": 3072}).warnings
-    assert f"1 phones by authentication string, the first of them {PHONE}, may not recover" in warning
+    assert f"1 phone by authentication string, the first of them {PHONE}, may not recover" in warning
     assert record.plan(defaults={"authentication_mode": "By Null String"}).warnings == []
 
 
@@ -223,7 +223,8 @@ def skipped_in_session(plan: schedule.Scheduled) -> bool:
     """Return whether the plan skips the phone because of its session, and says so."""
     (warning,) = plan.warnings
     assert warning == (
-        f"1 phones, the first of them {PHONE}, are in a session and were skipped; repeat the request when it has ended"
+        f"1 phone skipped because of a session, the first of them {PHONE};"
+        " repeat the request when the session has ended"
     )
     return (plan.skipped, plan.results) == ({"in a session now": [PHONE]}, [])
 

@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name in ("offline", "slow", "lossy", "wrong-string"):
         run.add_argument(f"--{name}", default="0%", metavar="SHARE", help="share of such phones, as in 3%%")
-    run.add_argument("--key-generation-seconds", default="0-0", metavar="A-B", help="seconds that a key takes")
+    run.add_argument("--key-generation-seconds", default="0-0", metavar="A-B", help="seconds to generate a key")
     run.add_argument(
         "--retry-seconds", type=float, default=RETRY_SECONDS, help="seconds between retries; real phones wait 30"
     )

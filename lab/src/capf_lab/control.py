@@ -67,7 +67,7 @@ def ask(where: str, request: dict[str, Any]) -> dict[str, Any]:
             with connection.makefile("rb") as answers:
                 answer: dict[str, Any] = json.loads(answers.readline())
     except (OSError, ValueError) as error:
-        said = words_of(error) if isinstance(error, OSError) else "what answers there is not a lab"
+        said = words_of(error) if isinstance(error, OSError) else "the program on that port is not a lab"
         raise CapfError(f"no lab answers at {where}: {said}") from error
     if "error" in answer:
         raise CapfError(str(answer["error"]))

@@ -48,7 +48,7 @@ def read(path: Path) -> list[Row]:
         if not DEVICE_NAME.fullmatch(name):
             raise CsvError(str(device_names.problem(f"{path} line {line} device_name", name)))
         if lines.setdefault(name, line) != line:
-            raise CsvError(f"{path} line {line} device_name: {name} stands in line {lines[name]} already")
+            raise CsvError(f"{path} line {line} device_name: {name} is already in line {lines[name]}; list it once")
     return [_row(path, line, phone) for line, phone in phones]
 
 
@@ -79,13 +79,13 @@ def _behaviour(path: Path, line: int, text: str) -> Behaviour | None:
         return Behaviour(text)
     except ValueError:
         allowed = ", ".join(Behaviour)
-        raise CsvError(f"{path} line {line} lab_behaviour: {text!r} is refused; {allowed}") from None
+        raise CsvError(f"{path} line {line} lab_behaviour: {text!r} is refused; allowed: {allowed}") from None
 
 
 def _addresses(path: Path, line: int, text: str) -> PhoneAddresses | None:
     if not text or text in AVAILABLE:
         return AVAILABLE.get(text)
-    raise CsvError(f"{path} line {line} lab_addresses: {text!r} is refused; {', '.join(AVAILABLE)}")
+    raise CsvError(f"{path} line {line} lab_addresses: {text!r} is refused; allowed: {', '.join(AVAILABLE)}")
 
 
 def strings(path: Path) -> dict[str, str]:
@@ -111,5 +111,6 @@ def string_files(path: Path) -> list[Path]:
 def _string(phone: dict[str, Any], place: str) -> tuple[str, str]:
     given = phone.get("authentication_string", "")
     if given and not AUTHENTICATION_STRING.fullmatch(given):
-        raise CsvError(f"{place} authentication_string: (hidden) is refused; {AUTHENTICATION_STRING_ALLOWED}")
+        message = f"this value is refused; allowed: {AUTHENTICATION_STRING_ALLOWED}"
+        raise CsvError(f"{place} authentication_string: {message}")
     return phone["device_name"], given

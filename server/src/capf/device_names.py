@@ -94,9 +94,9 @@ def _wrong_mac(text: str) -> str:
         return ""
     kind, digits = found[1] or "SEP", found[2].translate(_LOOKS_LIKE)
     if not _HEXADECIMAL.fullmatch(digits):
-        return f"{kind} has {_MAC_DIGITS} hexadecimal digits after it, 0 to 9 and A to F" if found[1] else ""
+        return f"{kind} is followed by {_MAC_DIGITS} hexadecimal digits, 0 to 9 and A to F" if found[1] else ""
     if len(digits) == _MAC_DIGITS:
-        return f"it has a character that is no hexadecimal digit; did you mean {kind}{digits}?"
+        return f"it has a character that is not a hexadecimal digit; did you mean {kind}{digits}?"
     said = f"a MAC address has {_MAC_DIGITS} hexadecimal digits, and this has {len(digits)}"
     if found[1] or not digits.isdecimal() or len(digits) > _MAC_DIGITS:
         return said

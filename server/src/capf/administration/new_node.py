@@ -64,7 +64,7 @@ def initialise(node: NewNode, now: float) -> str:
     if node.like is not None:
         shared_keys.check(node.like, directory)
     if state.capf_key.exists():
-        raise ConflictError(f"{directory} already holds a CAPF server's state")
+        raise ConflictError(f"{directory} already contains a CAPF server's state")
     _check(node)
     issuers = [certificate for path in node.manufacturing for certificate in keystore.certificates(path)]
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)

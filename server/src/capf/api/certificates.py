@@ -54,7 +54,7 @@ async def trust(wanted: CapfTrustChange, actor: Actor, node: RunningNode) -> dic
 def _needed(given: list[str] | None, field: str, state: str) -> list[str]:
     """Return the list that a state requires; InvalidRequestError if it is missing."""
     if given is None:
-        raise InvalidRequestError([Problem(field, "", f"this field is missing; state {state} needs it")])
+        raise InvalidRequestError([Problem(field, "", f"this field is required with the state {state}")])
     return given
 
 

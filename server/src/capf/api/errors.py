@@ -30,7 +30,7 @@ TOO_LARGE, INVALID, TOO_MANY, INTERNAL, UNAVAILABLE = 413, 422, 429, 500, 503
 _MEANINGS = {
     UNREADABLE: "The body cannot be read; nothing was changed",
     UNAUTHORIZED: "Administrator name or password is wrong",
-    NOT_FOUND: "There is no such path or object",
+    NOT_FOUND: "The path or object does not exist",
     NO_METHOD: "The path does not support this method",
     TOO_SLOW: "The body did not arrive in time",
     CONFLICT: "The current state does not allow it",
@@ -54,7 +54,7 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
     status: {"content": _SHAPE, "description": meaning} for status, meaning in _MEANINGS.items()
 }
 """The errors of every route. They refer to the shape that ``describe`` adds; a model here would be built for each
-route again, which takes half of a start."""
+route again, which would take half of the time of a start."""
 OF_MONITORS: dict[int | str, dict[str, Any]] = {status: DOCUMENTED[status] for status in (UNAUTHORIZED, TOO_MANY)}
 
 

@@ -26,7 +26,7 @@ from capf.model import Operation
 from capf.registry.phone_fields import FieldKind, settings
 
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-TEXT_ALLOWED = "text in Unicode without control characters but tabs and line breaks"
+TEXT_ALLOWED = "Unicode text without control characters other than tabs and line breaks"
 MAXIMUM_PHONES = 100_000
 _MAXIMUM_PAGE = 1_000_000_000
 

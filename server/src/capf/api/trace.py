@@ -88,7 +88,7 @@ async def show_file(
     """Return a trace file, or its last lines."""
     content = await tracing.content(node, name)
     if content is None:
-        raise Refusal(NOT_FOUND, f"name: there is no trace file {name!r}; choose one from the list of trace files")
+        raise Refusal(NOT_FOUND, f"name: trace file {name!r} does not exist; choose one from the list of trace files")
     if last is not None:
         content = b"".join(content.splitlines(keepends=True)[-last:])
     return PlainTextResponse(content)

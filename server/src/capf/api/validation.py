@@ -13,10 +13,10 @@ from capf.model import Problem, not_allowed
 
 _WHOLE_NUMBER, _FLAG, _FIELDS = "a whole number", "true or false", "an object with named fields"
 _ALLOWED = {
-    "base64_decode": "bytes in Base64",
+    "base64_decode": "Base64-encoded bytes",
     "bool_parsing": _FLAG,
     "bool_type": _FLAG,
-    "bytes_type": "bytes in Base64",
+    "bytes_type": "Base64-encoded bytes",
     "dict_type": _FIELDS,
     "enum": "{expected}",
     "greater_than_equal": "at least {ge}",
@@ -32,16 +32,16 @@ _ALLOWED = {
     "no_text": TEXT_ALLOWED,
     "string_too_long": "at most {max_length} characters",
     "string_too_short": "at least {min_length} characters",
-    "string_type": "a text",
+    "string_type": "text",
     "string_unicode": TEXT_ALLOWED,
     "too_long": "at most {max_length} items",
     "too_short": "at least {min_length} item, not an empty list",
 }
 """The choices and ranges by type of pydantic's error, with the limits from its context."""
 _MESSAGES = {
-    "extra_forbidden": "there is no such field; correct or remove it",
+    "extra_forbidden": "unknown field; correct or remove it",
     "json_invalid": "the body is not valid JSON; correct it",
-    "missing": "this field is missing; give it",
+    "missing": "this field is required",
 }
 _OTHERS = "invalid value; see the OpenAPI document for the allowed values"
 

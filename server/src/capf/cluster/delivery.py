@@ -85,9 +85,9 @@ class _Line:
         except OSError as error:
             raise UnreachableError(f"it cannot be reached: {_why_unreachable(error)}") from None
         except (http.client.HTTPException, ValueError):
-            raise UnreachableError("it cannot be reached: what answers there is not a CAPF server") from None
+            raise UnreachableError("it cannot be reached: the program on that port is not a CAPF server") from None
         if answer.status in (_UNAUTHORIZED, _TOO_MANY):
-            raise RefusedError("it has another administrator name or password")
+            raise RefusedError("it has a different administrator name or password")
         if answer.status != _OK or not isinstance(decoded, dict):
             raise UnreachableError(f"it answers with HTTP status {answer.status}: {_message(decoded)}")
         return decoded
@@ -99,7 +99,7 @@ class _Line:
 
 def _why_unreachable(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
-        return "what answers there does not speak TLS as this server does"
+        return "the program on that port does not speak TLS as this server expects"
     return words_of(error)
 
 

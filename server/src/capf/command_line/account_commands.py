@@ -25,7 +25,7 @@ def add_parser(commands: Any) -> None:
     password.add_argument("administrator", metavar="NAME", help="the administrator's name, the same on every node")
     password.add_argument("--config", type=Path, required=True)
     password.add_argument("--rename", action="store_true", help="give the administrator this name")
-    password.add_argument("--dry-run", action="store_true", help="say whether it would change, and change nothing")
+    password.add_argument("--dry-run", action="store_true", help="report whether it would change, but change nothing")
     password.set_defaults(run=_password)
 
 

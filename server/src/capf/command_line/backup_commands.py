@@ -54,7 +54,7 @@ def _restore(arguments: argparse.Namespace) -> None:
     settings = configuration.load(arguments.config)
     belonging.refuse_links(settings.state_directory)
     if arguments.unless_there and restoring.is_there(settings):
-        _answer(arguments, f"{settings.state_directory} already holds a CAPF server's state", changed=False)
+        _answer(arguments, f"{settings.state_directory} already contains a CAPF server's state", changed=False)
         return
     held = restoring.restore(settings, arguments.archive, _passphrase(arguments), dry_run=arguments.dry_run)
     _warn(arguments)

@@ -19,8 +19,8 @@ def add_parser(commands: Any) -> None:
     """Add ``keys`` and its commands to the parser of ``capf``."""
     keys = commands.add_parser("keys", help="keys and trust of servers that share a database")
     actions = keys.add_subparsers(dest="keys", required=True)
-    show = actions.add_parser("show", help="print them; they are secret")
-    take = actions.add_parser("take", help="read them from standard input, as `capf keys show` prints them")
+    show = actions.add_parser("show", help="print the keys, which are secret")
+    take = actions.add_parser("take", help="read the keys from standard input, as `capf keys show` prints them")
     for command in (show, take):
         command.add_argument("--state-directory", type=Path, required=True)
     take.add_argument("--dry-run", action="store_true", help="report what would change, but change nothing")

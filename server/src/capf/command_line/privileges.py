@@ -49,7 +49,7 @@ def _leave_root(path: Path, found: os.stat_result) -> str | None:
     if found.st_uid == _ROOT:
         return None
     name = _become(found.st_uid, found.st_gid)
-    return f"the command ran as {name}, who owns {path}, and can reach what {name} can"
+    return f"the command ran as {name}, the owner of {path}, and can only reach what {name} can"
 
 
 def _nearest(directory: Path) -> os.stat_result:

@@ -38,5 +38,5 @@ def _list(arguments: argparse.Namespace) -> None:
 def _show(arguments: argparse.Namespace) -> None:
     content = trace_files.read(_directory(arguments), arguments.name)
     if content is None:
-        raise CapfError(f"name: there is no trace file {arguments.name!r}; choose one from capf trace list")
+        raise CapfError(f"name: trace file {arguments.name!r} does not exist; choose one from capf trace list")
     sys.stdout.buffer.write(content)

@@ -27,7 +27,7 @@ def refuse_links(directory: Path) -> None:
         return
     more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
     listed = ", ".join(found[:_SHOWN] + more)
-    raise CapfError(f"{listed}; remove what does not belong there: nothing was changed")
+    raise CapfError(f"{listed}; remove them; nothing was changed")
 
 
 def _strange(directory: Path) -> Iterator[tuple[Path, str]]:
@@ -42,7 +42,7 @@ def _strange(directory: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _what(name: str, folder: int) -> str:
-    """Return the kind of a path that does not belong into a state directory, empty if it does."""
+    """Return the kind of a path that does not belong in a state directory, empty if it does."""
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:  # a temporary file that the running server has renamed meanwhile

@@ -28,14 +28,17 @@ class _Table:
             self._wrong("", table, "a table")
 
     def _wrong(self, key: str, value: object, allowed: str) -> None:
-        self._problems.append(not_allowed(f"{self._name}.{key}".rstrip("."), str(value), allowed))
+        self._problems.append(not_allowed(self._field(key), str(value), allowed))
+
+    def _field(self, key: str) -> str:
+        return f"{self._name}.{key}".rstrip(".")
 
     def text(self, key: str, default: str | None = None) -> str:
-        """Take a text, which must not be empty unless its default is."""
+        """Take a string, which must not be empty unless its default is."""
         value = self._left.pop(key, default)
         if isinstance(value, str) and (value or default == ""):
             return value
-        self._wrong(key, value, "a text")
+        self._wrong(key, value, "text")
         return ""
 
     def number(self, key: str, default: int, minimum: int, maximum: int) -> int:
@@ -55,7 +58,7 @@ class _Table:
         return default
 
     def texts(self, key: str, default: tuple[str, ...], most: int | None = None) -> tuple[str, ...]:
-        """Take a list of texts, of at most ``most``."""
+        """Take a list of strings, of at most ``most``."""
         value = self._left.pop(key, list(default))
         if (
             isinstance(value, list)
@@ -63,14 +66,15 @@ class _Table:
             and len(value) <= (most or len(value))
         ):
             return tuple(value)
-        self._wrong(key, value, "a list of texts" if most is None else f"a list of at most {most} texts")
+        self._wrong(key, value, "a list of strings" if most is None else f"a list of at most {most} strings")
         return default
 
     def addresses(self, key: str, default: tuple[str, ...], minimum: int) -> tuple[str, ...]:
         """Take a list of IP addresses, of at least ``minimum``."""
         values = self.texts(key, default)
         if len(values) < minimum:
-            self._wrong(key, list(values), "at least one address: nobody could reach the server")
+            message = "at least one address is required, because nobody could reach the server otherwise"
+            self._problems.append(Problem(self._field(key), str(list(values)), message))
         for value in values:
             try:
                 ipaddress.ip_address(value)
@@ -91,8 +95,8 @@ class _Table:
     def end(self) -> None:
         """Report every unknown key."""
         for key, value in self._left.items():
-            message = "there is no such setting; correct its name, or remove it"
-            self._problems.append(Problem(f"{self._name}.{key}", str(value), message))
+            message = "unknown setting; correct its name, or remove it"
+            self._problems.append(Problem(self._field(key), str(value), message))
 
 
 def _place(error: tomllib.TOMLDecodeError) -> str:
@@ -110,9 +114,7 @@ def parse(text: str) -> NodeSettings:
     problems: list[Problem] = []
     names = tuple(dict.fromkeys(setting.table for setting in described().values()))
     problems += [
-        Problem(name, "", f"there is no such table; the tables are {', '.join(names)}")
-        for name in document
-        if name not in names
+        Problem(name, "", f"unknown table; the tables are {', '.join(names)}") for name in document if name not in names
     ]
     tables = {name: _Table(document, name, problems) for name in names}
     settings = _settings(tables)

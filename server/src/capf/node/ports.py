@@ -43,7 +43,7 @@ class Ports:
         if port not in own:
             return ()
         used = ", ".join(f"{name} {number}" for number, name in own.items())
-        reason = f"CAPF Phone Port {port} is the port of this server's own {own[port]}"
+        reason = f"CAPF Phone Port {port} is already used by this server's own {own[port]}"
         return [Obstacle((PORT,), reason, f"choose a port that the server does not use itself ({used})")]
 
     def _own(self) -> dict[int, str]:

@@ -157,7 +157,7 @@ _SENT_MIC = "the phone sent no LSC of this CAPF; with precedence to LSC it has t
 
 
 def _not_its_lsc(claim: Claim, certificate: x509.Certificate, trust: Trust, now: float) -> CheckedCredentials:
-    """Refuse a certificate that is no LSC of ours, from a phone that has to send its LSC."""
+    """Refuse a certificate that is not an LSC of this CAPF, from a phone that has to send its LSC."""
     problem = lsc_problem(certificate, trust, now) if _kind_of(claim) is Outcome.INVALID_LSC else ""
     return CheckedCredentials(Outcome.INVALID_LSC, problem or _SENT_MIC)
 

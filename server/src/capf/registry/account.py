@@ -48,7 +48,7 @@ def problems(administrator: str, password: str) -> list[Problem]:
         allowed = "1 to 200 printable ASCII characters without a colon"
         found.append(not_allowed(ADMINISTRATOR, administrator, allowed))
     if len(password) < _MINIMUM_PASSWORD or not password.isascii() or not password.isprintable():
-        message = f"the password does not fit; give at least {_MINIMUM_PASSWORD} characters, printable and ASCII"
+        message = f"the password is not allowed; give at least {_MINIMUM_PASSWORD} printable ASCII characters"
         found.append(Problem(PASSWORD, HIDDEN, message))
     return found
 

@@ -21,10 +21,11 @@ from sqlalchemy import Connection
 
 from capf.certificates import authority, ctl
 from capf.certificates.keystore import Keystore, fingerprint, pem
-from capf.model import ConflictError, Fault, FurtherNodeError, InvalidRequestError, Problem, not_allowed
+from capf.model import ConflictError, Fault, FurtherNodeError, InvalidRequestError, Problem
 from capf.registry import confirmation, moment, need, tokens
 from capf.registry.changes import KeystoreChange
 from capf.registry.context import Context
+from capf.registry.parts import counted
 from capf.registry.transaction import Transaction
 from capf.store import audit, certificate_rows, named_values, rollout_rows
 
@@ -176,8 +177,8 @@ def _ctl_fault(connection: Connection, ctl_file: ctl.CtlFile | None, following: 
         return f"{_UNKNOWN_TOKENS}: make sure that the CTL file is signed by one of them"
     if known and fingerprint(ctl_file.signer()) not in known:
         return (
-            "the CTL file is signed by a security token that phones do not know yet: CAPF and the tokens are never "
-            "changed at once; sign it with the earlier token"
+            "the CTL file is signed by a security token that phones do not know yet: never change CAPF and the tokens "
+            "at the same time; sign it with the earlier token"
         )
     return None
 
@@ -243,7 +244,7 @@ def distrust(tx: Transaction, keys: Keystore, wanted: Revocation) -> KeystoreCha
     for item in gone:
         count = active.get(authority.key_id(item), 0)
         if count:
-            warnings.append(f"{count} phones have active LSCs of {authority.common_name(item)}")
+            warnings.append(f"{counted(count, 'phone')} with active LSCs of {authority.common_name(item)}")
     if warnings and not wanted.force:
         raise ConflictError(f"{'; '.join(warnings)}: renew them first")
     revoked = sum(active.get(authority.key_id(item), 0) for item in gone)
@@ -258,8 +259,12 @@ def _refuse_unknown(tx: Transaction, names: Sequence[str], earlier: Sequence[x50
     """Raise InvalidRequestError for names other than those of CAPF certificates whose LSCs are or once were trusted."""
     trusted = sorted(map(authority.common_name, earlier))
     known = {*trusted, *_distrusted_before(tx.connection)}
-    allowed = f"an earlier CAPF certificate by its common name: {', '.join(trusted) or 'there is none'}"
-    problems = [not_allowed(f"names[{index}]", name, allowed) for index, name in enumerate(names) if name not in known]
+    todo = f"give names of trusted ones ({', '.join(trusted)})" if trusted else "none is trusted"
+    problems = [
+        Problem(f"names[{index}]", name, f"{name!r} is not the common name of an earlier CAPF certificate; {todo}")
+        for index, name in enumerate(names)
+        if name not in known
+    ]
     if problems:
         raise InvalidRequestError(problems)
 

@@ -173,7 +173,7 @@ def _registration(phone: KnownPhone, wanted: PlannedOperation, _facts: Facts) ->
     """Nobody can enter the string of a secure phone without an LSC: it cannot register (R10)."""
     if not never_registers(wanted.authentication_mode, phone.device_security_mode, has_lsc=phone.lsc is not None):
         return None
-    what = "is a secure device without an LSC, which could never register to take an authentication string"
+    what = "is a secure device without an LSC, which could never register to receive an authentication string"
     todo = "choose another authentication mode, or make the device Non Secure first"
     return Doubt(True, None, what, what, todo)
 

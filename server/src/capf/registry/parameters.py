@@ -231,7 +231,7 @@ def _check(allowed: Sequence[Parameter], wanted: Mapping[str, object]) -> dict[s
     problems, values = [], {}
     for name, value in wanted.items():
         if name not in known:
-            message = f"there is no parameter {_shown(name)!r}; the parameters are {', '.join(known)}"
+            message = f"unknown parameter {_shown(name)!r}; the parameters are {', '.join(known)}"
             problems.append(Problem(f"parameters.{name}", _shown(value), message))
             continue
         parsed = known[name].parse(value)

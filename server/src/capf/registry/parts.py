@@ -34,9 +34,9 @@ REFUSED = "refused"
 NOT_TRIED = "not tried"
 """The beginning of the note on a phone that is skipped because it would certainly fail (``registry.forecast``)."""
 NOT_REGISTERED = "the phone has its LSC and is not registered with call processing: visit it"
-WITHOUT_LSC = "the phone has no LSC any more: another operation deleted it; take the phone into the next rollout"
+WITHOUT_LSC = "the phone no longer has an LSC: another operation deleted it; include the phone in the next rollout"
 GONE = "no longer registered with the server"
-NOT_BEGUN = "wave not begun"
+NOT_BEGUN = "wave not started"
 ENDED_BEFORE = "the rollout ended before its wave began"
 
 

@@ -216,7 +216,7 @@ DATE_PATTERNS = ("is before", "is exactly", "is after", "is empty", "is not empt
 
 
 def settings() -> list[Field]:
-    """Return what the administrator sets of a phone."""
+    """Return the settings of a phone that the administrator sets."""
     return [field for field in FIELDS if field.setting]
 
 

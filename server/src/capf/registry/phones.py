@@ -31,8 +31,8 @@ from capf.store import certificate_rows, guesses, rows
 _MODE = "device_security_mode"
 _SECURE = (SecurityMode.AUTHENTICATED, SecurityMode.ENCRYPTED)
 _WAITS_FOR_STRING = (
-    f"{{}} has no LSC and waits for its authentication string; in mode {{}} it could never register to take it: leave"
-    f" it {SecurityMode.NON_SECURE} until the operation has ended, or cancel the operation"
+    f"{{}} has no LSC and waits for its authentication string; in mode {{}} it could never register to receive it:"
+    f" leave it {SecurityMode.NON_SECURE} until the operation has ended, or cancel the operation"
 )
 REMOVED = "remove phone"
 """The audit action for a removed phone."""
@@ -199,7 +199,7 @@ def secure_warnings(connection: Connection, results: Sequence[Change]) -> list[s
     if not bare:
         return []
     return [
-        f"{counted(len(bare), 'phone')}, the first of them {bare[0]}, do not register in a secure mode before they have"
-        f" an LSC, and no certificate of them is on record: install an LSC {AuthenticationMode.NULL_STRING}, or leave"
+        f"{counted(len(bare), 'phone')}, the first of them {bare[0]}, cannot register in a secure mode without an"
+        f" LSC, and no certificate of theirs is recorded: install an LSC {AuthenticationMode.NULL_STRING}, or leave"
         f" them {SecurityMode.NON_SECURE} until they have it"
     ]

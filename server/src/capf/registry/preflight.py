@@ -12,6 +12,7 @@ from typing import Any
 
 from capf.model import AuthenticationMode
 from capf.registry import ctl_file, faults, forecast, guessing, health, moment, parameters, schedule, service
+from capf.registry.parts import counted
 from capf.registry.transaction import Transaction
 from capf.store import rows
 from capf.store.rows import ChecklistRow
@@ -41,9 +42,11 @@ class ChecklistItem:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The request: the phones to check (None: all), the expected parameters, and the subscribers, each
-    with its problem: ``refusing`` take another administrator name or password, ``unreachable`` do not answer; and
-    whether the server has to reset phones and ``cannot_reset`` them."""
+    """The request: the phones to check (None: all), the expected parameters, and the subscribers.
+
+    The problems of subscribers: ``refusing`` have a different administrator name or password, ``unreachable`` do not
+    answer. ``cannot_reset``: the server has to reset phones, but has no command for it.
+    """
 
     phones: Sequence[str] | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
@@ -105,7 +108,7 @@ def _lsc(state: _State) -> ChecklistItem:
     now = state.tx.now
     having = [phone for phone in state.found if phone.lsc_expires is not None]
     expired = [phone.device_name for phone in having if phone.lsc_expires is not None and phone.lsc_expires <= now]
-    message = f"{len(having)} phones have an LSC, {len(state.found) - len(having)} have none"
+    message = f"{counted(len(having), 'phone')} with an LSC, {len(state.found) - len(having):,} without"
     if not expired:
         return ChecklistItem("LSC on the phones", "1", ChecklistResult.OK, message)
     message += f"; it has expired on {len(expired)}: {_names(expired)}"
@@ -117,13 +120,14 @@ def _lsc(state: _State) -> ChecklistItem:
 def _data(state: _State) -> ChecklistItem:
     name = "CAPF data"
     if state.unknown:
-        message = f"{len(state.unknown)} phones are not registered with the server: {_names(state.unknown)}"
+        message = f"{counted(len(state.unknown), 'phone')} not registered with the server: {_names(state.unknown)}"
         todo = "ucm.capf.phones registers them; data of an earlier CAPF has to be imported first"
         return ChecklistItem(name, "1", ChecklistResult.WARNING, message, todo)
     if not state.found:
         todo = "ucm.capf.phones registers phones; data of an earlier CAPF has to be imported first"
         return ChecklistItem(name, "1", ChecklistResult.WARNING, "no phone is registered with the server", todo)
-    return ChecklistItem(name, "1", ChecklistResult.OK, f"{len(state.found)} phones are registered with the server")
+    registered = f"{counted(len(state.found), 'phone')} registered with the server"
+    return ChecklistItem(name, "1", ChecklistResult.OK, registered)
 
 
 def _service(state: _State) -> ChecklistItem:
@@ -132,7 +136,7 @@ def _service(state: _State) -> ChecklistItem:
         todo = "ask the first node: CAPF runs there only"
         return ChecklistItem(name, "2", ChecklistResult.FAILED, "this is a subscriber of the cluster", todo)
     if not service.is_activated(state.tx.connection):
-        todo = "ucm.capf.capf_service with state started; the CTL file has to be made again after it"
+        todo = "ucm.capf.capf_service with state started; make the CTL file again afterwards"
         return ChecklistItem(name, "2", ChecklistResult.FAILED, "CAPF is not activated", todo)
     if state.tx.context.running is None:
         todo = "ucm.capf.capf_service with state started starts it once the cause is gone; the server does so too"
@@ -144,7 +148,7 @@ def _service(state: _State) -> ChecklistItem:
 def _damage(state: _State) -> ChecklistItem:
     name, found = "Keys and database", faults.find(state.tx)
     if not found:
-        return ChecklistItem(name, "2", ChecklistResult.OK, "all that the server keeps can be read")
+        return ChecklistItem(name, "2", ChecklistResult.OK, "the server can read everything that it stores")
     result = ChecklistResult.FAILED if any(fault.stops_capf for fault in found) else ChecklistResult.WARNING
     message = "; ".join(f"{fault.where}: {fault.problem}" for fault in found[:_NAMED])
     return ChecklistItem(name, "2", result, message, "; ".join(dict.fromkeys(fault.todo for fault in found[:_NAMED])))
@@ -189,9 +193,8 @@ def _nodes(state: _State) -> ChecklistItem:
         return ChecklistItem(
             name, "3", ChecklistResult.WARNING, named, "bring the node up; the next run publishes its files"
         )
-    return ChecklistItem(
-        name, "3", ChecklistResult.OK, f"{len(question.nodes)} subscribers accept the same name and password"
-    )
+    message = f"the same name and password on {counted(len(question.nodes), 'subscriber')}"
+    return ChecklistItem(name, "3", ChecklistResult.OK, message)
 
 
 def _parameters(state: _State) -> ChecklistItem:
@@ -199,7 +202,7 @@ def _parameters(state: _State) -> ChecklistItem:
     wanted = parameters.check_any(state.question.parameters)
     parameters.check_listening(stored, wanted, state.tx.context.why_not_listen)
     different = [
-        f"{key} is {stored.values[key]}, wanted is {value}"
+        f"{key} is {stored.values[key]}, expected is {value}"
         for key, value in wanted.items()
         if stored.values[key] != value
     ]
@@ -209,7 +212,7 @@ def _parameters(state: _State) -> ChecklistItem:
     if state.tx.context.running is not None and state.tx.context.running != stored:
         todo = "ucm.capf.capf_service with state restarted restarts CAPF"
         return ChecklistItem(name, "4", ChecklistResult.FAILED, "changed parameters wait for a restart of CAPF", todo)
-    return ChecklistItem(name, "4", ChecklistResult.OK, "they are in force with the expected values")
+    return ChecklistItem(name, "4", ChecklistResult.OK, "they are in effect with the expected values")
 
 
 def _strings(state: _State) -> ChecklistItem:
@@ -222,7 +225,7 @@ def _strings(state: _State) -> ChecklistItem:
         if forecast.never_registers(STRING, phone.device_security_mode, has_lsc=phone.lsc_expires is not None)
     ]
     if stuck:
-        message = f"secure phones without LSC do not register, so nobody can enter a string: {_names(stuck)}"
+        message = f"secure phones without an LSC cannot register, so nobody can enter a string: {_names(stuck)}"
         return ChecklistItem(
             name, "6", ChecklistResult.WARNING, message, "set them to Non Secure, or to another Authentication Mode"
         )
@@ -231,16 +234,17 @@ def _strings(state: _State) -> ChecklistItem:
         todo = "wait, or unlock phones with ucm.capf.phone_unlock; if many phones share an address, raise"
         return ChecklistItem(name, "6", ChecklistResult.WARNING, guessed, f"{todo} capf_server_wrong_strings_per_day")
     if phones and state.tx.in_force.flag("TFTP Encrypted Config"):
-        message = f"TFTP Encrypted Config is True: {len(phones)} phones may not recover until their string is entered"
+        number = counted(len(phones), "phone")
+        message = f"TFTP Encrypted Config is True: {number} may not recover until the string is entered"
         return ChecklistItem(
-            name, "6", ChecklistResult.WARNING, message, "have people beside the phones, or use another mode"
+            name, "6", ChecklistResult.WARNING, message, "have people at the phones, or use a different mode"
         )
-    message = f"{len(phones)} phones need one; it is entered while the phone is registered"
+    message = f"{counted(len(phones), 'string')} to enter, each while its phone is registered"
     return ChecklistItem(name, "6", ChecklistResult.OK, message)
 
 
 def _failures(state: _State) -> ChecklistItem:
-    """Name the phones whose session would fail by what is on record, which no rollout tries (P54)."""
+    """Name the phones whose session would fail according to the record; no rollout tries them (P54)."""
     name = "Phones that would fail"
     found = schedule.expected_failures(state.tx, [phone.device_name for phone in state.found])
     if not found:
@@ -258,7 +262,8 @@ def _guessed(state: _State, phones: Sequence[str]) -> str:
     if locks:
         until = moment.show(max(lock.until for lock in locks.values()))
         addresses = sum(lock.addresses for lock in locks.values())
-        said.append(f"locked after wrong strings for {addresses} addresses, until {until}: {_names(sorted(locks))}")
+        number = "1 address" if addresses == 1 else f"{addresses:,} addresses"
+        said.append(f"locked after wrong strings for {number}, until {until}: {_names(sorted(locks))}")
     if exhausted:
         said.append(f"addresses that have reached their daily limit of wrong strings: {_names(exhausted)}")
     return "; ".join(said)

@@ -289,14 +289,14 @@ def _warnings(plan: Scheduled, *, encrypted: bool) -> list[str]:
     busy = plan.skipped.get(IN_SESSION)
     if busy:
         warnings.append(
-            f"{len(busy)} phones, the first of them {busy[0]}, are in a session and were skipped;"
-            " repeat the request when it has ended"
+            f"{counted(len(busy), 'phone')} skipped because of a session, the first of them {busy[0]};"
+            " repeat the request when the session has ended"
         )
     by_string = [phone.name for phone, _reason in plan.adding if phone.by_string]
     if encrypted and by_string:
         warnings.append(
-            f"TFTP Encrypted Config is True: {len(by_string)} phones by authentication string, the first of them"
-            f" {by_string[0]}, may not recover until the string is entered on them"
+            f"TFTP Encrypted Config is True: {counted(len(by_string), 'phone')} by authentication string, the first of"
+            f" them {by_string[0]}, may not recover until the string is entered"
         )
     return warnings
 

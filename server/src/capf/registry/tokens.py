@@ -35,8 +35,9 @@ SLOTS = (1, 2)
 _BITS = 2048
 _YEARS = 20
 TWO_STEPS = (
-    "both security tokens cannot be changed at once: phones take a CTL file only from a token that the one they hold "
-    "lists. In two steps: change one token, make the CTL file and let every phone fetch it; then change the other one"
+    "the two security tokens cannot be changed at the same time: a phone accepts a CTL file only if it is signed by a "
+    "token that the phone's current file lists. Change one token, make the CTL file and let every phone fetch it; then "
+    "change the other one"
 )
 
 
@@ -234,7 +235,7 @@ def _pair(where: str, item: Supplied, problems: list[Problem]) -> Pair | None:
     except (ValueError, TypeError):
         message = (
             "this is not a private key in PEM that the passphrase opens;"
-            " give the key with its passphrase, or without one where it is not encrypted"
+            " give the key with its passphrase, or without one if it is not encrypted"
         )
         problems.append(Problem(f"{where}private_key", "(hidden)", message))
         return None

@@ -19,7 +19,7 @@ _WORDS = {
     "23": "it rejects rows that conflict with others",
     "25006": "it is read-only",
     "28": "it refuses the server's user or password",
-    "3D000": "there is no database of that name",
+    "3D000": "the server has no database of that name",
     "42501": "the server's user lacks a privilege",
     "42703": "its tables do not have this server's schema; restore a backup",
     "42P01": "its tables do not have this server's schema; restore a backup",

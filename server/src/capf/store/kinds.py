@@ -62,7 +62,7 @@ class _Checked(TypeDecorator[Any]):
 
     def fault(self) -> Fault:
         """Return the fault of a column with another kind of value."""
-        return Fault(self.where, f"a row has something else than {self._found()[1]}", _TODO)
+        return Fault(self.where, f"a row has a value that is not {self._found()[1]}", _TODO)
 
     def _found(self) -> tuple[type, str]:
         return next(found for base, found in _KINDS.items() if isinstance(self.impl_instance, base))

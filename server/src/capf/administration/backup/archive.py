@@ -116,7 +116,7 @@ class _Stream(io.RawIOBase):
         self._pieces, self._rest = pieces, b""
 
     def readable(self) -> bool:
-        """Say yes."""
+        """Return true."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -173,12 +173,12 @@ def _check(member: tarfile.TarInfo, found: Mapping[str, Held]) -> None:
     """Raise CapfError for an entry that is never in a valid archive: a link, an outside path, or a duplicate file."""
     name, path = member.name, PurePosixPath(member.name)
     if MANIFEST in found or name in found:
-        raise CapfError(f"it holds {name!r} after its manifest or twice")
+        raise CapfError(f"it contains {name!r} after its manifest, or more than once")
     is_ours = name in (DATABASE, MANIFEST) or (path.parts and not passes(path))
     if not member.isreg() or member.issparse() or path.is_absolute() or ".." in path.parts or str(path) != name:
         is_ours = False
     if not is_ours or not name.isprintable():
-        raise CapfError(f"it is not a backup of a CAPF server: it holds {name!r}")
+        raise CapfError(f"it is not a backup of a CAPF server: it contains {name!r}")
 
 
 def _write(content: _Counted, target: Path, mode: int) -> None:
@@ -206,8 +206,8 @@ def _compared(directory: Path, found: dict[str, Held]) -> Manifest:
     wanted = {name: Held(**file) for name, file in given["files"].items()}
     faults = {
         "lacks": sorted((wanted.keys() | _NEEDED) - found.keys()),
-        "holds, beyond its manifest,": sorted(found.keys() - wanted.keys()),
-        "holds another version of": sorted(
+        "contains, in addition to its manifest,": sorted(found.keys() - wanted.keys()),
+        "contains a different version of": sorted(
             name for name in wanted.keys() & found.keys() if wanted[name] != found[name]
         ),
     }

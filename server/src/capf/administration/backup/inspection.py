@@ -71,4 +71,4 @@ def _check_integrity(database: Path) -> None:
     if said != "ok":
         raise CapfError("its database is damaged: it fails SQLite's integrity check")
     if orphan is not None:
-        raise CapfError(f"its database is damaged: a row of {orphan[0]} has lost its parent")
+        raise CapfError(f"its database is damaged: a row of {orphan[0]} refers to a row that does not exist")

@@ -60,10 +60,10 @@ def _check_place(settings: NodeSettings) -> None:
     """Raise ConflictError if the directory contains a state, or parts of one that would be trusted after a restore."""
     directory = settings.state_directory
     if is_there(settings):
-        raise ConflictError(f"{directory} already holds a CAPF server's state")
+        raise ConflictError(f"{directory} already contains a CAPF server's state")
     left = [] if (directory / _TRIES).exists() else sorted(sharing.files(directory))
     if left:
-        raise ConflictError(f"{directory} is not empty: it holds {', '.join(left[:5])}; move it away first")
+        raise ConflictError(f"{directory} is not empty: it contains {', '.join(left[:5])}; move it away first")
 
 
 def _earlier(directory: Path) -> list[str]:

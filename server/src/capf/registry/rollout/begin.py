@@ -23,7 +23,7 @@ from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, rollout_rows, rows
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}")
-NAME_ALLOWED = "a name of letters, digits, spaces, dots, dashes and underscores, 80 at most"
+NAME_ALLOWED = "1 to 80 letters, digits, spaces, dots, dashes and underscores"
 _MODE, _MODE_AFTER, _STRING = "device_security_mode", "security_mode_after", "authentication_string"
 
 

@@ -20,7 +20,7 @@ _LONGEST_LINE, _LONGEST_STATUS, _LONGEST_PROBLEM = 300, 120, 80
 
 
 class NotDone(NamedTuple):
-    """What phones have in common that are not done."""
+    """What phones that are not done have in common."""
 
     part: Part
     status: str
@@ -49,7 +49,7 @@ class Causes:
             found.problems.add(row.problem or "")
 
     def lines(self) -> list[str]:
-        """Return a line a cause, the most frequent first, and one about the rest."""
+        """Return one line per cause, the most frequent first, and one about the rest."""
         ordered = sorted(self._phones.items(), key=lambda item: (-len(item[1].names), item[0]))
         shown = [_line(cause, found) for cause, found in ordered[:_SHOWN]]
         rest = sum(len(found.names) for _cause, found in ordered[_SHOWN:])

@@ -82,7 +82,7 @@ def named(connection: Connection, name: str, rollout_id: int) -> RolloutRow:
     """Return the rollout with this id and name; ConflictError if it does not exist."""
     rollout = rollout_rows.by_id(connection, rollout_id)
     if rollout is None or rollout.name != name:
-        raise ConflictError(f"there is no rollout {name!r} with the id {rollout_id}")
+        raise ConflictError(f"no rollout {name!r} has the id {rollout_id}")
     return rollout
 
 

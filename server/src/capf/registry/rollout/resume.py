@@ -62,8 +62,8 @@ def _too_late(
     others -= set(certificate_rows.active(tx.connection, sorted(others)))
     if others:
         warnings.append(
-            f"{len(others)} phones without an LSC are not in the resumed rollout, among them {some(others)};"
-            " run the command again for them after its end"
+            f"{parts.counted(len(others), 'phone')} without an LSC not in the resumed rollout, among them"
+            f" {some(others)}; run the command again for them after its end"
         )
     return warnings
 

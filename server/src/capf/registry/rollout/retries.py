@@ -18,8 +18,8 @@ from capf.store.rollout_rows import MemberRow
 def names(members: Iterable[MemberRow], settings: RolloutSettings) -> list[str]:
     """Return the phones that may succeed on a retry, as many as may be in a session at once.
 
-    Who could only fail when it was to be retried, or said that it cannot make the key, is not among them.
-    This includes phones that got their LSC after their wave was judged and still need their new Device Security Mode.
+    A phone that could only fail when it was to be retried, or that reported that it cannot make the key, is not among
+    them; one that got its LSC after its wave was judged, and still needs its new Device Security Mode, is.
     """
     found = [row.device_name for row in members if 0 < row.tries <= settings.retries and _may_help(row)]
     return found[: settings.open_sessions]

@@ -24,7 +24,7 @@ def find(connection: Connection, name: str, rollout_id: int | None = None) -> Ro
         return lease.named(connection, name, rollout_id)
     rollout = rollout_rows.latest(connection, name)
     if rollout is None:
-        raise ConflictError(f"there is no rollout {name!r}")
+        raise ConflictError(f"rollout {name!r} does not exist")
     return rollout
 
 

@@ -30,8 +30,8 @@ _REASONS, _SIZES = 4, 20
 _AGAIN = "run the same command again"
 _NEXT = {
     RUNNING: f"{_AGAIN}: it resumes this rollout",
-    STOPPED: f"once that is fixed, {_AGAIN}: it takes the phones that are left",
-    ABORTED: f"{_AGAIN} to begin a rollout of the phones that are left",
+    STOPPED: f"once that is fixed, {_AGAIN}: it includes the remaining phones",
+    ABORTED: f"{_AGAIN} to begin a rollout of the remaining phones",
 }
 
 
@@ -121,7 +121,7 @@ def _body(content: _Content) -> list[str]:
 
 
 def skipped(reasons: Mapping[str, int]) -> list[str]:
-    """Return why phones were skipped, a line a reason, the most frequent first."""
+    """Return why phones were skipped, one line per reason, the most frequent first."""
     if not reasons:
         return []
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -136,7 +136,7 @@ def _when_done(counts: Mapping[str, int], reasons: Mapping[str, int]) -> str:
     untried = sum(number for reason, number in reasons.items() if reason.startswith(NOT_TRIED))
     if missing or untried:
         left = counted(missing + untried, "phone")
-        return f"do what is said about the {left} without an LSC, then {_AGAIN}: it takes only those"
+        return f"follow the advice for the {left} without an LSC, then {_AGAIN}: it includes only those"
     return "nothing; each phone has its LSC, or was skipped"
 
 
