@@ -21,7 +21,7 @@ def test_a_state_directory_is_enough() -> None:
     ("text", "problem"),
     [
         ("nonsense", "file: "),
-        ("", "server.state_directory: 'None' is refused; allowed: text"),
+        ("", "server.state_directory: this setting is required"),
         ("[administration]\nport = 70000", "administration.port: '70000' is refused; allowed: a whole number from 1"),
         ("[administration]\nport = true", "administration.port: 'True' is refused"),
         ('[capf]\naddresses = ["node1"]', "capf.addresses: 'node1' is refused; allowed: IPv4 or IPv6 addresses"),

@@ -38,7 +38,10 @@ class _Table:
         value = self._left.pop(key, default)
         if isinstance(value, str) and (value or default == ""):
             return value
-        self._wrong(key, value, "text")
+        if value is None:
+            self._problems.append(Problem(self._field(key), "", "this setting is required"))
+        else:
+            self._wrong(key, value, "text")
         return ""
 
     def number(self, key: str, default: int, minimum: int, maximum: int) -> int:
