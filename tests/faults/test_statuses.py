@@ -252,7 +252,7 @@ def test_p5_p8_code_11_a_session_after_the_deadline(world: World, operation: str
     world.schedule(operation, STRING, completes_by=deadline.isoformat())
     string = world.node.phone(A)["authentication_string"]
     time.sleep(max(0.0, (deadline - datetime.now(UTC)).total_seconds()) + 0.1)
-    # The server ends operations at their deadline every second; then nothing is scheduled any more.
+    # The server ends operations at their deadline every second; then nothing is scheduled.
     assert world.call().authenticate(string).elements[Tag.REASON] in (b"\x07", b"\x00")
     assert world.status() == f"{FAMILIES[operation]} Failed: User Initiated Request Late/Timedout"
     assert world.node.phone(A)["authentication_string"] == ""

@@ -34,7 +34,7 @@ class Rewritten(str):
 
 
 def meant(text: str) -> str | None:
-    """Return the device name that a text can only mean, None if there is none.
+    """Return the one device name that a text can mean, None if it can mean none or several.
 
     A MAC address is that of a phone (SEP) unless it begins with ATA. The name of a softphone keeps its case.
     """
@@ -49,7 +49,7 @@ def meant(text: str) -> str | None:
 
 
 def read(text: str) -> str:
-    """Return the device name that a text means, or the text if there is none, which the registry refuses."""
+    """Return the device name that a text means, or else the text itself, which the registry refuses."""
     name = meant(text)
     if name is None or name == text:
         return text

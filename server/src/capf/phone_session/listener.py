@@ -48,7 +48,7 @@ class Listener:
         patience: Patience,
         descriptors: Callable[[], int] | None = None,
     ) -> None:
-        """``descriptors`` returns how many descriptors this port may use; without it there is no such limit."""
+        """``descriptors`` returns how many descriptors this port may use; None means no limit."""
         self.backend = backend
         self.tls = tls
         self.patience = patience

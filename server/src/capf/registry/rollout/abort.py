@@ -34,7 +34,7 @@ def abort(tx: Transaction, name: str, rollout_id: int | None = None) -> Aborted:
 
     Operations that were refused before are cancelled, too. Phones in a session may finish it, but are not retried.
 
-    ConflictError if there is no such rollout; nothing changes if it has ended.
+    ConflictError if the rollout does not exist; nothing changes if it has ended.
     """
     rollout = show.find(tx.connection, name, rollout_id)
     if not lease.close(tx, rollout, rollout_rows.ABORTED, f"aborted by {tx.actor}"):
