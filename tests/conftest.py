@@ -1,11 +1,19 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Marks tests by their requirements, so that `make check` can omit slow ones and those that need more than Python."""
+"""What holds for all tests.
+
+They are marked by their requirements, so that `make check` can omit slow ones and those that need more than Python.
+Hypothesis measures no times: tests run beside others, and those that measure a promised time do so themselves.
+"""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("beside others")
 
 NEEDS = {"cluster": "postgresql", "pair": "postgresql", "tftpd": "tools"}
 """The markers of tests by the fixtures that they use."""

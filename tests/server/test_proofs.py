@@ -33,6 +33,7 @@ from support.identity import Manufacturer, common_name, new_ec_key
 from support.verdicts import certificate_fault
 
 NAME, OTHER = "SEP001122334455", "SEP001122334466"
+UNMEASURED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 SESSION = 0x01020304
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 LSC_FIRST, MIC_FIRST = AuthenticationMode.LSC_FIRST, AuthenticationMode.MIC_FIRST
@@ -180,7 +181,7 @@ def test_p10_a_phone_with_an_unsupported_key_is_refused(shop: Shop) -> None:
 
 
 @given(st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=400)
+@settings(suppress_health_check=UNMEASURED, max_examples=400)
 def test_p10_a_damaged_certificate_is_refused_and_nothing_else_happens(shop: Shop, data: st.DataObject) -> None:
     good = _good(shop)
     position = data.draw(st.integers(0, len(good) - 1))
@@ -229,7 +230,7 @@ def test_p9_no_name_and_no_form_of_it_authorises_two_phones(a: str, b: str, form
 
 
 @given(owners, owners, st.sampled_from(["{}", "CP-8845-{}"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=UNMEASURED, max_examples=60)
 def test_p9_a_right_proof_of_one_phone_never_authorises_another(shop: Shop, a: str, b: str, form: str) -> None:
     if a == b or len(form.format(a)) > 64:
         return

@@ -196,7 +196,7 @@ def check_waves(found: History, state: dict[str, Any], members: Any, watched: mo
 
 
 @given(histories)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 def test_p38_parts_add_up_and_verdicts_stay_whatever_happens(
     signer: tuple[Any, Any], happens: list[tuple[str, str]]
 ) -> None:
