@@ -22,7 +22,7 @@ Pair = tuple[socket.socket, socket.socket]
 def pairs() -> Iterator[list[Pair]]:
     """Connected pairs of sockets."""
     with ExitStack() as stack:
-        made = [socket.socketpair() for _ in range(3)]
+        made = [socket.socketpair() for _number in range(3)]
         for one, other in made:
             stack.enter_context(one)
             stack.enter_context(other)
@@ -31,7 +31,7 @@ def pairs() -> Iterator[list[Pair]]:
 
 async def turns() -> None:
     """Let the event loop look at its sockets."""
-    for _ in range(3):
+    for _number in range(3):
         await asyncio.sleep(0.01)
 
 
