@@ -35,7 +35,7 @@ def interrupt(number: signal.Signals) -> None:
     demo = subprocess.Popen(
         [sys.executable, ROOT / "demo" / "run.py"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    limit = time.monotonic() + 120
+    limit = time.monotonic() + 300
     while not (WORK / "lab" / "ready.json").exists():
         assert demo.poll() is None and time.monotonic() < limit
         time.sleep(0.2)
