@@ -91,7 +91,7 @@ wait_seconds:
   returned: O(state=started)
   type: int
 why:
-  description: Why there is no wave.
+  description: Why no wave was started.
   returned: O(state=started)
   type: str
 counts:

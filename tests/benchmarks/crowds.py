@@ -104,7 +104,7 @@ def besieged(node: RunningNode) -> dict[str, float]:
     with client(_besiege, node.capf_port) as pipe:
         figures: Figures = pipe.recv()
     return {
-        "besieged: AUTH_REQUEST p50 ms": figures.milliseconds(0.5),
+        "besieged: AUTH_REQUEST median ms": figures.milliseconds(0.5),
         "besieged: AUTH_REQUEST max ms": figures.milliseconds(1),
         "besieged: failures": len(figures.failures),
     }

@@ -49,7 +49,7 @@ def run(node: RunningNode, number: int, sessions: int, at_once: int) -> Results:
         "server CPU ms a session": cpu,
         "two RSA-2048 signatures ms": signatures,
         "CPU in two signatures": cpu / signatures,
-        "p50 ms": figures.milliseconds(0.5),
+        "median ms": figures.milliseconds(0.5),
         "p99 ms": figures.milliseconds(0.99),
         "largest memory MiB": meter.largest_mib(),
     }

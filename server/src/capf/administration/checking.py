@@ -26,7 +26,7 @@ from capf.store.engine import Store
 
 
 def look(settings: NodeSettings) -> list[str]:
-    """Return the problems, each with what to do about it; none if there is no state yet."""
+    """Return the problems, each with what to do about it; none before the node has a state."""
     directory = StateDirectory(settings.state_directory)
     databases = copying.sqlite_files(settings.database)
     if not directory.path.exists() or (databases and not databases[0].exists()):

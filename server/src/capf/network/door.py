@@ -239,7 +239,7 @@ class Door:
             self._send_away(guest)
 
     def _begin_heard(self) -> None:
-        """Let guests that have just sent something begin, after those that had to wait; watch no others of them."""
+        """Let guests that have just sent something begin, after those that had to wait; do not watch the rest."""
         if not self._heard:
             return
         if self._turn is None:

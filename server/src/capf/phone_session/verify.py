@@ -81,7 +81,7 @@ def signature_is_right(key: object, data: bytes, digest: int, signature: bytes) 
 
 
 def _raw_rsa_is_right(key: rsa.RSAPublicKey, hashed: bytes, signature: bytes) -> bool:
-    """Compare the whole block, so that there is no padding parser to fool."""
+    """Compare the whole block; a parser of the padding could be fooled."""
     numbers = key.public_numbers()
     size = (numbers.n.bit_length() + 7) // 8
     number = int.from_bytes(signature, "big")

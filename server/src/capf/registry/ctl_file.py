@@ -92,7 +92,7 @@ def last(connection: Connection) -> Last | None:
 
 
 def _last_or_none(connection: Connection) -> Last | None:
-    """Return the latest CTL file, None if there is no readable one."""
+    """Return the latest CTL file, None if it is missing or unreadable."""
     try:
         return last(connection)
     except DamagedError:

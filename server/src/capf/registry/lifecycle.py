@@ -40,7 +40,7 @@ class HasSession(HasState, Protocol):
 
 
 def is_open(operation: HasState | None) -> bool:
-    """True if the operation can still be carried out; False if there is no operation."""
+    """True if the operation can still be carried out; False without an operation."""
     return operation is not None and operation.state in _OPEN
 
 

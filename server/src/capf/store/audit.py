@@ -34,7 +34,7 @@ def begin(connection: Connection) -> None:
 def record(connection: Connection, at: int, actor: str, action: str, device_name: str = "", /, **detail: Any) -> None:
     """Record an action, its time, its actor and its device; ``detail`` must not contain secrets.
 
-    The row is written when the store ends the transaction of the action, so there is no action without its row.
+    The row is written when the store ends the transaction of the action, so no action lacks its row.
     """
     connection.info[_UNWRITTEN].append(
         {

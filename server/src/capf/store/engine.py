@@ -305,7 +305,7 @@ def _is_deadlock(error: Exception) -> bool:
 def _refusal(error: Exception) -> InvalidRequestError:
     """Return the error to report for values that do not fit the database's columns."""
     code = driver_errors.code(error)
-    # psycopg itself refuses a text with a NUL character, so there is no code from the database.
+    # psycopg itself refuses a text with a NUL character, so the database reports no code.
     why = f"it reports {code}" if code else "NUL characters are not allowed"
     message = f"the database does not accept one of the values ({why}); correct or shorten it"
     return InvalidRequestError([Problem("body", HIDDEN, message)])
