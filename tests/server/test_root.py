@@ -287,7 +287,7 @@ def test_p31_a_command_in_the_state_directory_is_the_servers_own() -> None:
     assert len(named) >= 3
     for where, options in named:
         argv = str(options.get("argv"))
-        assert "bin/capf" in argv or ("root_only" in str(options.get("stdin")) and "--service" in argv), where
+        assert "current/bin/capf" in argv or ("root_only" in str(options.get("stdin")) and "--service" in argv), where
 
 
 def test_p31_a_plain_process_of_root_uses_no_directory_of_another_user(node: Path) -> None:

@@ -5,27 +5,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
+import runpy
 import shutil
 import subprocess
 import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 
 from support.plays import ROOT
 
 _SCRIPT = ROOT / "roles" / "capf_server" / "files" / "wheelhouse.py"
-
-
-def _wheelhouse() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("wheelhouse", _SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def make(place: Path, cache: Path, like: str, appended: Mapping[str, str]) -> tuple[Path, str]:
@@ -40,8 +31,8 @@ def make(place: Path, cache: Path, like: str, appended: Mapping[str, str]) -> tu
     for name, text in appended.items():
         with (source / "src" / name).open("a") as changed:
             changed.write(text)
-    wheelhouse = _wheelhouse()
-    name = f"{like.rpartition('-')[0]}-{wheelhouse.version_of([source])}"
+    wheelhouse = runpy.run_path(str(_SCRIPT))
+    name = f"{like.rpartition('-')[0]}-{wheelhouse['version_of']([source])}"
     archive = cache / f"{name}.tar"
     with tarfile.open(cache / f"{like}.tar") as given, tarfile.open(archive, "w") as made:
         for member in given.getmembers():
@@ -52,7 +43,7 @@ def make(place: Path, cache: Path, like: str, appended: Mapping[str, str]) -> tu
             renamed = tarfile.TarInfo(member.name.replace(like, name))
             renamed.size = len(data)
             made.addfile(renamed, io.BytesIO(data))
-    wheelhouse.sum_of(archive).write_text(wheelhouse.sha256(archive))
+    wheelhouse["sum_of"](archive).write_text(wheelhouse["sha256"](archive))
     return place, name
 
 

@@ -19,17 +19,17 @@ from capf.node.state import StateDirectory
 
 def has_state(settings: NodeSettings) -> bool:
     """Return whether the state directory holds a server's state; CapfError if it contains a link."""
-    return _directory(settings).capf_key.exists()
+    return state_directory(settings).capf_key.exists()
 
 
 def certificates(settings: NodeSettings) -> dict[str, str]:
     """Return the certificates of API and CAPF, in PEM by the names of their files; CapfError at a link."""
-    directory = _directory(settings)
+    directory = state_directory(settings)
     paths = (directory.administration_certificate, directory.path / "capf.crt")
     return {path.name: "".join(_texts(path)) for path in paths}
 
 
-def _directory(settings: NodeSettings) -> StateDirectory:
+def state_directory(settings: NodeSettings) -> StateDirectory:
     """Return the state directory; CapfError if it contains a link."""
     belonging.refuse_links(settings.state_directory)
     return StateDirectory(settings.state_directory)
@@ -43,7 +43,7 @@ def _texts(path: Path) -> list[str]:
 def add_manufacturing(settings: NodeSettings, pem: bytes, *, dry_run: bool) -> list[str]:
     """Trust issuers of MICs; return the fingerprints of those that were not trusted before."""
     given: Sequence[x509.Certificate] = keystore.certificates_in(pem, "standard input")
-    keys = Keystore(_directory(settings).path)
+    keys = Keystore(state_directory(settings).path)
     known = keys.manufacturing.all()
     missing = [certificate for certificate in given if certificate not in known]
     if not dry_run:

@@ -13,10 +13,9 @@ import os
 import shutil
 from pathlib import Path
 
+from capf.administration import provisioning
 from capf.administration.backup.archive import DATABASE
-from capf.node import belonging
 from capf.node.node_settings import NodeSettings
-from capf.node.state import StateDirectory
 from capf.store import copying, earlier
 
 DIRECTORY = ".before-upgrade"
@@ -25,16 +24,15 @@ _TABLES, _BEGUN = "tables.json", "begun"
 
 
 def make(settings: NodeSettings) -> bool:
-    """Copy the database into the state directory, in place of an earlier copy; return whether there is a copy now.
+    """Copy the database into the state directory, in place of an earlier copy; return whether it was copied.
 
-    There is none if there is no state, or if another server has migrated a shared database already.
+    It is not copied without a state, or if another server has migrated a shared database already.
     """
-    directory = StateDirectory(settings.state_directory)
-    belonging.refuse_links(directory.path)
-    discard(settings)
+    directory = provisioning.state_directory(settings)
+    place = directory.path / DIRECTORY
+    _remove(place)
     if not directory.capf_key.exists() or not earlier.has_this_schema(settings.database):
         return False
-    place = directory.path / DIRECTORY
     with directory.lock():
         place.mkdir(mode=0o700)
         (place / _TABLES).write_text(json.dumps(earlier.tables(settings.database)))
@@ -49,8 +47,7 @@ def put_back(settings: NodeSettings) -> bool:
 
     A database that still has this version's schema is left as it is, with all that happened since the copy.
     """
-    directory = StateDirectory(settings.state_directory)
-    belonging.refuse_links(directory.path)
+    directory = provisioning.state_directory(settings)
     place = directory.path / DIRECTORY
     if not (place / DATABASE).exists():
         return False
@@ -67,8 +64,10 @@ def put_back(settings: NodeSettings) -> bool:
 
 def discard(settings: NodeSettings) -> bool:
     """Remove the copy; return whether there was one."""
-    place: Path = settings.state_directory / DIRECTORY
-    belonging.refuse_links(settings.state_directory)
+    return _remove(provisioning.state_directory(settings).path / DIRECTORY)
+
+
+def _remove(place: Path) -> bool:
     there = place.exists()
     if there:
         shutil.rmtree(place)

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Table, create_engine, delete, func, inspect, select, text
@@ -65,11 +65,18 @@ def check_empty(url: str, own: Collection[str]) -> None:
     if files:
         _check_no_file(files[0], url, own)
         return
+    with connected(url) as connection:
+        if inspect(connection).has_table(settings.name):
+            _check_no_rows(connection, own)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Connection]:
+    """Yield a connection to the database at an SQLAlchemy URL, whatever its schema is; StoreUnavailableError."""
     engine = create_engine(url)
     try:
         with engine.connect() as connection:
-            if inspect(connection).has_table(settings.name):
-                _check_no_rows(connection, own)
+            yield connection
     except DBAPIError as error:
         raise StoreUnavailableError(f"the database cannot be opened: {driver_errors.words(error)}") from error
     finally:

@@ -7,35 +7,33 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 
-from sqlalchemy import Connection, MetaData, create_engine, inspect, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import MetaData, inspect, text
 
-from capf.model import ConflictError, StoreUnavailableError
-from capf.store import copying, driver_errors
+from capf.model import ConflictError
+from capf.store import copying
 from capf.store.engine import newest_schema, schema_of
 from capf.store.schema import metadata
 
-_OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-_CLIENTS = f"{_OTHERS} AND backend_type = 'client backend'"
-
-
+_OTHERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"
+)
 _CLOSING_SECONDS, _PAUSE = 5.0, 0.1
 """How long the connections of a server that was just stopped may take to end, and the pause between two looks."""
 
 
 def has_this_schema(url: str) -> bool:
     """Return whether the database at an SQLAlchemy URL has the schema of this version."""
-    with _connection(url) as connection:
+    with copying.connected(url) as connection:
         return schema_of(connection) == newest_schema()
 
 
 def tables(url: str) -> list[str]:
     """Return the names of all tables of a database."""
-    with _connection(url) as connection:
+    with copying.connected(url) as connection:
         return sorted(inspect(connection).get_table_names())
 
 
@@ -54,8 +52,8 @@ def check_alone(url: str) -> None:
 
 
 def _others(url: str) -> int:
-    with _connection(url) as connection:
-        return int(connection.execute(text(_CLIENTS)).scalar_one())
+    with copying.connected(url) as connection:
+        return int(connection.execute(text(_OTHERS)).scalar_one())
 
 
 def replace(url: str, copy: Path, before: Collection[str]) -> None:
@@ -76,20 +74,8 @@ def replace(url: str, copy: Path, before: Collection[str]) -> None:
 def _drop_new(url: str, before: Collection[str]) -> None:
     """Drop the server's tables, and those that were made since."""
     own = {*metadata.tables, "alembic_version"}
-    with _connection(url) as connection:
+    with copying.connected(url) as connection:
         found = MetaData()
         found.reflect(connection, only=lambda name, _metadata: name in own or name not in before)
         found.drop_all(connection)
         connection.commit()
-
-
-@contextmanager
-def _connection(url: str) -> Iterator[Connection]:
-    engine = create_engine(url)
-    try:
-        with engine.connect() as connection:
-            yield connection
-    except DBAPIError as error:
-        raise StoreUnavailableError(f"the database cannot be opened: {driver_errors.words(error)}") from error
-    finally:
-        engine.dispose()
