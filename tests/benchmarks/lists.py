@@ -18,8 +18,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.machine import signature_milliseconds
 from benchmarks.tasks import Bench
 
-from support.node import PASSWORD, RunningNode
+from support.node import RunningNode
 from support.plays import extra_vars
+from support.requesting import PASSWORD
 
 PHONES, WAVE = (int(text) for text in (*sys.argv[1:], *("60000", "2500")[len(sys.argv) - 1 :]))
 _COLUMNS = ("device_name", "description", "device_pool", "device_type", "mic", "authentication_mode", "key_size")

@@ -23,8 +23,9 @@ from benchmarks.machine import Meter, signature_milliseconds
 
 from support.lab import RunningLab, write_phones
 from support.launcher import Process
-from support.node import PASSWORD, RunningNode
+from support.node import RunningNode
 from support.plays import PLAYBOOK, environment, extra_vars
+from support.requesting import PASSWORD
 
 PHONES, WAVE = (int(text) for text in (*sys.argv[1:], *("10000", "1000")[len(sys.argv) - 1 :]))
 _KEY_POOL = 200

@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import capf.store
 from capf.certificates.passwords import hash_password
 from capf.store import audit
-from support.node import ADMINISTRATOR, PASSWORD
 from support.postgresql import PostgreSQL
+from support.requesting import ADMINISTRATOR, PASSWORD
 
 HERE = Path(__file__).parent
 _DER = base64.b64decode("".join((HERE.parent / "vectors/certificates/mic.crt").read_text().splitlines()[1:-1]))

@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from support.enrolment import PHONE, enrol, schedule
-from support.node import ADMINISTRATOR, RunningNode
+from support.node import RunningNode
+from support.requesting import ADMINISTRATOR
 from support.trouble import database
 
 GUESSER = Path(__file__).parents[1] / "support" / "guesser.py"

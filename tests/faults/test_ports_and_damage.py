@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from support.node import ADMINISTRATOR, CAPF, PASSWORD, RunningNode
+from support.node import CAPF, RunningNode
+from support.requesting import ADMINISTRATOR, PASSWORD
 from support.waiting import until
 
 TAKEN = "Address already in use"

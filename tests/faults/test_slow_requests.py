@@ -15,7 +15,8 @@ from contextlib import suppress
 import pytest
 
 from support.enrolment import enrol, schedule
-from support.node import ADMINISTRATOR, PASSWORD, RunningNode
+from support.node import RunningNode
+from support.requesting import ADMINISTRATOR, PASSWORD
 
 LONG = 60
 ANOTHER = "SEPAAAAAAAAAAAA"

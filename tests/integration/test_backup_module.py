@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from support.archives import PASSPHRASE
-from support.node import CAPF, PASSWORD, RunningNode
+from support.node import CAPF, RunningNode
 from support.plays import play
+from support.requesting import PASSWORD
 
 MODULE = "ucm.capf.backup"
 RESTORE = "ucm.capf.restore"

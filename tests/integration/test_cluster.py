@@ -18,7 +18,8 @@ from cryptography import x509
 
 from capf.certificates import ctl
 from capf.certificates.ctl import Role
-from support.node import PASSWORD, RunningNode
+from support.node import RunningNode
+from support.requesting import PASSWORD
 
 A, B = "SEP00000000000A", "SEP00000000000B"
 MakeNode = Callable[..., RunningNode]

@@ -20,8 +20,9 @@ from typing import Any
 
 import pytest
 
-from support.node import PASSWORD, free_ports
+from support.node import free_ports
 from support.plays import ROOT, ansible_playbook, extra_vars, interpreter
+from support.requesting import PASSWORD
 
 
 class Deployment:

@@ -19,8 +19,9 @@ import pytest
 import yaml
 
 from support.client import Client
-from support.node import ADMINISTRATOR, PASSWORD, RunningNode
+from support.node import RunningNode
 from support.plays import PLAYBOOK, environment
+from support.requesting import ADMINISTRATOR, PASSWORD
 
 A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
 KEY = {"key_order": "EC Only", "ec_key_size": 256}

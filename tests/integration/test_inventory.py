@@ -17,8 +17,9 @@ import yaml
 
 from integration.test_examples import documented_in
 from support.client import Client
-from support.node import ADMINISTRATOR, PASSWORD, RunningNode
+from support.node import RunningNode
 from support.plays import PLAYBOOK, ROOT, environment
+from support.requesting import ADMINISTRATOR, PASSWORD
 
 A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
 STRING = "By Authentication String"

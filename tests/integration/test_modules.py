@@ -14,8 +14,9 @@ import pytest
 
 from support import canary, spreadsheet
 from support.lab import write_phones
-from support.node import PASSWORD, RunningNode
+from support.node import RunningNode
 from support.plays import play, rhythm
+from support.requesting import PASSWORD
 from support.rollouts import numbers
 from support.waiting import until
 

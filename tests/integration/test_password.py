@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import subprocess
 
-from support.node import ADMINISTRATOR, CAPF, PASSWORD, RunningNode
+from support.node import CAPF, RunningNode
 from support.plays import play, rhythm
+from support.requesting import ADMINISTRATOR, PASSWORD
 
 NEW = "a new pass phrase"
 

@@ -18,8 +18,9 @@ from integration.conftest import MakeWorld
 from integration.test_deploy import Deployment
 from support.archives import PASSPHRASE
 from support.lab import RunningLab, write_phones
-from support.node import LAB, PASSWORD, RunningNode
+from support.node import LAB, RunningNode
 from support.playbooks import playbook
+from support.requesting import PASSWORD
 
 A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
 WAY_TO_CTL_FILE = ("Settings", "**#", "Security Configuration", "CTL File")
@@ -48,7 +49,7 @@ def test_renew_takes_what_expires_and_what_an_earlier_capf_issued(make_world: Ma
     enrol(node, lab, B)
     before = {name: node.phone(name)["lsc_serial_number"] for name in (A, B)}
     status, output = playbook(node, "renew", "--check", renew_days=400)
-    assert status == 0 and "1 LSCs expire within 400 days" in output, output
+    assert status == 0 and "LSCs that expire within 400 days: 1;" in output, output
     assert node.phone(A)["lsc_serial_number"] == before[A]
     status, output = playbook(node, "renew", renew_days=400)
     assert status == 0 and "0 were issued by earlier CAPF certificates; phones selected: 1" in output, output
@@ -68,7 +69,7 @@ def test_r19_lscs_are_deleted_before_a_move(make_world: MakeWorld) -> None:
     node, lab = make_world(phones(A, B, C))
     enrol(node, lab, A, B)
     status, output = playbook(node, "move_phones", move_phones_step="before", move_phones=[A, C])
-    assert status == 0 and "1 LSCs were deleted, 1 phones had none; failed or in flight: none" in output, output
+    assert status == 0 and "LSCs deleted: 1; phones that had none: 1; failed or in flight: none" in output, output
     assert lab.flash(A).lsc is None and node.phone(A)["lsc"] == "Not Installed"
     assert lab.flash(B).lsc is not None and node.phone(B)["lsc"] == "Installed"
 

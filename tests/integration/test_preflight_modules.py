@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from support import spreadsheet
-from support.node import PASSWORD, RunningNode
+from support.node import RunningNode
 from support.plays import ansible_playbook, extra_vars, interpreter, play
+from support.requesting import PASSWORD
 
 A, B, C = "SEP00000000000A", "SEP00000000000B", "SEP00000000000C"
 

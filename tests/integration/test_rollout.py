@@ -22,9 +22,10 @@ from integration.conftest import MakeWorld
 from support import spreadsheet
 from support.archives import PASSPHRASE
 from support.lab import RunningLab
-from support.node import PASSWORD, RunningNode
+from support.node import RunningNode
 from support.playbooks import playbook
 from support.plays import ansible_playbook, extra_vars, interpreter
+from support.requesting import PASSWORD
 
 DEACTIVATE = """
 import base64, pathlib, ssl, sys, urllib.request

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from support.node import PASSWORD, RunningNode
+from support.node import RunningNode
 from support.playbooks import playbook
 from support.plays import PLAYBOOK, environment, extra_vars, interpreter, play
+from support.requesting import PASSWORD
 
 A = "SEP00000000000A"
 WAITS = "another run leads the rollout; waiting"

@@ -14,8 +14,9 @@ from typing import Any
 
 from integration.test_rollout import joined
 from integration.test_rollout_report import enrol
-from support.node import PASSWORD, RunningNode
+from support.node import RunningNode
 from support.plays import ansible_playbook, extra_vars, interpreter
+from support.requesting import PASSWORD
 
 PHONES = [f"SEP100000000{index:03X}" for index in range(600)]
 LAST_LINES = 40

@@ -16,8 +16,9 @@ import pytest
 from integration.conftest import MakeWorld
 from support.canary import STRING
 from support.client import Client
-from support.node import CAPF, PASSWORD, RunningNode
+from support.node import CAPF, RunningNode
 from support.plays import play, rhythm
+from support.requesting import PASSWORD
 
 A = "SEP00000000000A"
 MODULE = "ucm.capf.trace"

@@ -9,7 +9,8 @@ import tarfile
 from pathlib import Path
 
 from support.installed import Installed
-from support.node import PASSWORD, RunningNode
+from support.node import RunningNode
+from support.requesting import PASSWORD
 
 A = "SEP00000000000A"
 

@@ -21,8 +21,9 @@ import pytest
 
 from support import paths
 from support.installed import Installed
-from support.node import PASSWORD, RunningNode, free_ports
+from support.node import RunningNode, free_ports
 from support.plays import ROOT, interpreter
+from support.requesting import PASSWORD
 
 A, B = "SEP00000000000A", "SEP00000000000B"
 LIST = f"device_name,authentication_mode\n{A},By Authentication String\n"

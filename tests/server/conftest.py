@@ -17,6 +17,7 @@ from capf.certificates.authority import make_capf_certificate
 from capf.registry.elapsed import Elapsed
 from support import postgresql
 from support.canary import no_secret_is_left
+from support.inprocess import InProcess, NodeInProcess, new_state
 from support.migrated import put_database
 from support.record import NOW, Record, recording
 from support.rollouts import prepare
@@ -71,6 +72,14 @@ def ready(record: Record) -> Record:
     """A record with twelve phones of three sites and a running CAPF."""
     prepare(record)
     return record
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NodeInProcess]:
+    """A first node without activated CAPF."""
+    made = NodeInProcess(InProcess(new_state(tmp_path / "state")))
+    yield made
+    made.stop()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from support import canary
-from support.node import PASSWORD
+from support.requesting import PASSWORD
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,8 @@ from capf.model import CapfError
 from capf.process import server
 from capf.registry import parameters
 from capf.store import named_values
-from support.inprocess import Answer, InProcess, new_state
+from support.asgi import Answer
+from support.inprocess import InProcess, new_state
 from support.node import free_ports
 
 pytestmark = pytest.mark.slow

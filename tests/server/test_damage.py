@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from support import damage
+from support.asgi import Answer
 from support.damage import OTHERS, A, B, Damage
-from support.inprocess import Answer, InProcess
+from support.inprocess import InProcess
 
 pytestmark = pytest.mark.slow
 

@@ -22,8 +22,8 @@ from capf_lab import csvfile
 from support.identity import certificate_named
 from support.inprocess import InProcess
 from support.lists import LISTS
-from support.node import ADMINISTRATOR, PASSWORD
 from support.record import Record
+from support.requesting import ADMINISTRATOR, PASSWORD
 
 A, B, C = "SEP0011AA000001", "SEP0011AA000002", "SEP0011AA000003"
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import resource
 import socket
 import sqlite3
@@ -38,8 +37,9 @@ from capf.process.web import Web
 from capf.registry import health
 from support.asgi import ask, login
 from support.client import Client
-from support.node import PASSWORD, RunningNode, free_ports
+from support.node import RunningNode, free_ports
 from support.record import PHONE, Record
+from support.requesting import PASSWORD
 from support.service import serving
 
 OURS, FLOOD, OTHERS = "127.0.0.1", "127.0.0.2", "127.0.0.3"
@@ -408,8 +408,8 @@ async def test_p32_nothing_without_a_login_costs_a_commit(server: Server, commit
     before = len(commits)
     for path, methods in routes.items():
         for method, password in product(methods, (None, "wrong")):
-            status, body = await ask(app, method.upper(), path, password=password)
-            assert status in ((200,) if path in OPEN else (401, 429)), (method, path, status, body)
+            answer = await ask(app, method.upper(), path, password=password)
+            assert answer.status in ((200,) if path in OPEN else (401, 429)), (method, path, answer.body)
     folder = http_server.application(server.store, server.context, "127.0.0.1", server.folder)
     for path in ("/CTLFile.tlv", "/SEP00000000000A.cnf.xml", "/nothing", "/../capf.db"):
         await ask(folder, "GET", path)
@@ -423,20 +423,20 @@ async def test_p32_numbers_are_for_monitors_and_for_the_administrator(server: Se
         ("192.0.2.7", None, 200), ("2001:db8::1:2", None, 200), ("::ffff:192.0.2.7", None, 200),
         ("192.0.2.8", None, 401), ("2001:db8:1::1", None, 401), ("192.0.2.8", PASSWORD, 200),
     ):  # fmt: skip
-        assert (await ask(app, "GET", path, client=client, password=password))[0] == wanted, client
+        assert (await ask(app, "GET", path, client=client, password=password)).status == wanted, client
 
 
 async def test_p32_readiness_is_at_most_five_seconds_old(server: Server) -> None:
     app, checked, now = application(server, ()), server.readiness, asyncio.get_running_loop().time()
     seen = health.NodeHealth(["seen"], [])
     checked._state = CheckResult(seen, now - 4.5)
-    assert (await ask(app, "GET", "/readyz"))[0] == 503
+    assert (await ask(app, "GET", "/readyz")).status == 503
     checked._state = CheckResult(seen, now - 5.5)
     late = asyncio.create_task(ask(app, "GET", "/readyz"))
     _done, waiting = await asyncio.wait([late], timeout=0.2)
     assert waiting == {late}
     look = asyncio.create_task(checked.run())
-    assert (await late)[0] == 200
+    assert (await late).status == 200
     look.cancel()
 
 
@@ -449,8 +449,8 @@ async def test_p32_a_database_that_does_not_answer_is_a_problem_at_once(
         other.execute("BEGIN IMMEDIATE")
         look = asyncio.create_task(server.readiness.run())
         begin = time.monotonic()
-        status, answer = await ask(app, "GET", "/readyz")
+        answer = await ask(app, "GET", "/readyz")
         assert time.monotonic() - begin < 2
-        assert (status, json.loads(answer)["problems"]) == (503, [readiness.UNANSWERED])
+        assert (answer.status, answer.json["problems"]) == (503, [readiness.UNANSWERED])
         other.execute("ROLLBACK")
     look.cancel()

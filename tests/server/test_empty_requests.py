@@ -14,7 +14,7 @@ import pytest
 
 from capf.administration import new_node
 from support.inprocess import InProcess
-from support.node import ADMINISTRATOR, PASSWORD
+from support.requesting import ADMINISTRATOR, PASSWORD
 
 Schema = dict[str, Any]
 _EXAMPLES = {"device_name": "SEP00000000000A", "phones": ["SEP00000000000A"], "names": ["SEP00000000000A"]}

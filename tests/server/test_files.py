@@ -47,7 +47,8 @@ async def test_what_the_port_does_not_have_is_a_status_without_words(
     record: Record, tmp_path: Path, method: str, path: str, status: int
 ) -> None:
     app = http_server.application(record.store, record.context, "127.0.0.1", Folder(tmp_path))
-    assert await ask(app, method, path) == (status, b"")
+    answer = await ask(app, method, path)
+    assert (answer.status, answer.body) == (status, b"")
 
 
 def test_a_phone_that_is_not_registered_has_no_file(record: Record) -> None:

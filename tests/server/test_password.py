@@ -21,7 +21,7 @@ from capf.store import schema
 from capf.store.engine import Store
 from support.inprocess import InProcess
 from support.migrated import put_database
-from support.node import ADMINISTRATOR, PASSWORD
+from support.requesting import ADMINISTRATOR, PASSWORD
 
 NEW = "a new pass phrase"
 

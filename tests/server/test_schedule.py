@@ -45,7 +45,7 @@ def test_r26_only_phones_that_need_an_lsc_are_scheduled(record: Record) -> None:
     [
         ({"defaults": {"key_size": 3072}}, "LSC with another key"),
         ({"defaults": {"key_order": "EC Only"}}, "LSC with another key"),
-        ({"renew_before": 5 * 366}, "LSC expires within 1830 days"),
+        ({"renew_before": 5 * 366}, "LSC expires within 1,830 days"),
         ({"force": True}, "forced"),
     ],
 )

@@ -5,13 +5,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import MutableMapping
+import contextlib
+import json
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from starlette.types import ASGIApp
 
-from support.node import ADMINISTRATOR
+from support.requesting import ADMINISTRATOR
+
+
+class Answer:
+    """An answer; ``whole`` if it is complete."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.body = b""
+        self.whole = False
+
+    @property
+    def json(self) -> Any:
+        """The decoded body."""
+        return json.loads(self.body)
 
 
 def login(password: str) -> tuple[bytes, bytes]:
@@ -27,22 +44,34 @@ async def ask(
     client: str = "192.0.2.99",
     password: str | None = None,
     body: bytes = b"{}",
-) -> tuple[int, bytes]:
-    """Return status and body of a request."""
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [] if password is None else [login(password)]
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """Return the answer to a request; an exception after it is in the server's log."""
+    path, _mark, query = path.partition("?")
+    given = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
+    lines = [(name.encode(), value.encode()) for name, value in given.items()]
     scope = {
         "type": "http", "asgi": {"version": "3.0", "spec_version": "2.1"}, "http_version": "1.1", "method": method,
-        "scheme": "https", "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
-        "headers": headers, "client": (client, 40000), "server": ("192.0.2.1", 8443),
+        "scheme": "https", "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
+        "headers": lines if password is None else [*lines, login(password)],
+        "client": (client, 40000), "server": ("192.0.2.1", 8443),
     }  # fmt: skip
-    sent: list[MutableMapping[str, Any]] = []
+    answer, asked = Answer(), False
 
     async def receive() -> dict[str, Any]:
+        nonlocal asked
+        if asked:
+            await asyncio.sleep(3600)
+        asked = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: MutableMapping[str, Any]) -> None:
-        sent.append(message)
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+        else:
+            answer.body += message.get("body", b"")
+            answer.whole = not message.get("more_body", False)
 
-    await app(scope, receive, send)
-    return int(sent[0]["status"]), b"".join(message.get("body", b"") for message in sent[1:])
+    with contextlib.suppress(Exception):
+        await app(scope, receive, send)
+    return answer

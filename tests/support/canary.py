@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support.node import ADMINISTRATOR, PASSWORD
+from support.requesting import ADMINISTRATOR, PASSWORD
 
 STRING = "9081726354"
 """The authentication string of tests."""

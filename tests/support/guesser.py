@@ -11,7 +11,7 @@ import ssl
 import sys
 from collections import Counter
 
-from support.node import ADMINISTRATOR
+from support.requesting import ADMINISTRATOR
 
 _AT_ONCE = 16
 

@@ -6,11 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import contextlib
 import json
 import time
-from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -18,42 +15,33 @@ from capf.administration.new_node import NewNode, initialise
 from capf.api.application import application
 from capf.node import configuration
 from capf.process.server import Server
-from support.migrated import put_database
-from support.node import ADMINISTRATOR, PASSWORD
+from support import asgi
+from support.asgi import Answer
+from support.prepared import NAMES, put_state
+from support.record import Record
+from support.requesting import ADMINISTRATOR, PASSWORD, Requesting
+
+LOOPBACK = "127.0.0.1"
+RESET = '[reset]\ncommand = ["true", "{names}"]\n'
 
 
-def new_state(directory: Path) -> Path:
-    """Make the state of a new first node in a directory, which is created; return it."""
+def new_state(directory: Path, *, first_node: bool = True, database: str | None = None) -> Path:
+    """Make the state of a new node in a directory, which is created; return it. ``database``: URL of an empty one."""
     directory.mkdir(parents=True)
-    url = put_database(directory)
-    initialise(NewNode(directory, ADMINISTRATOR, PASSWORD, ["127.0.0.1"], database=url), time.time())
+    if database is None:
+        put_state(directory, ADMINISTRATOR, PASSWORD, first_node=first_node)
+    else:
+        initialise(NewNode(directory, ADMINISTRATOR, PASSWORD, NAMES, (), database), time.time())
     return directory
-
-
-_TOKEN = base64.b64encode(f"{ADMINISTRATOR}:{PASSWORD}".encode())
-
-
-class Answer:
-    """An answer; ``whole`` if it is complete."""
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.body = b""
-        self.whole = False
-
-    @property
-    def json(self) -> Any:
-        """The decoded body."""
-        return json.loads(self.body)
 
 
 class InProcess:
     """A server on a state directory; ``begin`` does the part of a start before the ports are open."""
 
-    def __init__(self, directory: Path, capf: str = "addresses = []\n") -> None:
-        """``capf``: the settings of the CAPF port; without them it does not listen."""
+    def __init__(self, directory: Path, capf: str = "addresses = []\n", server: str = "") -> None:
+        """Give the settings of the tables ``capf``, by default those of a port that does not listen, and ``server``."""
         self.state = directory
-        text = f"[server]\nstate_directory = {json.dumps(str(directory))}\n[capf]\n{capf}"
+        text = f"[server]\nstate_directory = {json.dumps(str(directory))}\n{server}[capf]\n{capf}{RESET}"
         self.settings = configuration.parse(text)
         self._load()
 
@@ -77,48 +65,66 @@ class InProcess:
         await self.server.service.stop()
         self.server.close()
 
-    async def ask(self, method: str, path: str, body: object = None, *, base: str = "/api/v1") -> Answer:
-        """Return the answer to a request."""
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        base: str = "/api/v1",
+        password: str = PASSWORD,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Return the answer to a request; a body of bytes is sent as it is."""
         if path == "/readyz":
             await self.server.readiness.look()
-        path, _mark, query = f"{base}{path}".partition("?")
-        data = b"" if body is None else json.dumps(body).encode()
-        headers = [(b"authorization", b"Basic " + _TOKEN), (b"content-type", b"application/json")]
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "https",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "headers": [*headers, (b"content-length", str(len(data)).encode())],
-            "client": ("127.0.0.1", 50000),
-            "server": ("127.0.0.1", 8443),
-        }
-        answer, asked = Answer(), False
-
-        async def receive() -> dict[str, Any]:
-            nonlocal asked
-            if asked:
-                await asyncio.sleep(3600)
-            asked = True
-            return {"type": "http.request", "body": data, "more_body": False}
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                answer.status = message["status"]
-            else:
-                answer.body += message.get("body", b"")
-                answer.whole = not message.get("more_body", False)
-
-        with contextlib.suppress(Exception):  # an exception after the answer is in the server's log
-            await self._app(scope, receive, send)
-        return answer
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        return await asgi.ask(
+            self._app, method, base + path, client=LOOPBACK, password=password, body=data, headers=headers
+        )
 
     async def ok(self, method: str, path: str, body: object = None) -> Any:
         """Return the body of the answer to a request that must succeed."""
         answer = await self.ask(method, path, body)
         assert answer.status == 200, answer.body
         return answer.json
+
+
+class NodeInProcess(Requesting):
+    """The node of a test that is not asynchronous: its event loop runs only during requests."""
+
+    def __init__(self, node: InProcess) -> None:
+        self._runner = asyncio.Runner()
+        self._node = node
+        self.state, self.database = node.state, node.settings.database
+        self._runner.run(node.begin())
+
+    def api(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        password: str = PASSWORD,
+        base: str = "/api/v1",
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        """Return status and decoded body of a request."""
+        asked = self._node.ask(method, path, body, password=password, base=base, headers=headers)
+        answer = self._runner.run(asked)
+        text = answer.body.decode(errors="replace")
+        return answer.status, json.loads(text) if text.startswith(("{", "[")) else text
+
+    @property
+    def record(self) -> Record:
+        """The record behind the sessions of phones."""
+        return Record(self._node.server.store, self._node.server.context)
+
+    def activate(self) -> None:
+        """Activate CAPF."""
+        self.ok("PUT", "/service", {"activated": True})
+
+    def stop(self) -> None:
+        """Close the node and its event loop."""
+        self._runner.run(self._node.close())
+        self._runner.close()

@@ -26,14 +26,14 @@ from capf.administration.new_node import NewNode, initialise
 from capf.api import application
 from capf.certificates import keystore
 from capf.cluster import sharing
+from capf.node import configuration
 from support.launcher import Launcher, Process
 from support.prepared import NAMES, put_state
-from support.waiting import until
+from support.requesting import ADMINISTRATOR, PASSWORD, Requesting
 
 CAPF = Path(sys.executable).with_name("capf")
 LAB = (sys.executable, "-m", "capf_lab")
 """A prefix for the lab's command."""
-ADMINISTRATOR, PASSWORD = "admin", "correct-horse-battery"
 _SERVER = Launcher(
     "capf",
     "capf.command_line.main:main",
@@ -58,7 +58,7 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-class RunningNode:
+class RunningNode(Requesting):
     """A node: the constructor does what ``capf init`` does, ``start`` and ``stop`` control ``capf serve``."""
 
     def __init__(
@@ -122,6 +122,11 @@ class RunningNode:
         return self
 
     @property
+    def database(self) -> str:
+        """The URL of the database."""
+        return configuration.load(self.config).database
+
+    @property
     def capf_certificate(self) -> Path:
         """The CAPF certificate, PEM."""
         return self.state / "capf.crt"
@@ -174,41 +179,8 @@ class RunningNode:
             text, status = error.read().decode(), error.code
         return status, json.loads(text) if text.startswith(("{", "[")) else text
 
-    def ok(self, method: str, path: str, body: object = None) -> Any:
-        """Return the body of a request that has to succeed."""
-        status, answer = self.api(method, path, body)
-        assert status == 200, answer
-        return answer
-
     def activate(self, **enterprise: object) -> None:
         """Activate CAPF on this node's port."""
         parameters = {"CAPF Phone Port": self.capf_port, **enterprise}
         self.ok("PUT", "/enterprise-parameters", {"parameters": parameters})
         self.ok("PUT", "/service", {"activated": True})
-
-    def phone(self, name: str) -> dict[str, Any]:
-        """Return one phone as the server shows it, including its authentication string."""
-        criterion = {"field": "device_name", "pattern": "is exactly", "value": name}
-        found = self.ok("POST", "/phones/find", {"criteria": [criterion], "authentication_strings": True})
-        assert found["total"] == 1
-        phone: dict[str, Any] = found["phones"][0]
-        return phone
-
-    def schedule(self, *names: str, operation: str = "Install/Upgrade", **settings: object) -> dict[str, Any]:
-        """Schedule an operation."""
-        body = {"operation": operation, "phones": list(names), **settings}
-        answer: dict[str, Any] = self.ok("POST", "/operations", body)
-        return answer
-
-    def refused(self, *names: str, seconds: float = 30) -> list[str]:
-        """Wait until each phone was refused, which leaves its operation open; return their status."""
-        until(lambda: all(self.phone(name)["refusals"] for name in names), seconds)
-        found = [self.phone(name) for name in names]
-        assert {phone["certificate_operation"] for phone in found} != {"No Pending Operation"}, found
-        return [str(phone["operation_status"]) for phone in found]
-
-    def wait(self, *names: str, seconds: float = 30) -> dict[str, Any]:
-        """Wait until the phones' operations have ended; fail if they do not end in time."""
-        answer: dict[str, Any] = self.ok("POST", "/operations/wait", {"phones": list(names), "timeout": seconds})
-        assert answer["ended"], answer
-        return answer

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.node import PASSWORD, RunningNode
+from support.node import RunningNode
 from support.plays import ansible_playbook, extra_vars, interpreter
+from support.requesting import PASSWORD
 
 
 def playbook(node: RunningNode, name: str, *options: str, **variables: Any) -> tuple[int, str]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from support.launcher import Launcher
-from support.node import ADMINISTRATOR, PASSWORD, RunningNode
+from support.node import RunningNode
+from support.requesting import ADMINISTRATOR, PASSWORD
 
 ROOT = Path(__file__).parents[2]
 OTHER_ANSIBLE = os.environ.get("ANSIBLE_BIN")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,17 @@ from sqlalchemy import create_engine, inspect, text
 
 from capf.certificates.authority import make_capf_certificate
 from capf.certificates.keystore import pem
-from capf.node import configuration
-from support.node import ADMINISTRATOR, RunningNode
+from support.audited import without_audit
+from support.inprocess import InProcess, NodeInProcess, new_state
+from support.requesting import ADMINISTRATOR
 
 A, B, C, D = (f"SEP00000000000{letter}" for letter in "ABCD")
 Body = dict[str, Any]
-Prepare = Callable[[RunningNode], Body]
+Prepare = Callable[[NodeInProcess], Body]
 RUN = {"runner": "the test"}
 
 
-def seen(node: RunningNode) -> Body:
+def seen(node: NodeInProcess) -> Body:
     """Return the fields that identify a run and its rollout."""
     return {"rollout_id": node.ok("GET", "/rollouts/night")["id"], **RUN}
 
@@ -36,7 +36,7 @@ def stranger() -> str:
     return pem(make_capf_certificate(os.urandom, time.time(), "Stranger", "CA")[1]).decode()
 
 
-def begin(node: RunningNode) -> Body:
+def begin(node: NodeInProcess) -> Body:
     """Return a rollout of two phones by string, in one wave each."""
     phones = [{"device_name": name, "authentication_mode": "By Authentication String"} for name in (C, D)]
     node.ok("POST", "/phones", {"phones": phones})
@@ -80,30 +80,18 @@ LEASES = {"POST /rollouts/{name}/release"}
 
 
 @pytest.fixture(scope="module")
-def only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+def only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeInProcess]:
     """An activated node whose reset command does nothing."""
-    node = RunningNode(tmp_path_factory.mktemp("routes") / "node")
-    node.configure("reset", command=["true", "{names}"]).start()
+    state = new_state(tmp_path_factory.mktemp("routes") / "state")
+    node = NodeInProcess(InProcess(state))
     node.activate()
     yield node
     node.stop()
 
 
-@contextmanager
-def without_audit(node: RunningNode) -> Iterator[None]:
-    """Remove the audit table."""
-    engine = create_engine(configuration.load(node.config).database)
-    for before, after in (("audit", "audit_away"), ("audit_away", "audit")):
-        if before != "audit":
-            yield
-        with engine.begin() as connection:
-            connection.exec_driver_sql(f"ALTER TABLE {before} RENAME TO {after}")
-    engine.dispose()
-
-
-def record(node: RunningNode) -> dict[str, list[Any]]:
+def record(node: NodeInProcess) -> dict[str, list[Any]]:
     """Return the files of the state directory, and all rows except audit rows and those of background work."""
-    engine = create_engine(configuration.load(node.config).database)
+    engine = create_engine(node.database)
     with engine.connect() as connection:
         tables = [name for name in inspect(connection).get_table_names() if not name.startswith("audit")]
         found = {name: sorted(map(repr, connection.execute(text(f"SELECT * FROM {name}")))) for name in tables}
@@ -120,36 +108,36 @@ def files(directory: Path) -> Iterator[str]:
             yield f"{path.relative_to(directory)} {path.read_bytes()!r}"
 
 
-def acts(node: RunningNode) -> list[tuple[str, str]]:
+def acts(node: NodeInProcess) -> list[tuple[str, str]]:
     """Return (actor, action) of all audit rows."""
-    engine = create_engine(configuration.load(node.config).database)
+    engine = create_engine(node.database)
     with engine.connect() as connection:
         found = [(row.actor, row.action) for row in connection.execute(text("SELECT actor, action FROM audit"))]
     engine.dispose()
     return found
 
 
-def call(node: RunningNode, route: str, body: Body) -> int:
+def call(node: NodeInProcess, route: str, body: Body) -> int:
     """Send a request; return its status."""
     method, path = route.split()
     return node.api(method, path.format(name="night", number=1), body)[0]
 
 
-def routes(node: RunningNode) -> set[str]:
+def routes(node: NodeInProcess) -> set[str]:
     """Return every route of the API that is not read-only."""
     paths = node.api("GET", "/openapi.json", base="")[1]["paths"]
     found = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     return {route.replace(" /api/v1", " ") for route in found if not route.startswith("GET")}
 
 
-def test_p22_every_route_that_may_change_something_is_known(only: RunningNode) -> None:
+def test_p22_every_route_that_may_change_something_is_known(only: NodeInProcess) -> None:
     assert routes(only) == {*CHANGES, *OF_SUBSCRIBERS, *NEEDS_LOCK, *READS, *LEASES}
 
 
-def test_p22_each_change_has_its_audit_row_and_is_not_made_without_it(only: RunningNode) -> None:
+def test_p22_each_change_has_its_audit_row_and_is_not_made_without_it(only: NodeInProcess) -> None:
     for route, prepare in CHANGES.items():
         body, before, known = prepare(only), record(only), len(acts(only))
-        with without_audit(only):
+        with without_audit(only.database):
             assert call(only, route, body) == 503, route
         assert record(only) == before, route
         assert call(only, route, body) == 200, route
@@ -157,9 +145,10 @@ def test_p22_each_change_has_its_audit_row_and_is_not_made_without_it(only: Runn
 
 
 def test_p22_a_subscriber_takes_no_file_without_an_audit_row(tmp_path: Path) -> None:
-    node = RunningNode(tmp_path / "node", first_node=False).start()
+    state = new_state(tmp_path / "state", first_node=False)
+    node = NodeInProcess(InProcess(state, server="first_node = false\n"))
     wanted = {"files": {f"{A}.cnf.xml": "PGRldmljZS8+"}}
-    with without_audit(node):
+    with without_audit(node.database):
         assert node.api("PUT", "/files", wanted)[0] == 503
     assert not list(node.state.rglob(f"{A}.cnf.xml"))
     assert node.ok("PUT", "/files", wanted)["changed"]

@@ -1,7 +1,7 @@
 # Copyright (c) The ucm.capf founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A rollout by the administration API of a real server, and its metrics (R16)."""
+"""A rollout by the administration API, and its metrics (R16)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from support.client import Client
-from support.node import RunningNode
-from support.rollouts import numbers
+from support.inprocess import NodeInProcess
+from support.rollouts import enrol, numbers
 
 NAMES = [f"SEP0000000000{index:02X}" for index in range(4)]
 PHONES = [{"device_name": name, "key_order": "EC Only", "ec_key_size": 256} for name in NAMES]
@@ -19,30 +18,21 @@ RUNNER = {"runner": "run-1"}
 RUN = {**RUNNER, "rollout_id": 1}
 
 
-def begin(node: RunningNode, **settings: Any) -> dict[str, Any]:
+def begin(node: NodeInProcess, **settings: Any) -> dict[str, Any]:
     """Register the phones and begin a rollout of them."""
     wanted = {**RUNNER, "phones": PHONES, "wave_size": "2", **settings}
     answer: dict[str, Any] = node.ok("PUT", "/rollouts/night", wanted)
     return answer
 
 
-def enrol(node: RunningNode, name: str) -> None:
-    """Run a phone's session."""
-    client = Client(node.capf_port, name)
-    client.authenticate()
-    client.send_key()
-    client.confirm()
-    client.close()
-
-
-def described(node: RunningNode, method: str, path: str) -> set[str]:
+def described(node: NodeInProcess, method: str, path: str) -> set[str]:
     """Return the fields of an answer in the OpenAPI document."""
     _status, document = node.api("GET", "/openapi.json", base="")
     answer = document["paths"][f"/api/v1{path}"][method]["responses"]["200"]["content"]["application/json"]["schema"]
     return set(document["components"]["schemas"][answer["$ref"].rsplit("/", 1)[1]]["properties"])
 
 
-def test_r16_a_dry_run_shows_the_plan_of_phones_that_are_not_registered_yet(node: RunningNode) -> None:
+def test_r16_a_dry_run_shows_the_plan_of_phones_that_are_not_registered_yet(node: NodeInProcess) -> None:
     node.activate()
     dry = begin(node, dry_run=True)
     assert node.ok("POST", "/phones/find", {})["total"] == 0 and node.ok("GET", "/rollouts") == {"rollouts": []}
@@ -51,14 +41,14 @@ def test_r16_a_dry_run_shows_the_plan_of_phones_that_are_not_registered_yet(node
     assert set(real) == described(node, "put", "/rollouts/{name}")
 
 
-def test_r16_a_rollout_from_its_beginning_to_its_end(node: RunningNode) -> None:
+def test_r16_a_rollout_from_its_beginning_to_its_end(node: NodeInProcess) -> None:
     node.activate()
     begin(node)
     for number in (1, 2):
         started = node.ok("POST", "/rollouts/night/waves", RUN)
         assert started["wave"]["number"] == number
         for name in started["wave"]["phones"]:
-            enrol(node, name)
+            enrol(node.record, name)
         path = f"/rollouts/night/waves/{number}"
         waited = node.ok("POST", f"{path}/wait", {**RUN, "timeout": 10})
         assert waited["ended"] and waited["counts"] == numbers(done=2)
@@ -81,21 +71,21 @@ def test_r16_a_rollout_from_its_beginning_to_its_end(node: RunningNode) -> None:
     assert (again["changed"], again["rollout"], again["plan"]["skipped"]) == (False, None, {"LSC is right": NAMES})
 
 
-def test_r10_phones_that_took_the_second_step_keep_it_when_the_same_list_comes_again(node: RunningNode) -> None:
+def test_r10_phones_that_took_the_second_step_keep_it_when_the_same_list_comes_again(node: NodeInProcess) -> None:
     node.activate()
     secure = {"device_security_mode": "Non Secure", "security_mode_after": "Authenticated"}
     phones = [{**phone, **secure} for phone in PHONES]
     begin(node, phones=phones)
     first = node.ok("POST", "/rollouts/night/waves", RUN)["wave"]["phones"]
     for name in first:
-        enrol(node, name)
+        enrol(node.record, name)
     assert node.ok("POST", "/rollouts/night/waves/1/judge", RUN)["switched"] == first
     assert not begin(node, phones=phones)["changed"]
     modes = {name: node.phone(name)["device_security_mode"] for name in NAMES}
     assert modes == {name: "Authenticated" if name in first else "Non Secure" for name in NAMES}
 
 
-def test_r16_phones_are_given_named_or_found(node: RunningNode) -> None:
+def test_r16_phones_are_given_named_or_found(node: NodeInProcess) -> None:
     node.activate()
     node.ok("POST", "/phones", {"phones": PHONES})
     criteria = [{"field": "device_name", "pattern": "ends with", "value": "3"}]
@@ -111,13 +101,13 @@ def test_r16_phones_are_given_named_or_found(node: RunningNode) -> None:
 
 
 @pytest.mark.parametrize("path", ["/rollouts/none", "/rollouts/none/waves", "/rollouts/none/abort"])
-def test_a_rollout_that_is_not_there_is_reported(node: RunningNode, path: str) -> None:
+def test_a_rollout_that_is_not_there_is_reported(node: NodeInProcess, path: str) -> None:
     method, body = ("GET", None) if path.endswith("none") else ("POST", RUN)
     status, answer = node.api(method, path, body)
     assert status == 409 and "'none'" in answer["error"]["message"]
 
 
-def test_r16_an_aborted_rollout_cancels_what_is_pending(node: RunningNode) -> None:
+def test_r16_an_aborted_rollout_cancels_what_is_pending(node: NodeInProcess) -> None:
     node.activate()
     begin(node)
     phones = node.ok("POST", "/rollouts/night/waves", RUN)["wave"]["phones"]
@@ -132,7 +122,7 @@ def test_r16_an_aborted_rollout_cancels_what_is_pending(node: RunningNode) -> No
     assert node.ok("GET", "/rollouts/night")["state"] == "aborted"
 
 
-def test_r24_a_ctl_file_that_is_outdated_holds_the_next_wave_until_it_is_made_again(node: RunningNode) -> None:
+def test_r24_a_ctl_file_that_is_outdated_holds_the_next_wave_until_it_is_made_again(node: NodeInProcess) -> None:
     node.activate()
     node.ok("PUT", "/ctl-file", {})
     begin(node)
@@ -149,7 +139,7 @@ def test_r24_a_ctl_file_that_is_outdated_holds_the_next_wave_until_it_is_made_ag
     assert node.ok("POST", "/rollouts/night/waves", RUN)["wave"]["number"] == 1
 
 
-def test_r16_a_run_before_the_window_is_refused_and_a_dry_run_shows_its_plan(node: RunningNode) -> None:
+def test_r16_a_run_before_the_window_is_refused_and_a_dry_run_shows_its_plan(node: NodeInProcess) -> None:
     node.activate()
     window = {"window_start": "2036-01-31T22:00", "before_window": "refuse"}
     status, answer = node.api("PUT", "/rollouts/night", {**RUNNER, "phones": PHONES, **window})
