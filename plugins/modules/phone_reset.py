@@ -94,7 +94,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     result = dict(answer, failed_phones=capped(failed))
     if failed:
         first = "{device_name}: {problem}".format(**failed[0])
-        module.fail_json(msg=f"{len(failed)} phones could not be reset; {first}", **result)
+        module.fail_json(msg=f"phones that could not be reset: {len(failed)}; {first}", **result)
     return result
 
 

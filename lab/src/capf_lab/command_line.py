@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
-from capf.model import CapfError, words_of
+from capf.model import CapfError, counted, words_of
 from capf_lab import behaviour, control, csvfile
 from capf_lab.conversation import KeyGeneration
 from capf_lab.csvfile import Row
@@ -118,7 +118,7 @@ def _init(arguments: argparse.Namespace) -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _unused in pool.map(make, rows):
             pass
-    print(f"{len(rows)} phones created in {arguments.directory}, {sum(row.mic for row in rows)} with a MIC")
+    print(f"{counted(len(rows), 'phone')} created in {arguments.directory}, {sum(row.mic for row in rows)} with a MIC")
 
 
 def _keys(pool: int) -> KeyMaker:
@@ -206,7 +206,7 @@ async def _serve(arguments: argparse.Namespace, fleet: Fleet) -> None:
     temporary = arguments.directory / "ready.json.new"
     temporary.write_text(json.dumps(ready))
     temporary.replace(arguments.directory / "ready.json")
-    print(f"{len(fleet.phones)} phones switched on; control at {host}:{port}", flush=True)
+    print(f"{counted(len(fleet.phones), 'phone')} switched on; control at {host}:{port}", flush=True)
     people = asyncio.create_task(fleet.people(arguments.strings))
     await stop.wait()
     people.cancel()

@@ -251,6 +251,11 @@ def not_allowed(field: str, value: str, allowed: str | Iterable[object]) -> Prob
     return Problem(field, value, f"{subject} is refused; allowed: {choices}")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, such as ``1 phone`` or ``2,500 phones``."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def words_of(error: Exception) -> str:
     """Return the message of an error for a user: our own or the operating system's, never a library's."""
     if isinstance(error, CapfError):

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from capf.certificates import keystore
 from capf.certificates.keystore import Keystore
-from capf.model import CapfError, words_of
+from capf.model import CapfError, counted, words_of
 from capf.node.state import StateDirectory, check_administration, strings_box
 from capf.registry import strings_key, tokens
 from capf.registry.context import Context
@@ -84,7 +84,8 @@ def _check_strings(tx: Transaction) -> None:
             wrong, count = wrong or name, count + 1
     if count:
         raise CapfError(
-            f"strings.key does not decrypt the authentication strings of {count} operations, that of {wrong} first"
+            f"strings.key does not decrypt the authentication strings of {counted(count, 'operation')},"
+            f" that of {wrong} first"
         )
     if not strings_key.fits(tx.connection, tx.context.secrets):
         raise CapfError("strings.key is not the key that the database was written with")

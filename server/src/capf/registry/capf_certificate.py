@@ -21,11 +21,10 @@ from sqlalchemy import Connection
 
 from capf.certificates import authority, ctl
 from capf.certificates.keystore import Keystore, fingerprint, pem
-from capf.model import ConflictError, Fault, FurtherNodeError, InvalidRequestError, Problem
+from capf.model import ConflictError, Fault, FurtherNodeError, InvalidRequestError, Problem, counted
 from capf.registry import confirmation, moment, need, tokens
 from capf.registry.changes import KeystoreChange
 from capf.registry.context import Context
-from capf.registry.parts import counted
 from capf.registry.transaction import Transaction
 from capf.store import audit, certificate_rows, named_values, rollout_rows
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from capf.model import counted
 from capf.registry import faults, forecast, need, service
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
@@ -85,4 +86,4 @@ def warnings(context: Context) -> list[str]:
     """Return the warnings."""
     if not context.authority.usable or not expires_soon(context) or context.authority.expired(context.now):
         return []
-    return [f"the CAPF certificate expires in {days_left(context)} days"]
+    return [f"the CAPF certificate expires in {counted(days_left(context), 'day')}"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from capf.model import KeyOrder, KeySpec
+from capf.model import KeyOrder, KeySpec, counted
 from capf.store.schema import CertificateRow
 
 SECONDS_A_DAY = 86400
@@ -40,7 +40,7 @@ def reason(certificate: CertificateRow | None, wanted: WantedLsc, now: int) -> s
     if certificate.not_after <= now:
         return "LSC expired"
     if certificate.not_after <= now + wanted.renew_before_days * SECONDS_A_DAY:
-        return f"LSC expires within {wanted.renew_before_days} days"
+        return f"LSC expires within {counted(wanted.renew_before_days, 'day')}"
     if certificate.issuer_key_id != wanted.issuer_key_id:
         return "LSC of another issuer"
     if KeySpec(certificate.ec, certificate.bits) not in wanted.keys:

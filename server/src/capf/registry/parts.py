@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from capf.model import State
+from capf.model import State, counted
 from capf.registry import lifecycle
 from capf.store import rows
 from capf.store.rollout_rows import MemberRow
@@ -142,8 +142,3 @@ def words(numbers: Mapping[str, Any]) -> str:
     shown = [f"{numbers[part.key]:,} {part}" for part in Part if numbers[part.key]]
     phones = sum(numbers[key] for key in KEYS)
     return counted(phones, "phone") + (f": {', '.join(shown)}" if shown else "")
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number of things, such as ``1 phone`` or ``2,500 phones``."""
-    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -19,11 +19,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from capf.lists import cells
-from capf.model import InvalidRequestError, Operation, Problem, is_known_status, status_of
+from capf.model import InvalidRequestError, Operation, Problem, counted, is_known_status, status_of
 from capf.registry import confirmation, earlier_lsc, forecast, moment, phones, schedule, strings
 from capf.registry.changes import Change
 from capf.registry.context import Context
-from capf.registry.parts import counted
 from capf.registry.phone_fields import NAME
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, rows

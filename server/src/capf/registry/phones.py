@@ -19,11 +19,11 @@ from capf.model import (
     InvalidRequestError,
     Problem,
     SecurityMode,
+    counted,
     not_allowed,
 )
 from capf.registry import confirmation, forecast, guessing, lifecycle, phone_fields
 from capf.registry.changes import Change, Changes
-from capf.registry.parts import counted
 from capf.registry.phone_fields import NAME
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, guesses, rows

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from capf.model import AuthenticationMode
+from capf.model import AuthenticationMode, counted
 from capf.registry import ctl_file, faults, forecast, guessing, health, moment, parameters, schedule, service
-from capf.registry.parts import counted
 from capf.registry.transaction import Transaction
 from capf.store import rows
 from capf.store.rows import ChecklistRow

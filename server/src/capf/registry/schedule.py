@@ -19,12 +19,13 @@ from capf.model import (
     Operation,
     Problem,
     State,
+    counted,
 )
 from capf.phone_session.dialogue import NO_KEY
 from capf.registry import confirmation, forecast, lifecycle, need, strings
 from capf.registry.changes import Change
 from capf.registry.context import Context
-from capf.registry.parts import NOT_TRIED, counted
+from capf.registry.parts import NOT_TRIED
 from capf.registry.phone_fields import NAME
 from capf.registry.phones import choice_problems, name_problems, not_registered
 from capf.registry.transaction import Transaction

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from capf.certificates.secretbox import MissingSecretBox, SecretBox
-from capf.model import Fault
+from capf.model import Fault, counted
 from capf.registry.transaction import Transaction
 from capf.store import named_values, rows
 
@@ -83,7 +83,9 @@ def faults(tx: Transaction) -> list[Fault]:
     names = unreadable(tx, _MOST_LOOKED_AT)
     if not names:
         return []
-    problem = f"the authentication strings of {len(names)} phones, the first of them {names[0]}, cannot be read"
+    problem = (
+        f"the authentication strings of {counted(len(names), 'phone')}, the first of them {names[0]}, cannot be read"
+    )
     return [Fault("table operations", problem, "schedule their operations again")]
 
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from capf.model import Operation
+from capf.model import Operation, counted
 from capf.registry import lifecycle, schedule
-from capf.registry.parts import counted
 from capf.registry.rollout import lease, show
 from capf.registry.transaction import Transaction
 from capf.store import rollout_rows

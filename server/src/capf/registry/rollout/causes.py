@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from capf.model import STATUS_NONE
+from capf.model import STATUS_NONE, counted
 from capf.registry import parts
 from capf.registry.parts import Part
 from capf.registry.rollout import advice
@@ -53,7 +53,7 @@ class Causes:
         ordered = sorted(self._phones.items(), key=lambda item: (-len(item[1].names), item[0]))
         shown = [_line(cause, found) for cause, found in ordered[:_SHOWN]]
         rest = sum(len(found.names) for _cause, found in ordered[_SHOWN:])
-        return [*shown, f"and {parts.counted(rest, 'phone')} for other reasons"] if rest else shown
+        return [*shown, f"and {counted(rest, 'phone')} for other reasons"] if rest else shown
 
 
 def _line(cause: NotDone, found: _Phones) -> str:

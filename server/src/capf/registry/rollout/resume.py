@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from capf.model import counted
 from capf.registry import parts
 from capf.registry.rollout import retries
 from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, RolloutRequest, fit, some
@@ -62,7 +63,7 @@ def _too_late(
     others -= set(certificate_rows.active(tx.connection, sorted(others)))
     if others:
         warnings.append(
-            f"{parts.counted(len(others), 'phone')} without an LSC not in the resumed rollout, among them"
+            f"{counted(len(others), 'phone')} without an LSC not in the resumed rollout, among them"
             f" {some(others)}; run the command again for them after its end"
         )
     return warnings

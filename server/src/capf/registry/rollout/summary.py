@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from capf.model import counted
 from capf.registry import moment, parts
-from capf.registry.parts import NOT_TRIED, Part, counted
+from capf.registry.parts import NOT_TRIED, Part
 from capf.registry.rollout.causes import Causes, short
 from capf.registry.rollout.plan import WAVE, Plan
 from capf.registry.rollout.tally import Tally

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from capf.registry.parts import Part, counted
+from capf.model import counted
+from capf.registry.parts import Part
 from capf.registry.rollout.plan import PILOT, RETRY
 from capf.registry.rollout.settings import RolloutSettings
 from capf.store.schema import WaveRow

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from capf.model import AuthenticationMode, ConflictError, Operation, State
+from capf.model import AuthenticationMode, ConflictError, Operation, State, counted
 from capf.registry import moment, parts, preflight, schedule
 from capf.registry.context import Context
 from capf.registry.parts import REFUSED, Part
@@ -62,7 +62,7 @@ def start(tx: Transaction, run: lease.Run, strings: Mapping[str, str]) -> dict[s
         return _finish(tx, rollout, rollout_rows.STOPPED, "no further wave fits into the window")
     busy = rollout_rows.sessions_open(tx.connection)
     if busy and busy + len(phones) > settings.open_sessions:
-        return _wait(_LOOK_AGAIN_SECONDS, f"{parts.counted(busy, 'session')} open, {settings.open_sessions} allowed")
+        return _wait(_LOOK_AGAIN_SECONDS, f"{counted(busy, 'session')} open, {settings.open_sessions} allowed")
     _refuse_unready(tx)
     number = next((wave.number for wave in waves if wave.started_at is None), None)
     if number is None:
@@ -110,7 +110,7 @@ def _finish_or_wait(tx: Transaction, rollout: RolloutRow) -> dict[str, Any]:
     in_window = rollout.ends_at is None or rollout.ends_at > tx.now
     late = [row for row in rollout_rows.members(tx.connection, rollout.id) if row.holder and retries.owes_mode(row)]
     if late and in_window:
-        return _wait(_LOOK_AGAIN_SECONDS, f"{parts.counted(len(late), 'phone')} to become secure in a session")
+        return _wait(_LOOK_AGAIN_SECONDS, f"{counted(len(late), 'phone')} to become secure in a session")
     return _finish(tx, rollout, rollout_rows.DONE, "")
 
 
