@@ -87,11 +87,17 @@ def _is_text(data: bytes) -> bool:
     return True
 
 
+_ROUGH = {pattern: re.compile(pattern.lower().replace(" ", r"\s+")) for pattern in PATTERNS}
+"""What is searched first: in lower case and within longer words too, which is many times as fast."""
+
+
 def found(text: str) -> list[str]:
     """Return the words of the list that a text has, each with its line and with what to write instead."""
+    lowered = text.lower()
     return [
         f"line {text.count(chr(10), 0, match.start()) + 1}: {match.group()!r}; write: {better}"
         for pattern, better in PATTERNS.items()
+        if _ROUGH[pattern].search(lowered)
         for match in re.finditer(rf"\b(?:{pattern})\b".replace(" ", r"\s+"), text, re.IGNORECASE)
     ]
 
