@@ -386,7 +386,7 @@ def test_p34_a_node_that_does_not_fit_together_is_not_backed_up(made: Made, tmp_
     shutil.copytree(made.settings.state_directory, settings.state_directory)
     (tmp_path / "state" / "strings.key").write_bytes(os.urandom(32))
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(CapfError, match=r"no backup can be made: strings.key does not decrypt the .* of 1 operations"):
+    with pytest.raises(CapfError, match=r"no backup can be made: strings.key does not decrypt the .* of 1 operation,"):
         making.write(settings, tmp_path / "backup", PASSPHRASE)
     assert sorted(tmp_path.rglob("*")) == before
 
