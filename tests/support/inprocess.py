@@ -38,7 +38,7 @@ def new_state(directory: Path, *, first_node: bool = True, database: str | None 
 class InProcess:
     """A server on a state directory; ``begin`` does the part of a start before the ports are open."""
 
-    def __init__(self, directory: Path, capf: str = "addresses = []\n", server: str = "") -> None:
+    def __init__(self, directory: Path, capf: str = "addresses = []\naddresses_ipv6 = []\n", server: str = "") -> None:
         """Give the settings of the tables ``capf``, by default those of a port that does not listen, and ``server``."""
         self.state = directory
         text = f"[server]\nstate_directory = {json.dumps(str(directory))}\n{server}[capf]\n{capf}{RESET}"
