@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import socket
 import ssl
 import time
@@ -16,7 +15,7 @@ import pytest
 
 from support.enrolment import enrol, schedule
 from support.node import RunningNode
-from support.requesting import ADMINISTRATOR, PASSWORD
+from support.requesting import PASSWORD, token
 
 LONG = 60
 ANOTHER = "SEPAAAAAAAAAAAA"
@@ -44,7 +43,7 @@ def connect(node: RunningNode, where: str) -> socket.socket:
 
 def login(password: str = PASSWORD) -> bytes:
     """Return the header that logs in."""
-    return b"Authorization: Basic " + base64.b64encode(f"{ADMINISTRATOR}:{password}".encode()) + b"\r\n"
+    return f"Authorization: Basic {token(password)}\r\n".encode()
 
 
 def until_closed(connection: socket.socket, drip: bytes) -> bytes:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -22,7 +21,7 @@ import pytest
 
 from support.node import free_ports
 from support.plays import ROOT, ansible_playbook, extra_vars, interpreter
-from support.requesting import PASSWORD
+from support.requesting import PASSWORD, token
 
 
 class Deployment:
@@ -171,8 +170,7 @@ def test_an_argument_that_is_no_choice_is_named(deployment: Deployment) -> None:
 
 def ask(port: int, state: Path, method: str, path: str, body: object = None) -> dict[str, Any]:
     """Return the answer of a deployed node's API."""
-    token = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
-    headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Basic {token()}", "Content-Type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"https://127.0.0.1:{port}/api/v1{path}", data, headers, method=method)
     trust = ssl.create_default_context(cafile=str(state / "administration.crt"))

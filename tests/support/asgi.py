@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 from collections.abc import Mapping, MutableMapping
@@ -14,7 +13,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from support.requesting import ADMINISTRATOR
+from support.requesting import token
 
 
 class Answer:
@@ -33,7 +32,7 @@ class Answer:
 
 def login(password: str) -> tuple[bytes, bytes]:
     """Return the header that logs in."""
-    return b"authorization", b"Basic " + base64.b64encode(f"{ADMINISTRATOR}:{password}".encode())
+    return b"authorization", f"Basic {token(password)}".encode()
 
 
 async def ask(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import stat
 from collections.abc import Iterator
@@ -13,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from support.requesting import ADMINISTRATOR, PASSWORD
+from support.requesting import PASSWORD, token
 
 STRING = "9081726354"
 """The authentication string of tests."""
-LOGIN = base64.b64encode(f"{ADMINISTRATOR}:{PASSWORD}".encode()).decode()
+LOGIN = token()
 _HANDED_IN: dict[str, set[str]] = {
     PASSWORD: {"password", "play.json", "extra-vars.json", "variables.yml"},
     STRING: {"phones.csv", "play.json", "capf.sqlite3"},

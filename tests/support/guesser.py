@@ -6,19 +6,18 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import ssl
 import sys
 from collections import Counter
 
-from support.requesting import ADMINISTRATOR
+from support.requesting import token
 
 _AT_ONCE = 16
 
 
 def _request(number: int) -> bytes:
-    token = base64.b64encode(f"{ADMINISTRATOR}:wrong-{number}".encode()).decode()
-    return f"GET /api/v1/service HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {token}\r\n\r\n".encode()
+    login = token(f"wrong-{number}")
+    return f"GET /api/v1/service HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {login}\r\n\r\n".encode()
 
 
 async def _guess(port: int, address: str, numbers: range, context: ssl.SSLContext) -> Counter[int]:

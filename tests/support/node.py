@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import random
 import signal
@@ -29,7 +28,7 @@ from capf.cluster import sharing
 from capf.node import configuration
 from support.launcher import Launcher, Process
 from support.prepared import NAMES, put_state
-from support.requesting import ADMINISTRATOR, PASSWORD, Requesting
+from support.requesting import ADMINISTRATOR, PASSWORD, Requesting, token
 
 CAPF = Path(sys.executable).with_name("capf")
 LAB = (sys.executable, "-m", "capf_lab")
@@ -166,8 +165,7 @@ class RunningNode(Requesting):
         self, method: str, path: str, body: object = None, *, password: str = PASSWORD, base: str = "/api/v1"
     ) -> tuple[int, Any]:
         """Return status and decoded body of a request."""
-        token = base64.b64encode(f"{ADMINISTRATOR}:{password}".encode()).decode()
-        headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Basic {token(password)}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"https://127.0.0.1:{self.port}{base}{path}", data, headers, method=method)
         trust = ssl.create_default_context(cafile=str(self.state / "administration.crt"))

@@ -5,12 +5,18 @@
 
 from __future__ import annotations
 
+import base64
 from abc import ABC, abstractmethod
 from typing import Any
 
 from support.waiting import until
 
 ADMINISTRATOR, PASSWORD = "admin", "correct-horse-battery"
+
+
+def token(password: str = PASSWORD) -> str:
+    """Return what follows ``Basic`` in the header that logs the administrator in."""
+    return base64.b64encode(f"{ADMINISTRATOR}:{password}".encode()).decode()
 
 
 class Requesting(ABC):
