@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from capf.certificates import ctl
 from capf.certificates.authority import make_capf_certificate
 from capf.certificates.keystore import key_pem
+from capf.certificates.signatures import Digest
 from integration.conftest import MakeWorld
 from support.lab import write_phones
 from support.node import RunningNode
@@ -116,7 +117,7 @@ def test_r24_ctl_file_is_made_only_when_it_is_outdated(node: RunningNode, furthe
     node.ok("PUT", "/nodes", {"nodes": [{"name": "node2"}], "state": "absent"})
     _check, real, _again = rhythm(node, CTL_FILE, {})
     assert real["reasons"] == ["node node2 was removed, or runs neither call processing nor TFTP"]
-    assert ctl.read((node.state / ctl.FILE_NAME).read_bytes()).digest is ctl.Digest.SHA1
+    assert ctl.read((node.state / ctl.FILE_NAME).read_bytes()).digest is Digest.SHA1
 
 
 def test_r24_a_capf_certificate_that_is_prepared_outdates_the_ctl_file(node: RunningNode) -> None:

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capf.certificates import ctl
-from capf.certificates.ctl import CtlError, Digest, Record, Role
+from capf.certificates.ctl import CtlError, Record, Role
+from capf.certificates.signatures import Digest
 from capf_lab.manufacturing import Maker
 
 VECTORS = Path(__file__).parents[1] / "vectors"

@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
 from capf.certificates import authority, ctl, keystore
-from capf.certificates.ctl import CtlError, CtlFile, Digest, Record, Role
+from capf.certificates.ctl import CtlError, CtlFile, Record, Role
+from capf.certificates.envelope import name_text
+from capf.certificates.signatures import Digest
 from capf.model import ConflictError, DamagedError, Fault, FurtherNodeError, InvalidRequestError, Problem, not_allowed
 from capf.registry import moment, nodes, service, tokens
 from capf.registry.transaction import Transaction
@@ -262,7 +264,7 @@ def show_record(record: Record) -> dict[str, Any]:
     return {
         "role": Role(record.role).name if record.role in tuple(Role) else str(record.role),
         "node": record.dns_name or "",
-        "subject": ctl.name_text(certificate.subject),
+        "subject": name_text(certificate.subject),
         "serial_number": f"{certificate.serial_number:x}",
         "not_after": moment.show(int(certificate.not_valid_after_utc.timestamp())),
         "sha256": keystore.fingerprint(certificate),

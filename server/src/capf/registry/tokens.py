@@ -23,9 +23,9 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
 
 from capf.certificates.authority import new_serial
-from capf.certificates.ctl import MODULUS_BITS
 from capf.certificates.keystore import SECRET, fingerprint, key_pem, write_whole
 from capf.certificates.secretbox import UnreadableError
+from capf.certificates.signatures import MODULUS_BITS
 from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
