@@ -98,7 +98,7 @@ def test_r3_the_first_node_copies_ctl_file_certificate_and_configuration_to_ever
     assert dry["changed"] and fetch(two, ctl.FILE_NAME) is None
     done = node.ok("POST", "/nodes/publish", {})
     assert done["nodes"] == dry["nodes"] and done["complete"]
-    for name in (ctl.FILE_NAME, *certificate_names(node), f"{A}.cnf.xml"):
+    for name in (ctl.FILE_NAME, *certificate_names(node), f"{A}.cnf.xml", f"{A}.cnf.xml.sgn"):
         content = fetch(node, name)
         assert content is not None and fetch(two, name) == content == fetch(three, name)
     assert not node.ok("POST", "/nodes/publish", {})["changed"]
@@ -106,7 +106,7 @@ def test_r3_the_first_node_copies_ctl_file_certificate_and_configuration_to_ever
     assert two.ok("GET", "/ctl-file")["sha256"] == node.ok("GET", "/ctl-file")["sha256"]
     node.schedule(A)
     again = node.ok("POST", "/nodes/publish", {"phones": [A]})
-    assert [item["sent_files"] for item in again["nodes"]] == [[f"{A}.cnf.xml"]] * 2
+    assert [item["sent_files"] for item in again["nodes"]] == [[f"{A}.cnf.xml", f"{A}.cnf.xml.sgn"]] * 2
     assert fetch(two, f"{A}.cnf.xml") == fetch(node, f"{A}.cnf.xml")
 
 
@@ -141,7 +141,7 @@ def test_r3_an_unreachable_node_is_named_and_the_next_run_finishes_the_rest(
     assert shown == {"127.0.0.1": True, "node2": True, "node3": False}
     three.start()
     rest = node.ok("POST", "/nodes/publish", {})
-    assert rest["complete"] and [item["sent"] for item in rest["nodes"]] == [0, 3]
+    assert rest["complete"] and [item["sent"] for item in rest["nodes"]] == [0, 5]
     assert fetch(three, ctl.FILE_NAME) == fetch(node, ctl.FILE_NAME)
 
 
@@ -233,7 +233,8 @@ def test_r24_the_ctl_file_is_outdated_when_capf_is_activated_after_it(node: Runn
     assert node.ok("GET", "/ctl-file")["state"] == "missing"
     assert node.ok("PUT", "/ctl-file", {"dry_run": True})["changed"] and fetch(node, ctl.FILE_NAME) is None
     made = node.ok("PUT", "/ctl-file", {})
-    assert made["changed"] and [record["role"] for record in made["after"]["records"]] == ["SAST", "SAST", "CCM_TFTP"]
+    roles = [record["role"] for record in made["after"]["records"]]
+    assert made["changed"] and roles == ["SAST", "SAST", "CCM_TFTP", "TFTP"]
     assert node.ok("GET", "/service")["ctl_file"] == {"state": "current", "reasons": []}
     node.ok("PUT", "/enterprise-parameters", {"parameters": {"CAPF Phone Port": node.capf_port}})
     (warning,) = node.ok("PUT", "/service", {"activated": True})["warnings"]

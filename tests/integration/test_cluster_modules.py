@@ -183,7 +183,7 @@ def test_r3_files_publish_brings_all_nodes_up_to_date(node: RunningNode, further
     node.ok("PUT", "/ctl-file", {})
     node.ok("POST", "/phones", {"phones": [{"device_name": A}]})
     _check, real, again = rhythm(node, PUBLISH, {})
-    assert (real["files"], real["nodes"][0]["sent"], again["nodes"][0]["unchanged"]) == (4, 4, 4)
+    assert (real["files"], real["nodes"][0]["sent"], again["nodes"][0]["unchanged"]) == (7, 7, 7)
     assert {"node2: CTLFile.tlv", f"node2: {A}.cnf.xml"} < set(real["diff"]["after"].splitlines())
     (unknown,), _output = play(node, {PUBLISH: {"phones": ["SEP0000000000FF"]}})
     assert unknown["problems"][0]["value"] == "SEP0000000000FF"

@@ -91,8 +91,8 @@ def test_before_the_first_file_both_tokens_may_be_changed_and_after_it_one(first
     assert [token.certificate for token in first.store.read(tokens.current)] == before
     assert make(first, tokens.Supplied(1)).changed
     assert not make(first, tokens.Supplied(1)).changed
-    first.store.read(lambda c: tokens.sweep(Transaction(c, first.context)))
-    assert len(list(first.context.token_directory.iterdir())) == 2
+    first.store.read(lambda c: ctl_file.sweep_keys(Transaction(c, first.context)))
+    assert len(list(first.context.token_directory.iterdir())) == 3  # with the signer of phones' files
     assert first.acts().count("change security token") == 3
 
 
@@ -121,4 +121,4 @@ def test_a_node_that_runs_neither_call_processing_nor_tftp_has_no_record(first: 
     )
     assert status(first).reasons == ["node node2 was added"]
     roles = [record["role"] for record in make(first).after["records"]]
-    assert roles == ["SAST", "SAST", ctl.Role.CCM_TFTP.name, ctl.Role.TFTP.name]
+    assert roles == ["SAST", "SAST", ctl.Role.CCM_TFTP.name, ctl.Role.TFTP.name, ctl.Role.TFTP.name]

@@ -45,7 +45,7 @@ async def make(
         try:
             made = await change(node, lambda tx: ctl_file.make_current(tx, options, supplied), actor, dry_run=dry_run)
         finally:
-            await read(node, tokens.sweep)
+            await read(node, ctl_file.sweep_keys)
         await put_in_place(node)
     return made, [f"{name}: {problem}" for name, problem in problems.items() if problem]
 

@@ -15,7 +15,8 @@ from capf.cluster.delivery import Credentials, Delivery
 from capf.model import ConflictError, FurtherNodeError
 from capf.phone_files import folder
 from capf.phone_files.content import published_files
-from capf.registry import ctl_file, nodes
+from capf.phone_files.signed_files import with_signed_forms
+from capf.registry import ctl_file, file_signer, nodes
 from capf.registry.transaction import Transaction
 
 
@@ -94,7 +95,8 @@ async def _publish(
     *,
     dry_run: bool,
 ) -> tuple[int, list[Delivery]]:
-    files = await read(node, lambda tx: published_files(tx, node.folder, phones))
+    plain, key = await read(node, lambda tx: (published_files(tx, node.folder, phones), file_signer.current(tx)))
+    files = await asyncio.to_thread(with_signed_forms, plain, key)
     deliveries = await delivery.push(files, further, credentials, dry_run=dry_run)
     if not dry_run:
         await change(node, lambda tx: _remember(tx, deliveries), actor, dry_run=False)

@@ -83,7 +83,7 @@ class SigningKey:
     """
 
     certificate: x509.Certificate
-    key: rsa.RSAPrivateKey = field(repr=False)
+    key: rsa.RSAPrivateKey = field(repr=False, compare=False)
     digest: Digest
     kept: KeptSignatures | None = field(default=None, repr=False, compare=False)
 
@@ -112,6 +112,14 @@ class SigningKey:
             raise SigningKeyError(
                 f"a key of {self.key.key_size} bits is too short for a signature with {name}"
             ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """The key with which to sign, None without one, and its source: the CTL file and the certificate, as stored."""
+
+    source: tuple[bytes, str]
+    key: SigningKey | None
 
 
 def fits(key: object, signature: bytes, data: bytes, digest: Digest) -> bool:

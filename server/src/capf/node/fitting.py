@@ -21,7 +21,7 @@ from capf.certificates import keystore
 from capf.certificates.keystore import Keystore
 from capf.model import CapfError, counted, words_of
 from capf.node.state import StateDirectory, check_administration, strings_box
-from capf.registry import strings_key, tokens
+from capf.registry import file_signer, strings_key, tokens
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store import rows
@@ -49,11 +49,13 @@ def faults_of_keys(directory: Path) -> list[str]:
 
 
 def faults_of_secrets(directory: Path, connection: Connection) -> list[str]:
-    """Return what ``strings.key`` cannot decrypt: authentication strings in the database, keys of security tokens."""
+    """Return what ``strings.key`` cannot decrypt: authentication strings in the database, keys of security tokens
+    and of the signer of phones' files."""
     context = _context(directory)
     checks: list[tuple[str, Callable[[], object]]] = [
         ("strings.key", partial(_check_strings, Transaction(connection, context))),
         *(("tokens", partial(_check_token, context, token)) for token in tokens.current(connection)),
+        ("tokens", partial(file_signer.check, Transaction(connection, context))),
     ]
     return [line for name, check in checks for line in _faults(directory, name, check)]
 

@@ -8,16 +8,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
 
-from capf.certificates import ctl
+from capf.certificates import ctl, envelope
 from capf.model import DEVICE_NAME, CapfError, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
+from capf.phone_files import signed_files
 
 CONFIGURATION_SUFFIX = ".cnf.xml"
 _CAPF_CERTIFICATE = re.compile(r"(?:CAPF-)?[0-9a-f]{8}\.0")
-_NAMES_ALLOWED = f"{ctl.FILE_NAME}, CAPF-<8 hex digits>.0, <8 hex digits>.0 or <device name>{CONFIGURATION_SUFFIX}"
+_NAMES_ALLOWED = (
+    f"{ctl.FILE_NAME}, CAPF-<8 hex digits>.0, <8 hex digits>.0 or <device name>{CONFIGURATION_SUFFIX},"
+    f" and <name>{envelope.SUFFIX} for all but the first"
+)
 _MAXIMUM_BYTES = 1_000_000
 _FOR_EVERYBODY = 0o644
 
@@ -34,8 +39,17 @@ def _is_configuration(_unused: bytes) -> None:
     """Accept any content: a site's own file may be encrypted."""
 
 
+def _is_signed(name: str, data: bytes) -> None:
+    content = _check_of(name.removesuffix(envelope.SUFFIX))
+    if content is not None:
+        content(signed_files.check(name, data))
+
+
 def _check_of(name: str) -> Callable[[bytes], None] | None:
     """Return the check for the content of a file with this name; None for a name that phones never request."""
+    plain = name.removesuffix(envelope.SUFFIX)
+    if plain != name:
+        return partial(_is_signed, name) if signed_files.has_signed_form(plain) and _check_of(plain) else None
     if name == ctl.FILE_NAME:
         return _is_ctl_file
     if _CAPF_CERTIFICATE.fullmatch(name):
@@ -96,12 +110,16 @@ def check(files: Mapping[str, bytes]) -> None:
         content = _check_of(name)
         if content is None:
             problems.append(not_allowed(f"files.{name}", name, _NAMES_ALLOWED))
-        elif len(data) > _MAXIMUM_BYTES:
-            problems.append(not_allowed(f"files.{name}", f"{len(data)} bytes", f"at most {_MAXIMUM_BYTES} bytes"))
+        elif len(data) > (most := _most_bytes(name)):
+            problems.append(not_allowed(f"files.{name}", f"{len(data)} bytes", f"at most {most} bytes"))
         else:
             problems += _content_problem(name, content, data)
     if problems:
         raise InvalidRequestError(problems)
+
+
+def _most_bytes(name: str) -> int:
+    return _MAXIMUM_BYTES + (envelope.MAXIMUM_HEADER_BYTES if name.endswith(envelope.SUFFIX) else 0)
 
 
 def _content_problem(name: str, content: Callable[[bytes], None], data: bytes) -> list[Problem]:

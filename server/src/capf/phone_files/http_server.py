@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 from fastapi import FastAPI, Request, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from capf.phone_files.cnf_xml import ConfigurationError
+from capf.certificates.envelope import SUFFIX
+from capf.certificates.signatures import SigningKey
+from capf.phone_files import signed_files
 from capf.phone_files.content import configurations
 from capf.phone_files.folder import CONFIGURATION_SUFFIX, Folder
+from capf.registry import file_signer
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
 from capf.store.engine import Store
@@ -21,20 +25,33 @@ def application(store: Store, context: Context, node_name: str, folder: Folder) 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_exception_handler(HTTPException, _without_words)
 
-    @app.get("/{name}")
-    async def fetch(name: str) -> Response:
-        device_name = name.removesuffix(CONFIGURATION_SUFFIX)
-        content: bytes | ConfigurationError | None
-        if context.first_node and name != device_name:
-            made = await store.aread(lambda c: configurations(Transaction(c, context), [device_name], node_name))
-            content = made.get(device_name)
-        else:
-            content = await store.aread(lambda _unused: folder.read(name))
-        if not isinstance(content, bytes):
+    @app.api_route("/{path:path}", methods=["GET", "HEAD"])
+    async def fetch(path: str) -> Response:
+        name = path.lstrip("/")
+        plain, content, key = await store.aread(lambda c: _look(Transaction(c, context), node_name, folder, name))
+        if content is not None and plain != name:
+            content = None if key is None else await run_in_threadpool(signed_files.sign, plain, content, key)
+        if content is None:
             return Response(status_code=404)
         return Response(content, media_type="application/octet-stream")
 
     return app
+
+
+def _look(tx: Transaction, node_name: str, folder: Folder, name: str) -> tuple[str, bytes | None, SigningKey | None]:
+    """Return which file to serve, its content, and the key that signs it if ``name`` is its signed form.
+
+    The first node makes configurations and signatures; a subscriber only has files.
+    """
+    if not tx.context.first_node:
+        return name, folder.read(name), None
+    plain = name.removesuffix(SUFFIX) if signed_files.has_signed_form(name.removesuffix(SUFFIX)) else name
+    key = file_signer.current(tx) if plain != name else None
+    device_name = plain.removesuffix(CONFIGURATION_SUFFIX)
+    if plain == device_name:
+        return plain, folder.read(plain), key
+    made = configurations(tx, [device_name], node_name).get(device_name)
+    return plain, made if isinstance(made, bytes) else None, key
 
 
 async def _without_words(_unused: Request, error: Exception) -> Response:

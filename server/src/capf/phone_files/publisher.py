@@ -18,10 +18,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from capf.certificates.envelope import SUFFIX
+from capf.certificates.signatures import SigningKey
 from capf.model import CapfError, ConflictError
+from capf.phone_files import signed_files
 from capf.phone_files.cnf_xml import ConfigurationError
 from capf.phone_files.content import configurations, shared_files
 from capf.phone_files.folder import CONFIGURATION_SUFFIX, Folder, digest
+from capf.registry import file_signer
 from capf.registry.context import Context
 from capf.registry.parameters import InForce
 from capf.registry.phones import REMOVED
@@ -42,6 +46,7 @@ class _News:
     in_force: InForce
     phones: Sequence[str]
     removed: frozenset[str]
+    key: SigningKey | None
 
 
 class Publisher:
@@ -54,6 +59,7 @@ class Publisher:
         self._directory = directory
         self._seen: int | None = None
         self._in_force: InForce | None = None
+        self._key: SigningKey | None = None
         self._round = asyncio.Lock()
 
     async def run(self) -> None:
@@ -82,28 +88,31 @@ class Publisher:
     async def _publish(self, target: Folder, names: Sequence[str]) -> None:
         news = await self._store.aread(self._news)
         shared = await asyncio.to_thread(shared_files, self._context, self._source)
-        written = await asyncio.to_thread(_write, target, shared)
+        written = await asyncio.to_thread(_write, target, shared, news.key)
         phones = list(dict.fromkeys([*names, *news.phones]))
         for start in range(0, len(phones), _PHONES_AT_ONCE):
             batch = phones[start : start + _PHONES_AT_ONCE]
-            written += await asyncio.to_thread(_write, target, await self._store.aread(self._files_of(batch)))
+            files = await self._store.aread(self._files_of(batch))
+            written += await asyncio.to_thread(_write, target, files, news.key)
         for name in news.removed:
-            await asyncio.to_thread(target.remove, f"{name}{CONFIGURATION_SUFFIX}")
-        self._seen, self._in_force = news.last, news.in_force
+            for suffix in ("", SUFFIX):
+                await asyncio.to_thread(target.remove, f"{name}{CONFIGURATION_SUFFIX}{suffix}")
+        self._seen, self._in_force, self._key = news.last, news.in_force, news.key
         if written or news.removed:
             LOG.info("event=published written=%d removed=%d", written, len(news.removed))
 
     def _news(self, connection: Connection) -> _News:
-        """Return the phones whose files to check; after a start or with new parameters, all of them."""
+        """Return the phones whose files to check: all of them after a start, with new parameters or another signer."""
+        key = file_signer.current(Transaction(connection, self._context))
         in_force = self._context.in_force(connection)
         since = audit.last_id(connection) if self._seen is None else self._seen
         audited = audit.after(connection, since)
         last = audited[-1].id if audited else since
-        of_all = self._seen is None or in_force != self._in_force
+        of_all = self._seen is None or (in_force, key) != (self._in_force, self._key)
         phones = rows.phone_names(connection) if of_all else [row.device_name for row in audited]
         removed = {row.device_name for row in audited if row.action == REMOVED}
         still = rows.phones_of(connection, sorted(removed))
-        return _News(last, in_force, phones, frozenset(removed - set(still)))
+        return _News(last, in_force, phones, frozenset(removed - set(still)), key)
 
     def _files_of(self, names: Sequence[str]) -> Job[dict[str, bytes]]:
         def job(connection: Connection) -> dict[str, bytes]:
@@ -117,8 +126,15 @@ class Publisher:
         return job
 
 
-def _write(target: Folder, files: Mapping[str, bytes]) -> int:
-    """Write the files whose bytes changed, and return their number."""
+def _write(target: Folder, files: Mapping[str, bytes], key: SigningKey | None) -> int:
+    """Write the files whose bytes changed, and return their number. Without a key, remove signed forms."""
     names = target.different({name: digest(data) for name, data in files.items()})
-    target.write({name: files[name] for name in names})
-    return len(names)
+    changed = {name: files[name] for name in names}
+    for name in filter(signed_files.has_signed_form, files):
+        signed = f"{name}{SUFFIX}"
+        if key is None:
+            target.remove(signed)
+        elif not signed_files.is_signed_form(target.read(signed) or b"", name, files[name], key):
+            changed[signed] = signed_files.sign(name, files[name], key)
+    target.write(changed)
+    return len(changed)

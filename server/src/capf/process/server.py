@@ -40,7 +40,7 @@ from capf.phone_files.publisher import Publisher
 from capf.process import expiry
 from capf.process.session_record import RegistryBackend
 from capf.process.web import Web, tls_context
-from capf.registry import guessing, nodes, sessions, strings_key, tokens
+from capf.registry import ctl_file, file_signer, guessing, nodes, sessions, strings_key, tokens
 from capf.registry.transaction import Transaction
 from capf.store.engine import Store
 
@@ -195,7 +195,8 @@ class Server:
             await self._step("strings.key", lambda: self._write(strings_key.keep_first_check))
             await self._step("the cluster's first node", self._register)
             await self._step("security tokens", lambda: self._write(tokens.make_missing))
-            await self._step("security tokens", lambda: read(self, tokens.sweep))
+            await self._step("the signer of phones' files", lambda: self._write(file_signer.make_missing))
+            await self._step("security tokens", lambda: read(self, ctl_file.sweep_keys))
             await self._step("the CTL file", lambda: ctl_files.put_in_place(self))
         await self.service.follow()
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from capf.certificates.authority import Authority, key_id
 from capf.certificates.secretbox import SecretBox
+from capf.certificates.signatures import FoundKey, KeptSignatures
 from capf.model import Fault
 from capf.registry import parameters
 from capf.registry.elapsed import Elapsed
@@ -64,6 +65,10 @@ class Context:
     """The faults of the files in the state directory, found at the start."""
     troubles: dict[str, Fault] = field(default_factory=dict)
     """The faults of background work and of the start, by the work that has stopped."""
+    signatures: KeptSignatures = field(default_factory=KeptSignatures)
+    """The signatures of phones' files that were made since the start."""
+    file_signer: FoundKey | None = None
+    """The key that signs phones' files, as ``registry.file_signer`` found it last."""
     why_stopped: str = ""
     """Why an activated CAPF is not running."""
 

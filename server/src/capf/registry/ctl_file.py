@@ -20,7 +20,7 @@ from capf.certificates.ctl import CtlError, CtlFile, Record, Role
 from capf.certificates.envelope import name_text
 from capf.certificates.signatures import Digest
 from capf.model import ConflictError, DamagedError, Fault, FurtherNodeError, InvalidRequestError, Problem, not_allowed
-from capf.registry import moment, nodes, service, tokens
+from capf.registry import file_signer, moment, nodes, service, token_keys, tokens
 from capf.registry.transaction import Transaction
 from capf.store import node_rows
 
@@ -140,14 +140,17 @@ def warnings(tx: Transaction) -> list[str]:
 
 
 def _wanted(tx: Transaction, held: CtlFile | None) -> list[Record]:
-    """Return the records that the file must have: tokens, nodes, CAPF.
+    """Return the records that the file must have: tokens, nodes, the signer of phones' files, CAPF.
 
-    The CAPF certificates are listed once CAPF was activated; a temporary deactivation does not remove trust.
+    X
     """
     records = [Record(Role.SAST, token.certificate) for token in tokens.current(tx.connection)]
     for node in nodes.all_nodes(tx.connection):
         if node.role is not None:
             records.append(Record(node.role, node.identity, node.name))
+    signer = file_signer.certificate(tx.connection)
+    if signer is not None and any(record.role in file_signer.TFTP_ROLES for record in records):
+        records.append(Record(Role.TFTP, signer))
     if service.is_activated(tx.connection) or (held is not None and held.certificates(Role.CAPF)):
         records += [Record(Role.CAPF, certificate) for certificate in tx.context.authority.ctl_certificates]
     return records
@@ -167,7 +170,20 @@ def _reasons(held: Sequence[Record], wanted: Sequence[Record]) -> list[str]:
     for record in go:
         if record.role == Role.CAPF:
             reasons.append(f"the CAPF certificate {_name(record.certificate)} is no longer trusted")
-    return reasons + _node_reasons(come, go)
+    if any(map(_is_signer, go)):
+        reasons.append("the signer of phones' files was changed or removed")
+    nodes_come, nodes_go = ([record for record in side if not _is_signer(record)] for side in (come, go))
+    return reasons + _node_reasons(nodes_come, nodes_go)
+
+
+def _is_signer(record: Record) -> bool:
+    """Return whether a record is the signer of phones' files: those of nodes have a name."""
+    return record.role == Role.TFTP and not record.dns_name
+
+
+def _signs_first(records: Sequence[Record], held: Last | None) -> bool:
+    """Return whether a new file would be the first one to list a signer of phones' files."""
+    return held is not None and any(map(_is_signer, records)) and not any(map(_is_signer, held.file.records))
 
 
 def _node_reasons(come: Sequence[Record], go: Sequence[Record]) -> list[str]:
@@ -198,12 +214,15 @@ def make_current(tx: Transaction, options: Options, wanted_tokens: Sequence[toke
     if faults(tx):
         trusted = [token.certificate for token in tokens.readable(tx.connection)]
     tokens.change(tx, wanted_tokens, trusted)
+    file_signer.make_usable(tx)
     now = status(tx)
     records = _wanted(tx, None if held is None else held.file)
     digest, version = _options(options, records, held)
     reasons = list(now.reasons)
     if held is not None and (held.file.digest, held.file.signer_version) != (digest, version):
         reasons.append("a different digest or signer version is requested")
+    if _signs_first(records, held):
+        reasons.append("no CTL file has listed the signer of phones' files yet")
     before = {} if held is None else _summary(held.file.records, held.file.digest, held.file.signer_version)
     after = _summary(records, digest, version)
     if not reasons:
@@ -269,6 +288,13 @@ def show_record(record: Record) -> dict[str, Any]:
         "not_after": moment.show(int(certificate.not_valid_after_utc.timestamp())),
         "sha256": keystore.fingerprint(certificate),
     }
+
+
+def sweep_keys(tx: Transaction) -> None:
+    """Remove the key files of former tokens and signers, unless the current tokens cannot be read."""
+    signer = file_signer.certificate(tx.connection)
+    kept = [token.certificate for token in tokens.current(tx.connection)]
+    token_keys.sweep(tx.context, kept if signer is None else [*kept, signer])
 
 
 _NOTHING = {"made_at": "", "digest": "", "signer_version": "", "signer": "", "sha256": "", "records": []}

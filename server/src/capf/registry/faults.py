@@ -18,6 +18,7 @@ from capf.registry import (
     account,
     capf_certificate,
     ctl_file,
+    file_signer,
     nodes,
     parameters,
     service,
@@ -39,6 +40,7 @@ _OF_SETTINGS: tuple[Callable[[Mapping[str, str]], list[Fault]], ...] = (
 _OF_RECORD: tuple[Callable[[Transaction], list[Fault]], ...] = (
     strings_key.faults,
     tokens.faults,
+    file_signer.faults,
     nodes.faults,
     ctl_file.faults,
 )

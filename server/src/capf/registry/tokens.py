@@ -3,9 +3,8 @@
 
 """The two System Administrator Security Tokens (SAST) that sign the CTL file (R3, R24).
 
-A token is made by the server or supplied by the administrator. Its certificate is in the database; its key is a file of
-mode 0600 in ``tokens/`` of the state directory, encrypted with the key of the authentication strings. A supplied key's
-passphrase is used once and not stored.
+A token is made by the server or supplied by the administrator. Its certificate is in the database, its key in the state
+directory (``token_keys``). A supplied key's passphrase is used once and not stored.
 """
 
 from __future__ import annotations
@@ -13,27 +12,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
 
-from capf.certificates.authority import new_serial
-from capf.certificates.keystore import SECRET, fingerprint, key_pem, write_whole
-from capf.certificates.secretbox import UnreadableError
+from capf.certificates.keystore import fingerprint
 from capf.certificates.signatures import MODULUS_BITS
 from capf.model import ConflictError, DamagedError, Fault, InvalidRequestError, Problem, not_allowed
+from capf.registry import token_keys
 from capf.registry.context import Context
+from capf.registry.token_keys import Pair
 from capf.registry.transaction import Transaction
 from capf.store import node_rows
 
 SLOTS = (1, 2)
-_BITS = 2048
-_YEARS = 20
 TWO_STEPS = (
     "the two security tokens cannot be changed at the same time: a phone accepts a CTL file only if it is signed by a "
     "token that the phone's current file lists. Change one token, make the CTL file and let every phone fetch it; then "
@@ -48,6 +43,11 @@ class Token:
     slot: int
     certificate: x509.Certificate
     made_here: bool
+
+    @property
+    def title(self) -> str:
+        """The token's name in messages."""
+        return f"security token {self.slot}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,10 @@ def faults(tx: Transaction) -> list[Fault]:
     found, damaged = _read(tx.connection)
     for token in found if tx.context.first_node else ():
         try:
-            _key_text(tx.context, token)
+            token_keys.text(tx.context, token.certificate, token.title)
         except ConflictError as error:
             todo = "restore the file and strings.key from a backup, or change the token with ucm.capf.ctl_file"
-            damaged.append(Fault(str(_key_file(tx.context, token.certificate)), str(error), todo))
+            damaged.append(Fault(str(token_keys.path(tx.context, token.certificate)), str(error), todo))
     return damaged
 
 
@@ -108,64 +108,20 @@ def make_missing(tx: Transaction) -> None:
             _put(tx, slot, *_make(tx.context), made_here=True)
 
 
-def _make(context: Context) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
-    key = rsa.generate_private_key(65537, _BITS)
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "ucm.capf"),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"SAST-{os.urandom(4).hex()}"),
-        ]
-    )
-    start = datetime.fromtimestamp(context.now, UTC) - timedelta(hours=1)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(new_serial(os.urandom))
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=365 * _YEARS))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    )
-    return builder.sign(key, hashes.SHA256()), key
+def _make(context: Context) -> Pair:
+    name = {NameOID.ORGANIZATION_NAME: "ucm.capf", NameOID.COMMON_NAME: f"SAST-{os.urandom(4).hex()}"}
+    return token_keys.make(context, x509.Name([x509.NameAttribute(oid, value) for oid, value in name.items()]))
 
 
 def _put(tx: Transaction, slot: int, certificate: x509.Certificate, key: rsa.RSAPrivateKey, *, made_here: bool) -> None:
-    path = _key_file(tx.context, certificate)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    sealed = tx.context.secrets.encrypt(key_pem(key).decode(), fingerprint(certificate))
-    write_whole(path, sealed, SECRET)
+    token_keys.store(tx.context, certificate, key)
     der = certificate.public_bytes(serialization.Encoding.DER)
     node_rows.put_token(tx.connection, slot, der, made_here=made_here)
 
 
-def _key_file(context: Context, certificate: x509.Certificate) -> Path:
-    return context.token_directory / f"{fingerprint(certificate)}.key"
-
-
 def load_key(context: Context, token: Token) -> rsa.RSAPrivateKey:
     """Return a token's key; ConflictError if this server does not have it."""
-    try:
-        key = serialization.load_pem_private_key(_key_text(context, token).encode(), None)
-    except (ValueError, TypeError):
-        raise ConflictError(f"the key of security token {token.slot} cannot be read: it is not in PEM") from None
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise ConflictError(f"the key of security token {token.slot} is not RSA")
-    return key
-
-
-def _key_text(context: Context, token: Token) -> str:
-    path = _key_file(context, token.certificate)
-    try:
-        return context.secrets.decrypt(path.read_bytes(), fingerprint(token.certificate))
-    except FileNotFoundError:
-        raise ConflictError(f"the key of security token {token.slot} is not on this server ({path})") from None
-    except OSError as error:
-        raise ConflictError(f"the key of security token {token.slot} cannot be read: {error.strerror}") from None
-    except UnreadableError:
-        raise ConflictError(
-            f"the key of security token {token.slot} cannot be read: {path} was changed, or strings.key was"
-        ) from None
+    return token_keys.load(context, token.certificate, token.title)
 
 
 def change(tx: Transaction, wanted: Sequence[Supplied], listed: Sequence[x509.Certificate] | None) -> None:
@@ -186,9 +142,6 @@ def change(tx: Transaction, wanted: Sequence[Supplied], listed: Sequence[x509.Ce
         _put(tx, slot, certificate, key, made_here=pair is None)
         detail = {"slot": slot, "subject": certificate.subject.rfc4514_string(), "sha256": fingerprint(certificate)}
         tx.audit("change security token", **detail)
-
-
-Pair = tuple[x509.Certificate, rsa.RSAPrivateKey]
 
 
 def _checked(wanted: Sequence[Supplied], held: Mapping[int, Token]) -> dict[int, Pair | None]:
@@ -249,11 +202,3 @@ def _pair(where: str, item: Supplied, problems: list[Problem]) -> Pair | None:
         problems.append(Problem(f"{where}private_key", "(hidden)", message))
         return None
     return certificate, key
-
-
-def sweep(tx: Transaction) -> None:
-    """Remove the key files of former tokens, unless the current tokens cannot be read."""
-    kept = {_key_file(tx.context, token.certificate) for token in current(tx.connection)}
-    for path in tx.context.token_directory.glob("*.key"):
-        if path not in kept:
-            path.unlink()
