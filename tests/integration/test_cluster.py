@@ -262,5 +262,5 @@ def test_the_ctl_file_and_its_tokens_survive_a_restart(node: RunningNode) -> Non
     node.start()
     assert fetch(node, ctl.FILE_NAME) == before
     keys = list((node.state / "tokens").iterdir())
-    assert len(keys) == 2 and not any(os.stat(key).st_mode & 0o077 for key in keys)
+    assert len(keys) == 3 and not any(os.stat(key).st_mode & 0o077 for key in keys)
     assert not any(b"PRIVATE KEY" in key.read_bytes() for key in keys)

@@ -148,7 +148,7 @@ def test_both_tokens_are_changed_in_two_steps_and_never_at_once(node: RunningNod
     assert now.signer(between.certificates(ctl.Role.SAST)) not in held
     with pytest.raises(ctl.CtlError):
         now.signer(held)
-    assert len(list((node.state / "tokens").iterdir())) == 2
+    assert len(list((node.state / "tokens").iterdir())) == 3
     output = str([refused, first, real]) + node.log.read_text()
     assert "swordfish" not in output and "PRIVATE KEY" not in output
     files = [path for path in node.state.rglob("*") if path.is_file() and path.parent.name == "tokens"]

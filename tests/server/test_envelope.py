@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ def signer(item: dict[str, Any], **options: Any) -> SigningKey:
 
 def of(folder: dict[str, Any], suffix: str) -> bytes:
     """Return the file with a suffix of a recorded folder."""
-    return (VECTORS / folder["folder"] / f"{NAME}{suffix}").read_bytes()
+    path: Path = VECTORS / folder["folder"] / f"{NAME}{suffix}"
+    return path.read_bytes()
 
 
 @pytest.mark.parametrize("item", INDEX["signed"], ids=lambda item: item["file"].removeprefix("signed/"))
@@ -163,7 +164,12 @@ def test_p62_signatures_are_kept_by_content_and_key_and_bounded() -> None:
     files = [envelope.make(b"", Label("a", 0), signer(item, kept=kept)) for item in items]
     assert files == [envelope.make(b"", Label("a", 0), signer(item)) for item in items]
     assert len(set(files)) == len(items) > len(kept) == 2
-    made = list[int]()
+    made = list[bytes]()
+
+    def computed(content: bytes) -> bytes:
+        made.append(content)
+        return content
+
     for content in (b"1", b"2", b"1", b"3", b"1", b"2"):
-        kept.get((content,), lambda content=content: made.append(int(content)) or content)
-    assert made == [1, 2, 3, 2]
+        assert kept.get((content,), partial(computed, content)) == content
+    assert made == [b"1", b"2", b"3", b"2"]

@@ -37,6 +37,8 @@ class Digest(IntEnum):
     SHA512 = 3
 
 
+DIGEST_NAMES = {Digest.SHA1: "SHA-1", Digest.SHA256: "SHA-256", Digest.SHA512: "SHA-512"}
+"""The names of digests for people and in requests."""
 HASHES: dict[Digest, Callable[[], hashes.HashAlgorithm]] = {
     Digest.SHA1: hashes.SHA1,
     Digest.SHA256: hashes.SHA256,

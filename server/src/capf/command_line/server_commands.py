@@ -18,6 +18,7 @@ from capf.command_line import (
     account_commands,
     backup_commands,
     database_commands,
+    file_commands,
     keys_commands,
     secret_input,
     starting,
@@ -68,6 +69,7 @@ def add_parsers(commands: Any) -> None:
     database_commands.add_parser(commands)
     state_commands.add_parsers(commands)
     keys_commands.add_parser(commands)
+    file_commands.add_parser(commands)
     trace_commands.add_parser(commands)
     commands.add_parser("version", help="show the version").set_defaults(run=_version)
 

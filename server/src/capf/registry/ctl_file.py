@@ -18,15 +18,14 @@ from sqlalchemy import Connection
 from capf.certificates import authority, ctl, keystore
 from capf.certificates.ctl import CtlError, CtlFile, Record, Role
 from capf.certificates.envelope import name_text
-from capf.certificates.signatures import Digest
+from capf.certificates.signatures import DIGEST_NAMES, Digest
 from capf.model import ConflictError, DamagedError, Fault, FurtherNodeError, InvalidRequestError, Problem, not_allowed
 from capf.registry import file_signer, moment, nodes, service, token_keys, tokens
 from capf.registry.transaction import Transaction
 from capf.store import node_rows
 
-DIGESTS = {"SHA-1": Digest.SHA1, "SHA-512": Digest.SHA512}
+DIGESTS = {DIGEST_NAMES[digest]: digest for digest in (Digest.SHA1, Digest.SHA512)}
 SIGNER_VERSIONS = {"1.0": (1, 0), "1.1": (1, 1)}
-_DIGEST_NAMES = {digest: name for name, digest in DIGESTS.items()} | {Digest.SHA256: "SHA-256"}
 _MAKE_AGAIN = "make the CTL file again with ucm.capf.ctl_file, or restore it from a backup"
 _NODE_ROLES = (Role.CCM, Role.CCM_TFTP, Role.TFTP)
 
@@ -271,7 +270,7 @@ def _sign(
 
 def _summary(records: Sequence[Record], digest: Digest, version: tuple[int, int]) -> dict[str, Any]:
     return {
-        "digest": _DIGEST_NAMES[digest],
+        "digest": DIGEST_NAMES[digest],
         "signer_version": ".".join(map(str, version)),
         "records": [show_record(record) for record in records],
     }
