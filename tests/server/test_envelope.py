@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +32,14 @@ DATA = (VECTORS / "signed" / f"tftp-2048.sha1.{NAME}.sgn").read_bytes()
 def certificate(name: str) -> x509.Certificate:
     """Return one of the recorded certificates."""
     return x509.load_pem_x509_certificate((VECTORS / "certs" / f"{name}.crt.pem").read_bytes())
+
+
+def successor_of(name: str) -> x509.Certificate:
+    """Return a certificate with the names and the key of a recorded one, and another serial number."""
+    old = certificate(name)
+    builder = x509.CertificateBuilder(old.issuer, old.subject, old.public_key(), old.serial_number + 1)
+    dated = builder.not_valid_before(old.not_valid_before_utc).not_valid_after(old.not_valid_after_utc)
+    return dated.sign(key(name), SHA256())
 
 
 @cache
@@ -116,7 +125,7 @@ def test_p62_any_bytes_are_a_signed_file_or_one_error(data: bytes, length: int) 
 def test_p62_a_wrong_signer_and_a_wrong_signature_are_named() -> None:
     file = envelope.read(DATA)
     with pytest.raises(EnvelopeError, match=r"names 'CN=.*' \(serial number .*\) as its signer, which is not among"):
-        envelope.verify(file, [certificate("unknown"), certificate("tftp-ec")])
+        envelope.verify(file, [certificate("unknown"), certificate("tftp-ec"), successor_of("tftp-2048")])
     with pytest.raises(EnvelopeError, match="the signature is invalid: the file was changed, or 'CN="):
         envelope.verify(envelope.read(DATA + b"\n"), [certificate("tftp-2048")])
 

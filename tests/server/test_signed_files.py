@@ -21,7 +21,8 @@ from capf.certificates.keystore import fingerprint, pem
 from capf.certificates.signatures import Digest
 from capf.model import InvalidRequestError
 from capf.phone_files import folder, http_server, signed_files
-from capf.phone_files.folder import Folder
+from capf.phone_files.content import published_files
+from capf.phone_files.folder import DEFAULT_CONFIGURATION, Folder
 from capf.phone_files.publisher import Publisher
 from capf.registry import ctl_file, file_signer, nodes, phones, tokens
 from capf.registry.ctl_file import Options
@@ -81,9 +82,11 @@ async def test_p62_the_signed_form_of_each_file_is_served_from_the_first_ctl_fil
 ) -> None:
     app = port(first, tmp_path)
     (tmp_path / "0123abcd.0").write_text(NODE_PEM)
+    first.context.own_files = tmp_path
+    (tmp_path / DEFAULT_CONFIGURATION).write_bytes(b"<Default/>")
     assert (await ask(app, "GET", f"/{SIGNED}")).status == 404
     make_ctl(first, "SHA-1")
-    for name in (CONFIGURATION, "0123abcd.0"):
+    for name in (CONFIGURATION, DEFAULT_CONFIGURATION, "0123abcd.0"):
         plain, signed = await ask(app, "GET", f"/{name}"), await ask(app, "GET", f"/{name}.sgn")
         file = verified(first, signed.body)
         assert (signed.status, file.content, file.digest) == (200, plain.body, Digest.SHA1)
@@ -200,6 +203,32 @@ async def test_p62_signed_files_are_beside_the_others_in_the_tftp_directory(firs
     first.run(lambda c: phones.ensure(Transaction(c, first.context, "test"), gone, "absent"))
     await again.publish()
     assert list(tftp.iterdir()) == []
+
+
+async def test_p62_the_default_configuration_is_served_as_it_is_on_every_way(first: Record, tmp_path: Path) -> None:
+    source, own, tftp = Folder(tmp_path / "source"), tmp_path / "own", tmp_path / "tftp"
+    first.context.own_files = own
+    own.mkdir()
+    assert (await ask(port(first, tmp_path), "GET", f"/{DEFAULT_CONFIGURATION}")).status == 404
+    (own / DEFAULT_CONFIGURATION).write_bytes(b"<Default>\r\n</Default>")
+    make_ctl(first)
+    await Publisher(first.store, first.context, source, tftp).publish()
+    answer = await ask(port(first, tmp_path), "GET", f"/{DEFAULT_CONFIGURATION}")
+    assert answer.body == (tftp / DEFAULT_CONFIGURATION).read_bytes() == b"<Default>\r\n</Default>"
+    assert verified(first, (tftp / f"{DEFAULT_CONFIGURATION}.sgn").read_bytes()).content == answer.body
+    files = first.store.read(lambda c: published_files(Transaction(c, first.context), source, []))
+    assert files == {DEFAULT_CONFIGURATION: answer.body}
+    folder.check(files)
+
+
+@pytest.mark.parametrize("size", [None, 1_000_001])
+async def test_p62_a_default_configuration_that_cannot_be_used_is_not_served(
+    first: Record, tmp_path: Path, size: int | None
+) -> None:
+    first.context.own_files = tmp_path
+    path = tmp_path / DEFAULT_CONFIGURATION
+    path.mkdir() if size is None else path.write_bytes(bytes(size))
+    assert (await ask(port(first, tmp_path), "GET", f"/{DEFAULT_CONFIGURATION}")).status == 404
 
 
 async def test_p62_signed_files_leave_the_tftp_directory_when_no_ctl_file_lists_the_signer(

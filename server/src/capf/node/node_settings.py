@@ -421,7 +421,7 @@ class NodeSettings:
             (
                 "Directory of the administrator's own configuration files for phones, each named C(<device"
                 " name>.cnf.xml). The server adds the CAPF settings to them and serves everything else"
-                " unchanged.",
+                " unchanged. C(XMLDefault.cnf.xml), for phones that are not registered, is served as it is.",
             ),
         ),
     ]

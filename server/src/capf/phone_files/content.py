@@ -13,7 +13,7 @@ from dataclasses import replace
 from capf.certificates import authority, ctl
 from capf.model import AuthenticationMode, InvalidRequestError, Problem, SecurityMode
 from capf.phone_files.cnf_xml import MAXIMUM_BYTES, ConfigurationError, PhoneSettings, edit, make
-from capf.phone_files.folder import CONFIGURATION_SUFFIX, Folder
+from capf.phone_files.folder import CONFIGURATION_SUFFIX, DEFAULT_CONFIGURATION, Folder
 from capf.registry import lifecycle, trace
 from capf.registry.context import Context
 from capf.registry.parameters import InForce
@@ -99,11 +99,21 @@ def _own_file(context: Context, device_name: str) -> bytes | None:
         raise ConfigurationError(f"it cannot be read: {error.strerror}") from error
 
 
+def default_configuration(context: Context) -> bytes | None:
+    """Return the administrator's configuration for phones that are not registered, unchanged; None without one."""
+    try:
+        found = _own_file(context, DEFAULT_CONFIGURATION.removesuffix(CONFIGURATION_SUFFIX))
+    except ConfigurationError as error:
+        LOG.warning("file=%s event=own-file-refused error=%r", DEFAULT_CONFIGURATION, str(error))
+        return None
+    return None if found is None or len(found) > MAXIMUM_BYTES else found
+
+
 def shared_files(context: Context, folder: Folder) -> dict[str, bytes]:
-    """Return the files that all phones share: the CTL file, and a usable CAPF certificate under both names."""
+    """Return the files that all phones share: CTL file, default configuration, usable CAPF certificate (two names)."""
     certificates = authority.file_names(context.authority.certificate) if context.authority.usable else ()
     names = (ctl.FILE_NAME, *certificates)
-    found = {name: folder.read(name) for name in names}
+    found = {name: folder.read(name) for name in names} | {DEFAULT_CONFIGURATION: default_configuration(context)}
     return {name: data for name, data in found.items() if data is not None}
 
 

@@ -18,10 +18,11 @@ from capf.model import DEVICE_NAME, CapfError, DamagedError, Fault, InvalidReque
 from capf.phone_files import signed_files
 
 CONFIGURATION_SUFFIX = ".cnf.xml"
+DEFAULT_CONFIGURATION = f"XMLDefault{CONFIGURATION_SUFFIX}"
 _CAPF_CERTIFICATE = re.compile(r"(?:CAPF-)?[0-9a-f]{8}\.0")
 _NAMES_ALLOWED = (
-    f"{ctl.FILE_NAME}, CAPF-<8 hex digits>.0, <8 hex digits>.0 or <device name>{CONFIGURATION_SUFFIX},"
-    f" and <name>{envelope.SUFFIX} for all but the first"
+    f"{ctl.FILE_NAME}, CAPF-<8 hex digits>.0, <8 hex digits>.0, <device name>{CONFIGURATION_SUFFIX} or"
+    f" {DEFAULT_CONFIGURATION}, and <name>{envelope.SUFFIX} for all but the first"
 )
 _MAXIMUM_BYTES = 1_000_000
 _FOR_EVERYBODY = 0o644
@@ -54,6 +55,8 @@ def _check_of(name: str) -> Callable[[bytes], None] | None:
         return _is_ctl_file
     if _CAPF_CERTIFICATE.fullmatch(name):
         return _is_certificate
+    if name == DEFAULT_CONFIGURATION:
+        return _is_configuration
     if name.endswith(CONFIGURATION_SUFFIX) and DEVICE_NAME.fullmatch(name.removesuffix(CONFIGURATION_SUFFIX)):
         return _is_configuration
     return None

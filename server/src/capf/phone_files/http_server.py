@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from capf.certificates.envelope import SUFFIX
 from capf.certificates.signatures import SigningKey
 from capf.phone_files import signed_files
-from capf.phone_files.content import configurations
-from capf.phone_files.folder import CONFIGURATION_SUFFIX, Folder
+from capf.phone_files.content import configurations, default_configuration
+from capf.phone_files.folder import CONFIGURATION_SUFFIX, DEFAULT_CONFIGURATION, Folder
 from capf.registry import file_signer
 from capf.registry.context import Context
 from capf.registry.transaction import Transaction
@@ -47,6 +47,8 @@ def _look(tx: Transaction, node_name: str, folder: Folder, name: str) -> tuple[s
         return name, folder.read(name), None
     plain = name.removesuffix(SUFFIX) if signed_files.has_signed_form(name.removesuffix(SUFFIX)) else name
     key = file_signer.current(tx) if plain != name else None
+    if plain == DEFAULT_CONFIGURATION:
+        return plain, default_configuration(tx.context), key
     device_name = plain.removesuffix(CONFIGURATION_SUFFIX)
     if plain == device_name:
         return plain, folder.read(plain), key
