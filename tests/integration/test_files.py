@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import sys
@@ -172,6 +173,19 @@ def test_own_files_are_edited_on_every_way_to_the_phone(node: RunningNode, tftpd
     assert data is not None and data == (tftpd.directory / f"{A}.cnf.xml").read_bytes()
     begin, end = (part.encode("latin-1") for part in text.removesuffix("</device>\r\n").split("0"))
     assert data.startswith(b"<?xml version='1.0' encoding='latin-1'?>" + begin + b"2" + end)
+
+
+def test_p62_signed_files_are_the_same_on_every_way_to_the_phone(node: RunningNode, tftpd: RunningTftpd) -> None:
+    assert fetch(node, f"{A}.cnf.xml.sgn") is None
+    node.ok("PUT", "/ctl-file", {})
+    data = fetch(node, f"{A}.cnf.xml.sgn")
+    assert data is not None and data.endswith(fetch(node, f"{A}.cnf.xml") or b"-")
+    until_published(tftpd.directory, f"{A}.cnf.xml.sgn", data)
+    connection = http.client.HTTPConnection("127.0.0.1", node.files_port)
+    connection.request("HEAD", f"//{A}.cnf.xml.sgn")
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["content-length"], answer.read()) == (200, str(len(data)), b"")
+    connection.close()
 
 
 def test_an_own_file_that_cannot_be_edited_is_named_and_not_served(node: RunningNode) -> None:

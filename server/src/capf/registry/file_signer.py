@@ -51,23 +51,30 @@ def make_missing(tx: Transaction) -> None:
 
 def make_usable(tx: Transaction) -> None:
     """Make a new signer if the certificate or the file of the present one cannot be read."""
+    if not _is_unusable(tx):
+        return
+    new = _make(tx)
+    tx.audit("change file signer", sha256=fingerprint(new))
+
+
+def _is_unusable(tx: Transaction) -> bool:
     held = certificate(tx.connection)
     if held is None:
-        _make(tx)
-        return
+        return True
     try:
         token_keys.text(tx.context, held, _TITLE)
     except token_keys.UnreadableKeyError:
-        _make(tx)
+        return True
     except ConflictError:
-        return  # another server of this database may have the key
+        return False  # another server of this database may have the key
+    return False
 
 
-def _make(tx: Transaction) -> None:
+def _make(tx: Transaction) -> x509.Certificate:
     new, key = token_keys.make(tx.context, _subject(tx.context))
     token_keys.store(tx.context, new, key)
     named_values.put(tx.connection, _NAME, pem(new).decode())
-    tx.audit("make file signer", sha256=fingerprint(new))
+    return new
 
 
 def _subject(context: Context) -> x509.Name:
