@@ -12,7 +12,7 @@ from pydantic import Base64Bytes, BaseModel, Field, StrictBool
 from capf.api.shapes import ChangeRequest, Name, Phones, Strict
 
 _MAXIMUM_NODES = 100
-_MAXIMUM_FILES = 200_000
+_MAXIMUM_FILES = 250_000
 _PEM_CHARACTERS = 100_000
 _Host = Annotated[str, Field(max_length=253)]
 _Pem = Annotated[str, Field(max_length=_PEM_CHARACTERS)]
