@@ -22,7 +22,7 @@ from capf_lab import tftp
 _FETCH_SECONDS = 20
 _LARGEST_FILE = 1_000_000
 _OK = 200
-_CONNECT_SECONDS = 20
+_CONNECT_SECONDS = 60
 
 
 class IpMode(StrEnum):
