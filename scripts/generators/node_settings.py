@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from capf.node.node_settings import NodeKind, NodeSetting, described
+from capf.node.node_setting import NodeKind, NodeSetting
+from capf.node.node_settings import described
 
 from . import texts
 

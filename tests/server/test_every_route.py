@@ -43,6 +43,12 @@ def begin(node: NodeInProcess) -> Body:
     return {"names": [C, D], "wave_size": "1", "spread_by": "none", "failure_limit": "100%", **RUN}
 
 
+def begin_rolling(node: NodeInProcess) -> Body:
+    """Begin a rolling rollout of the same phones; return the request that pauses it."""
+    node.ok("PUT", "/rollouts/night", {**begin(node), "strategy": "rolling"})
+    return {}
+
+
 CHANGES: dict[str, Prepare] = {
     "POST /phones": lambda _n: {"phones": [{"device_name": A, "description": "new"}]},
     "POST /operations": lambda _n: {"operation": "Install/Upgrade", "phones": [A]},
@@ -61,6 +67,8 @@ CHANGES: dict[str, Prepare] = {
     "POST /rollouts/{name}/waves": seen,
     "POST /rollouts/{name}/waves/{number}/judge": seen,
     "POST /rollouts/{name}/abort": seen,
+    "POST /rollouts/{name}/pause": begin_rolling,
+    "POST /rollouts/{name}/resume": lambda _n: {},
     "PUT /nodes": lambda _n: {"nodes": [{"name": "192.0.2.2", "administration_address": "127.0.0.1",
                                          "administration_port": 9, "administration_certificate": stranger()}]},
     "POST /nodes/publish": lambda _n: {"phones": [A]},
@@ -75,7 +83,7 @@ READS = {
     "POST /phones/find", "POST /reports/capf", "POST /operations/wait", "POST /files/compare", "POST /nodes/check",
     "POST /preflight", "POST /rollouts/{name}/waves/{number}/wait",
 }  # fmt: skip
-LEASES = {"POST /rollouts/{name}/release"}
+LEASES = {"POST /rollouts/{name}/release", "POST /rollouts/{name}/watch"}
 """The heartbeat and the release of a run: they change which run leads a rollout, but not the rollout."""
 
 

@@ -29,7 +29,8 @@ KINDS = get_args(core_schema.ErrorType)
 CONTEXT = {"ge": 1, "le": 9, "min_length": 1, "max_length": 9, "expected": "'a' or 'b'"}
 OUR_ERRORS = {"CapfError", "ConflictError", "DamagedError", "InvalidRequestError", "StoreUnavailableError", "LintError",
               "ConfigurationError", "CtlError", "WireError", "UnreachableError", "RefusedError", "UnreadableError",
-              "CsvError", "ListError", "FurtherNodeError", "PoolExhaustedError"}  # fmt: skip
+              "CsvError", "ListError", "FurtherNodeError", "PoolExhaustedError", "EnvelopeError", "SigningKeyError",
+              "UnreadableKeyError"}  # fmt: skip
 """Errors that contain our own texts; for errors of the operating system, ``strerror`` is used."""
 
 

@@ -32,7 +32,7 @@ from capf_lab.flash import Flash, Identity
 from capf_lab.manufacturing import Maker
 from support.canary import STRING
 from support.client import Client
-from support.enrolment import PHONE, schedule
+from support.enrolment import PHONE, SETTINGS, enrol_by_retries, schedule
 from support.node import RunningNode, free_ports
 
 Observe = Callable[[RunningNode], object]
@@ -211,6 +211,32 @@ def reset_leaves_a_file(node: RunningNode) -> bool:
     with suppress(AssertionError):
         reset(node)
     return (node.directory / "reset-SEP0000000000B1").exists()
+
+
+def _roll_out(node: RunningNode) -> None:
+    """Give a phone its LSC in a rolling rollout that a run watches, and give the server time to see that."""
+    node.ok("PUT", "/service", {"activated": True})
+    node.ok("POST", "/phones", {"phones": [{"device_name": PHONE, **SETTINGS}]})
+    run = {"runner": "run-1"}
+    wanted = {**run, "names": [PHONE], "strategy": "rolling", "reset": False, "force": True}
+    watched = {**run, "rollout_id": node.ok("PUT", "/rollouts/night", wanted)["rollout"]["id"], "timeout": 0}
+    node.ok("POST", "/rollouts/night/watch", watched)
+    enrol_by_retries(node)
+    time.sleep(4)
+    node.ok("POST", "/rollouts/night/abort", {})
+
+
+def asks_who_is_registered(node: RunningNode) -> bool:
+    """Return whether the command ran for a phone with its LSC."""
+    _roll_out(node)
+    return (node.directory / "asked").exists()
+
+
+def asks_often(node: RunningNode) -> bool:
+    """Return whether the command ran more than once for a phone that is not registered."""
+    (node.directory / "asked").unlink(missing_ok=True)
+    _roll_out(node)
+    return len((node.directory / "asked").read_text().splitlines()) > 1
 
 
 def unlocks_soon(node: RunningNode) -> bool:
@@ -439,4 +465,12 @@ CASES: dict[str, Case] = {
         "reset", "parallel", 1, reset_overlaps, True, False, base={("reset", "command"): _lock_step(2)}
     ),
     "reset_seconds": Case("reset", "seconds", 1, reset, 0, 2, base={("reset", "command"): _lock_step(4)}),
+    "registration_command": Case(
+        "registration", "command", ["sh", "-c", "echo >> {directory}/asked"], asks_who_is_registered, False, True,
+        alone=True,
+    ),
+    "registration_interval": Case(
+        "registration", "interval", 1, asks_often, False, True,
+        base={("registration", "command"): ["sh", "-c", f"echo >> {{directory}}/asked; echo {PHONE}"]},
+    ),
 }  # fmt: skip

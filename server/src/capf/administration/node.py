@@ -15,10 +15,18 @@ from capf.administration.reset_command import Resetter
 from capf.administration.service_control import CapfService
 from capf.certificates.ctl import CtlFile
 from capf.certificates.keystore import Keystore
+from capf.cluster.delivery import Credentials
 from capf.node.trace_files import TraceFiles
 from capf.phone_files.folder import Folder
 from capf.registry.context import Context
 from capf.store.engine import Store
+
+
+class Watched(Protocol):
+    """The running rollouts, as far as doors need them."""
+
+    def watched(self, rollout_id: int, credentials: Credentials) -> None:
+        """Keep the credentials of the run that watches a rollout."""
 
 
 class Node(Protocol):
@@ -34,6 +42,8 @@ class Node(Protocol):
     trace: TraceFiles
     readiness: Readiness
 
+    @property
+    def rollouts(self) -> Watched: ...
     @property
     def refusals(self) -> Mapping[str, int]: ...
     def reload_authority(self) -> None: ...

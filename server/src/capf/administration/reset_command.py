@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from capf.administration import commands
 from capf.model import ConflictError
 
 LOG = logging.getLogger(__name__)
 _NAMES_AT_ONCE = 500
-_ERROR_CHARACTERS = 200
 
 
 async def _at_once(_unused: Sequence[str]) -> None:
@@ -32,6 +32,11 @@ class Resetter:
     parallel: int
     seconds: int
     ready: Callable[[Sequence[str]], Awaitable[None]] = _at_once
+    gate: asyncio.Semaphore = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Let at most ``parallel`` commands run at once, for all requests together."""
+        object.__setattr__(self, "gate", asyncio.Semaphore(self.parallel))
 
     def check(self) -> None:
         """Raise ConflictError if no reset command is configured."""
@@ -44,8 +49,7 @@ class Resetter:
         await self.ready(names)
         size = _NAMES_AT_ONCE if "{names}" in self.command else 1
         batches = [names[start : start + size] for start in range(0, len(names), size)]
-        gate = asyncio.Semaphore(self.parallel)
-        faults = await asyncio.gather(*(self._run(batch, gate, goes_on) for batch in batches))
+        faults = await asyncio.gather(*(self._run(batch, goes_on) for batch in batches))
         return {name: fault for batch, fault in zip(batches, faults, strict=True) if fault for name in batch}
 
     def _argv(self, names: Sequence[str]) -> list[str]:
@@ -54,25 +58,9 @@ class Resetter:
             argv += names if part == "{names}" else [part.replace("{name}", names[0])]
         return argv
 
-    async def _run(self, names: Sequence[str], gate: asyncio.Semaphore, goes_on: Callable[[], bool]) -> str:
+    async def _run(self, names: Sequence[str], goes_on: Callable[[], bool]) -> str:
         """Return the error, or an empty text."""
-        async with gate:
+        async with self.gate:
             if not goes_on():
                 return "it was not reset"
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *self._argv(names),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.PIPE,
-                )
-            except OSError as error:
-                return f"the reset command cannot be run: {error.strerror}"
-            try:
-                _unused, errors = await asyncio.wait_for(process.communicate(), self.seconds)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-                return f"the reset command took longer than {self.seconds} s"
-        said = errors.decode(errors="replace")[:_ERROR_CHARACTERS]
-        return f"the reset command ended with {process.returncode}: {said}" if process.returncode else ""
+            return (await commands.run("reset command", self._argv(names), self.seconds)).problem

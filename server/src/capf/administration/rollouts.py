@@ -9,14 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from capf.administration import requests
+from capf.administration.node import Node
 from capf.administration.registration import Listed, register_for_rollout
-from capf.model import InvalidRequestError, Problem
+from capf.model import ConflictError, InvalidRequestError, Problem
 from capf.registry import search
 from capf.registry.changes import Changes
 from capf.registry.phone_fields import NAME
-from capf.registry.rollout import abort, begin, plan, show, summary, waves
+from capf.registry.rollout import abort, begin, lease, live, plan, rolling, show, summary, waves
+from capf.registry.rollout.settings import ROLLING
 from capf.registry.search import Criterion
 from capf.registry.transaction import Transaction
+from capf.store.rollout_rows import RUNNING
+from capf.store.schema import RolloutRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,42 @@ def _select(tx: Transaction, selection: Selection) -> tuple[list[str], Changes |
         return list(selection.names), None
     found = search.found(tx, selection.criteria or (), search.Page(), strings=False)
     return [phone[NAME] for phone in found], None
+
+
+async def watch(node: Node, run: lease.Run, since: str | None, seconds: float, actor: str) -> dict[str, Any]:
+    """Send the run's heartbeat; return the rollout's numbers once they differ from those at ``since``.
+
+    It answers after ``seconds`` at the latest, and at once if the rollout is paused or does not run. ConflictError if
+    it was aborted, or another run leads it.
+    """
+    if await requests.read(node, lambda tx: lease.named(tx.connection, run.name, run.rollout_id).state == RUNNING):
+        await requests.change(node, lambda tx: lease.watch(tx, run), actor, dry_run=False)
+        await requests.until_ended(node, lambda tx: {"ended": live.has_changed(tx, run, since)}, seconds)
+    return await requests.read(node, lambda tx: live.of_run(tx, run))
+
+
+def pause_rollout(tx: Transaction, name: str, rollout_id: int | None, reason: str) -> dict[str, Any]:
+    """Admit no further phone of a running rolling rollout; ConflictError of any other."""
+    rollout = _rolling(tx, name, rollout_id)
+    changed = rolling.pause(tx, rollout, f"paused by {tx.actor}" + (f": {reason}" if reason else ""))
+    done = f"the rollout {name!r} {'is' if changed else 'was already'} paused; phones in flight end"
+    return {"changed": changed, "message": done, "rollout": state(tx, name, rollout.id)}
+
+
+def resume_rollout(tx: Transaction, name: str, rollout_id: int | None) -> dict[str, Any]:
+    """Admit phones of a paused rollout again, and count failures from zero; ConflictError unless it is rolling."""
+    rollout = _rolling(tx, name, rollout_id)
+    changed = rolling.resume(tx, rollout)
+    done = f"the rollout {name!r} {'goes on when a run watches it' if changed else 'is not paused'}"
+    return {"changed": changed, "message": done, "rollout": state(tx, name, rollout.id)}
+
+
+def _rolling(tx: Transaction, name: str, rollout_id: int | None) -> RolloutRow:
+    rollout = show.find(tx.connection, name, rollout_id)
+    rollout = lease.of_run(tx.connection, name, rollout.id)
+    if rollout.strategy != ROLLING:
+        raise ConflictError(f"the rollout {name!r} runs in waves; only a rolling rollout can be paused and resumed")
+    return rollout
 
 
 def abort_rollout(tx: Transaction, name: str, rollout_id: int | None, *, dry_run: bool) -> dict[str, Any]:

@@ -101,6 +101,9 @@ class RolloutHead(BaseModel):
     ended_by: str
     starts_at: str | None
     window_end: str | None
+    strategy: str
+    paused_at: str | None
+    pause: str
 
 
 class Rollouts(BaseModel):
@@ -344,5 +347,50 @@ class AbortedRollout(BaseModel):
     changed: bool
     cancelled: list[str]
     in_session: list[str]
+    message: str
+    rollout: RolloutState
+
+
+class WatchRollout(Strict):
+    """Wait until the rollout differs from what it was at ``since``, at most ``timeout`` seconds."""
+
+    runner: RunnerName
+    rollout_id: RolloutId
+    since: Annotated[str, Field(max_length=20)] | None = None
+    timeout: Annotated[float, Field(ge=0, le=60)] = 30
+
+
+class Live(BaseModel):
+    """A rollout at a glance; ``problem``: why it is paused or was stopped; ``since`` is for the next request."""
+
+    ended: bool
+    state: str
+    paused: bool
+    problem: str
+    line: str
+    counts: Counts
+    waiting_for_string: int
+    phones_a_minute: float
+    expected_end: str | None
+    lines: list[str]
+    since: str
+
+
+class Resume(ChangeRequest):
+    """Resume the rollout with this id, by default the running one of the name."""
+
+    rollout_id: RolloutId | None = None
+
+
+class Pause(Resume):
+    """Pause a rollout, with the reason for people."""
+
+    reason: Annotated[str, Field(max_length=200)] = ""
+
+
+class ChangedRollout(BaseModel):
+    """The rollout after the change; ``message`` is a summary in one sentence."""
+
+    changed: bool
     message: str
     rollout: RolloutState

@@ -11,15 +11,19 @@ from fastapi import APIRouter
 
 from capf import device_names
 from capf.administration import requests, rollouts
-from capf.api.authentication import Actor, RunningNode
+from capf.api.authentication import Actor, ForNodes, RunningNode
 from capf.api.phones import search_criteria
 from capf.api.rollout_shapes import (
     Abort,
     AbortedRollout,
+    ChangedRollout,
     Judge,
     Judgement,
+    Live,
     OneRollout,
+    Pause,
     Released,
+    Resume,
     Rollout,
     RolloutBegun,
     Rollouts,
@@ -27,6 +31,7 @@ from capf.api.rollout_shapes import (
     Runner,
     StartWave,
     WaitForWave,
+    WatchRollout,
     WaveProgress,
     WaveStarted,
 )
@@ -100,6 +105,35 @@ async def judge_wave(name: str, number: int, wanted: Judge, actor: Actor, node: 
         node, lambda tx: judge.judge(tx, run, number, missing), actor, dry_run=wanted.dry_run
     )
     return {**judged, "warnings": device_names.notes(missing)}
+
+
+@router.post("/{name}/watch", response_model=Live)
+async def watch(
+    name: str, wanted: WatchRollout, credentials: ForNodes, actor: Actor, node: RunningNode
+) -> dict[str, Any]:
+    """Wait until a rolling rollout changes or the time is up; this is also the heartbeat of the run that leads it."""
+    run = lease.Run(name, wanted.rollout_id, wanted.runner)
+    node.rollouts.watched(wanted.rollout_id, credentials)
+    return await rollouts.watch(node, run, wanted.since, wanted.timeout, actor)
+
+
+@router.post("/{name}/pause", response_model=ChangedRollout)
+async def pause(name: str, wanted: Pause, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Admit no further phone of a rolling rollout; phones in flight end."""
+    return await requests.change(
+        node,
+        lambda tx: rollouts.pause_rollout(tx, name, wanted.rollout_id, wanted.reason),
+        actor,
+        dry_run=wanted.dry_run,
+    )
+
+
+@router.post("/{name}/resume", response_model=ChangedRollout)
+async def resume(name: str, wanted: Resume, actor: Actor, node: RunningNode) -> dict[str, Any]:
+    """Admit phones of a paused rollout again; failures are counted from zero."""
+    return await requests.change(
+        node, lambda tx: rollouts.resume_rollout(tx, name, wanted.rollout_id), actor, dry_run=wanted.dry_run
+    )
 
 
 @router.post("/{name}/release", response_model=Released)

@@ -212,9 +212,14 @@ def _header(data: bytes, end: int, what: str) -> Iterator[tuple[int, int, bytes]
             yield position, tag, b""
             position += HEAD_BYTES
             continue
-        _position, _tag, value = next(elements(data, position, end, what))
+        value = _value(data, position, end, what)
         yield position, tag, value
         position += HEAD_BYTES + len(value)
+
+
+def _value(data: bytes, position: int, end: int, what: str) -> bytes:
+    """Return the value of the element at a position."""
+    return next(elements(data, position, end, what))[2]
 
 
 def _envelope(data: bytes, ends: tuple[int, int], header: dict[int, bytes], places: dict[int, int]) -> Envelope:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from capf.model import InvalidRequestError, Problem, not_allowed
-from capf.node.node_settings import NodeKind, NodeSetting, NodeSettings, described
+from capf.node.node_setting import NodeKind, NodeSetting
+from capf.node.node_settings import NodeSettings, described
 
 
 class _Table:

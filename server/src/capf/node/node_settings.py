@@ -11,48 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, get_type_hints
 
+from capf.node.node_setting import NodeKind, NodeSetting
 from capf.phone_files.cnf_xml import MAXIMUM_SERVERS
 
 _MAXIMUM_PORT = 65535
 _MAXIMUM_PLACES = 100000
-
-
-class NodeKind(Enum):
-    """The type of a setting's values."""
-
-    TEXT = "text"
-    PATH = "path"
-    NUMBER = "number"
-    FLAG = "flag"
-    TEXTS = "texts"
-    ADDRESSES = "addresses"
-    NETWORKS = "networks"
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSetting:
-    """A setting's ``table`` in the file, ``kind``, ``default``, and ``help`` in paragraphs.
-
-    ``default``: None if there is none; a text may refer to earlier settings in braces. ``half_of``: the name of a
-    setting, half of whose value is the default. ``minimum`` and ``maximum`` limit a number or the length of a list.
-    """
-
-    table: str
-    kind: NodeKind
-    default: Any
-    help: tuple[str, ...]
-    half_of: str = ""
-    minimum: int = 0
-    maximum: int = 0
-
-    def key(self, name: str) -> str:
-        """Return the key in the table for the setting of this name."""
-        return name.removeprefix(f"{self.table}_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -481,6 +448,31 @@ class NodeSettings:
             NodeKind.NUMBER,
             60,
             ("Maximum duration of one reset command, from 1 to 3600 seconds.",),
+            minimum=1,
+            maximum=3600,
+        ),
+    ]
+    registration_command: Annotated[
+        tuple[str, ...],
+        NodeSetting(
+            "registration",
+            NodeKind.TEXTS,
+            (),
+            (
+                "The command that prints which phones are not registered with call processing, one argument per"
+                " element; it gets device names as further arguments and prints one name a line.",
+                "In a rolling rollout, a phone is done when it has its LSC and is registered again. Without a command,"
+                " registration is not checked.",
+            ),
+        ),
+    ]
+    registration_interval: Annotated[
+        int,
+        NodeSetting(
+            "registration",
+            NodeKind.NUMBER,
+            10,
+            ("Seconds between two checks whether phones are registered; a check may last as long, at least a minute.",),
             minimum=1,
             maximum=3600,
         ),

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -20,8 +22,17 @@ from capf.registry.transaction import Transaction
 from capf.store.engine import Store
 
 
-def application(store: Store, context: Context, node_name: str, folder: Folder) -> FastAPI:
-    """Return the application of the files port; it knows a few names and nothing else on the disk."""
+def _unnoticed(_unused: str) -> None:
+    """Ignore the phone."""
+
+
+def application(
+    store: Store, context: Context, node_name: str, folder: Folder, seen: Callable[[str], None] = _unnoticed
+) -> FastAPI:
+    """Return the application of the files port; it knows a few names and nothing else on the disk.
+
+    ``seen`` is called with the device name of a phone that has fetched its configuration.
+    """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_exception_handler(HTTPException, _without_words)
 
@@ -33,6 +44,8 @@ def application(store: Store, context: Context, node_name: str, folder: Folder) 
             content = None if key is None else await run_in_threadpool(signed_files.sign, plain, content, key)
         if content is None:
             return Response(status_code=404)
+        if plain.endswith(CONFIGURATION_SUFFIX):
+            seen(plain.removesuffix(CONFIGURATION_SUFFIX))
         return Response(content, media_type="application/octet-stream")
 
     return app

@@ -22,8 +22,10 @@ from capf.administration.backup import making, staging
 from capf.administration.backup.making import MadeBackup
 from capf.administration.logins import Logins
 from capf.administration.readiness import Readiness
+from capf.administration.registration_command import RegistrationCheck
 from capf.administration.requests import read
 from capf.administration.reset_command import Resetter
+from capf.administration.rollout_runner import RolloutRunner
 from capf.administration.service_control import CapfService
 from capf.api.application import application
 from capf.certificates import ctl
@@ -77,6 +79,9 @@ class Server:
         self.trace = TraceFiles(directory.trace)
         self.logins = Logins(self.store)
         self.readiness = Readiness(self.store, self.context)
+        self.rollouts = RolloutRunner(
+            self, RegistrationCheck(settings.registration_command, settings.registration_interval)
+        )
         self._backend = RegistryBackend(self.store, self.context)
         self._descriptors = Descriptors(
             settings.administration_maximum_connections, settings.files_maximum_connections, settings.reset_parallel
@@ -161,6 +166,7 @@ class Server:
             "counting refused phones": self._backend.count_refusals_forever,
             "keeping wrong strings counted": self._backend.keep_guesses_forever,
             "ending operations at their deadline": partial(expiry.run, self.store, self.context),
+            "running rollouts": self.rollouts.run if self.context.first_node else _nothing,
             "publishing to the TFTP server": self._publisher.run,
             "keeping in step with other servers": OtherServers(self.store, self.context, self.follow).run,
             "checking whether the node is ready": self.readiness.run,
@@ -238,13 +244,17 @@ class Server:
         ports.check_free("files", settings.files_addresses, settings.files_port)
         web = Web(
             "files",
-            http_server.application(self.store, self.context, settings.node_name, self.folder),
+            http_server.application(self.store, self.context, settings.node_name, self.folder, self.rollouts.seen),
             None,
             settings.files_maximum_connections,
             settings.files_maximum_connections_per_address,
             self._descriptors.files,
         )
         await web.serve(settings.files_addresses, settings.files_port, stopped)
+
+
+async def _nothing() -> None:
+    """Do no work: a subscriber runs no rollouts."""
 
 
 def _stop_or_exit(stop: asyncio.Event) -> None:

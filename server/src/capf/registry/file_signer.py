@@ -21,6 +21,7 @@ from capf.certificates.signatures import FoundKey, SigningKey
 from capf.model import ConflictError, Fault
 from capf.registry import token_keys
 from capf.registry.context import Context
+from capf.registry.token_keys import UnreadableKeyError
 from capf.registry.transaction import Transaction
 from capf.store import named_values, node_rows
 
@@ -63,7 +64,7 @@ def _is_unusable(tx: Transaction) -> bool:
         return True
     try:
         token_keys.text(tx.context, held, _TITLE)
-    except token_keys.UnreadableKeyError:
+    except UnreadableKeyError:
         return True
     except ConflictError:
         return False  # another server of this database may have the key
@@ -98,7 +99,7 @@ def faults(tx: Transaction) -> list[Fault]:
         return [Fault("table settings, file signer", "the certificate cannot be read", again)]
     try:
         token_keys.text(tx.context, held, _TITLE)
-    except token_keys.UnreadableKeyError as error:
+    except UnreadableKeyError as error:
         return [Fault(str(token_keys.path(tx.context, held)), str(error), again)]
     except ConflictError as error:
         todo = "restore the file from a backup, or run `capf keys take` with the keys of the server that has it"

@@ -26,12 +26,18 @@ from capf.store.statements import Statement, batches, rows_of
 
 _ADD_MEMBER = Statement(rollout_phones.insert())
 # An id alone is not enough: SQLite reuses ids of removed rows, so it may be an operation of another phone.
-_ITS_OPERATION = and_(
+ITS_OPERATION = and_(
     operations.c.id == rollout_phones.c.operation_id, operations.c.device_name == rollout_phones.c.device_name
 )
 _ITS_WAVE = and_(
     rollout_waves.c.rollout_id == rollout_phones.c.rollout_id, rollout_waves.c.number == rollout_phones.c.wave
 )
+_MEMBER = ("rollout_id", "device_name", "wave", "tries", "operation_id", "security_mode_after", "note", "turn")
+_ROLLING = rollout_phones.c.turn > 0
+STARTED_AT = case((_ROLLING, rollout_phones.c.admitted_at), else_=rollout_waves.c.started_at)
+"""When a phone's turn began: with its wave, or with its own admission in a rolling rollout."""
+JUDGED_AT = case((_ROLLING, rollout_phones.c.outcome_at), else_=rollout_waves.c.judged_at)
+"""When a phone's turn was over: with the judgement of its wave, or with its own outcome in a rolling rollout."""
 RUNNING, DONE, STOPPED, ABORTED = "running", "done", "stopped", "aborted"
 COUNTED = ("phones", "in_flight", "done", "failed", "unreached", "skipped")
 """The numbers of phones that a wave keeps from its judgement; none of its phones waits at that time."""
@@ -118,6 +124,11 @@ def lead(connection: Connection, rollout: RolloutRow, **values: Any) -> bool:
     return connection.execute(query).rowcount == 1
 
 
+def set_watched(connection: Connection, rollout_id: int, now: int) -> None:
+    """Record the first time at which a run watched a rollout."""
+    connection.execute(rollouts.update().where(rollouts.c.id == rollout_id).values(watched_at=now))
+
+
 def end(connection: Connection, rollout_id: int, state: str, **values: Any) -> bool:
     """Move a running rollout to ``state`` (compare-and-swap); return whether it was running."""
     running = and_(rollouts.c.id == rollout_id, rollouts.c.state == RUNNING)
@@ -142,7 +153,7 @@ def change_wave(connection: Connection, rollout_id: int, number: int, **values: 
 
 
 class MemberRow(NamedTuple):
-    """A phone of a rollout with its operation, its settings and its wave's start.
+    """A phone of a rollout with its operation, its settings, and the times between which it has its turn.
 
     The settings are None if the phone was removed, the operation's columns if it has had no operation, and the wave's
     columns while it waits for its wave.
@@ -155,6 +166,7 @@ class MemberRow(NamedTuple):
     operation_id: int | None
     security_mode_after: str
     note: str
+    turn: int
     description: str | None
     device_pool: str | None
     site: str | None
@@ -190,7 +202,7 @@ def members(connection: Connection, rollout_id: int, wave: int | None = None) ->
 def of_wave(wave: WaveRow) -> ColumnElement[bool]:
     """Return the condition that this wave has scheduled the operation for its phone."""
     this = (rollout_phones.c.rollout_id == wave.rollout_id, rollout_phones.c.wave == wave.number)
-    return exists().where(*this, _ITS_OPERATION).correlate(operations)
+    return exists().where(*this, ITS_OPERATION).correlate(operations)
 
 
 def each_member(connection: Connection, rollout_id: int, site: str) -> Iterator[MemberRow]:
@@ -200,7 +212,7 @@ def each_member(connection: Connection, rollout_id: int, site: str) -> Iterator[
 
 def _members(rollout_id: int, site: str = "device_pool") -> Select[Any]:
     columns = [
-        *rollout_phones.c,
+        *(rollout_phones.c[name] for name in _MEMBER),
         phones.c.description,
         phones.c.device_pool,
         phones.c[site].label("site"),
@@ -220,15 +232,15 @@ def _members(rollout_id: int, site: str = "device_pool") -> Select[Any]:
         operations.c.lost_sessions,
         operations.c.created_at,
         operations.c.ended_at,
-        rollout_waves.c.started_at,
-        rollout_waves.c.judged_at,
+        STARTED_AT.label("started_at"),
+        JUDGED_AT.label("judged_at"),
         rollouts.c.ended_at.label("rollout_ended_at"),
     ]
     return (
         select(*columns)
         .select_from(
             rollout_phones.join(rollouts, rollouts.c.id == rollout_phones.c.rollout_id)
-            .outerjoin(operations, _ITS_OPERATION)
+            .outerjoin(operations, ITS_OPERATION)
             .outerjoin(phones, phones.c.device_name == rollout_phones.c.device_name)
             .outerjoin(rollout_waves, _ITS_WAVE)
         )
@@ -255,7 +267,7 @@ def take_operations(connection: Connection, rollout_id: int, names: Sequence[str
 
 def give_no_more_time(connection: Connection, rollout_id: int, now: int) -> None:
     """Set the deadline of the rollout's operations that are in a session to now, so that none of them begins again."""
-    its = and_(rollout_phones.c.rollout_id == rollout_id, _ITS_OPERATION)
+    its = and_(rollout_phones.c.rollout_id == rollout_id, ITS_OPERATION)
     in_session = and_(operations.c.holder != "", operations.c.completes_by > now)
     query = operations.update().where(in_session, select(rollout_phones.c.device_name).where(its).exists())
     connection.execute(query.values(completes_by=now))
@@ -320,15 +332,15 @@ def count_alike(connection: Connection, identifiers: Sequence[int]) -> list[Alik
             operations.c.state,
             operations.c.authentication_mode,
             rollout_phones.c.note,
-            rollout_waves.c.started_at,
-            rollout_waves.c.judged_at,
+            STARTED_AT.label("started_at"),
+            JUDGED_AT.label("judged_at"),
             (operations.c.refusals > 0).label("refusals"),
             (operations.c.lost_sessions > 0).label("lost_sessions"),
             case((operations.c.holder != "", "a session"), else_="").label("holder"),
         )
         .select_from(
             rollouts.join(rollout_phones, rollout_phones.c.rollout_id == rollouts.c.id)
-            .outerjoin(operations, _ITS_OPERATION)
+            .outerjoin(operations, ITS_OPERATION)
             .outerjoin(rollout_waves, _ITS_WAVE)
         )
         .where(rollouts.c.id.in_(identifiers))

@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -353,6 +354,14 @@ rollouts = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Column("ended_by", Text, nullable=False, server_default=""),
+    Column("strategy", String(10), nullable=False, server_default="waves"),
+    Column("watched_at", BigInteger),
+    Column("paused_at", BigInteger),
+    Column("pause", Text, nullable=False, server_default=""),
+    Column("counted_from", BigInteger, nullable=False, server_default="0"),
+    Column("leader", String(80), nullable=False, server_default=""),
+    Column("leader_sign", BigInteger, nullable=False, server_default="0"),
+    Column("changes", BigInteger, nullable=False, server_default="0"),
 )
 Index(
     "one_running_rollout_a_name",
@@ -379,6 +388,14 @@ class RolloutRow(NamedTuple):
     created_at: int
     ended_at: int | None
     ended_by: str
+    strategy: str
+    watched_at: int | None
+    paused_at: int | None
+    pause: str
+    counted_from: int
+    leader: str
+    leader_sign: int
+    changes: int
 
 
 rollout_waves = Table(
@@ -434,6 +451,23 @@ rollout_phones = Table(
     Column("operation_id", BigInteger),
     Column("security_mode_after", String(20), nullable=False, server_default=""),
     Column("note", Text, nullable=False, server_default=""),
+    Column("turn", Integer, nullable=False, server_default="0"),
+    Column("expected_seconds", Integer, nullable=False, server_default="0"),
+    Column("by_string", Boolean, nullable=False, server_default=false()),
+    Column("admitted_at", BigInteger),
+    Column("reset_begun_at", BigInteger),
+    Column("restarted_at", BigInteger),
+    Column("seen_at", BigInteger),
+    Column("registered_at", BigInteger),
+    Column("uncertain", Boolean, nullable=False, server_default=false()),
+    Column("owes_reset", Boolean, nullable=False, server_default=false()),
+    Column("given_string", LargeBinary),
+    Column("outcome", String(10), nullable=False, server_default=""),
+    Column("outcome_at", BigInteger),
+)
+Index(
+    "rollout_phones_by_turn",
+    *(rollout_phones.c[name] for name in ("rollout_id", "admitted_at", "by_string", "turn")),
 )
 Index("rollout_phones_by_device", rollout_phones.c.device_name)
 

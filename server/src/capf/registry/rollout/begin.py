@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from capf.registry import moment, phone_fields
 from capf.registry.parts import NOT_TRIED
 from capf.registry.rollout import lease, plan, resume
 from capf.registry.rollout.plan import Plan, RolloutRequest
-from capf.registry.rollout.settings import as_record, check, with_wave_seconds
+from capf.registry.rollout.settings import ROLLING, as_record, check, with_wave_seconds
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, rollout_rows, rows
 
@@ -100,24 +101,41 @@ def _record(tx: Transaction, request: RolloutRequest, made: Plan) -> None:
         "runner": request.runner,
         "seen_at": tx.now,
         "created_at": tx.now,
+        "strategy": request.settings.strategy,
     }
     waves = [{"number": wave.number, "kind": wave.kind, "phones": len(wave.phones)} for wave in made.waves]
     identifier = rollout_rows.add(tx.connection, values, waves)
-    members = (
-        {
-            "device_name": name,
-            "wave": wave.number,
-            "security_mode_after": request.modes_after.get(name, ""),
-        }
-        for wave in made.waves
-        for name in wave.phones
-    )
-    rollout_rows.add_phones(tx.connection, identifier, members)
+    rollout_rows.add_phones(tx.connection, identifier, _members(tx, request, made))
     left_out = ((name, reason) for reason, names in untried.items() for name in names)
     notes = ({"device_name": name, "wave": rollout_rows.NO_WAVE, "note": reason} for name, reason in left_out)
     rollout_rows.add_phones(tx.connection, identifier, notes)
     count = sum(len(wave.phones) for wave in made.waves)
     tx.audit("begin rollout", rollout=request.name, phones=count, waves=len(waves))
+
+
+def _members(tx: Transaction, request: RolloutRequest, made: Plan) -> Iterator[dict[str, Any]]:
+    """Yield the phones of the waves; in a rolling rollout each has its turn, and keeps its string until then."""
+    turns = itertools.count(1)
+    for wave in made.waves:
+        for name in wave.phones:
+            member = {
+                "device_name": name,
+                "wave": wave.number,
+                "security_mode_after": request.modes_after.get(name, ""),
+            }
+            if request.settings.strategy == ROLLING:
+                member |= _turn(tx, request, made, name) | {"turn": next(turns)}
+            yield member
+
+
+def _turn(tx: Transaction, request: RolloutRequest, made: Plan, name: str) -> dict[str, Any]:
+    """Return what a rolling rollout has to know of a phone until its turn; its string is encrypted."""
+    string = request.strings.get(name)
+    return {
+        "expected_seconds": made.seconds[name],
+        "by_string": name in made.by_string,
+        "given_string": None if string is None else tx.context.secrets.encrypt(string, name),
+    }
 
 
 def _check(request: RolloutRequest) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -40,8 +40,7 @@ def judge(tx: Transaction, run: lease.Run, number: int, not_registered: Collecti
     members = rollout_rows.members(tx.connection, rollout.id, number)
     counted = Counter(map(parts.of, members))
     counts = parts.show(counted)
-    given = verdict.give(wave.kind, counted, from_record(rollout_rows.settings_of(rollout)))
-    _record(tx, rollout, number, given, counts)
+    given = verdict.record(tx, rollout, wave, counted, from_record(rollout_rows.settings_of(rollout)))
     switched = _switch(tx, members)
     problem = f"wave {number} {given.words}" if given.stopped else ""
     if given.stopped:
@@ -64,16 +63,6 @@ def _note(connection: Connection, rollout: RolloutRow, number: int, not_register
     missing = done.intersection(not_registered) - without
     for names, note in ((missing, NOT_REGISTERED), (without, WITHOUT_LSC)):
         rollout_rows.change_members(connection, rollout.id, sorted(names), note=note)
-
-
-def _record(
-    tx: Transaction, rollout: RolloutRow, number: int, given: verdict.Verdict, counts: Mapping[str, int]
-) -> None:
-    numbers = {name: counts[name] for name in rollout_rows.COUNTED}
-    said = {"judged": given.judged, "failing": given.failing, "allowed": given.allowed, "stopped": given.stopped}
-    rollout_rows.change_wave(tx.connection, rollout.id, number, **numbers, **said)
-    detail = {"rollout": rollout.name, "wave": number, **numbers, **said}
-    tx.audit("judge wave", **detail)
 
 
 def _line(row: MemberRow) -> dict[str, str]:

@@ -105,6 +105,24 @@ def _other_run(context: Context, rollout: RolloutRow, runner: str) -> list[str]:
     ]
 
 
+def is_attended(tx: Transaction, rollout: RolloutRow, *, unattended: bool) -> bool:
+    """True if phones may be admitted: a run watches the rollout now, or has done so once and it may go on without.
+
+    Before its first watch, the run that began the rollout makes its backup.
+    """
+    if rollout.watched_at is None:
+        return False
+    return unattended or _is_led(tx.context, rollout)
+
+
+def watch(tx: Transaction, run: Run) -> RolloutRow:
+    """Note that this run watches the rollout that it leads, and return it; ConflictError as for ``running``."""
+    rollout = running(tx, run)
+    if rollout.watched_at is None:
+        rollout_rows.set_watched(tx.connection, rollout.id, tx.now)
+    return rollout
+
+
 def of_run(connection: Connection, name: str, rollout_id: int) -> RolloutRow:
     """Return the rollout that a run leads, or led; ConflictError says who ended it and when."""
     rollout = named(connection, name, rollout_id)

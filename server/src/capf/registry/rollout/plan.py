@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -15,14 +15,20 @@ from sqlalchemy import Connection
 
 from capf.model import AuthenticationMode, Operation
 from capf.registry import moment, schedule
-from capf.registry.rollout import order
+from capf.registry.rollout import order, turns
+from capf.registry.rollout import settings as settings_of
 from capf.registry.rollout.settings import NO_SITES, RolloutSettings, seconds
 from capf.registry.transaction import Transaction
 from capf.store import rollout_rows, rows
 from capf.store.schema import PhoneRow
 
-PILOT, WAVE, RETRY = "pilot", "wave", "retry"
+PILOT, WAVE, RETRY, ROLLING = "pilot", "wave", "retry", "rolling"
+"""The kinds of waves; a rolling one has all phones that the server admits one after the other."""
 _NAMED = 5
+MAY_NOT_FIT = (
+    "the phones may not all fit into the window, if each takes as long as it may;"
+    " a phone is only admitted if it can still be done in the window"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,8 @@ class PlannedWave:
 class Plan:
     """The waves, the skipped phones with the reason, and the latest end without retries.
 
-    ``resumed``: these are the remaining waves of a resumed rollout.
+    ``resumed``: these are the remaining waves of a resumed rollout. ``seconds``: the time that each phone of a rolling
+    rollout may take; ``by_string``: those of its phones that authenticate by string.
     """
 
     waves: list[PlannedWave]
@@ -70,6 +77,8 @@ class Plan:
     latest_end: int
     ends_at: int | None
     resumed: bool = False
+    seconds: Mapping[str, int] = field(default_factory=dict)
+    by_string: Collection[str] = ()
 
 
 def make(tx: Transaction, request: RolloutRequest) -> Plan:
@@ -90,10 +99,34 @@ def make(tx: Transaction, request: RolloutRequest) -> Plan:
     names = [name for name in request.phones if name in wanted_now]
     starts_at = max(now, settings.window_start or 0)
     modes = {name: known[name].authentication_mode for name in names}
+    if settings.strategy == settings_of.ROLLING:
+        arranged = turns.arrange(tx, {name: known[name] for name in names}, settings)
+        return rolling(arranged, settings, starts_at, planned)
     waves = _waves(tx.connection, {name: known[name] for name in names}, settings, starts_at)
     lasting = [seconds(settings, map(modes.__getitem__, wave.phones)) for wave in waves]
     warnings = [*planned.warnings, *fit(lasting, starts_at, settings.window_end)]
     return Plan(waves, planned.skipped, warnings, starts_at, starts_at + sum(lasting), settings.window_end)
+
+
+def rolling(arranged: turns.Turns, settings: RolloutSettings, starts_at: int, planned: schedule.Scheduled) -> Plan:
+    """Return the plan of a rolling rollout with these turns: the pilot, if there is one, and all others."""
+    kinds = [(PILOT, arranged.pilot), (ROLLING, arranged.others)]
+    waves = [PlannedWave(at, *item) for at, item in enumerate((item for item in kinds if item[1]), start=1)]
+    count = len(arranged.pilot) + len(arranged.others)
+    latest = starts_at + arranged.latest(max(1, settings.in_flight.size(count)))
+    warnings = [*planned.warnings]
+    if settings.window_end is not None and latest > settings.window_end:
+        warnings.append(MAY_NOT_FIT)
+    return Plan(
+        waves,
+        planned.skipped,
+        warnings,
+        starts_at,
+        latest,
+        settings.window_end,
+        seconds=arranged.seconds,
+        by_string=arranged.by_string,
+    )
 
 
 def items(

@@ -9,9 +9,18 @@ from collections.abc import Sequence
 
 from capf.model import counted
 from capf.registry import parts
+from capf.registry.parts import Part
 from capf.registry.rollout import retries
-from capf.registry.rollout.plan import RETRY, Plan, PlannedWave, RolloutRequest, fit, some
-from capf.registry.rollout.settings import RolloutSettings, from_record, seconds, show, with_wave_seconds
+from capf.registry.rollout.plan import MAY_NOT_FIT, RETRY, Plan, PlannedWave, RolloutRequest, fit, some
+from capf.registry.rollout.settings import (
+    ROLLING,
+    RolloutSettings,
+    described,
+    from_record,
+    seconds,
+    show,
+    with_wave_seconds,
+)
 from capf.registry.rollout.waves import goes_on_until
 from capf.registry.transaction import Transaction
 from capf.store import certificate_rows, rollout_rows, rows
@@ -26,6 +35,8 @@ def remaining(tx: Transaction, rollout: RolloutRow, request: RolloutRequest) -> 
     """
     settings, now = from_record(rollout_rows.settings_of(rollout)), tx.now
     members = rollout_rows.members(tx.connection, rollout.id)
+    if rollout.strategy == ROLLING:
+        return _remaining_turns(tx, rollout, request, settings, members)
     recorded = rollout_rows.waves(tx.connection, rollout.id)
     ahead = [wave for wave in recorded if wave.judged_at is None]
     waves = [PlannedWave(wave.number, wave.kind, _phones(wave, members)) for wave in ahead]
@@ -49,6 +60,32 @@ def remaining(tx: Transaction, rollout: RolloutRow, request: RolloutRequest) -> 
     return Plan(waves, skipped, warnings, starts_at, starts_at + sum(lasting), rollout.ends_at, resumed=True)
 
 
+def _remaining_turns(
+    tx: Transaction,
+    rollout: RolloutRow,
+    request: RolloutRequest,
+    settings: RolloutSettings,
+    members: Sequence[MemberRow],
+) -> Plan:
+    """Return the waves of a rolling rollout with the phones that wait or are in flight."""
+    waves, skipped = list[PlannedWave](), dict[str, list[str]]()
+    left = {row.device_name for row in members if parts.of(row) in (Part.WAITING, Part.IN_FLIGHT)}
+    for wave in rollout_rows.waves(tx.connection, rollout.id):
+        names = [row.device_name for row in members if row.wave == wave.number and row.device_name in left]
+        if names:
+            waves.append(PlannedWave(wave.number, wave.kind, names))
+    for row in members:
+        if row.device_name not in left:
+            skipped.setdefault(parts.status_of(row), []).append(row.device_name)
+    longest = seconds(settings, (row.wanted_mode for row in members if row.device_name in left))
+    starts_at = max(tx.now, rollout.starts_at or tx.now)
+    latest = starts_at + longest * (1 + len(left) // max(1, settings.in_flight.size(len(members))))
+    warnings = _too_late(tx, request, settings, members)
+    if rollout.ends_at is not None and latest > rollout.ends_at:
+        warnings.append(MAY_NOT_FIT)
+    return Plan(waves, skipped, warnings, starts_at, latest, rollout.ends_at, resumed=True)
+
+
 def _too_late(
     tx: Transaction, request: RolloutRequest, settings: RolloutSettings, members: Sequence[MemberRow]
 ) -> list[str]:
@@ -57,7 +94,7 @@ def _too_late(
     warnings = [
         f"{name} stays {kept[name]!r}, as when the rollout began; {value!r} is for the next one"
         for name, value in asked.items()
-        if value != kept[name]
+        if value != kept[name] and (settings.strategy == ROLLING or not described()[name].rolling)
     ]
     others = set(request.phones) - {row.device_name for row in members}
     others -= set(certificate_rows.active(tx.connection, sorted(others)))

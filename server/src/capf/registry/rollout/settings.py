@@ -23,6 +23,8 @@ from capf.registry.rollout.amounts import Amount
 
 AUTO = "auto"
 NO_SITES = "none"
+WAVES, ROLLING = "waves", "rolling"
+FIRST, OVERLAP = "first", "overlap"
 RESET_SECONDS = 300
 """The time that a phone may need from its reset until it makes its key."""
 _DAY, _WEEK = 86400, 604_800
@@ -43,7 +45,7 @@ class RolloutSetting:
     """The description of a setting: ``title`` in a few words, ``help`` a sentence each, ``default`` as people write it.
 
     ``choices``: the words of a choice, or what an amount can be besides a number or a percentage. ``minimum`` and
-    ``maximum`` bound a number, ``minimum`` an amount too.
+    ``maximum`` bound a number, ``minimum`` an amount too. ``rolling``: whether only that strategy has it.
     """
 
     title: str
@@ -53,6 +55,7 @@ class RolloutSetting:
     choices: tuple[str, ...] = ()
     minimum: int = 0
     maximum: int | None = None
+    rolling: bool = False
 
 
 def _read(name: str, setting: RolloutSetting, value: Any, problems: list[Problem]) -> Any:
@@ -81,6 +84,20 @@ class RolloutSettings:
     """How a rollout is paced and judged (R26). Times are seconds, moments epoch seconds; ``wave_size`` is None if it is
     computed from the window, and a moment is None if it is not given."""
 
+    strategy: Annotated[
+        str,
+        RolloutSetting(
+            "Strategy",
+            SettingKind.CHOICE,
+            WAVES,
+            (
+                "V(waves) starts a wave of phones, waits until the last of them is done, and starts the next one.",
+                "V(rolling) keeps a number of phones in flight, and admits the next phone as soon as one is done. The"
+                " server runs such a rollout; the run on the control node watches it and is its heartbeat.",
+            ),
+            choices=(WAVES, ROLLING),
+        ),
+    ]
     wave_size: Annotated[
         Amount | None,
         RolloutSetting(
@@ -158,6 +175,163 @@ class RolloutSettings:
             ("Maximum number of phones in flight at the same time, including those of earlier waves.",),
             minimum=1,
             maximum=100_000,
+        ),
+    ]
+    in_flight: Annotated[
+        Amount,
+        RolloutSetting(
+            "In Flight",
+            SettingKind.AMOUNT,
+            "250",
+            ("With V(rolling), number or percentage of phones in flight at the same time.",),
+            minimum=1,
+            rolling=True,
+        ),
+    ]
+    site_share: Annotated[
+        int,
+        RolloutSetting(
+            "Site Share",
+            SettingKind.NUMBER,
+            50,
+            ("With V(rolling), maximum percentage of a site's phones in flight at the same time.",),
+            minimum=1,
+            maximum=100,
+            rolling=True,
+        ),
+    ]
+    contact_seconds: Annotated[
+        int,
+        RolloutSetting(
+            "Contact Seconds",
+            SettingKind.NUMBER,
+            RESET_SECONDS,
+            (
+                "With V(rolling), seconds from a phone's restart until it has to be seen, which means that it fetches"
+                " a file or connects to CAPF. Otherwise the phone counts as unreached and its place is free.",
+                "The phone keeps its operation, and is done if it comes later.",
+            ),
+            minimum=1,
+            maximum=_DAY,
+            rolling=True,
+        ),
+    ]
+    refused_seconds: Annotated[
+        int,
+        RolloutSetting(
+            "Refused Seconds",
+            SettingKind.NUMBER,
+            120,
+            (
+                "With V(rolling), time in seconds for which a refused phone keeps its place, because phones retry;"
+                " after that it counts as failed until it succeeds.",
+            ),
+            minimum=1,
+            maximum=_DAY,
+            rolling=True,
+        ),
+    ]
+    registration_seconds: Annotated[
+        int,
+        RolloutSetting(
+            "Registration Seconds",
+            SettingKind.NUMBER,
+            600,
+            (
+                "With V(rolling), time in seconds after which a phone with its new LSC has to be registered with call"
+                " processing again, if the server has a registration command.",
+            ),
+            minimum=1,
+            maximum=_DAY,
+            rolling=True,
+        ),
+    ]
+    waiting_strings: Annotated[
+        int,
+        RolloutSetting(
+            "Waiting Strings",
+            SettingKind.NUMBER,
+            100,
+            (
+                "With V(rolling), maximum number of phones that wait for a person to enter their authentication string."
+                " They are not among the phones in flight.",
+            ),
+            minimum=1,
+            maximum=100_000,
+            rolling=True,
+        ),
+    ]
+    resets_per_minute: Annotated[
+        int,
+        RolloutSetting(
+            "Resets a Minute",
+            SettingKind.NUMBER,
+            0,
+            ("With V(rolling), maximum number of phones that are reset within a minute; V(0) means no limit.",),
+            maximum=100_000,
+            rolling=True,
+        ),
+    ]
+    judged_last: Annotated[
+        int,
+        RolloutSetting(
+            "Judged Last",
+            SettingKind.NUMBER,
+            50,
+            (
+                "With V(rolling), number of phones that ended last on which the failure limits are judged continuously,"
+                " besides all phones of the rollout.",
+            ),
+            minimum=1,
+            maximum=100_000,
+            rolling=True,
+        ),
+    ]
+    unreached_limit: Annotated[
+        Amount,
+        RolloutSetting(
+            "Limit of Unreached Phones",
+            SettingKind.AMOUNT,
+            "20%",
+            ("With V(rolling), number or percentage of phones that may stay unreached without pausing the rollout.",),
+            rolling=True,
+        ),
+    ]
+    pilot: Annotated[
+        str,
+        RolloutSetting(
+            "Pilot",
+            SettingKind.CHOICE,
+            FIRST,
+            (
+                "With V(rolling), V(first) admits no other phone until the pilot has been judged; V(overlap) admits a"
+                " few, and more of them as the phones of the pilot are done.",
+            ),
+            choices=(FIRST, OVERLAP),
+            rolling=True,
+        ),
+    ]
+    reset: Annotated[
+        bool,
+        RolloutSetting(
+            "Reset",
+            SettingKind.FLAG,
+            True,
+            ("Reset phones with the server's reset command. Otherwise, somebody else has to reset them.",),
+            rolling=True,
+        ),
+    ]
+    unattended: Annotated[
+        bool,
+        RolloutSetting(
+            "Unattended",
+            SettingKind.FLAG,
+            False,
+            (
+                "With V(rolling), whether the server goes on to admit phones when no run watches the rollout. By"
+                " default, phones in flight end and no further one is admitted until a run resumes the rollout.",
+            ),
+            rolling=True,
         ),
     ]
     spread_by: Annotated[

@@ -44,6 +44,9 @@ def _head(rollout: RolloutRow) -> dict[str, Any]:
         "ended_by": rollout.ended_by,
         "starts_at": moment.show(rollout.starts_at),
         "window_end": moment.show(rollout.ends_at),
+        "strategy": rollout.strategy,
+        "paused_at": moment.show(rollout.paused_at),
+        "pause": rollout.pause,
     }
 
 
@@ -99,4 +102,6 @@ def _judgement(rollout: RolloutRow, wave: WaveRow) -> str:
         return parts.NOT_BEGUN
     if wave.judged_at is not None:
         return "judged before verdicts were recorded"
+    if rollout.strategy == settings.ROLLING and rollout.ended_at is not None:
+        return "judged continuously"
     return "in progress" if rollout.state == rollout_rows.RUNNING else "ended before it was judged"

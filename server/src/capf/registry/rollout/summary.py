@@ -18,7 +18,8 @@ from capf.model import counted
 from capf.registry import moment, parts
 from capf.registry.parts import NOT_TRIED, Part
 from capf.registry.rollout.causes import Causes, short
-from capf.registry.rollout.plan import WAVE, Plan
+from capf.registry.rollout.plan import ROLLING, WAVE, Plan
+from capf.registry.rollout.settings import WAVES
 from capf.registry.rollout.tally import Tally
 from capf.registry.schedule import LSC_IS_RIGHT
 from capf.store import certificate_rows, rollout_rows
@@ -29,6 +30,7 @@ NOTHING_TO_DO = "nothing to do"
 """The state of a run that began no rollout, because no phone needs an LSC."""
 _REASONS, _SIZES = 4, 20
 _AGAIN = "run the same command again"
+_RESUME = "resume the rollout with ucm.capf.resume_rollout, or abort it with ucm.capf.abort_rollout"
 _NEXT = {
     RUNNING: f"{_AGAIN}: it resumes this rollout",
     STOPPED: f"once that is fixed, {_AGAIN}: it includes the remaining phones",
@@ -52,7 +54,8 @@ def of_rollout(connection: Connection, rollout: RolloutRow, tally: Tally) -> dic
     reasons = tally.reasons + Counter(left_out)
     waves = rollout_rows.waves(connection, rollout.id)
     judged = sum(wave.judged_at is not None for wave in waves)
-    content = _Content(counts, reasons, tally.causes, f"{judged:,} of {counted(len(waves), 'wave')} judged")
+    ended = f"{judged:,} of {counted(len(waves), 'wave')} judged" if rollout.strategy == WAVES else "rolling"
+    content = _Content(counts, reasons, tally.causes, ended)
     return {
         "name": rollout.name,
         "state": rollout.state,
@@ -63,8 +66,14 @@ def of_rollout(connection: Connection, rollout: RolloutRow, tally: Tally) -> dic
         "scheduled": tally.scheduled,
         "by_status": dict(sorted(tally.statuses.items())),
         "directory": _directory(rollout),
-        **_show(_head(rollout), content, _NEXT.get(rollout.state) or _when_done(counts, reasons)),
+        **_show(_head(rollout), content, _next_step(rollout) or _when_done(counts, reasons)),
     }
+
+
+def _next_step(rollout: RolloutRow) -> str | None:
+    if rollout.state == RUNNING and rollout.paused_at is not None:
+        return _RESUME
+    return _NEXT.get(rollout.state)
 
 
 def of_nothing(connection: Connection, name: str, plan: Plan) -> dict[str, Any]:
@@ -107,6 +116,8 @@ def _head(rollout: RolloutRow) -> str:
     by = f" by {rollout.ended_by}" if rollout.state == ABORTED and rollout.ended_by else ""
     at = f" at {moment.show(rollout.ended_at)}" if rollout.ended_at else ""
     problem = f": {rollout.problem}" if rollout.problem and not by else ""
+    if rollout.paused_at is not None and rollout.state == RUNNING:
+        return short(f"Rollout {rollout.name}: paused at {moment.show(rollout.paused_at)}: {rollout.pause}.")
     return short(f"Rollout {rollout.name}: {rollout.state}{by}{at}{problem}.")
 
 
@@ -158,7 +169,7 @@ def _planned_waves(plan: Plan, needed: int) -> Sequence[str]:
     sizes = ", ".join(f"{len(wave.phones):,}" for wave in plan.waves[:_SIZES])
     more = ", …" if len(plan.waves) > _SIZES else ""
     kind = plan.waves[0].kind
-    first = "" if kind == WAVE else f", the first of them a {kind}"
+    first = "" if kind in (WAVE, ROLLING) else f", the first of them a {kind}"
     until = f", window until {moment.show(plan.ends_at)}" if plan.ends_at is not None else ""
     latest = f"ends by {moment.show(plan.latest_end)}, not counting retries"
     return [

@@ -9,10 +9,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 from capf.model import counted
+from capf.registry import parts
 from capf.registry.parts import Part
 from capf.registry.rollout.plan import PILOT, RETRY
 from capf.registry.rollout.settings import RolloutSettings
-from capf.store.schema import WaveRow
+from capf.registry.transaction import Transaction
+from capf.store import rollout_rows
+from capf.store.schema import RolloutRow, WaveRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +55,16 @@ def of(wave: WaveRow) -> Verdict | None:
     if wave.judged is None:
         return None
     return Verdict(wave.judged, wave.failing or 0, wave.allowed, bool(wave.stopped))
+
+
+def record(
+    tx: Transaction, rollout: RolloutRow, wave: WaveRow, counts: Counter[Part], settings: RolloutSettings
+) -> Verdict:
+    """Give the verdict on a wave that is over, record it with the numbers of its phones, and return it."""
+    given, numbers = give(wave.kind, counts, settings), parts.show(counts)
+    kept = {name: numbers[name] for name in rollout_rows.COUNTED}
+    said = {"judged": given.judged, "failing": given.failing, "allowed": given.allowed, "stopped": given.stopped}
+    rollout_rows.change_wave(tx.connection, rollout.id, wave.number, **kept, **said)
+    detail = {"rollout": rollout.name, "wave": wave.number, **kept, **said}
+    tx.audit("judge wave", **detail)
+    return given

@@ -16,7 +16,7 @@ from capf.registry.context import Context
 from capf.registry.parts import REFUSED, Part
 from capf.registry.rollout import lease, retries, show
 from capf.registry.rollout.plan import RETRY, items
-from capf.registry.rollout.settings import RolloutSettings, from_record, seconds
+from capf.registry.rollout.settings import ROLLING, RolloutSettings, from_record, seconds
 from capf.registry.transaction import Transaction
 from capf.store import rollout_rows, rows
 from capf.store.rollout_rows import MemberRow
@@ -43,6 +43,8 @@ def start(tx: Transaction, run: lease.Run, strings: Mapping[str, str]) -> dict[s
     while CAPF is not activated or does not run, or while phones would get an outdated CTL file.
     """
     rollout = lease.running(tx, run)
+    if rollout.strategy == ROLLING:
+        raise ConflictError(f"the rollout {run.name!r} is rolling: the server admits its phones; watch it instead")
     waves = rollout_rows.waves(tx.connection, rollout.id)
     for wave in waves:
         if wave.started_at is not None and wave.judged_at is None:
@@ -234,7 +236,7 @@ def progress(tx: Transaction, run: lease.Run, number: int) -> dict[str, Any]:
 
 def current(tx: Transaction, rollout: RolloutRow) -> Pace | None:
     """Return the number of the running wave, and its ``progress`` in numbers; None between two waves."""
-    if rollout.state != rollout_rows.RUNNING:
+    if rollout.state != rollout_rows.RUNNING or rollout.strategy == ROLLING:
         return None
     for wave in rollout_rows.waves(tx.connection, rollout.id):
         if wave.started_at is not None and wave.judged_at is None:
