@@ -2,52 +2,39 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Waits for a wave by calling the module repeatedly, even through outages of the server and its database."""
+"""Waits for a wave, shows its progress, and lists the phones whose string was not entered yet."""
 
 from __future__ import annotations
 
 import os
-import time
 import typing as t
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.ucm.capf.plugins.module_utils._paths import absolute
-from ansible_collections.ucm.capf.plugins.plugin_utils._waiting import LiveLine, given_options, numbers
+from ansible_collections.ucm.capf.plugins.plugin_utils._repeating import RepeatingAction
+from ansible_collections.ucm.capf.plugins.plugin_utils._waiting import LiveLine, numbers
 
-_MODULE = "ucm.capf.rollout_wait"
-_DEFAULT_OUTAGE = 600
-_PAUSE_SECONDS = 5
 _SHOWN = 3
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(RepeatingAction):
     """The action plugin of the module of this name; the module checks the arguments."""
 
-    TRANSFERS_FILES = False
+    MODULE = "ucm.capf.rollout_wait"
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Return the last answer and the seconds that the task waited."""
-        super().run(tmp, task_vars)
-        given = given_options(self._task.args)
-        begin = answered = time.monotonic()
-        line = LiveLine(display, "wave {} of the rollout {}".format(given.get("number"), given.get("name")))
-        while True:
-            result = self._execute_module(_MODULE, given, task_vars=task_vars)
-            if result.get("failed"):
-                away = time.monotonic() - answered
-                if not result.get("unavailable") or away > self._outage(given):
-                    return result
-                line.show("the server is unreachable", f" for {away:.0f} s")
-                time.sleep(_PAUSE_SECONDS)
-                continue
-            answered = time.monotonic()
-            line.show(*_progress(result))
-            self._list(given.get("not_entered_file"), result["waiting_for_string"])
-            if result["ended"] or self._task.check_mode:
-                line.end()
-                return dict(result, waited_seconds=int(time.monotonic() - begin))
+    def heading(self, given: dict[str, t.Any]) -> str:
+        """Return the heading of the progress."""
+        return "wave {} of the rollout {}".format(given.get("number"), given.get("name"))
+
+    def show(self, line: LiveLine, result: dict[str, t.Any]) -> None:
+        """Show the numbers of the wave."""
+        line.show(*_progress(result))
+
+    def next_options(self, given: dict[str, t.Any], result: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Update the list of phones that wait, and return the same options."""
+        self._list(given.get("not_entered_file"), result["waiting_for_string"])
+        return given
 
     def _list(self, given: str | None, names: list[str]) -> None:
         """Update the list of phones that still wait for their string; it contains no strings, and no wave depends on
@@ -62,10 +49,6 @@ class ActionModule(ActionBase):
             os.replace(unfinished, path)
         except OSError as error:
             display.warning(f"not_entered_file: {path!r} cannot be written: {error.strerror}")
-
-    @staticmethod
-    def _outage(given: dict[str, t.Any]) -> float:
-        return float(given.get("outage_seconds", _DEFAULT_OUTAGE))
 
 
 def _for_its_owner(path: str, flags: int) -> int:

@@ -10,6 +10,16 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
+  strategy:
+    description:
+      - V(waves) starts a wave of phones, waits until the last of them is done, and starts the next one.
+      - V(rolling) keeps a number of phones in flight, and admits the next phone as soon as one is done. The
+        server runs such a rollout; the run on the control node watches it and is its heartbeat.
+    type: str
+    choices:
+      - waves
+      - rolling
+    default: waves
   wave_size:
     description:
       - Maximum number of phones in a wave, as a number such as V(50), a percentage of the phones such as V(5%),
@@ -44,6 +54,67 @@ options:
     description: Maximum number of phones in flight at the same time, including those of earlier waves.
     type: int
     default: 2500
+  in_flight:
+    description: With V(rolling), number or percentage of phones in flight at the same time.
+    type: str
+    default: "250"
+  site_share:
+    description: With V(rolling), maximum percentage of a site's phones in flight at the same time.
+    type: int
+    default: 50
+  contact_seconds:
+    description:
+      - With V(rolling), seconds from a phone's restart until it has to be seen, which means that it fetches
+        a file or connects to CAPF. Otherwise the phone counts as unreached and its place is free.
+      - The phone keeps its operation, and is done if it comes later.
+    type: int
+    default: 300
+  refused_seconds:
+    description: With V(rolling), time in seconds for which a refused phone keeps its place, because phones
+      retry; after that it counts as failed until it succeeds.
+    type: int
+    default: 120
+  registration_seconds:
+    description: With V(rolling), time in seconds after which a phone with its new LSC has to be registered
+      with call processing again, if the server has a registration command.
+    type: int
+    default: 600
+  waiting_strings:
+    description: With V(rolling), maximum number of phones that wait for a person to enter their authentication
+      string. They are not among the phones in flight.
+    type: int
+    default: 100
+  resets_per_minute:
+    description: With V(rolling), maximum number of phones that are reset within a minute; V(0) means no limit.
+    type: int
+    default: 0
+  judged_last:
+    description: With V(rolling), number of phones that ended last on which the failure limits are judged continuously,
+      besides all phones of the rollout.
+    type: int
+    default: 50
+  unreached_limit:
+    description: With V(rolling), number or percentage of phones that may stay unreached without pausing the
+      rollout.
+    type: str
+    default: 20%
+  pilot:
+    description: With V(rolling), V(first) admits no other phone until the pilot has been judged; V(overlap)
+      admits a few, and more of them as the phones of the pilot are done.
+    type: str
+    choices:
+      - first
+      - overlap
+    default: first
+  reset:
+    description: Reset phones with the server's reset command. Otherwise, somebody else has to reset them.
+    type: bool
+    default: true
+  unattended:
+    description: With V(rolling), whether the server goes on to admit phones when no run watches the rollout.
+      By default, phones in flight end and no further one is admitted until a run resumes the rollout.
+    type: bool
+    default: false
   spread_by:
     description: The field that identifies a phone's site, used to keep a wave from taking all phones of one
       site.

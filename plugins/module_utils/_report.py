@@ -24,9 +24,9 @@ _HEAD_CHARACTERS = 2000
 _PAGE_COUNT = re.compile(r'<meta name="phones" content="([0-9]+)">')
 
 
-def write(module: AnsibleModule, fetch: Callable[[t.BinaryIO], object]) -> dict[str, t.Any]:
+def write(module: AnsibleModule, dest: str, fetch: Callable[[t.BinaryIO], object]) -> dict[str, t.Any]:
     """Write the report that C(fetch) fetches to C(dest), or in check mode only return what would change."""
-    path = _writable(absolute(module.params["dest"]))
+    path = _writable(absolute(dest))
     with temporary_file(module) as (handle, temporary):
         fetch(handle)
         handle.flush()

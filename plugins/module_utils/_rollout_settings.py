@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 ROLLOUT_SETTINGS: dict[str, dict[str, t.Any]] = {
+    "strategy": {"type": "str", "choices": ["waves", "rolling"], "default": "waves"},
     "wave_size": {"type": "str", "default": "50"},
     "wave_seconds": {"type": "int", "default": 0},
     "string_seconds": {"type": "int", "default": 0},
@@ -18,6 +19,18 @@ ROLLOUT_SETTINGS: dict[str, dict[str, t.Any]] = {
     "failure_limit": {"type": "str", "default": "10%"},
     "pilot_failure_limit": {"type": "str", "default": "5%"},
     "open_sessions": {"type": "int", "default": 2500},
+    "in_flight": {"type": "str", "default": "250"},
+    "site_share": {"type": "int", "default": 50},
+    "contact_seconds": {"type": "int", "default": 300},
+    "refused_seconds": {"type": "int", "default": 120},
+    "registration_seconds": {"type": "int", "default": 600},
+    "waiting_strings": {"type": "int", "default": 100},
+    "resets_per_minute": {"type": "int", "default": 0},
+    "judged_last": {"type": "int", "default": 50},
+    "unreached_limit": {"type": "str", "default": "20%"},
+    "pilot": {"type": "str", "choices": ["first", "overlap"], "default": "first"},
+    "reset": {"type": "bool", "default": True},
+    "unattended": {"type": "bool", "default": False},
     "spread_by": {
         "type": "str",
         "choices": ["device_pool", "device_type", "security_profile", "none"],

@@ -113,7 +113,7 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     if module.params["rollout"] is not None:
         names = {"rollout": "rollout", "rollout_id": "rollout_id", "number": "wave"}
         wanted["wave"] = {name: module.params[option] for name, option in names.items()}
-    return write(module, lambda handle: client.download("/reports/capf", wanted, handle))
+    return write(module, module.params["dest"], lambda handle: client.download("/reports/capf", wanted, handle))
 
 
 def main() -> None:

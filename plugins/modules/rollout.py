@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollout
-short_description: Plan, begin, resume or abort an LSC rollout
+short_description: Plan, begin, pause, resume or abort an LSC rollout
 version_added: 0.1.0
 description:
   - Registers the phones of a list, finds those that need an LSC, divides them into waves and records the rollout on
@@ -20,7 +20,8 @@ description:
     refused after it has waited for O(wait_timeout).
   - A waiting run resumes the rollout that it waits for and no other. If that rollout is aborted or stopped meanwhile,
     the task fails and reports who aborted it and when; if it is done, the task begins nothing.
-  - M(ucm.capf.rollout_wave) starts and judges waves. The role P(ucm.capf.lsc_rollout#role) runs a complete rollout.
+  - M(ucm.capf.rollout_wave) starts and judges waves. If O(strategy) is V(rolling), the server runs the rollout while
+    M(ucm.capf.rollout_watch) watches it. The role P(ucm.capf.lsc_rollout#role) runs a complete rollout.
 author:
   - The ucm.capf founders (@ucm-capf)
 extends_documentation_fragment:
@@ -46,9 +47,16 @@ options:
         including those that were refused before. Phones that are in a session finish it.
       - V(released) gives up the lead of O(runner), so that another run can resume the rollout immediately instead of
         waiting for two minutes without a heartbeat. Nothing changes unless that run leads the rollout.
+      - V(paused) lets the server admit no further phone of a rolling rollout. Phones in flight end.
+      - V(resumed) lets it go on after a pause, and judges the phones that end from then on. It admits phones only while
+        a run watches the rollout, unless the rollout is O(unattended).
     type: str
-    choices: [started, aborted, released]
+    choices: [started, aborted, released, paused, resumed]
     default: started
+  reason:
+    description: Why the rollout is paused, shown to everybody who looks at it, for O(state=paused).
+    type: str
+    default: ""
   csv_file:
     description:
       - CSV file on the host that runs the module, with one phone per row. Its phones are registered or changed first.
@@ -77,11 +85,13 @@ options:
   rollout_id:
     description:
       - For O(state=started), resume the rollout with this id, and do not begin a new one.
-      - For O(state=aborted), abort the rollout with this id and no other one with the same name.
+      - For O(state=aborted), O(state=paused) and O(state=resumed), act on the rollout with this id and no other one
+        with the same name.
       - Required for O(state=released).
 seealso:
   - module: ucm.capf.rollout_wave
   - module: ucm.capf.rollout_wait
+  - module: ucm.capf.rollout_watch
   - module: ucm.capf.rollout_info
 """
 
@@ -110,6 +120,28 @@ EXAMPLES = r"""
     runner: run-1
     rollout_id: "{{ begun.rollout.id }}"
     state: released
+
+- name: Begin a rollout that the server runs
+  ucm.capf.rollout:
+    name: day
+    runner: run-1
+    phones:
+      - SEP001122334466
+    strategy: rolling
+    in_flight: "100"
+
+- name: Pause it
+  ucm.capf.rollout:
+    name: day
+    runner: run-1
+    state: paused
+    reason: the WAN link to Berlin is down
+
+- name: Resume it
+  ucm.capf.rollout:
+    name: day
+    runner: run-1
+    state: resumed
 """
 
 RETURN = r"""
@@ -141,10 +173,11 @@ plan:
 rollout:
   description:
     - The rollout with its id and numbers, as M(ucm.capf.rollout_info) shows it; null if no phone needs an LSC.
-    - For O(state=aborted), the rollout that was aborted.
-  returned: O(state=started) or O(state=aborted)
+    - For O(state=aborted), O(state=paused) and O(state=resumed), the rollout that was aborted, paused or resumed.
+    - C(paused_at) is the time at which it was paused, null if it is not, and C(pause) is the reason.
+  returned: O(state=started), O(state=aborted), O(state=paused) or O(state=resumed)
   type: dict
-  sample: {id: 1, name: night, state: running}
+  sample: {id: 1, name: night, state: running, paused_at: null, pause: ""}
 summary:
   description:
     - The summary of the rollout, as M(ucm.capf.rollout_info) shows it, also if no phone needs an LSC.
@@ -164,8 +197,10 @@ in_session:
   elements: str
   sample: []
 message:
-  description: A sentence that says what was aborted, by whom and when, and what happened to its operations.
-  returned: O(state=aborted)
+  description:
+    - A sentence that says what was aborted, by whom and when, and what happened to its operations.
+    - For O(state=paused) and O(state=resumed), a sentence that says what happens next.
+  returned: O(state=aborted), O(state=paused) or O(state=resumed)
   type: str
   sample: "the rollout 'night' was aborted by admin at 2030-01-31T23:10:00+01:00: 2 operations cancelled"
 code:
@@ -191,6 +226,8 @@ from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of, 
 from ansible_collections.ucm.capf.plugins.module_utils._rollout_settings import ROLLOUT_SETTINGS
 
 _SENT = (*ROLLOUT_SETTINGS, "before_window", "runner", "rollout_id")
+
+_STATES = ["started", "aborted", "released", "paused", "resumed"]
 
 
 def _body(module: AnsibleModule) -> dict[str, t.Any]:
@@ -222,7 +259,19 @@ def _end(module: AnsibleModule, client: Client, action: str) -> dict[str, t.Any]
     return client.send("POST", f"{path_of(module.params)}/{action}", request_of(module))
 
 
+def _pause(module: AnsibleModule, client: Client, paused: bool) -> dict[str, t.Any]:
+    params = module.params
+    body: dict[str, t.Any] = {"rollout_id": params["rollout_id"], "dry_run": module.check_mode}
+    if paused:
+        body["reason"] = params["reason"]
+    answer = client.send("POST", f"{path_of(params)}/{'pause' if paused else 'resume'}", body)
+    before = paused is not answer["changed"]
+    return dict(answer, diff=values_diff({"paused": before}, {"paused": paused}))
+
+
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    if module.params["state"] in ("paused", "resumed"):
+        return _pause(module, client, module.params["state"] == "paused")
     if module.params["state"] == "released":
         answer = _end(module, client, "release")
         return dict(answer, diff=values_diff({"led": answer["changed"]}, {"led": False}))
@@ -238,7 +287,8 @@ def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 def main() -> None:
     options = dict(
         rollout_options(),
-        state={"type": "str", "choices": ["started", "aborted", "released"], "default": "started"},
+        state={"type": "str", "choices": _STATES, "default": "started"},
+        reason={"type": "str", "default": ""},
         csv_file={"type": "path"},
         phones={"type": "list", "elements": "str"},
         register_phones={"type": "bool", "default": False},

@@ -84,7 +84,7 @@ from ansible_collections.ucm.capf.plugins.module_utils._rollout import path_of, 
 
 def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     path = "{}/report{}".format(path_of(module.params), query_of(module.params, format=module.params["format"]))
-    return write(module, lambda handle: client.download(path, None, handle))
+    return write(module, module.params["dest"], lambda handle: client.download(path, None, handle))
 
 
 def main() -> None:

@@ -48,17 +48,20 @@ class LiveLine:
         self._shown = ""
         self._again_at = 0.0
 
-    def show(self, text: str, more: str = "") -> None:
-        """Show the current progress: numbers, and what changes even if they do not."""
+    def show(self, text: str, more: str = "", key: str = "") -> None:
+        """Show the current progress: numbers, and what changes even if they do not.
+
+        ``key``: what has to change for a new line, if it is not the text.
+        """
         if not self._shown:
             self._display.banner(f"PROGRESS [{self._heading}]")
         if self._rewrites:
             line = f"{text}{more}"[:_WIDTH].ljust(_WIDTH)
             self._display.display(f"\r    {line}", newline=False)
-        elif text != self._shown or time.monotonic() >= self._again_at:
+        elif (key or text) != self._shown or time.monotonic() >= self._again_at:
             self._display.display(f"    {text}{more}")
             self._again_at = time.monotonic() + _SECONDS
-        self._shown = text
+        self._shown = key or text
 
     def end(self) -> None:
         """End the line and leave its last text on the terminal."""

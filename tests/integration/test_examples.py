@@ -28,6 +28,7 @@ from support.plays import ROOT, connection, play
 
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
 PHONES = ["SEP001122334455", "SEP001122334466"]
+ROLLING = {"strategy": "rolling", "contact_seconds": 1, "unreached_limit": "100%", "retries": 0}
 ANSIBLES_OWN = {
     "changed",
     "failed",
@@ -88,7 +89,8 @@ def begin_rollout(node: RunningNode, module: str) -> None:
     """Start the rollout that a module's examples use."""
     if not module.startswith("rollout_") and module != "report":
         return
-    node.ok("PUT", "/rollouts/night", {"runner": "run-1", "names": PHONES, "wave_seconds": 5, "failure_limit": "100%"})
+    settings = {"wave_seconds": 5, "failure_limit": "100%", **(ROLLING if module == "rollout_watch" else {})}
+    node.ok("PUT", "/rollouts/night", {"runner": "run-1", "names": PHONES, **settings})
     if module in ("rollout_wait", "report"):
         node.ok("POST", "/rollouts/night/waves", {"runner": "run-1", "rollout_id": 1})
 

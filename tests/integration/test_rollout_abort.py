@@ -28,7 +28,7 @@ ABORTED = r"the rollout 'lsc-rollout' was aborted by admin at \d{4}-\d\d-\d\dT[\
 class Run:
     """A run of the playbook in the background."""
 
-    def __init__(self, node: RunningNode, name: str) -> None:
+    def __init__(self, node: RunningNode, name: str, **variables: Any) -> None:
         directory = node.directory / name
         directory.mkdir()
         given = {
@@ -42,6 +42,7 @@ class Run:
             "lsc_rollout_progress_interval": 1,
             "lsc_rollout_reset": False,
             "lsc_rollout_backup": False,
+            **variables,
         }
         self._log = directory / "log"
         argv: list[str | Path] = [PLAYBOOK, "ucm.capf.rollout", *extra_vars(directory, given)]
