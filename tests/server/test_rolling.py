@@ -231,6 +231,23 @@ def test_p73_no_phone_is_admitted_that_cannot_end_in_the_window(ready: Record) -
     assert "window" in now(ready).problem
 
 
+def test_p73_the_end_is_expected_from_what_is_left(ready: Record) -> None:
+    rolling_rollout(ready)
+    step(ready)
+    rollout = now(ready)
+    first = change(ready, lambda tx: live.now(tx, rollout))
+    assert first["expected_end"] and "expected to end at" in first["line"]
+    for _round in range(3):
+        enrol(ready, *step(ready).decision.admit or NAMES[:3])
+    later = change(ready, lambda tx: live.now(tx, now_of(tx)))
+    assert later["expected_end"] < first["expected_end"] and later["phones_a_minute"] > 0
+
+
+def now_of(tx: Transaction) -> RolloutRow:
+    """Return the rollout's row within a transaction."""
+    return show.find(tx.connection, NIGHT)
+
+
 def test_p74_a_phone_is_done_when_it_is_registered_again_and_holds_its_place_until_then(ready: Record) -> None:
     rollout = rolling_rollout(ready, failure_limit="100%", registration_seconds=60)
     step(ready, registration=True)
@@ -251,6 +268,18 @@ def test_r9_a_phone_becomes_secure_once_it_has_its_lsc_and_is_reset_for_that(rea
     assert step(ready, reset=False).switched == [NAMES[0]]
     assert NAMES[0] in restart(ready)
     assert NAMES[0] not in restart(ready)
+
+
+def test_r9_a_rollout_ends_only_when_its_last_phone_was_reset_for_its_new_mode(ready: Record) -> None:
+    rolling_rollout(ready, NAMES[0], modes_after={NAMES[0]: "Encrypted"})
+    step(ready)
+    enrol(ready, NAMES[0])
+    assert step(ready, reset=False).switched == [NAMES[0]]
+    step(ready, reset=False)
+    assert now(ready).state == "running"
+    assert restart(ready) == [NAMES[0]]
+    step(ready)
+    assert now(ready).state == "done"
 
 
 def test_p71_phones_by_string_hold_no_place_and_get_the_string_of_the_list(ready: Record) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, false, func, or_, select
 
 from capf.model import AuthenticationMode, State
 from capf.store.rollout_rows import ITS_OPERATION, RUNNING, change_members
@@ -108,7 +108,7 @@ def waiting(
     query = (
         select(_THIS.device_name, site.label("site"), _THIS.expected_seconds, _THIS.by_string)
         .select_from(rollout_phones.outerjoin(phones, phones.c.device_name == _THIS.device_name))
-        .where(_THIS.rollout_id == rollout_id, _THIS.wave == wave, _THIS.by_string.is_(by_string), _WAITS)
+        .where(_THIS.rollout_id == rollout_id, _THIS.wave == wave, _THIS.by_string == by_string, _WAITS)
         .order_by(_THIS.turn)
         .execution_options(yield_per=200)
     )
@@ -256,7 +256,8 @@ def count_waiting_for_string(connection: Connection, rollout_id: int) -> int:
 def mark_seen(connection: Connection, rollout_id: int, seen: Mapping[str, int]) -> None:
     """Record when phones in flight were first seen since their restart; ``seen``: the time by device name."""
     for batch in batches(list(seen)):
-        since = and_(_THIS.rollout_id == rollout_id, _FLIES, _THIS.seen_at.is_(None), _THIS.restarted_at.is_not(None))
+        is_reset = or_(_THIS.reset_begun_at.is_not(None), _THIS.restarted_at.is_not(None))
+        since = and_(_THIS.rollout_id == rollout_id, _FLIES, _THIS.seen_at.is_(None), is_reset)
         for name in names_that(connection, rollout_id, since, _THIS.device_name.in_(batch)):
             change_members(connection, rollout_id, [name], seen_at=seen[name])
 
@@ -304,15 +305,17 @@ def by_type(connection: Connection, rollout_id: int) -> list[TypeRow]:
             func.max(_THIS.expected_seconds),
         )
         .select_from(rollout_phones.join(phones, phones.c.device_name == _THIS.device_name))
-        .where(_THIS.rollout_id == rollout_id, _THIS.turn > 0, _THIS.by_string.is_(False))
+        .where(_THIS.rollout_id == rollout_id, _THIS.turn > 0, _THIS.by_string == false())
         .group_by(phones.c.device_type)
     )
-    return [TypeRow(row[0], row[1], row[2], float(row[3]), float(row[4])) for row in connection.execute(query)]
+    return [
+        TypeRow(row[0], int(row[1]), int(row[2]), float(row[3]), float(row[4])) for row in connection.execute(query)
+    ]
 
 
 def running_by_type(connection: Connection, rollout_id: int) -> list[tuple[str, int]]:
     """Return the device type and the admission of each phone in flight, without those by authentication string."""
     joined = rollout_phones.join(phones, phones.c.device_name == _THIS.device_name)
     query = select(phones.c.device_type, _THIS.admitted_at).select_from(joined)
-    found = connection.execute(query.where(_THIS.rollout_id == rollout_id, _FLIES, _THIS.by_string.is_(False)))
+    found = connection.execute(query.where(_THIS.rollout_id == rollout_id, _FLIES, _THIS.by_string == false()))
     return [(row[0], row[1]) for row in found]

@@ -46,7 +46,7 @@ def _times(
 ) -> list[TypeTimes]:
     return [
         TypeTimes(
-            expected=min(row.longest, earlier.get(row.device_type, _UNKNOWN_SECONDS)),
+            expected=max(1.0, min(row.longest, earlier.get(row.device_type, _UNKNOWN_SECONDS))),
             longest=row.longest,
             waiting=row.waiting,
             running=running.get(row.device_type, ()),

@@ -58,7 +58,7 @@ def step(tx: Transaction, rollout: RolloutRow, *, registration: bool) -> Step:
         pause(tx, rollout, decision.pause)
     if decision.admit:
         _admit(tx, rollout, wanted, decision.admit)
-    if decision.state and not (decision.state == rollout_rows.DONE and _retry(tx, rollout, wanted)):
+    if decision.state and not _goes_on(tx, rollout, wanted, decision.state):
         lease.close(tx, rollout, decision.state, decision.why)
     if made.changes:
         rolling_rows.note_change(tx.connection, rollout.id)
@@ -225,6 +225,13 @@ def _judge_pilot(tx: Transaction, rollout: RolloutRow) -> None:
             if not counted[Part.WAITING] and all(row.judged_at or row.note for row in members):
                 rollout_rows.change_wave(tx.connection, rollout.id, wave.number, judged_at=tx.now)
                 verdict.record(tx, rollout, wave, counted, settings_of(rollout))
+
+
+def _goes_on(tx: Transaction, rollout: RolloutRow, wanted: RolloutSettings, state: str) -> bool:
+    """Return whether a rollout without waiting phones goes on: to apply security modes by a reset, or with a retry."""
+    if rolling_rows.owing_reset(tx.connection, rollout.id):
+        return True
+    return state == rollout_rows.DONE and _retry(tx, rollout, wanted)
 
 
 def _retry(tx: Transaction, rollout: RolloutRow, wanted: RolloutSettings) -> bool:
