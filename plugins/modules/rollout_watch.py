@@ -30,7 +30,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: In check mode the module is no heartbeat; it returns the current state once and writes no file.
+    details: In check mode the module sends no heartbeat, returns the current state once and writes no file.
   diff_mode:
     support: none
     details: RV(string_files) names the files that were written; they contain secrets.
@@ -160,7 +160,7 @@ def _watch(params: dict[str, t.Any], client: Client) -> dict[str, t.Any]:
 
 
 def _look(params: dict[str, t.Any], client: Client) -> dict[str, t.Any]:
-    """Return what check mode shows: the rollout's state, which is no heartbeat."""
+    """Return the rollout's state for check mode, without a heartbeat."""
     rollout = client.get(path_of(params) + query_of(params))
     return {
         "ended": rollout["state"] != _RUNNING,

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import abc
 import time
 import typing as t
 
@@ -51,13 +52,13 @@ class RepeatingAction(ActionBase):
                 return dict(result, waited_seconds=int(time.monotonic() - begin))
             time.sleep(max(0.0, asked + float(given.get("progress_interval", _DEFAULT_INTERVAL)) - answered))
 
+    @abc.abstractmethod
     def heading(self, given: dict[str, t.Any]) -> str:
         """Return the heading of the progress."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def show(self, line: LiveLine, result: dict[str, t.Any]) -> None:
         """Show the progress that an answer contains."""
-        raise NotImplementedError
 
     def next_options(self, given: dict[str, t.Any], result: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the options of the next call, after this answer."""

@@ -141,7 +141,7 @@ def warnings(tx: Transaction) -> list[str]:
 def _wanted(tx: Transaction, held: CtlFile | None) -> list[Record]:
     """Return the records that the file must have: tokens, nodes, the signer of phones' files, CAPF.
 
-    X
+    The CAPF certificates are listed once CAPF was activated; a temporary deactivation does not remove trust.
     """
     records = [Record(Role.SAST, token.certificate) for token in tokens.current(tx.connection)]
     for node in nodes.all_nodes(tx.connection):

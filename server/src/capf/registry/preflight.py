@@ -294,11 +294,12 @@ ITEMS: tuple[Callable[[_State], ChecklistItem], ...] = (
 _BEFORE_PHONES_COME = (_service, _damage, _capf_certificate, _ctl_file)
 
 
-def blocking_items(tx: Transaction) -> list[ChecklistItem]:
-    """Return the failed items that keep phones from CAPF, checked before every wave of a rollout."""
+def blocking_reasons(tx: Transaction) -> str:
+    """Return what keeps phones from CAPF and what to do, empty if nothing does; checked before phones are scheduled."""
     state = _State(tx, Question(), (), ())
     items = [item(state) for item in _BEFORE_PHONES_COME]
-    return [item for item in items if item.result is ChecklistResult.FAILED]
+    failed = [item for item in items if item.result is ChecklistResult.FAILED]
+    return " ".join(f"{item.name}: {item.message}. To do: {item.todo}." for item in failed)
 
 
 def show(answer: Answer) -> dict[str, Any]:

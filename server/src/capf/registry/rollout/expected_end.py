@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from capf.registry.rollout.policy import estimate
 from capf.registry.rollout.policy.estimate import TypeTimes
 from capf.registry.rollout.policy.observed import PhoneOutcome
-from capf.registry.rollout.rolling_view import limits_of
+from capf.registry.rollout.rolling_view import limits_of, totals_of
 from capf.registry.transaction import Transaction
 from capf.store import rolling_rows
 from capf.store.rolling_rows import TypeRow
@@ -33,9 +33,7 @@ def expected_end(tx: Transaction, rollout: RolloutRow) -> int | None:
     for device_type, admitted_at in rolling_rows.running_by_type(tx.connection, rollout.id):
         running[device_type].append(max(0, tx.now - admitted_at))
     known = rolling_rows.by_type(tx.connection, rollout.id)
-    outcomes: Counter[str] = Counter()
-    for (_wave, outcome), number in rolling_rows.outcomes(tx.connection, rollout).items():
-        outcomes[outcome] += number
+    outcomes = totals_of(rolling_rows.outcomes(tx.connection, rollout))
     unreached = outcomes[PhoneOutcome.UNREACHED] / outcomes.total() if outcomes else 0.0
     begin = max(tx.now, rollout.starts_at or tx.now)
     return estimate.end(begin, _times(known, earlier, running), limits_of(tx.connection, rollout), unreached)

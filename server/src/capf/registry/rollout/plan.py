@@ -85,16 +85,7 @@ def make(tx: Transaction, request: RolloutRequest) -> Plan:
     """Return the plan and change nothing; InvalidRequestError names every phone that cannot be scheduled."""
     settings, now = request.settings, tx.now
     known = rows.phones_of(tx.connection, request.phones)
-    wanted = schedule.OperationRequest(
-        operation=Operation.INSTALL,
-        items=items(known, request.phones, request.strings),
-        completes_by=settings.window_end,
-        renew_before=settings.renew_before,
-        force=settings.force,
-        cautious=True,
-        known=known,
-    )
-    planned = schedule.make_plan(tx, wanted)
+    planned = schedule.make_plan(tx, installation(settings, known, request.phones, request.strings))
     wanted_now = {*planned.scheduled, *planned.pending}
     names = [name for name in request.phones if name in wanted_now]
     starts_at = max(now, settings.window_start or 0)
@@ -129,7 +120,22 @@ def rolling(arranged: turns.Turns, settings: RolloutSettings, starts_at: int, pl
     )
 
 
-def items(
+def installation(
+    settings: RolloutSettings, known: Mapping[str, PhoneRow], names: Sequence[str], strings: Mapping[str, str]
+) -> schedule.OperationRequest:
+    """Return the request that schedules the phones of a rollout; ``strings`` are the given authentication strings."""
+    return schedule.OperationRequest(
+        operation=Operation.INSTALL,
+        items=_items(known, names, strings),
+        completes_by=settings.window_end,
+        renew_before=settings.renew_before,
+        force=settings.force,
+        cautious=True,
+        known=known,
+    )
+
+
+def _items(
     known: Mapping[str, PhoneRow], names: Sequence[str], strings: Mapping[str, str]
 ) -> list[schedule.RequestedPhone]:
     """Return the phones in the form in which they are scheduled; those that authenticate by string have their given

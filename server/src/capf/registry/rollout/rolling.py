@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from capf.model import Operation, State
+from capf.model import State
 from capf.registry import lifecycle, parts, phones, preflight, schedule
 from capf.registry.parts import NOT_REGISTERED, REFUSED, WITHOUT_LSC, Part
 from capf.registry.rollout import lease, plan, retries, verdict
@@ -168,23 +168,14 @@ def _switch(tx: Transaction, rollout: RolloutRow, done: Sequence[FlightRow]) -> 
 
 def _admit(tx: Transaction, rollout: RolloutRow, wanted: RolloutSettings, names: Sequence[str]) -> None:
     """Schedule the operations of phones; a phone that needs none, or whose operation is refused, has its note."""
-    failed = preflight.blocking_items(tx)
-    if failed:
-        reasons = " ".join(f"{item.name}: {item.message}. To do: {item.todo}." for item in failed)
+    reasons = preflight.blocking_reasons(tx)
+    if reasons:
         pause(tx, rollout, f"no phone is admitted: {reasons}")
         return
     known = rows.phones_of(tx.connection, names)
     _note(tx, rollout, {parts.GONE: [name for name in names if name not in known]})
-    request = schedule.OperationRequest(
-        operation=Operation.INSTALL,
-        items=plan.items(known, sorted(known), _given_strings(tx, rollout, known)),
-        completes_by=wanted.window_end,
-        renew_before=wanted.renew_before,
-        force=wanted.force,
-        cautious=True,
-        known=known,
-    )
-    scheduled = schedule.schedule_others(tx, request)
+    strings = _given_strings(tx, rollout, known)
+    scheduled = schedule.schedule_others(tx, plan.installation(wanted, known, sorted(known), strings))
     _note(tx, rollout, scheduled.skipped)
     _refuse(tx, rollout, scheduled)
     tried = rolling_rows.tried(tx.connection, rollout.id, scheduled.skipped.get(schedule.LSC_IS_RIGHT, ()))

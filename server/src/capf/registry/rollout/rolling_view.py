@@ -131,9 +131,6 @@ def _view(
     waits = rolling_rows.count_waiting(connection, rollout.id)
     flying = rolling_rows.in_flight(connection, rollout.id, by)
     counted = rolling_rows.outcomes(connection, rollout)
-    totals: Counter[PhoneOutcome] = Counter()
-    for (_wave, outcome), number in counted.items():
-        totals[PhoneOutcome(outcome)] += number
     recent = rolling_rows.recent_outcomes(connection, rollout, judging.sample(limits))
     pilot = next((wave for wave in waves if wave.kind == plan.PILOT), None)
     number = 0 if pilot is None else pilot.number
@@ -143,7 +140,7 @@ def _view(
         phones=_count(waves),
         waiting=sum(number for wave, number in waits.items() if pilot is None or wave != pilot.number),
         in_flight=[_of_flight(row, wanted, number, registration=registration) for row in flying],
-        ended=Ended([PhoneOutcome(item) for item in recent], totals),
+        ended=Ended([PhoneOutcome(item) for item in recent], totals_of(counted)),
         pilot=_pilot(pilot, waits, flying, counted),
         starts_at=rollout.starts_at,
         ends_at=rollout.ends_at,
@@ -153,6 +150,14 @@ def _view(
         site_sizes=sites,
         addresses=rolling_rows.refused_from(connection, rollout, _ADDRESSES),
     )
+
+
+def totals_of(counted: Mapping[tuple[int, str], int]) -> Counter[PhoneOutcome]:
+    """Return the number of each outcome in all waves; ``counted``: by wave and outcome (``rolling_rows.outcomes``)."""
+    totals: Counter[PhoneOutcome] = Counter()
+    for (_wave, outcome), number in counted.items():
+        totals[PhoneOutcome(outcome)] += number
+    return totals
 
 
 def _pilot(
@@ -169,7 +174,7 @@ def _pilot(
 
 
 def _of_flight(row: FlightRow, wanted: RolloutSettings, pilot: int, *, registration: bool) -> InFlight:
-    """Return a phone in flight as the policy sees it: when it restarted, showed signs of life and got its LSC."""
+    """Return a phone in flight as the policy sees it: when it restarted, was seen and got its LSC."""
     in_session = lifecycle.in_session(row)
     seen = seen_at(row, in_session=in_session)
     installed = row.state == State.DONE

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from capf.model import AuthenticationMode, ConflictError, Operation, State, counted
+from capf.model import AuthenticationMode, ConflictError, State, counted
 from capf.registry import moment, parts, preflight, schedule
 from capf.registry.context import Context
 from capf.registry.parts import REFUSED, Part
 from capf.registry.rollout import lease, retries, show
-from capf.registry.rollout.plan import RETRY, items
+from capf.registry.rollout.plan import RETRY, installation
 from capf.registry.rollout.settings import ROLLING, RolloutSettings, from_record, seconds
 from capf.registry.transaction import Transaction
 from capf.store import rollout_rows, rows
@@ -74,9 +74,8 @@ def start(tx: Transaction, run: lease.Run, strings: Mapping[str, str]) -> dict[s
 
 
 def _refuse_unready(tx: Transaction) -> None:
-    failed = preflight.blocking_items(tx)
-    if failed:
-        reasons = " ".join(f"{item.name}: {item.message}. To do: {item.todo}." for item in failed)
+    reasons = preflight.blocking_reasons(tx)
+    if reasons:
         raise ConflictError(f"no wave is started: {reasons} The rollout can continue once that is fixed.")
 
 
@@ -142,16 +141,7 @@ def _begin(tx: Transaction, rollout: RolloutRow, number: int, strings: Mapping[s
     known = rows.phones_of(tx.connection, [row.device_name for row in phones])
     gone = [row.device_name for row in phones if row.device_name not in known]
     rollout_rows.change_members(tx.connection, rollout.id, gone, note=parts.GONE)
-    wanted = schedule.OperationRequest(
-        operation=Operation.INSTALL,
-        items=items(known, sorted(known), strings),
-        completes_by=settings.window_end,
-        renew_before=settings.renew_before,
-        force=settings.force,
-        cautious=True,
-        known=known,
-    )
-    plan = schedule.schedule_others(tx, wanted)
+    plan = schedule.schedule_others(tx, installation(settings, known, sorted(known), strings))
     for reason, names in {**plan.skipped, **_refused(plan)}.items():
         rollout_rows.change_members(tx.connection, rollout.id, names, note=reason)
     right = set(plan.skipped.get(schedule.LSC_IS_RIGHT, ()))

@@ -30,9 +30,9 @@ class RolloutLimits:
     restart until it counts as failed if it came and has no LSC. ``string_seconds``: the same for phones by
     authentication string, which need a person. ``registration_seconds``: from the LSC until the phone has to be
     registered. ``waiting_strings``: phones by string at once, which hold no place. ``site_share``: phones of a site at
-    once. ``resets_per_minute``: 0 is no limit. ``judged_last``: ended phones over which failures are judged, if not
-    more are in flight at once. ``overlap``: whether others begin, in a small window that grows, while the pilot is not
-    judged.
+    once. ``resets_per_minute``: 0 means no limit. ``judged_last``: the least number of ended phones on which failures
+    are judged; it is ``in_flight`` if that is more. ``overlap``: whether others begin, in a small window that grows,
+    while the pilot is not judged.
     """
 
     in_flight: int
